@@ -1,0 +1,3 @@
+"""Headgate: the command line, the `gateway.yaml` model, Envoy's configuration and supervision."""
+
+__version__ = "0.1.0"

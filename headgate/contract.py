@@ -1,0 +1,54 @@
+"""Names that cross a process: headers, metadata namespaces, files of the state directory.
+
+Each is defined once, here, because Envoy's configuration (written by `headgate`), the gRPC servers and the Lua
+filters all have to agree on it. Nothing here computes anything.
+"""
+
+from pathlib import Path
+
+# Answers to clients (DESIGN: these are documented; any other x-headgate-* header is internal).
+REQUEST_ID = "x-request-id"
+TARGET = "x-headgate-target"
+ATTEMPTS = "x-headgate-attempts"
+ERROR_SOURCE = "x-headgate-error-source"
+
+# Set by extproc for Envoy's route table; never leaves the gateway.
+ROUTE_PROFILE = "x-headgate-profile"
+
+# Requests carry a credential in one of these; authz reads them, none goes further.
+CREDENTIAL_HEADERS = ("authorization", "api-key", "x-api-key")
+TENANT_HEADER = "openai-tenant"
+
+# Dynamic metadata namespaces. AUTHZ is the filter's own name: Envoy puts ext_authz's answer there.
+AUTHZ = "envoy.filters.http.ext_authz"
+REQUEST = "hg.request"  # what extproc learned: model, surface, user, the plan's first target
+PLAN = "hg.plan"  # `priority_groups`, read by Envoy's priority-group cluster specifier
+USAGE = "hg.usage"  # written by envoy/metering.lua, read by the access log
+
+CLUSTER_METADATA = "headgate"  # cluster metadata: {"provider": name}
+
+# Files below the state directory. Every part runs with the state directory as its working directory, so
+# these stay relative: a Unix socket's path ends at 107 bytes, whatever directory the operator picked.
+LOCK = Path("lock")
+PARTS = Path("parts.json")
+DEMO_KEY = Path("demo-key")
+SNAPSHOT = Path("snapshot.json")
+BOOTSTRAP = Path("envoy/bootstrap.json")
+CLUSTERS = Path("envoy/cds.json")
+ROUTES = Path("envoy/rds.json")
+SECRETS = Path("secrets")  # a link into memory-backed storage where the machine has some
+SPOOL = Path("spool")
+LOGS = Path("log")
+RUN = Path("run")
+ENVOY_ADMIN_SOCKET = RUN / "envoy-admin.sock"
+COUNTERS_SOCKET = RUN / "counters.sock"
+
+
+def worker_socket(index: int) -> Path:
+    """The Unix socket of filter worker `index`, relative to the state directory."""
+    return RUN / f"worker-{index}.sock"
+
+
+def cluster_name(provider: str) -> str:
+    """Envoy's cluster for a provider; the prefix keeps it apart from our own clusters."""
+    return f"provider/{provider}"
