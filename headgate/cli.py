@@ -1,5 +1,44 @@
-"""The command line."""
+"""The command line: one module per command under `headgate.commands`, imported when it is called.
+
+Exit codes: 0 done, 1 refused or failed with the reason on stderr, 2 the command line itself is wrong.
+"""
+
+import importlib
+from typing import Any
+
+import click
+
+from headgate import __version__
+
+_COMMANDS = {
+    "bench": "Measure the gateway against plain Envoy, in one run.",
+    "check": "Report every problem of a gateway.yaml.",
+    "keys": "Make virtual keys.",
+    "render": "Print the Envoy configuration made from a gateway.yaml.",
+    "serve": "Run one part alone, as containers do.",
+    "status": "Show what runs, part by part.",
+    "up": "Start everything and supervise it.",
+}
 
 
-def main() -> None:
-    """Run it."""
+class _Lazy(click.Group):
+    """Loads a command's module when it is needed: `serve` must not pay for what `render` imports."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"headgate.commands.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="headgate")
+def main(**_options: Any) -> None:
+    """Headgate: a self-hosted LLM gateway. Start with `headgate up`."""

@@ -26,6 +26,7 @@ PLAN = "hg.plan"  # `priority_groups`, read by Envoy's priority-group cluster sp
 USAGE = "hg.usage"  # written by envoy/metering.lua, read by the access log
 
 CLUSTER_METADATA = "headgate"  # cluster metadata: {"provider": name}
+ANSWERED = "answered"  # true in AUTHZ or REQUEST when that server made the answer itself
 
 # Files below the state directory. Every part runs with the state directory as its working directory, so
 # these stay relative: a Unix socket's path ends at 107 bytes, whatever directory the operator picked.
@@ -42,6 +43,10 @@ LOGS = Path("log")
 RUN = Path("run")
 ENVOY_ADMIN_SOCKET = RUN / "envoy-admin.sock"
 COUNTERS_SOCKET = RUN / "counters.sock"
+
+
+FILTERS_CLUSTER = "headgate/filters"  # the filter workers, in Envoy's eyes
+NO_TARGET_CLUSTER = "headgate/no-target"  # where a request without a plan would go: nowhere
 
 
 def worker_socket(index: int) -> Path:

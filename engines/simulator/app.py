@@ -1,0 +1,168 @@
+"""The routes, and around all of them: what is recorded, and how refusals look."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from engines.simulator.answer import Answer, chat_answer, completion_answer
+from engines.simulator.bodies import Generation, chat_body, completion_body, embeddings_body
+from engines.simulator.embeddings import embeddings_reply
+from engines.simulator.errors import BodyError, error_body, error_object_body
+from engines.simulator.faults import Simulate, is_html_page
+from engines.simulator.options import Options
+from engines.simulator.record import Exchange, Record
+from engines.simulator.reply import reply_body
+from engines.simulator.send import send_json, send_stream
+from engines.simulator.stream import broken_event, stream_events
+
+MAX_BODY_BYTES: Final = 256 << 20  # far above any gateway's own limit, so that theirs is the one a client meets
+_EXCHANGE: Final[ContextVar[Exchange]] = ContextVar("exchange")
+_ID_PREFIXES: Final = {"/v1/chat/completions": "chatcmpl-", "/v1/completions": "cmpl-"}
+_DESCRIPTION: Final = "A simulator: deterministic text from no model at all, for trying, testing and measuring."
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Simulator:
+    """The engine behind the routes.
+
+    `running` is the number of requests being answered; `stopping` says that they are about to be cancelled.
+    """
+
+    def __init__(self, options: Options, record: Record) -> None:
+        self._options = options
+        self._record = record
+        self._started = int(time.time())
+        self._received = 0
+        self.running = 0
+        self.stopping = False
+
+    def application(self) -> web.Application:
+        """Return the aiohttp application with all routes."""
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[self._observed])
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/completions", self._completion)
+        app.router.add_post("/v1/embeddings", self._embeddings)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/v1/models/{model:.+}", self._model)
+        app.router.add_get("/health", self._health)
+        return app
+
+    @web.middleware
+    async def _observed(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Record the request and its end; the answer is written here so that its end is known."""
+        self._received += 1
+        prefix = _ID_PREFIXES.get(request.path, "req-")
+        # vLLM's ids end in the caller's x-request-id too
+        exchange = Exchange(prefix + (request.headers.get("x-request-id") or uuid.uuid4().hex), self._received)
+        _EXCHANGE.set(exchange)
+        self.running += 1
+        try:
+            response = await self._answered(request, exchange, handler)
+            await response.prepare(request)
+            await response.write_eof()
+        except (asyncio.CancelledError, ConnectionError):
+            if exchange.cut or self.stopping:
+                self._record.end(exchange, completed=False)
+            else:
+                self._record.disconnect(exchange)
+            raise
+        finally:
+            self.running -= 1
+        self._record.end(exchange, completed=True)
+        return response
+
+    async def _answered(self, request: web.Request, exchange: Exchange, handler: Handler) -> web.StreamResponse:
+        try:
+            body = await request.read()
+            headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in request.raw_headers]
+            self._record.request(exchange, request.method, request.raw_path, headers, body)
+            return await handler(request)
+        except BodyError as error:
+            return _json_response(400, error_body(400, error.message, param=error.param))
+        except web.HTTPException as error:
+            allow = error.headers.get("allow")
+            message = f"{error.reason}: {request.method} {request.path}"
+            code = "unknown_url" if error.status == 404 else None
+            kind = "invalid_request_error" if error.status < 500 else None
+            body = error_body(error.status, message, error_type=kind, code=code)
+            return _json_response(error.status, body, {"allow": allow} if allow else {})
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        body = chat_body(await request.read())
+        return await self._generated(request, body, partial(chat_answer, body))
+
+    async def _completion(self, request: web.Request) -> web.StreamResponse:
+        body = completion_body(await request.read())
+        return await self._generated(request, body, partial(completion_answer, body))
+
+    async def _generated(
+        self, request: web.Request, body: Generation, answer_of: Callable[..., Answer]
+    ) -> web.StreamResponse:
+        exchange, simulate, options = _EXCHANGE.get(), body.simulate, self._options
+        if simulate.status is not None:
+            return await _refused(request, exchange, simulate, simulate.status)
+        answer = answer_of(answer_id=exchange.id, created=int(time.time()), model=options.model)
+        ttft_s = options.ttft_s if simulate.ttft_s is None else simulate.ttft_s
+        token_s = options.token_s if simulate.token_s is None else simulate.token_s
+        if not body.wants_stream or is_html_page(simulate):
+            work_s = ttft_s + token_s * answer.steps
+            return await send_json(request, exchange, reply_body(answer), simulate, work_s=work_s)
+        events = stream_events(answer, body.stream_options)
+        broken = broken_event(answer)
+        return await send_stream(request, exchange, events, simulate, ttft_s=ttft_s, token_s=token_s, broken=broken)
+
+    async def _embeddings(self, request: web.Request) -> web.StreamResponse:
+        body = embeddings_body(await request.read())
+        exchange, simulate = _EXCHANGE.get(), body.simulate
+        if simulate.status is not None:
+            return await _refused(request, exchange, simulate, simulate.status)
+        reply = embeddings_reply(body, self._options.model)
+        ttft_s = self._options.ttft_s if simulate.ttft_s is None else simulate.ttft_s
+        return await send_json(request, exchange, reply, simulate, work_s=ttft_s)
+
+    async def _models(self, _request: web.Request) -> web.StreamResponse:
+        return _json_response(200, msgspec.json.encode({"object": "list", "data": [self._card()]}))
+
+    async def _model(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["model"]
+        if name == self._options.model:
+            return _json_response(200, msgspec.json.encode(self._card()))
+        message = f"The model {name!r} does not exist; this simulator has {self._options.model!r}"
+        body = error_body(404, message, error_type="invalid_request_error", param="model", code="model_not_found")
+        return _json_response(404, body)
+
+    async def _health(self, _request: web.Request) -> web.StreamResponse:
+        return web.Response()
+
+    def _card(self) -> dict[str, Any]:
+        return {
+            "id": self._options.model,
+            "object": "model",
+            "created": self._started,
+            "owned_by": "headgate-simulator",
+            "description": _DESCRIPTION,
+        }
+
+
+async def _refused(request: web.Request, exchange: Exchange, simulate: Simulate, status: int) -> web.StreamResponse:
+    """Send the error that the request asked for."""
+    if simulate.error is not None:
+        body = error_object_body(simulate.error)
+    else:
+        body = error_body(status, f"A simulated error with status {status}.")
+    if simulate.retry_after is not None:
+        headers = {"retry-after": str(simulate.retry_after), **simulate.headers}
+        simulate = msgspec.structs.replace(simulate, headers=headers)
+    return await send_json(request, exchange, body, simulate, status=status)
+
+
+def _json_response(status: int, body: bytes, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(status=status, body=body, headers={"content-type": "application/json", **(headers or {})})

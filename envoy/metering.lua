@@ -1,0 +1,354 @@
+-- Meters one response without holding it up: token usage of SSE and JSON answers, content events and bytes.
+-- Cuts the usage that the gateway asked for out of streams whose client did not ask for it.
+--
+-- Runs in Envoy's Lua filter for every response of a metered surface. It must never buffer a body, never change a
+-- byte other than usage, and never fail on what a provider sends: whatever it does not understand passes unmetered.
+-- The counts go into dynamic metadata after every frame, so an access log line has them however the stream ends.
+
+local find, sub, byte, match = string.find, string.sub, string.byte, string.match
+local QUOTE, BACKSLASH, COLON, BRACE, CLOSE, CR, LF = 34, 92, 58, 123, 125, 13, 10
+local OBJECT_LIMIT = 65536 -- a usage object is a few hundred bytes; more is not one
+
+-- Counts ------------------------------------------------------------------------------------------------------
+
+-- The numbers of a usage object, OpenAI's names; nil where the provider said nothing.
+local function counts_of(usage)
+  return tonumber(match(usage, '"prompt_tokens"%s*:%s*(%d+)')),
+    tonumber(match(usage, '"completion_tokens"%s*:%s*(%d+)')),
+    tonumber(match(usage, '"cached_tokens"%s*:%s*(%d+)')),
+    tonumber(match(usage, '"reasoning_tokens"%s*:%s*(%d+)'))
+end
+
+-- UTF-8 bytes of a JSON string's content between `from` and `to`, escapes decoded.
+local function decoded_length(text, from, to)
+  local length, at = 0, from
+  while at <= to do
+    local escape = find(text, "\\", at, true)
+    if not escape or escape > to then return length + to - at + 1 end
+    length = length + escape - at
+    if byte(text, escape + 1) ~= 117 then -- not \uXXXX: one byte
+      length, at = length + 1, escape + 2
+    else
+      local code = tonumber(sub(text, escape + 2, escape + 5), 16) or 0
+      if code < 0x80 then length = length + 1
+      elseif code < 0x800 then length = length + 2
+      elseif code >= 0xD800 and code < 0xE000 then length = length + 2 -- half of a four-byte character
+      else length = length + 3 end
+      at = escape + 6
+    end
+  end
+  return length
+end
+
+-- Position of the closing quote of a JSON string whose content starts at `at`; nil when it is not there yet.
+local function string_end(text, at)
+  while true do
+    local stop = find(text, '["\\]', at)
+    if not stop then return nil end
+    if byte(text, stop) == QUOTE then return stop end
+    at = stop + 2
+  end
+end
+
+-- Finding `usage` -----------------------------------------------------------------------------------------------
+
+-- The top-level "usage" of the JSON object in text[from..to], by walking its structure: key start, value start,
+-- value end. The way for events where the quick look in `usage_in` is not certain.
+local function walk_to_usage(text, from, to)
+  local depth, at, key, value = 0, from, nil, nil
+  while true do
+    at = find(text, '["{}%[%]]', at)
+    if not at or at > to then return nil end
+    local char = byte(text, at)
+    if char == QUOTE then
+      local stop = string_end(text, at + 1)
+      if not stop or stop > to then return nil end
+      if depth == 1 and not value and sub(text, at, stop) == '"usage"' then
+        local start = match(text, "^%s*:%s*()", stop + 1)
+        if start then key, value = at, start end
+        if start and byte(text, start) ~= BRACE then
+          local _, last = find(text, "^null", start)
+          return last and key, value, last
+        end
+      end
+      at = stop + 1
+    elseif char == BRACE or char == 91 then
+      depth, at = depth + 1, at + 1
+    else
+      depth = depth - 1
+      if value and depth == 1 then return key, value, at end
+      if depth <= 0 then return nil end
+      at = at + 1
+    end
+  end
+end
+
+-- The top-level usage of the event text[from..to] whose first `"usage"` stands at `key`.
+-- Returns key start, value start, value end; nil when there is none.
+local function usage_in(text, from, to, key)
+  local value = key + 8
+  if byte(text, key + 7) ~= COLON or byte(text, value) ~= BRACE then
+    value = match(text, "^%s*:%s*()", key + 7)
+    if not value then return walk_to_usage(text, from, to) end
+  end
+  local _, last = find(text, "^%b{}", value)
+  if not last then _, last = find(text, "^null", value) end
+  -- Followed by nothing but the event's last brace, its parent can only be the top-level object.
+  if last and byte(text, last + 1) == CLOSE then
+    local next_char = byte(text, last + 2)
+    if next_char == LF or next_char == CR then return key, value, last end
+  end
+  return walk_to_usage(text, from, to)
+end
+
+-- Whether the event answers nothing: `"choices":[]`, as the chunk that only carries usage does.
+local function is_usage_chunk(text, from, to)
+  local at = find(text, '"choices"', from, true)
+  return at ~= nil and at < to and find(text, "^%s*:%s*%[%s*%]", at + 9) ~= nil
+end
+
+-- Where to cut so that the member key..last and the comma that belongs to it are gone.
+local function member_bounds(text, key, last)
+  local first = key
+  while true do
+    local before = byte(text, first - 1)
+    if before == 44 then return first - 1, last end
+    if before == 32 or before == 9 then first = first - 1 else break end
+  end
+  local _, comma = find(text, "^%s*,%s*", last + 1)
+  return key, comma or last
+end
+
+-- Server-sent events ----------------------------------------------------------------------------------------------
+
+-- A string under one of these keys is generated output, in chat, completion and reasoning streams.
+local CONTENT_PATTERNS = {}
+for _, key in ipairs({ "content", "text", "reasoning_content", "reasoning", "arguments", "refusal" }) do
+  CONTENT_PATTERNS[#CONTENT_PATTERNS + 1] = '"' .. key .. '"%s*:%s*"'
+end
+
+-- A meter for one stream. `hide_chunk`: drop the event that only carries usage; `hide_member`: cut usage out of
+-- the other events. Feed it frames in order; with neither set it never asks for a frame to be changed.
+local function new_sse_meter(hide_chunk, hide_member)
+  local edits = hide_chunk or hide_member
+  local meter = { content_events = 0, content_bytes = 0 }
+  local tail = ""
+  local prefix = '"content":"' -- how this stream spells the start of generated text, learned as it goes
+
+  -- Start of generated text in the event text[from..to], learning its spelling.
+  local function learn(text, from, to)
+    for _, pattern in ipairs(CONTENT_PATTERNS) do
+      local at = from
+      while true do
+        local key, start = find(text, pattern, at)
+        if not key or key > to then break end
+        if byte(text, start + 1) ~= QUOTE then
+          prefix = sub(text, key, start)
+          return key
+        end
+        at = start + 1
+      end
+    end
+    return nil
+  end
+
+  local function count_content(text, from, to, escape)
+    local at, counted = find(text, prefix, from, true), false
+    if not at or at > to or byte(text, at + #prefix) == QUOTE then at = learn(text, from, to) end
+    while at and at <= to do
+      local start = at + #prefix
+      local stop = find(text, '"', start, true)
+      if escape and stop and escape <= to then
+        stop = string_end(text, start)
+        if stop then meter.content_bytes = meter.content_bytes + decoded_length(text, start, stop - 1) end
+      elseif stop then
+        meter.content_bytes = meter.content_bytes + stop - start
+      end
+      if stop and stop > start then counted = true end
+      at = find(text, prefix, stop or to + 1, true)
+    end
+    if counted then meter.content_events = meter.content_events + 1 end
+  end
+
+  -- End of the event that starts at `from`, its blank line included; nil when it is not complete.
+  local function event_end(text, from)
+    local _, stop = find(text, "\n\n", from, true)
+    local cr = find(text, "\r", from, true)
+    if cr and (not stop or cr < stop) then
+      local _, crlf = find(text, "\r\n\r\n", from, true)
+      if crlf and (not stop or crlf < stop) then return crlf end
+    end
+    return stop
+  end
+
+  -- Whether held-back bytes can be let go at once: the end marker, which some providers do not terminate.
+  local function is_done_marker(text)
+    return find(text, "^data: ?%[DONE") ~= nil
+  end
+
+  -- Takes a frame ("" at the end of the stream); returns what to send in its place, or nil to leave it alone.
+  function meter.feed(frame)
+    local text = tail == "" and frame or tail .. frame
+    local held = #tail
+    local out, sent, from, size = nil, 0, 1, #text
+    local key, escape = find(text, '"usage"', 1, true), find(text, "\\", 1, true)
+    while from <= size do
+      local to = event_end(text, from)
+      if not to then break end
+      if escape and escape < from then escape = find(text, "\\", from, true) end
+      if key and key < from then key = find(text, '"usage"', from, true) end
+      local dropped = false
+      if key and key < to then
+        local member, value, last = usage_in(text, from, to, key)
+        if member then
+          if byte(text, value) == BRACE then meter.usage = sub(text, value, last) end
+          if edits then
+            local first, stop
+            if is_usage_chunk(text, from, to) then
+              if hide_chunk and byte(text, value) == BRACE then first, stop, dropped = from, to, true end
+            elseif hide_member then
+              first, stop = member_bounds(text, member, last)
+            end
+            if first then
+              out = out or {}
+              out[#out + 1] = sub(text, sent + 1, first - 1)
+              sent = stop
+            end
+          end
+        end
+      end
+      if not dropped then count_content(text, from, to, escape) end
+      from = to + 1
+    end
+
+    tail = from > size and "" or sub(text, from)
+    if not edits then return nil end
+    if tail ~= "" and (frame == "" or is_done_marker(tail)) then
+      out = out or {}
+      out[#out + 1] = sub(text, sent + 1)
+      tail = ""
+      return table.concat(out)
+    end
+    if not out and held == 0 and tail == "" then return nil end
+    out = out or {}
+    out[#out + 1] = sub(text, sent + 1, size - #tail)
+    return table.concat(out)
+  end
+
+  return meter
+end
+
+-- JSON ----------------------------------------------------------------------------------------------------------
+
+-- A meter for a JSON body of any size, fed frame by frame, that keeps only what may be part of the usage object.
+-- A `"usage"` is the body's own when after it the depth falls by one and the body ends; a nested one is let go.
+local function new_json_meter()
+  local meter = { content_events = 0, content_bytes = 0 }
+  local state, pending, depth, in_string, escaped = "seek", "", 0, false, false
+
+  -- Walks what follows a candidate; returns where to seek on when it turns out to be nested.
+  local function follow(text, at)
+    if escaped and at <= #text then at, escaped = at + 1, false end
+    while true do
+      if in_string then
+        local stop = find(text, '["\\]', at)
+        if not stop then return nil end
+        if byte(text, stop) == BACKSLASH then
+          if stop == #text then escaped = true return nil end
+          at = stop + 2
+        else
+          in_string, at = false, stop + 1
+        end
+      else
+        local next_char = find(text, '["{}%[%]]', at)
+        if not next_char then return nil end
+        if depth < 0 then return next_char end -- more after the parent closed: it was not the body
+        local char = byte(text, next_char)
+        if char == QUOTE then in_string = true
+        elseif char == BRACE or char == 91 then depth = depth + 1
+        else depth = depth - 1 end
+        at = next_char + 1
+      end
+    end
+  end
+
+  function meter.feed(frame)
+    if frame == "" then return nil end
+    meter.content_events, meter.content_bytes = 1, meter.content_bytes + #frame
+    local text, at = pending .. frame, 1
+    pending = ""
+    while true do
+      if state == "seek" then
+        local key = find(text, '"usage"', at, true)
+        if not key then
+          pending = sub(text, math.max(at, #text - 5)) -- `"usage` may go on in the next frame
+          return nil
+        end
+        local value = match(text, "^%s*:%s*(){", key + 7)
+        if value then
+          local _, last = find(text, "^%b{}", value)
+          if last then
+            meter.usage, state, depth, in_string, escaped, at = sub(text, value, last), "follow", 0, false, false, last + 1
+          elseif #text - value > OBJECT_LIMIT then
+            at = value
+          else
+            pending = sub(text, key)
+            return nil
+          end
+        elseif find(text, "^%s*:?%s*$", key + 7) then
+          pending = sub(text, key)
+          return nil
+        else
+          at = key + 7
+        end
+      else
+        at = follow(text, at)
+        if not at then return nil end
+        meter.usage, state = nil, "seek"
+      end
+    end
+  end
+
+  return meter
+end
+
+-- Envoy -----------------------------------------------------------------------------------------------------------
+
+local function meter_for(headers, request)
+  local encoding = headers:get("content-encoding")
+  if encoding and encoding ~= "identity" then return nil end
+  local content_type = string.lower(headers:get("content-type") or "")
+  if find(content_type, "text/event-stream", 1, true) then
+    return new_sse_meter(request.hide_usage_chunk, request.hide_usage_member)
+  end
+  if find(content_type, "application/json", 1, true) then return new_json_meter() end
+  return nil
+end
+
+function envoy_on_response(handle)
+  local request = handle:streamInfo():dynamicMetadata():get("hg.request")
+  local headers = handle:headers()
+  local status = tonumber(headers:get(":status"))
+  if status >= 400 and not headers:get("x-headgate-error-source") then
+    headers:add("x-headgate-error-source", "provider")
+  end
+  if not request or not request.endpoint or status >= 300 then return end
+  local meter = meter_for(headers, request)
+  if not meter then return end
+
+  local last_usage = nil
+  for chunk in handle:bodyChunks() do
+    local size = chunk:length()
+    local replacement = meter.feed(size > 0 and chunk:getBytes(0, size) or "")
+    if replacement then chunk:setBytes(replacement) end
+    -- Fetched anew for each frame: Envoy ends the script when an object is used across frames.
+    local metadata = handle:streamInfo():dynamicMetadata()
+    local usage = meter.usage
+    if usage ~= last_usage then
+      last_usage = usage
+      local prompt, completion, cached, reasoning = counts_of(usage or "")
+      metadata:set("hg.usage", "tokens", { prompt = prompt, completion = completion, cached = cached, reasoning = reasoning })
+    end
+    metadata:set("hg.usage", "content", { events = meter.content_events, bytes = meter.content_bytes })
+  end
+end

@@ -1,0 +1,114 @@
+"""ext_proc on the wire: the one place in extproc that knows Envoy's messages."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from extproc.exchange import Answer, Incoming, Plan
+from extproc.refusal import Refusal
+from extproc.surfaces import NONE, Surface
+from headgate.contract import ANSWERED, AUTHZ, ERROR_SOURCE, PLAN, REQUEST, REQUEST_ID, ROUTE_PROFILE
+from headgate.wire.ext_proc_pb2 import HeaderMutation, HeadersResponse, ProcessingRequest, ProcessingResponse
+from headgate.wire.http_pb2 import HeaderValueOption
+
+SERVICE, METHOD = "envoy.service.ext_proc.v3.ExternalProcessor", "Process"
+
+_OVERWRITE = HeaderValueOption.AppendAction.OVERWRITE_IF_EXISTS_OR_ADD
+
+CONTINUE = ProcessingResponse(request_headers=HeadersResponse()).SerializeToString()
+
+decode = ProcessingRequest.FromString
+
+
+def has_headers(message: ProcessingRequest) -> bool:
+    """Whether the message carries the request's headers."""
+    return message.HasField("request_headers")
+
+
+def body_of(message: ProcessingRequest) -> bytes | None:
+    """The request's body; None when the message is something else."""
+    return message.request_body.body if message.HasField("request_body") else None
+
+
+def ends_here(message: ProcessingRequest) -> bool:
+    """Whether the headers are all there is of the request."""
+    return message.request_headers.end_of_stream
+
+
+def incoming(message: ProcessingRequest) -> Incoming:
+    """The headers message, with what authz left in the metadata."""
+    headers = {header.key: header.raw_value for header in message.request_headers.headers.headers}
+    caller = message.metadata_context.filter_metadata[AUTHZ].fields
+    return Incoming(
+        method=_text(headers, ":method"),
+        path=_text(headers, ":path"),
+        content_type=_text(headers, "content-type"),
+        content_encoding=_text(headers, "content-encoding"),
+        traceparent=_text(headers, "traceparent"),
+        request_id=_text(headers, REQUEST_ID),
+        tenant=caller["tenant"].string_value,
+    )
+
+
+def planned(plan: Plan, body: bytes) -> bytes:
+    """The request goes on: with this body, to these clusters."""
+    response = ProcessingResponse()
+    response.ParseFromString(_planned(plan))
+    common = response.request_body.response
+    common.body_mutation.body = body
+    _set(common.header_mutation, "content-length", str(len(body)))
+    return response.SerializeToString()
+
+
+def answered(answer: Answer) -> bytes:
+    """The request ends here, well."""
+    return _immediate(200, answer.body, {}, {"surface": answer.surface.name})
+
+
+def refused(refusal: Refusal, surface: Surface) -> bytes:
+    """The request ends here with an error in OpenAI's shape."""
+    error = {"message": refusal.message, "type": refusal.kind, "param": refusal.param, "code": refusal.code}
+    headers = {ERROR_SOURCE: "gateway", **refusal.headers}
+    metadata = {"surface": surface.name} if surface is not NONE else {}
+    return _immediate(refusal.status, msgspec.json.encode({"error": error}), headers, metadata)
+
+
+@lru_cache(maxsize=4096)
+def _planned(plan: Plan) -> bytes:
+    """All of the answer that does not depend on the body: the same for most requests for a model."""
+    response = ProcessingResponse()
+    common = response.request_body.response
+    common.clear_route_cache = True
+    _set(common.header_mutation, ROUTE_PROFILE, plan.profile)
+    _set(common.header_mutation, "x-envoy-max-retries", str(len(plan.clusters) - 1))
+    if plan.headers_ms is not None:
+        _set(common.header_mutation, "x-envoy-upstream-rq-per-try-timeout-ms", str(plan.headers_ms))
+    groups: Any = [
+        {"name": f"attempt-{number}", "clusters": [{"cluster_name": cluster, "weight": 1}]}
+        for number, cluster in enumerate(plan.clusters, 1)
+    ]
+    response.dynamic_metadata.update({PLAN: {"priority_groups": groups}, REQUEST: dict(plan.metadata)})
+    return response.SerializeToString()
+
+
+def _immediate(status: int, body: bytes, headers: Mapping[str, str], metadata: Mapping[str, str]) -> bytes:
+    response = ProcessingResponse()
+    immediate = response.immediate_response
+    immediate.status.code = status
+    immediate.body = body
+    immediate.details = "extproc"
+    for name, value in {"content-type": "application/json", **headers}.items():
+        _set(immediate.headers, name, value)
+    response.dynamic_metadata.update({REQUEST: {**metadata, ANSWERED: True}})
+    return response.SerializeToString()
+
+
+def _set(mutation: HeaderMutation, name: str, value: str) -> None:
+    option = mutation.set_headers.add()
+    option.header.key, option.header.raw_value, option.append_action = name, value.encode(), _OVERWRITE
+
+
+def _text(headers: Mapping[str, bytes], name: str) -> str:
+    return headers.get(name, b"").decode("utf-8", "replace")

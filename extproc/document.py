@@ -1,0 +1,156 @@
+"""A JSON object that keeps its bytes: parsed for reading, edited by splicing, otherwise returned as written.
+
+Numbers keep their spelling, keys their order, white space its place. Pure. Errors carry exact positions.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from extproc.refusal import BadRequest
+
+_space: Callable[[str, int], re.Match[str] | None] = re.compile(r"[ \t\n\r]*").match
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of an object: its parsed value and where that value stands in the text."""
+
+    value: Any
+    start: int
+    end: int
+
+
+def _no_constant(name: str) -> Any:
+    raise BadRequest(f"The JSON body contains {name}, which JSON does not have.", code="invalid_json")
+
+
+_decoder = json.JSONDecoder(parse_constant=_no_constant)
+# The C scanners behind json.loads, which also say where a value ends.
+_scan_value: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
+_scan_string: Callable[[str, int], tuple[str, int]] = json.decoder.scanstring  # type: ignore[attr-defined]
+
+
+class Document:
+    """A parsed body with pending edits."""
+
+    def __init__(self, body: bytes) -> None:
+        """Raises BadRequest for anything but one JSON object without duplicate keys at its top level."""
+        self._text = _decoded(body)
+        self._edits: list[tuple[int, int, str]] = []
+        try:
+            self.members, end = _scan_object(self._text, _skip(self._text, 0), path="")
+            end = _skip(self._text, end)
+            if end != len(self._text):
+                raise _malformed(self._text, end, "something follows the end of the object")
+        except json.JSONDecodeError as error:
+            raise _malformed(self._text, error.pos, error.msg.lower()) from None
+        except RecursionError:
+            raise BadRequest("The JSON body is nested too deeply.", code="invalid_json") from None
+        except ValueError:  # int() refuses numbers of thousands of digits
+            raise BadRequest("The JSON body contains a number with too many digits.", code="invalid_json") from None
+
+    def get(self, name: str) -> Any:
+        """The parsed value of a top-level member; None when absent or null."""
+        member = self.members.get(name)
+        return member.value if member else None
+
+    def set(self, name: str, value: Any) -> None:
+        """Sets a top-level member, in its place or at the end."""
+        self._set(self.members, 0, len(self._text), name, value)
+
+    def set_inside(self, outer: str, name: str, value: Any) -> None:
+        """Sets a member of the object `outer`; creates it when it is absent or null."""
+        member = self.members.get(outer)
+        if member is None or member.value is None:
+            self.set(outer, {name: value})
+            return
+        members, _ = _scan_object(self._text, member.start, path=outer)
+        self._set(members, member.start, member.end, name, value)
+
+    def render(self) -> bytes:
+        """The body with all edits in it."""
+        if not self._edits:
+            return self._text.encode()
+        parts, at = [], 0
+        for start, end, text in sorted(self._edits, key=lambda edit: edit[0]):
+            parts += [self._text[at:start], text]
+            at = end
+        return "".join([*parts, self._text[at:]]).encode()
+
+    def _set(self, members: dict[str, Member], start: int, end: int, name: str, value: Any) -> None:
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        if name in members:
+            self._edits.append((members[name].start, members[name].end, text))
+        elif members:
+            last = max(member.end for member in members.values())
+            self._edits.append((last, last, f",{json.dumps(name)}:{text}"))
+        else:
+            brace = self._text.index("{", start, end) + 1
+            self._edits.append((brace, brace, f"{json.dumps(name)}:{text}"))
+
+
+def _decoded(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest(
+            f"The body is not valid UTF-8: byte {error.start + 1} cannot be read.", code="invalid_json"
+        ) from None
+
+
+def _skip(text: str, at: int) -> int:
+    match = _space(text, at)
+    return match.end() if match else at
+
+
+def _scan_object(text: str, at: int, path: str) -> tuple[dict[str, Member], int]:
+    """The members of the object at `at`, and where it ends. Raises JSONDecodeError or BadRequest."""
+    if text[at : at + 1] != "{":
+        raise _malformed(text, at, "expected an object: {...}")
+    members: dict[str, Member] = {}
+    at = _skip(text, at + 1)
+    if text[at : at + 1] == "}":
+        return members, at + 1
+    while True:
+        if text[at : at + 1] != '"':
+            raise _malformed(text, at, "expected a key in double quotes")
+        key_at = at
+        key, at = _scan_string(text, at + 1)
+        at = _skip(text, at)
+        if text[at : at + 1] != ":":
+            raise _malformed(text, at, "expected ':' after a key")
+        start = _skip(text, at + 1)
+        try:
+            value, at = _scan_value(text, start)
+        except StopIteration as stop:
+            raise _malformed(text, stop.value, "expected a value") from None
+        if key in members:
+            raise _duplicate(text, key_at, f"{path}.{key}" if path else key)
+        members[key] = Member(value, start, at)
+        at = _skip(text, at)
+        separator = text[at : at + 1]
+        if separator == "}":
+            return members, at + 1
+        if separator != ",":
+            raise _malformed(text, at, "expected ',' or '}'")
+        at = _skip(text, at + 1)
+
+
+def _position(text: str, at: int) -> str:
+    line = text.count("\n", 0, at) + 1
+    return f"line {line}, column {at - text.rfind(chr(10), 0, at)}"
+
+
+def _malformed(text: str, at: int, what: str) -> BadRequest:
+    return BadRequest(f"The body is not valid JSON: {what} at {_position(text, at)}.", code="invalid_json")
+
+
+def _duplicate(text: str, at: int, path: str) -> BadRequest:
+    return BadRequest(
+        f"The key '{path[:64]}' is given twice; the second one is at {_position(text, at)}.",
+        param=path[:64],
+        code="duplicate_key",
+    )

@@ -1,0 +1,41 @@
+"""What happens to a request inside `ext_proc`, in order: the second of the two lists to know.
+
+The first is `headgate/edge/filters.py`, Envoy's filters. A step is a function of the exchange: it fills in what it
+learns, raises a Refusal, or returns an Answer that ends the matter. Steps do no IO.
+"""
+
+from collections.abc import Callable
+
+from extproc.exchange import Answer, Exchange
+from extproc.steps.models import answer_models
+from extproc.steps.parse import parse
+from extproc.steps.plan import choose_target, make_plan
+from extproc.steps.policy import resolve_model
+from extproc.steps.surface import find_surface
+from extproc.steps.usage import ask_for_usage
+
+Step = Callable[[Exchange], Answer | None]
+
+# With the request's headers.
+ON_HEADERS: tuple[Step, ...] = (
+    find_surface,
+    answer_models,
+)
+
+# With its whole body.
+ON_BODY: tuple[Step, ...] = (
+    parse,
+    resolve_model,
+    choose_target,
+    ask_for_usage,
+    make_plan,
+)
+
+
+def run(steps: tuple[Step, ...], exchange: Exchange) -> Answer | None:
+    """Takes the exchange through the steps; the first answer ends it. Raises Refusal."""
+    for step in steps:
+        answer = step(exchange)
+        if answer is not None:
+            return answer
+    return None

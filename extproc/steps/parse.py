@@ -1,0 +1,81 @@
+"""The body: one JSON object whose known parameters have the right types. The rest is the provider's to judge."""
+
+from typing import Any
+
+from extproc.document import Document
+from extproc.exchange import Exchange
+from extproc.refusal import BadRequest
+from extproc.surfaces import CHAT, COMPLETIONS, EMBEDDINGS, Surface, Types, json_type
+
+# Top-level fields that are the gateway's own. They never reach a provider.
+_RESERVED = ("headgate", "rag")
+
+
+def parse(exchange: Exchange) -> None:
+    """Fills `document`."""
+    surface = exchange.surface
+    if not exchange.raw_body:
+        raise BadRequest("The request has no body; send a JSON object.", code="invalid_json")
+    document = Document(exchange.raw_body)
+    for name in _RESERVED:
+        if name in document.members:
+            raise BadRequest(
+                f"The parameter '{name}' is reserved by the gateway and not supported by this version.",
+                param=name,
+                code="unsupported_parameter",
+            )
+    _check_types(document, surface)
+    _check_content(document, surface)
+    exchange.document = document
+
+
+def _check_types(document: Document, surface: Surface) -> None:
+    for name, types in surface.parameters.items():
+        member = document.members.get(name)
+        if member is None:
+            if types.required:
+                raise BadRequest(
+                    f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter"
+                )
+        elif not types.accepts(member.value):
+            raise _wrong_type(name, types, member.value)
+
+
+def _wrong_type(name: str, types: Types | str, value: Any) -> BadRequest:
+    return BadRequest(
+        f"Invalid type for '{name}': expected {types}, found {json_type(value)}.",
+        param=name,
+        code="invalid_type",
+    )
+
+
+def _check_content(document: Document, surface: Surface) -> None:
+    """What types alone do not say of the parameters that decide where a request goes and what it costs."""
+    if document.get("model") == "":
+        raise BadRequest("The parameter 'model' is empty.", param="model", code="invalid_value")
+    if surface is CHAT:
+        _check_messages(document.get("messages"))
+    empty = {EMBEDDINGS: "input", COMPLETIONS: "prompt"}.get(surface)
+    if empty and document.get(empty) == []:
+        raise BadRequest(f"The parameter '{empty}' is an empty array.", param=empty, code="invalid_value")
+    options = document.get("stream_options")
+    include = options.get("include_usage") if options else None
+    if include is not None and not isinstance(include, bool):
+        raise _wrong_type("stream_options.include_usage", "a boolean", include)
+
+
+def _check_messages(messages: list[Any]) -> None:
+    if not messages:
+        raise BadRequest(
+            "The parameter 'messages' is an empty array; at least one message is needed.",
+            param="messages",
+            code="invalid_value",
+        )
+    for index, message in enumerate(messages):
+        if not isinstance(message, dict):
+            raise _wrong_type(f"messages[{index}]", "an object", message)
+        if "role" not in message:
+            name = f"messages[{index}].role"
+            raise BadRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+        if not isinstance(message["role"], str):
+            raise _wrong_type(f"messages[{index}].role", "a string", message["role"])

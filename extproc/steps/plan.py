@@ -1,0 +1,52 @@
+"""The plan: which target answers, which one after that, within which times."""
+
+import random
+import re
+
+from extproc.exchange import Exchange, Plan
+from headgate.snapshot import TargetRow
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")  # W3C Trace Context, 3.2
+_USER_LIMIT = 256  # characters of `user` that the records keep
+
+_random = random.Random()  # noqa: S311 - spreads load, guards nothing
+
+
+def choose_target(exchange: Exchange) -> None:
+    """Draws among the targets of the first priority by weight; writes its model into the body."""
+    first = [target for target in exchange.targets if target.priority == exchange.targets[0].priority]
+    target = first[0] if len(first) == 1 else _drawn(first)
+    if target.model != exchange.model:
+        exchange.document.set("model", target.model)
+    exchange.target = target
+
+
+def _drawn(targets: list[TargetRow]) -> TargetRow:
+    return _random.choices(targets, weights=[target.weight for target in targets])[0]
+
+
+def make_plan(exchange: Exchange) -> None:
+    """Fills `plan`. Replicas of the one target are tried in turn; Envoy picks another one each time."""
+    document, surface, target, row = exchange.document, exchange.surface, exchange.target, exchange.row
+    metadata: list[tuple[str, str | bool]] = [
+        ("surface", surface.name),
+        ("endpoint", surface.path),
+        ("model", exchange.model),
+        ("upstream_model", target.model),
+    ]
+    if exchange.hide_usage_chunk:
+        metadata.append(("hide_usage_chunk", True))
+    if exchange.hide_usage_member:
+        metadata.append(("hide_usage_member", True))
+    user = document.get("user")
+    if user:
+        metadata.append(("user", user[:_USER_LIMIT]))
+    trace = _TRACEPARENT.fullmatch(exchange.incoming.traceparent)
+    if trace:
+        metadata.append(("trace_id", trace[1]))
+    exchange.plan = Plan(
+        clusters=(target.cluster,) * min(row.max_attempts, target.endpoints),
+        profile=row.profile,
+        headers_ms=row.headers_ms if document.get("stream") is True else None,
+        metadata=tuple(metadata),
+    )

@@ -1,0 +1,30 @@
+"""What the tenant may use: its models, each with the targets inside its zones."""
+
+from extproc.exchange import Exchange
+from extproc.refusal import NoTarget, NotFound
+
+
+def resolve_model(exchange: Exchange) -> None:
+    """Fills `model`, `row` and `targets`."""
+    name = exchange.document.get("model")
+    targets = exchange.snapshot.tenants[exchange.incoming.tenant].models.get(name)
+    if targets is None:
+        raise unknown_model(name)
+    if not targets:
+        raise NoTarget(
+            f"The model '{name}' has no provider whose API this version of the gateway speaks.",
+            param="model",
+            code="no_target",
+        )
+    exchange.model, exchange.targets = name, targets
+    exchange.row = exchange.snapshot.models[name]
+
+
+def unknown_model(name: str) -> NotFound:
+    """The same for a model that does not exist and for one that is another tenant's."""
+    shown = name if len(name) <= 128 else f"{name[:128]}…"
+    return NotFound(
+        f"The model '{shown}' does not exist or you do not have access to it.",
+        param="model",
+        code="model_not_found",
+    )

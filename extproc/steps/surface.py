@@ -1,0 +1,60 @@
+"""Which endpoint is called: method and path, tenant-namespaced or not, to a surface."""
+
+import re
+
+from extproc.exchange import Exchange
+from extproc.refusal import BadRequest, MethodNotAllowed, NotFound
+from extproc.surfaces import BY_PATH, MODELS
+
+# authz has already checked that the tenant in the path is the key's own.
+_PATH = re.compile(r"(?:/tenants/[^/?]+)?/v1(/[^?]*)")
+
+
+def find_surface(exchange: Exchange) -> None:
+    """Fills `surface` and, for the models endpoints, `rest`: what follows /models."""
+    incoming = exchange.incoming
+    match = _PATH.match(incoming.path)
+    path = match[1] if match else ""
+    surface = BY_PATH.get(path)
+    if surface is not None:
+        _require(exchange, "POST")
+        exchange.surface = surface
+        _require_json(exchange)
+    elif path == MODELS.path or path.startswith(f"{MODELS.path}/"):
+        _require(exchange, "GET")
+        exchange.surface = MODELS
+        exchange.rest = path.removeprefix(MODELS.path)
+    else:
+        raise NotFound(f"There is nothing at {incoming.method} {_shown(incoming.path)}.", code="unknown_url")
+
+
+def _shown(path: str) -> str:
+    path = path.partition("?")[0]  # a query may hold what is not ours to repeat
+    return path if len(path) <= 120 else f"{path[:120]}…"
+
+
+def _require(exchange: Exchange, method: str) -> None:
+    if exchange.incoming.method != method:
+        raise MethodNotAllowed(
+            f"{_shown(exchange.incoming.path)} takes {method}, not {exchange.incoming.method}.",
+            code="method_not_allowed",
+            headers={"allow": method},
+        )
+
+
+def _require_json(exchange: Exchange) -> None:
+    found = exchange.incoming.content_type
+    if found.partition(";")[0].strip().lower() != "application/json":
+        shown = f"'{found[:80]}'" if found else "none"
+        raise BadRequest(
+            f"The request needs the header 'Content-Type: application/json'; found {shown}.",
+            param="content-type",
+            code="invalid_content_type",
+        )
+    encoding = exchange.incoming.content_encoding.strip().lower()
+    if encoding not in ("", "identity"):
+        raise BadRequest(
+            f"Compressed request bodies are not accepted; found 'Content-Encoding: {encoding[:40]}'.",
+            param="content-encoding",
+            code="invalid_content_encoding",
+        )

@@ -1,0 +1,128 @@
+"""The endpoints that clients call, and the types of the parameters that each one takes.
+
+Names and types are OpenAI's (its OpenAPI file, version 2.3.0). A parameter that is not listed is the provider's
+to judge; it goes through as the client wrote it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+_NAMES = {
+    bool: "a boolean",
+    int: "an integer",
+    float: "a number",
+    str: "a string",
+    list: "an array",
+    dict: "an object",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Types:
+    """What JSON types a parameter may have. Null means the same as absent, unless it is required."""
+
+    allowed: tuple[type, ...]
+    required: bool = False
+
+    def accepts(self, value: Any) -> bool:
+        """Whether the parsed value has one of the types; a JSON integer is a number too, a boolean is not."""
+        if value is None:
+            return not self.required
+        if isinstance(value, bool):
+            return bool in self.allowed
+        if isinstance(value, int) and float in self.allowed:
+            return True
+        return isinstance(value, self.allowed)
+
+    def __str__(self) -> str:
+        return " or ".join(_NAMES[kind] for kind in self.allowed)
+
+
+def json_type(value: Any) -> str:
+    """A parsed value's type, as a person would name it."""
+    return "null" if value is None else _NAMES[type(value)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surface:
+    """One endpoint. `path` is what follows /v1."""
+
+    name: str
+    path: str
+    parameters: dict[str, Types]
+    streams: bool
+
+
+_FLAG, _WHOLE, _NUMBER, _TEXT = Types((bool,)), Types((int,)), Types((float,)), Types((str,))
+_LIST, _OBJECT, _TEXTS = Types((list,)), Types((dict,)), Types((str, list))
+_MODEL = Types((str,), required=True)
+
+_SAMPLING = {
+    "frequency_penalty": _NUMBER,
+    "logit_bias": _OBJECT,
+    "max_tokens": _WHOLE,
+    "n": _WHOLE,
+    "presence_penalty": _NUMBER,
+    "seed": _WHOLE,
+    "stop": _TEXTS,
+    "stream": _FLAG,
+    "stream_options": _OBJECT,
+    "temperature": _NUMBER,
+    "top_p": _NUMBER,
+    "user": _TEXT,
+}
+
+CHAT = Surface(
+    "chat",
+    "/chat/completions",
+    {
+        "model": _MODEL,
+        "messages": Types((list,), required=True),
+        **_SAMPLING,
+        "logprobs": _FLAG,
+        "max_completion_tokens": _WHOLE,
+        "metadata": _OBJECT,
+        "parallel_tool_calls": _FLAG,
+        "reasoning_effort": _TEXT,
+        "response_format": _OBJECT,
+        "store": _FLAG,
+        "tool_choice": Types((str, dict)),
+        "tools": _LIST,
+        "top_logprobs": _WHOLE,
+    },
+    streams=True,
+)
+
+COMPLETIONS = Surface(
+    "completions",
+    "/completions",
+    {
+        "model": _MODEL,
+        "prompt": Types((str, list), required=True),
+        **_SAMPLING,
+        "best_of": _WHOLE,
+        "echo": _FLAG,
+        "logprobs": _WHOLE,
+        "suffix": _TEXT,
+    },
+    streams=True,
+)
+
+EMBEDDINGS = Surface(
+    "embeddings",
+    "/embeddings",
+    {
+        "model": _MODEL,
+        "input": Types((str, list), required=True),
+        "dimensions": _WHOLE,
+        "encoding_format": _TEXT,
+        "user": _TEXT,
+    },
+    streams=False,
+)
+
+MODELS = Surface("models", "/models", {}, streams=False)  # GET, answered here: no provider is asked
+
+NONE = Surface("", "", {}, streams=False)  # before a request's surface is known
+
+BY_PATH = {surface.path: surface for surface in (CHAT, COMPLETIONS, EMBEDDINGS)}

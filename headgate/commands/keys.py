@@ -1,0 +1,26 @@
+"""`headgate keys`."""
+
+import hashlib
+import json
+import secrets
+
+import click
+
+
+@click.group("keys")
+def command() -> None:
+    """Make virtual keys."""
+
+
+@command.command("new")
+@click.option("--name", default="key", show_default=True, help="What the records call the key.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def new(name: str, as_json: bool) -> None:
+    """Make a key, offline. It is shown once; gateway.yaml holds only its SHA-256."""
+    key = f"hg-{secrets.token_urlsafe(32)}"
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    if as_json:
+        click.echo(json.dumps({"key": key, "name": name, "sha256": digest}))
+        return
+    click.echo(f"key        {key}")
+    click.echo(f"yaml line  - {{name: {json.dumps(name)}, sha256: {digest}}}")

@@ -1,0 +1,92 @@
+"""`headgate serve`: one part in this process. Parts are started by module name; this module knows none of them."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import msgspec
+import uvloop
+
+from headgate import contract, logs
+from headgate.commands.options import DurationType, state_option
+from headgate.snapshot import Snapshot, read_snapshot
+from headgate.worker import WorkerOptions, run
+
+
+@click.group("serve")
+def command() -> None:
+    """Run one part alone, as containers do."""
+
+
+def _worker_command(part: str, what: str) -> click.Command:
+    @click.command(part, help=f"{what} Tables come from --config, or from the state folder of `headgate up`.")
+    @click.option("-c", "--config", type=click.Path(path_type=Path), envvar="HEADGATE_CONFIG", help="A gateway.yaml.")
+    @state_option
+    @click.option("--worker", type=click.IntRange(0, 255), default=0, show_default=True, help="Number of the worker.")
+    @click.option("--address", help="gRPC address.  [default: the worker's Unix socket below the state folder]")
+    @click.option("--lifeline", is_flag=True, help="End when standard input does.")
+    @click.option("--drain-timeout", type=DurationType(), default="5s", show_default=True)
+    def serve(
+        config: Path | None, state: Path, worker: int, address: str | None, lifeline: bool, drain_timeout: float
+    ) -> None:
+        logs.configure()
+        snapshot = _compiled(config) if config else _accepted(state)
+        if address is None:
+            os.chdir(state)  # socket paths are relative: 107 bytes are all that a Unix socket's path may have
+            contract.RUN.mkdir(mode=0o700, exist_ok=True)
+            address = f"unix:{contract.worker_socket(worker)}"
+        run(WorkerOptions(part=part, address=address, lifeline=lifeline, drain_s=drain_timeout), snapshot)
+
+    return serve
+
+
+def _accepted(state: Path) -> Snapshot:
+    path = state / contract.SNAPSHOT
+    try:
+        return read_snapshot(path)
+    except FileNotFoundError:
+        _refuse(f"{path} is not there: give --config, or start `headgate up` with this state folder first")
+    except (OSError, msgspec.DecodeError) as error:
+        _refuse(f"{path}: {error}")
+
+
+def _compiled(config: Path) -> Snapshot:
+    check: Callable[..., Any] = importlib.import_module("headgate.config.check").check
+    checked = check(config, os.environ)
+    if checked.gateway is None:
+        _refuse("\n".join(map(str, checked.problems)))
+    snapshot: Snapshot = importlib.import_module("headgate.compile").compile_snapshot(checked.gateway, generation=1)
+    return snapshot
+
+
+def _refuse(text: str) -> NoReturn:
+    click.echo(text, err=True)
+    sys.exit(1)
+
+
+for _part, _what in {
+    "authz": "Envoy's ext_authz server: who is calling.",
+    "extproc": "Envoy's ext_proc server: what is asked for, and the plan.",
+    "filters": "All of Envoy's gRPC filters in one process.",
+}.items():
+    command.add_command(_worker_command(_part, _what))
+
+
+@command.command("simulator")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option("--ttft", type=DurationType(), default="150ms", show_default=True, help="Time to the first token.")
+@click.option("--token-time", type=DurationType(), default="20ms", show_default=True, help="Time for each token.")
+@click.option("--record", type=click.Path(path_type=Path), help="Append what is received to this file.")
+def simulator(host: str, port: int, ttft: float, token_time: float, record: Path | None) -> None:
+    """An OpenAI-compatible engine with deterministic text and realistic timing."""
+    logs.configure()
+    options = importlib.import_module("engines.simulator.options").Options(
+        ttft_s=ttft, token_s=token_time, record=record
+    )
+    serve = importlib.import_module("engines.simulator.serve").serve
+    uvloop.run(serve(host, port, options, lambda real: click.echo(f"listening on http://{host}:{real}")))

@@ -1,0 +1,63 @@
+"""`headgate status`."""
+
+import json
+import sys
+import urllib.error
+import urllib.request
+
+import click
+
+
+@click.command("status")
+@click.option(
+    "--admin",
+    default="127.0.0.1:9902",
+    show_default=True,
+    envvar="HEADGATE_ADMIN",
+    help="The gateway's listen.admin address.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The answer of /readyz as it is.")
+def command(admin: str, as_json: bool) -> None:
+    """Show what runs, part by part; exit 1 while something is not ready."""
+    try:
+        report = _readyz(f"http://{admin}/readyz")
+    except OSError as error:
+        click.echo(f"no gateway answers at {admin}: {getattr(error, 'reason', error)}", err=True)
+        sys.exit(1)
+    if as_json:
+        click.echo(json.dumps(report))
+    else:
+        _print_table(report)
+    sys.exit(0 if report["ready"] else 1)
+
+
+def _readyz(url: str) -> dict[str, object]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - http:// by construction
+            answer: dict[str, object] = json.load(response)
+    except urllib.error.HTTPError as error:
+        answer = json.load(error)  # 503: not ready, and the body says why
+    return answer
+
+
+def _print_table(report: dict[str, object]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("part", "ready", "pid", "restarts", "uptime", "detail"):
+        table.add_column(column)
+    parts = report["parts"]
+    for name, part in parts.items() if isinstance(parts, dict) else ():
+        uptime = part.get("uptime_s")
+        table.add_row(
+            name,
+            "yes" if part["ready"] else "no",
+            str(part.get("pid") or ""),
+            str(part.get("restarts", "")),
+            "" if uptime is None else f"{uptime:.0f} s",
+            str(part.get("detail") or ""),
+        )
+    console = Console()
+    console.print(f"generation {report['generation']}, {'ready' if report['ready'] else 'not ready'}")
+    console.print(table)

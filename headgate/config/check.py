@@ -1,0 +1,96 @@
+"""Reads a gateway.yaml and reports everything that is wrong with it in one run.
+
+`check` never raises for what a file says or that there is none: all of that is problems. It changes nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from headgate.config.model import Gateway
+from headgate.config.references import unknown_zones, unresolved
+from headgate.config.shape import Finding, validated, value_at
+from headgate.config.surroundings import missing
+from headgate.config.tree import Tree, TreeError, parse
+from headgate.config.unserved import unserved
+from headgate.config.wording import shown_path
+
+MAX_FILE_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake. `line` counts from 1, 0 where none can be named; `path` is "" for the whole file."""
+
+    file: str
+    line: int
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.path}: {self.text}" if self.path else f"{place}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The gateway if the file has no problem; both lists are sorted by line.
+
+    Warnings about what this version does not do yet are only there for a file without problems.
+    """
+
+    gateway: Gateway | None
+    problems: list[Problem]
+    warnings: list[Problem]
+
+
+def check(path: Path, environ: Mapping[str, str]) -> Checked:
+    """Check the file at `path`; `env:` secrets are looked up in `environ`."""
+    try:
+        tree = parse(_read(path))
+    except TreeError as error:
+        return Checked(None, [Problem(str(path), error.line, "", str(error))], [])
+    gateway, findings = validated(tree.root)
+    findings += unresolved(tree.root)
+    findings += missing(tree.root, path.parent, environ)
+    # A scalar that a fault has spoiled (a tag, a recursive alias) is not also of the wrong shape.
+    spoiled = {fault.path for fault in tree.faults if not isinstance(value_at(tree.root, fault.path), dict | list)}
+    problems = _problems(path, tree, (finding for finding in findings if finding.path not in spoiled))
+    problems += [Problem(str(path), fault.line, shown_path(fault.path), fault.text) for fault in tree.faults]
+    if problems:
+        gateway = None
+    warnings = [*unknown_zones(tree.root), *(unserved(gateway) if gateway else ())]
+    return Checked(gateway, _sorted(problems), _sorted(_problems(path, tree, warnings)))
+
+
+def _read(path: Path) -> str:
+    """The file's text. Raises TreeError where there is none."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise TreeError(0, f"cannot be read: {error.strerror}") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise TreeError(0, f"larger than {MAX_FILE_BYTES} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise TreeError(line, f"not UTF-8 text (byte {error.start + 1} of the file)") from None
+
+
+def _problems(path: Path, tree: Tree, findings: Iterable[Finding]) -> list[Problem]:
+    return [
+        Problem(
+            str(path),
+            tree.line(finding.path if finding.at is None else finding.at),
+            shown_path(finding.path),
+            finding.text,
+        )
+        for finding in findings
+    ]
+
+
+def _sorted(problems: list[Problem]) -> list[Problem]:
+    # An anchor's entry is seen once for each alias; its mistakes stand at one place and in several paths.
+    return sorted(set(problems), key=lambda problem: (problem.line, problem.path, problem.text))

@@ -1,0 +1,227 @@
+"""What gateway.yaml says, as frozen types: durations in seconds, sizes in bytes, money as Decimal.
+
+The shape only: rules between keys, references between entries and files on disk are the business of
+`headgate.config.check`, the one way to build a `Gateway` from a file. docs/configuration.md documents every
+field.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator
+
+from headgate.config import addresses, values
+from headgate.config.addresses import Address, Url
+from headgate.config.values import SecretRef
+
+Api = Literal["openai", "anthropic"]
+UsageReport = Literal["final", "continuous", "none"]
+RetryOn = Literal["connect", "reset", "5xx", "429", "timeout", "context_window"]
+VaultAuth = Literal["approle", "token"]
+
+
+def _parsed(kind: type, parser: Callable[[Any], Any]) -> PlainValidator:
+    """The parser for what a file says; values that code made, defaults and tests, pass as they are."""
+    return PlainValidator(lambda value: value if isinstance(value, kind) else parser(value))
+
+
+Name = Annotated[str, PlainValidator(values.name)]
+ModelName = Annotated[str, PlainValidator(values.model_name)]
+UpstreamModel = Annotated[str, PlainValidator(values.upstream_model)]
+KeyName = Annotated[str, PlainValidator(values.key_name)]
+Sha256 = Annotated[str, PlainValidator(values.sha256)]
+Expiry = Annotated[dt.datetime, _parsed(dt.datetime, values.expiry)]
+Listening = Annotated[Address, _parsed(Address, addresses.address)]
+HttpUrl = Annotated[Url, _parsed(Url, addresses.url)]
+Secret = Annotated[SecretRef, _parsed(SecretRef, values.secret_ref)]
+FilePath = Annotated[Path, _parsed(Path, values.file_path)]
+RequestPath = Annotated[str, PlainValidator(values.request_path)]
+HeaderName = Annotated[str, PlainValidator(values.forwarded_header)]
+Seconds = Annotated[float, PlainValidator(values.duration)]
+Bytes = Annotated[int, PlainValidator(values.size)]
+Usd = Annotated[Decimal, PlainValidator(values.usd)]
+PositiveUsd = Annotated[Decimal, PlainValidator(values.positive_usd)]
+Flag = Annotated[bool, PlainValidator(values.flag)]
+Count = Annotated[int, PlainValidator(values.whole(1))]
+Priority = Annotated[int, PlainValidator(values.whole(0))]
+Attempts = Annotated[int, PlainValidator(values.whole(1, 10))]
+
+
+class Entry(BaseModel):
+    """A mapping of gateway.yaml: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Https(Entry):
+    """TLS 1.3 for clients."""
+
+    address: Listening
+    cert: FilePath
+    key: FilePath
+    client_ca: FilePath | None = None
+    http3: Flag = False
+
+
+class Listen(Entry):
+    """Where clients and operators connect."""
+
+    http: Listening | None = None
+    https: Https | None = None
+    admin: Listening = Address("127.0.0.1", 9902)
+    max_body_bytes: Bytes = Field(default=32 * 2**20, alias="max_body")
+
+
+class Provider(Entry):
+    """An upstream: our own engines (`endpoints`) or somebody's API (`base_url`), never both."""
+
+    api: Annotated[Api, PlainValidator(values.one_of("openai", "anthropic"))]
+    endpoints: list[HttpUrl] = Field(default=[], min_length=1)
+    base_url: HttpUrl | None = None
+    api_key: Secret | None = None
+    health_check: RequestPath | None = None
+    usage: Annotated[UsageReport, PlainValidator(values.one_of("final", "continuous", "none"))] = "final"
+    zone: Name = "external"
+    forward_headers: list[HeaderName] = []
+    ca: FilePath | None = None
+    connect_timeout_s: Seconds = Field(default=2.0, alias="connect_timeout")
+
+    @field_validator("endpoints")
+    @classmethod
+    def _one_cluster(cls, endpoints: list[Url]) -> list[Url]:
+        if len({(endpoint.scheme, endpoint.path) for endpoint in endpoints}) > 1:
+            raise ValueError("expected endpoints that share one scheme and one path")
+        if len(set(endpoints)) < len(endpoints):
+            raise ValueError("an endpoint is given twice")
+        return endpoints
+
+    @property
+    def urls(self) -> list[Url]:
+        """Where requests go, whichever key said so."""
+        return [self.base_url] if self.base_url else self.endpoints
+
+
+class Target(Entry):
+    """One provider that can answer for a model. A lower `priority` is tried first."""
+
+    provider: Name
+    model: UpstreamModel
+    priority: Priority = 0
+    weight: Count = 1
+    context_window: Count | None = None
+    max_output_tokens: Count | None = None
+
+
+class Timeouts(Entry):
+    """How long a request may take; `headers_s` counts for streams only."""
+
+    headers_s: Seconds = Field(default=10.0, alias="headers")
+    idle_s: Seconds = Field(default=60.0, alias="idle")
+    total_s: Seconds = Field(default=600.0, alias="total")
+
+
+class Price(Entry):
+    """USD per million tokens; without `cached_input`, cached tokens cost what `input` does."""
+
+    input: Usd
+    cached_input: Usd | None = None
+    output: Usd
+
+
+class Model(Entry):
+    """A model as clients name it, and where it is served."""
+
+    targets: list[Target] = Field(min_length=1)
+    retry_on: list[
+        Annotated[
+            RetryOn,
+            PlainValidator(values.one_of("connect", "reset", "5xx", "429", "timeout", "context_window")),
+        ]
+    ] = ["connect", "reset", "5xx", "429"]
+    max_attempts: Attempts = 3
+    timeouts: Timeouts = Timeouts()
+    price: Price | None = None
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _position_is_priority(cls, targets: Any) -> Any:
+        if not isinstance(targets, list):
+            return targets
+        return [
+            {"priority": position, **target} if isinstance(target, dict) else target
+            for position, target in enumerate(targets)
+        ]
+
+
+class Plan(Entry):
+    """Limits that tenants share the numbers of; None is no limit, and no `zones` is every zone."""
+
+    rpm: Count | None = None
+    rps: Count | None = None
+    tpm: Count | None = None
+    concurrency: Count | None = None
+    daily_tokens: Count | None = None
+    monthly_tokens: Count | None = None
+    monthly_usd: PositiveUsd | None = None
+    zones: list[Name] | None = Field(default=None, min_length=1)
+
+
+class Key(Entry):
+    """A virtual key, known by its digest."""
+
+    name: KeyName
+    sha256: Sha256 = Field(repr=False)
+    disabled: Flag = False
+    expires: Expiry | None = None
+
+
+class Tenant(Entry):
+    """Who may call, which models, with which keys."""
+
+    plan: Name | None = None
+    models: list[ModelName]
+    zones: list[Name] | None = Field(default=None, min_length=1)
+    keys: list[Key] = []
+    disabled: Flag = False
+
+
+class Secrets(Entry):
+    """A Vault for secret references."""
+
+    vault: HttpUrl
+    auth: Annotated[VaultAuth, PlainValidator(values.one_of("approle", "token"))]
+
+
+class Services(Entry):
+    """Standard parts that replace the embedded ones. The URLs may hold passwords, so none is in the repr."""
+
+    counters: Annotated[str | None, PlainValidator(addresses.service_url("redis", "rediss", "valkey", "unix"))] = (
+        Field(default=None, repr=False)
+    )
+    usage: Annotated[str | None, PlainValidator(addresses.service_url("clickhouse", "clickhouses"))] = Field(
+        default=None, repr=False
+    )
+    database: Annotated[str | None, PlainValidator(addresses.service_url("postgresql", "sqlite"))] = Field(
+        default=None, repr=False
+    )
+    vectors: Annotated[str | None, PlainValidator(addresses.service_url("http", "https"))] = Field(
+        default=None, repr=False
+    )
+    objects: Annotated[str | None, PlainValidator(addresses.service_url("s3", "file"))] = Field(
+        default=None, repr=False
+    )
+    secrets: Secrets | None = None
+
+
+class Gateway(Entry):
+    """The whole file."""
+
+    listen: Listen = Listen(http=Address("127.0.0.1", 8080))
+    providers: dict[Name, Provider]
+    models: dict[ModelName, Model]
+    plans: dict[Name, Plan] = {}
+    tenants: dict[Name, Tenant] = {}
+    services: Services = Services()

@@ -1,0 +1,120 @@
+"""Problems between entries of a tree: names that nothing has, zones that leave no target, keys used twice.
+
+Works on any tree: what has the wrong shape is passed over, `shape` reports it. No IO.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from headgate.config.shape import Finding, children_of, value_at
+from headgate.config.wording import KeyPath, nearest, quoted, shown_path
+from headgate.config.zones import zones_of
+
+DEFAULT_ZONE = "external"
+
+
+def unresolved(root: dict[str, Any]) -> Iterator[Finding]:
+    """References that lead nowhere, and what may exist only once."""
+    yield from _unknown_providers(root)
+    yield from _unknown_plans_and_models(root)
+    yield from _unreachable_models(root)
+    yield from _repeated_keys(root)
+
+
+def unknown_zones(root: dict[str, Any]) -> Iterator[Finding]:
+    """Zones of plans and tenants that no provider is in; legal, but most likely misspelt."""
+    known = {zone for _, provider in children_of(root, ("providers",)) if (zone := _zone(provider))}
+    for section in ("plans", "tenants"):
+        for path, _ in children_of(root, (section,)):
+            for zone_path, zone in children_of(root, (*path, "zones")):
+                if isinstance(zone, str) and zone not in known:
+                    hint = nearest(zone, sorted(known), cutoff=0.8)  # internal and external are not alike
+                    yield Finding(zone_path, f"no provider is in zone {quoted(zone)}{hint}")
+
+
+def _unknown_providers(root: dict[str, Any]) -> Iterator[Finding]:
+    for path, _ in children_of(root, ("models",)):
+        for target_path, _ in children_of(root, (*path, "targets")):
+            yield from _unknown(root, "providers", "provider", (*target_path, "provider"))
+
+
+def _unknown_plans_and_models(root: dict[str, Any]) -> Iterator[Finding]:
+    for path, _ in children_of(root, ("tenants",)):
+        yield from _unknown(root, "plans", "plan", (*path, "plan"))
+        for model_path, _ in children_of(root, (*path, "models")):
+            yield from _unknown(root, "models", "model", model_path)
+
+
+def _unknown(root: dict[str, Any], section: str, noun: str, path: KeyPath) -> Iterator[Finding]:
+    name, known = value_at(root, path), root.get(section, {})
+    if isinstance(name, str) and isinstance(known, dict) and name not in known:
+        yield Finding(path, f"unknown {noun} {quoted(name)}{nearest(name, known)}")
+
+
+def _unreachable_models(root: dict[str, Any]) -> Iterator[Finding]:
+    for path, tenant in children_of(root, ("tenants",)):
+        if not isinstance(tenant, dict):
+            continue
+        zones = _effective_zones(root, tenant)
+        if zones is None:
+            continue
+        if not zones:
+            yield Finding((*path, "zones"), "the tenant and its plan have no zone in common")
+            continue
+        for model_path, model in children_of(root, (*path, "models")):
+            reachable = _zones_of_model(root, model)
+            if reachable and not reachable & zones:
+                yield Finding(
+                    model_path,
+                    f"model {quoted(str(model))} has no target in the tenant's zones "
+                    f"({_listed(zones)}), only in {_listed(reachable)}",
+                )
+
+
+def _effective_zones(root: dict[str, Any], tenant: dict[str, Any]) -> frozenset[str] | None:
+    """None also where a list is not one of zones: then there is nothing to compare."""
+    plan = tenant.get("plan")
+    of_plan = value_at(root, ("plans", plan, "zones")) if isinstance(plan, str) else None
+    return zones_of(_names(of_plan), _names(tenant.get("zones")))
+
+
+def _zones_of_model(root: dict[str, Any], model: Any) -> frozenset[str]:
+    """The zones of a model's targets; none if one of them is not known, so that its mistake is named once."""
+    if not isinstance(model, str):
+        return frozenset()
+    zones = []
+    for path, _ in children_of(root, ("models", model, "targets")):
+        provider = value_at(root, (*path, "provider"))
+        zone = _zone(value_at(root, ("providers", provider))) if isinstance(provider, str) else None
+        if zone is None:
+            return frozenset()
+        zones.append(zone)
+    return frozenset(zones)
+
+
+def _repeated_keys(root: dict[str, Any]) -> Iterator[Finding]:
+    digests: dict[str, KeyPath] = {}
+    for path, _ in children_of(root, ("tenants",)):
+        names: dict[str, KeyPath] = {}
+        for key_path, key in children_of(root, (*path, "keys")):
+            if not isinstance(key, dict):
+                continue
+            name, digest = key.get("name"), key.get("sha256")
+            if isinstance(name, str) and names.setdefault(name, key_path) != key_path:
+                yield Finding((*key_path, "name"), f"name already used by {shown_path(names[name])}")
+            if isinstance(digest, str) and digests.setdefault(digest.lower(), key_path) != key_path:
+                yield Finding((*key_path, "sha256"), f"same key as {shown_path(digests[digest.lower()])}")
+
+
+def _zone(provider: Any) -> str | None:
+    zone = provider.get("zone", DEFAULT_ZONE) if isinstance(provider, dict) else None
+    return zone if isinstance(zone, str) else None
+
+
+def _names(value: Any) -> list[str] | None:
+    usable = isinstance(value, list) and value and all(isinstance(item, str) for item in value)
+    return value if usable else None
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(quoted(name) for name in sorted(names))

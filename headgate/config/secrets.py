@@ -1,0 +1,45 @@
+"""Turns a secret reference into the secret. The only place that reads one.
+
+The value goes to the caller and nowhere else: no message, no repr and no cache holds it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from headgate.config.values import SecretRef
+from headgate.config.wording import quoted
+
+MAX_SECRET_BYTES = 64 * 1024
+
+
+class SecretError(Exception):
+    """The reference does not resolve; the text names the place, never what was found there."""
+
+
+def resolve(ref: SecretRef, base: Path, environ: Mapping[str, str]) -> str:
+    """The secret. `base` is the folder that `file:` paths are relative to. Raises SecretError."""
+    if ref.kind == "vault":
+        raise SecretError("vault references are not supported by this version")
+    if ref.kind == "env":
+        place, secret = f"environment variable {ref.place}", environ.get(ref.place)
+        if secret is None:
+            raise SecretError(f"{place} is not set")
+    else:
+        place, secret = f"file {quoted(ref.place)}", _read(base / ref.place, quoted(ref.place))
+    if not secret:
+        raise SecretError(f"{place} is empty")
+    if not (secret.isascii() and secret.isprintable()):
+        raise SecretError(f"{place} holds a line break, a control character or a character outside ASCII")
+    return secret
+
+
+def _read(path: Path, shown: str) -> str:
+    """A file's content without the white space at its end, which editors and `echo` leave there."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SECRET_BYTES + 1)
+    except OSError as error:
+        raise SecretError(f"file {shown} cannot be read: {error.strerror}") from None
+    if len(content) > MAX_SECRET_BYTES:
+        raise SecretError(f"file {shown} is larger than {MAX_SECRET_BYTES} bytes")
+    return content.decode("utf-8", "replace").rstrip()

@@ -1,0 +1,146 @@
+"""Shape problems of a tree, in our words: what pydantic found, and the rules between keys of one entry.
+
+Works on any tree. Texts say what was found and what is allowed; pydantic's own texts, which quote values and
+name classes, never get out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from headgate.config.model import Entry, Gateway
+from headgate.config.wording import KeyPath, kind, nearest, quoted
+
+_EXPECTED = {  # pydantic's error types; the values' own parsers say the rest
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "list_type": "a list",
+    "too_short": "at least one item",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem in the entry at `path`; its line is that of `at`, where the two differ."""
+
+    path: KeyPath
+    text: str
+    at: KeyPath | None = None
+
+
+def validated(root: dict[str, Any]) -> tuple[Gateway | None, list[Finding]]:
+    """The gateway of a tree, or None and what is wrong with its shape."""
+    rules = list(_key_rules(root))
+    nothings = {finding.path: finding for finding in _nothings(root, ())}
+    try:
+        gateway = Gateway.model_validate(root)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        shapes = [_finding(root, detail) for detail in details]
+    else:
+        return (None if rules or nothings else gateway), [*rules, *nothings.values()]
+    # One mistake, one text: an unknown key may be empty, and what is empty has no right shape either.
+    unknown = {finding.at for finding in shapes}
+    shapes = [finding for finding in shapes if finding.at is not None or finding.path not in nothings]
+    return None, [*rules, *shapes, *(nothing for path, nothing in nothings.items() if path not in unknown)]
+
+
+def children_of(root: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    """The entries of the mapping, or the items of the list, at a path; none if it is neither."""
+    value = value_at(root, path)
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield (*path, key), child
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield (*path, index), child
+
+
+def value_at(root: Any, path: KeyPath) -> Any:
+    """The value at a path; None if there is none."""
+    for part in path:
+        if isinstance(root, dict):
+            root = root.get(part)
+        elif isinstance(root, list) and isinstance(part, int) and part < len(root):
+            root = root[part]
+        else:
+            return None
+    return root
+
+
+def _nothings(value: Any, path: KeyPath) -> Iterator[Finding]:
+    """Keys without a value. Taking one for "not given" could lift a limit that somebody meant to set."""
+    if value is None:
+        yield Finding(path, "expected a value, found nothing (give one, or remove the key)")
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            yield from _nothings(child, (*path, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _nothings(child, (*path, index))
+
+
+def _key_rules(root: dict[str, Any]) -> Iterator[Finding]:
+    listen = root.get("listen")
+    if isinstance(listen, dict) and not {"http", "https"} & listen.keys():
+        yield Finding(("listen",), 'expected "http", "https" or both')
+    for path, provider in children_of(root, ("providers",)):
+        if not isinstance(provider, dict):
+            continue
+        given = {"endpoints", "base_url"} & provider.keys()
+        if len(given) != 1:
+            found = "both" if given else "neither"
+            yield Finding(path, f'expected either "endpoints" or "base_url", found {found}')
+        elif "health_check" in provider and "base_url" in given:
+            yield Finding((*path, "health_check"), "health checks are for endpoints; a base_url has none")
+
+
+def _finding(root: dict[str, Any], detail: Any) -> Finding:
+    path, error = detail["loc"], detail["type"]
+    if error == "missing":
+        return Finding(path[:-1], f"missing required key {quoted(path[-1])}", at=path[:-1])
+    if error == "extra_forbidden":
+        return Finding(path[:-1], _unknown_key(path), at=path)
+    if error == "value_error":
+        # pydantic names a mapping's bad key so; no key of ours has that name
+        path = path[:-1] if path[-1] == "[key]" else path
+        return Finding(path, str(detail["ctx"]["error"]))
+    expected = _EXPECTED.get(error, "another value")
+    return Finding(path, f"expected {expected}, found {kind(value_at(root, path))}")
+
+
+def _unknown_key(path: KeyPath) -> str:
+    key = str(path[-1])
+    known = known_keys(path[:-1])
+    name, colon, _ = key.partition(":")
+    if colon and name in known:
+        return f'unknown key "{name}:…" (a space is missing after the colon)'
+    return f"unknown key {quoted(key)}{nearest(key, known, label='allowed')}"
+
+
+def known_keys(path: KeyPath) -> list[str]:
+    """The keys that gateway.yaml allows in the mapping at a path."""
+    annotation: Any = Gateway
+    for part in path:
+        # Of a mapping or list of entries, the last argument is the entry.
+        annotation = _required(
+            fields_of(annotation)[str(part)] if _is_entry(annotation) else get_args(annotation)[-1]
+        )
+    return list(fields_of(annotation))
+
+
+def fields_of(entry: type[BaseModel]) -> dict[str, Any]:
+    """The keys of an entry, as written in the file, and the types of their values."""
+    return {field.alias or name: field.annotation for name, field in entry.model_fields.items()}
+
+
+def _is_entry(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Entry)
+
+
+def _required(annotation: Any) -> Any:
+    """`X` of `X | None`."""
+    arguments = get_args(annotation)
+    return arguments[0] if type(None) in arguments else annotation

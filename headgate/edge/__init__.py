@@ -1,0 +1,5 @@
+"""Envoy's configuration, generated from a checked `Gateway`.
+
+Read `filters.py` for the order in which a request passes, `render.py` for the files that come out. Everything is a
+pure function of its arguments, secrets apart: `render.py` alone resolves them, into files of their own.
+"""

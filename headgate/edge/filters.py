@@ -1,0 +1,130 @@
+"""Envoy's HTTP filters in the order in which a request passes them: the first of the two lists to know.
+
+The second is `extproc/steps.py`, what happens inside the `ext_proc` entry. Every filter that asks a server has its
+own timeout and refuses with 503 when the server fails: nothing passes unchecked.
+"""
+
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutationRules
+from envoy_data_plane.envoy.config.core.v3 import ApiVersion, DataSource, GrpcService, GrpcServiceEnvoyGrpc
+from envoy_data_plane.envoy.config.core.v3 import RetryPolicy as GrpcRetryPolicy
+from envoy_data_plane.envoy.extensions.filters.http.buffer.v3 import Buffer
+from envoy_data_plane.envoy.extensions.filters.http.ext_authz.v3 import ExtAuthz
+from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
+    ExternalProcessor,
+    HeaderForwardingRules,
+    MetadataOptions,
+    MetadataOptionsMetadataNamespaces,
+    ProcessingMode,
+    ProcessingModeBodySendMode,
+    ProcessingModeHeaderSendMode,
+)
+from envoy_data_plane.envoy.extensions.filters.http.lua.v3 import Lua
+from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router, RouterUpstreamAccessLogOptions
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
+from envoy_data_plane.envoy.type.matcher.v3 import ListStringMatcher, StringMatcher
+from envoy_data_plane.envoy.type.v3 import HttpStatus, StatusCode
+
+import headgate
+from headgate.contract import (
+    AUTHZ,
+    CREDENTIAL_HEADERS,
+    FILTERS_CLUSTER,
+    PLAN,
+    REQUEST,
+    REQUEST_ID,
+    TENANT_HEADER,
+)
+from headgate.edge.messages import pack, seconds
+from headgate.edge.spool import attempt_logs
+
+AUTHZ_TIMEOUT_S = 1.0
+# Covers parsing a body at the size limit; a dead worker is noticed long before by its connection.
+EXT_PROC_TIMEOUT_S = 5.0
+
+
+def http_filters(spool: str, max_body_bytes: int) -> list[HttpFilter]:
+    """Who; how large; what and where to; metering; and off to the provider."""
+    return [
+        HttpFilter(name=AUTHZ, typed_config=pack(_ext_authz())),
+        # Ahead of ext_proc: a body over its buffer limit can hang there, here it is a 413.
+        HttpFilter(name="envoy.filters.http.buffer", typed_config=pack(Buffer(max_request_bytes=max_body_bytes))),
+        HttpFilter(name="envoy.filters.http.ext_proc", typed_config=pack(_ext_proc())),
+        HttpFilter(name="envoy.filters.http.lua", typed_config=pack(lua_filter("metering", lua_source("metering")))),
+        HttpFilter(name="envoy.filters.http.router", typed_config=pack(_router(spool))),
+    ]
+
+
+def lua_source(name: str) -> str:
+    """The text of envoy/`name`.lua: beside the packages in a checkout, inside `headgate` when installed."""
+    package = Path(headgate.__file__).parent
+    installed: Traversable = package / "_envoy" / f"{name}.lua"
+    return (installed if installed.is_file() else package.parent / "envoy" / f"{name}.lua").read_text(
+        encoding="utf-8"
+    )
+
+
+def lua_filter(stat_prefix: str, source: str) -> Lua:
+    """A Lua filter from its source text."""
+    return Lua(default_source_code=DataSource(inline_string=source), stat_prefix=stat_prefix)
+
+
+def _router(spool: str) -> Router:
+    return Router(
+        suppress_envoy_headers=True,
+        upstream_log=attempt_logs(spool),
+        upstream_log_options=RouterUpstreamAccessLogOptions(flush_upstream_log_on_upstream_stream=True),
+    )
+
+
+def _filters_service(timeout_s: float | None) -> GrpcService:
+    return GrpcService(
+        envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=FILTERS_CLUSTER),
+        timeout=seconds(timeout_s) if timeout_s else None,
+        # A worker that died took nothing of the call with it: ask the next one.
+        retry_policy=GrpcRetryPolicy(retry_on="connect-failure,reset-before-request", num_retries=2),
+    )
+
+
+def _only(names: tuple[str, ...]) -> ListStringMatcher:
+    return ListStringMatcher(patterns=[StringMatcher(exact=name, ignore_case=True) for name in names])
+
+
+def _ext_authz() -> ExtAuthz:
+    return ExtAuthz(
+        grpc_service=_filters_service(AUTHZ_TIMEOUT_S),
+        transport_api_version=ApiVersion.V3,
+        failure_mode_allow=False,
+        status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
+        # The rest of the request is none of authz's business, and costs time to send.
+        allowed_headers=_only((*CREDENTIAL_HEADERS, TENANT_HEADER, REQUEST_ID)),
+    )
+
+
+def _ext_proc() -> ExternalProcessor:
+    return ExternalProcessor(
+        grpc_service=_filters_service(None),
+        message_timeout=seconds(EXT_PROC_TIMEOUT_S),
+        failure_mode_allow=False,
+        status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
+        processing_mode=ProcessingMode(
+            # Headers are sent although nothing is decided on them: without, a new route is ignored.
+            request_header_mode=ProcessingModeHeaderSendMode.SEND,
+            request_body_mode=ProcessingModeBodySendMode.BUFFERED,
+            request_trailer_mode=ProcessingModeHeaderSendMode.SKIP,
+            response_header_mode=ProcessingModeHeaderSendMode.SKIP,
+            response_body_mode=ProcessingModeBodySendMode.NONE,
+            response_trailer_mode=ProcessingModeHeaderSendMode.SKIP,
+        ),
+        forward_rules=HeaderForwardingRules(
+            allowed_headers=_only((":path", ":method", "content-type", "content-encoding", "traceparent", REQUEST_ID))
+        ),
+        # allow_envoy: the plan sets x-envoy-max-retries and the timeouts.
+        mutation_rules=HeaderMutationRules(allow_envoy=True),
+        metadata_options=MetadataOptions(
+            forwarding_namespaces=MetadataOptionsMetadataNamespaces(untyped=[AUTHZ]),
+            receiving_namespaces=MetadataOptionsMetadataNamespaces(untyped=[REQUEST, PLAN]),
+        ),
+    )

@@ -1,0 +1,146 @@
+"""What Envoy itself answers, in OpenAI's error shape.
+
+Our own servers' refusals pass through here too (ext_authz and ext_proc answer by local reply); they are marked in
+dynamic metadata and keep the body that they came with. Texts name what to do, never an internal address.
+"""
+
+from envoy_data_plane.envoy.config.accesslog.v3 import (
+    AccessLogFilter,
+    ComparisonFilter,
+    ComparisonFilterOp,
+    MetadataFilter,
+    ResponseFlagFilter,
+    StatusCodeFilter,
+)
+from envoy_data_plane.envoy.config.core.v3 import DataSource, RuntimeUInt32, SubstitutionFormatString
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    LocalReplyConfig,
+    ResponseMapper,
+)
+from envoy_data_plane.envoy.type.matcher.v3 import MetadataMatcher, MetadataMatcherPathSegment, ValueMatcher
+from envoy_data_plane.google.protobuf import Struct
+
+from headgate.contract import ANSWERED, AUTHZ, ERROR_SOURCE, REQUEST
+from headgate.edge.messages import set_header
+
+# Response flags: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage
+_UNREACHABLE = ["UH", "UF", "UO", "NC", "DF", "URX", "LH"]
+_BROKEN = ["UC", "UR", "LR", "UPE"]
+_TIMED_OUT = ["UT", "SI", "DT", "UMSDR"]
+
+
+def _body(message: str, kind: str, code: str) -> SubstitutionFormatString:
+    error = {"message": message, "type": kind, "param": None, "code": code}
+    return SubstitutionFormatString(json_format=Struct.from_dict({"error": error}), content_type="application/json")
+
+
+def _status(code: int) -> AccessLogFilter:
+    return AccessLogFilter(
+        status_code_filter=StatusCodeFilter(
+            comparison=ComparisonFilter(
+                op=ComparisonFilterOp.EQ,
+                value=RuntimeUInt32(default_value=code, runtime_key=f"headgate.replies.{code}"),
+            )
+        )
+    )
+
+
+def _flags(flags: list[str]) -> AccessLogFilter:
+    return AccessLogFilter(response_flag_filter=ResponseFlagFilter(flags=flags))
+
+
+def _answered_by(namespace: str) -> AccessLogFilter:
+    """Matches replies that one of our servers made: they set `answered` in their metadata."""
+    return AccessLogFilter(
+        metadata_filter=MetadataFilter(
+            matcher=MetadataMatcher(
+                filter=namespace,
+                path=[MetadataMatcherPathSegment(key=ANSWERED)],
+                value=ValueMatcher(bool_match=True),
+            ),
+            match_if_key_not_found=False,
+        )
+    )
+
+
+def _reply(
+    matches: AccessLogFilter,
+    message: str,
+    kind: str,
+    code: str,
+    *,
+    status: int | None = None,
+    source: str = "gateway",
+) -> ResponseMapper:
+    return ResponseMapper(
+        filter=matches,
+        status_code=status,
+        body_format_override=_body(message, kind, code),
+        headers_to_add=[set_header(ERROR_SOURCE, source)],
+    )
+
+
+def _kept(namespace: str) -> ResponseMapper:
+    return ResponseMapper(
+        filter=_answered_by(namespace),
+        body_format_override=SubstitutionFormatString(
+            text_format_source=DataSource(inline_string="%LOCAL_REPLY_BODY%"), content_type="application/json"
+        ),
+    )
+
+
+def local_replies(max_body_bytes: int) -> LocalReplyConfig:
+    """The first mapper that matches decides; the last one catches everything else."""
+    client, server = "invalid_request_error", "server_error"
+    too_large = f"The request body is larger than the {max_body_bytes} bytes that this gateway accepts."
+    mappers = [
+        _kept(AUTHZ),
+        _kept(REQUEST),
+        _reply(
+            _flags(_UNREACHABLE),
+            "The model's provider could not be reached. Retry after a short wait.",
+            server,
+            "provider_unreachable",
+            source="provider",
+        ),
+        _reply(
+            _flags(_BROKEN),
+            "The model's provider closed the connection before it answered. Retry after a short wait.",
+            server,
+            "provider_disconnected",
+            source="provider",
+        ),
+        _reply(
+            _flags(_TIMED_OUT),
+            "The model's provider did not answer in time.",
+            "timeout",
+            "provider_timeout",
+            status=504,
+            source="provider",
+        ),
+        _reply(_status(413), too_large, client, "request_too_large"),
+        _reply(
+            _status(431),
+            "The request's headers are larger than this gateway accepts.",
+            client,
+            "headers_too_large",
+        ),
+        _reply(_status(408), "The request did not arrive completely in time.", client, "request_timeout"),
+        _reply(_status(400), "The request is not valid HTTP.", client, "bad_request"),
+        _reply(_status(404), "There is nothing at this address.", client, "unknown_url"),
+        _reply(
+            _status(503),
+            "The gateway cannot decide on requests right now. Retry after a short wait.",
+            server,
+            "gateway_unavailable",
+        ),
+        _reply(
+            _status(500),
+            "The gateway failed to handle the request. Retry, then report the request id.",
+            server,
+            "gateway_error",
+        ),
+    ]
+    return LocalReplyConfig(
+        mappers=mappers, body_format=_body("The gateway refused the request.", client, "gateway_refused")
+    )

@@ -1,0 +1,155 @@
+"""Envoy's route table (RDS): one route per distinct timeout and retry profile, none per model.
+
+The model is in the body, so `extproc` picks the route by header once it has read it. Clusters come from the plan in
+dynamic metadata: attempt n goes to the plan's group n.
+"""
+
+from dataclasses import dataclass
+
+from envoy_data_plane.envoy.config.route.v3 import (
+    ClusterSpecifierPlugin,
+    HeaderMatcher,
+    RetryPolicy,
+    RetryPolicyRetryBackOff,
+    RetryPolicyRetryHostPredicate,
+    Route,
+    RouteAction,
+    RouteConfiguration,
+    RouteMatch,
+    VirtualHost,
+)
+from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
+
+from headgate.config.model import Gateway
+from headgate.contract import ATTEMPTS, CLUSTER_METADATA, NO_TARGET_CLUSTER, PLAN, ROUTE_PROFILE, TARGET
+from headgate.edge.messages import (
+    ClusterWeight,
+    PriorityGroup,
+    PriorityGroupClusterSpecifier,
+    extension,
+    pack,
+    seconds,
+    set_header,
+)
+from headgate.profiles import RouteProfile, profiles_of
+
+ROUTE_CONFIG = "edge"
+
+# https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/router_filter#x-envoy-retry-on
+_RETRY_ON = {
+    "connect": "connect-failure",
+    "reset": "reset",
+    "5xx": "5xx",
+    "429": "retriable-status-codes",
+    "timeout": "gateway-error",
+}
+
+# What a provider says about itself, its account or its edge is not for our clients.
+_PROVIDER_HEADERS = [
+    "alt-svc",
+    "cf-cache-status",
+    "cf-ray",
+    "openai-organization",
+    "openai-project",
+    "server",
+    "set-cookie",
+    "strict-transport-security",
+    "via",
+    "x-headgate-dropped",
+    "x-headgate-error-source",
+    "x-headgate-max-tokens",
+    "x-powered-by",
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-limit-tokens",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-remaining-tokens",
+    "x-ratelimit-reset-requests",
+    "x-ratelimit-reset-tokens",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the route table takes from `listen`."""
+
+    max_body_bytes: int
+
+
+def route_configuration(gateway: Gateway) -> RouteConfiguration:
+    """One route per profile, then the one that a request has before its plan is known."""
+    profiles = profiles_of(gateway)
+    limits = Limits(gateway.listen.max_body_bytes)
+    return RouteConfiguration(
+        name=ROUTE_CONFIG,
+        virtual_hosts=[
+            VirtualHost(
+                name="all",
+                domains=["*"],
+                include_request_attempt_count=True,
+                response_headers_to_remove=_PROVIDER_HEADERS,
+                response_headers_to_add=[
+                    set_header(TARGET, f"%CLUSTER_METADATA({CLUSTER_METADATA}:provider)%"),
+                    set_header(ATTEMPTS, "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"),
+                ],
+                routes=[*(_route(profile, limits) for profile in profiles), _unplanned(limits)],
+            )
+        ],
+    )
+
+
+def _specifier() -> ClusterSpecifierPlugin:
+    return ClusterSpecifierPlugin(
+        extension=extension(
+            "envoy.router.cluster_specifier_plugin.priority_group",
+            PriorityGroupClusterSpecifier(
+                override_metadata_namespace=PLAN,
+                priority_groups=[
+                    PriorityGroup(name="none", clusters=[ClusterWeight(cluster_name=NO_TARGET_CLUSTER, weight=1)])
+                ],
+            ),
+        )
+    )
+
+
+def _retry_policy(profile: RouteProfile) -> RetryPolicy:
+    conditions = [_RETRY_ON[condition] for condition in profile.retry_on if condition in _RETRY_ON]
+    return RetryPolicy(
+        retry_on=",".join(conditions),
+        retriable_status_codes=[429] if "429" in profile.retry_on else [],
+        num_retries=0,  # each plan sets x-envoy-max-retries: retries do not stop at the last group
+        refresh_cluster_on_retry=True,
+        retry_host_predicate=[
+            RetryPolicyRetryHostPredicate(
+                name="envoy.retry_host_predicates.previous_hosts", typed_config=pack(PreviousHostsPredicate())
+            )
+        ],
+        host_selection_retry_max_attempts=3,
+        retry_back_off=RetryPolicyRetryBackOff(base_interval=seconds(0.025), max_interval=seconds(0.25)),
+    )
+
+
+def _route(profile: RouteProfile, limits: Limits) -> Route:
+    return Route(
+        name=profile.name,
+        match=RouteMatch(
+            prefix="/",
+            headers=[HeaderMatcher(name=ROUTE_PROFILE, string_match=StringMatcher(exact=profile.name))],
+        ),
+        route=RouteAction(
+            inline_cluster_specifier_plugin=_specifier(),
+            timeout=seconds(profile.total_s),
+            idle_timeout=seconds(profile.idle_s),
+            retry_policy=_retry_policy(profile),
+        ),
+        request_body_buffer_limit=limits.max_body_bytes,
+    )
+
+
+def _unplanned(limits: Limits) -> Route:
+    return Route(
+        name="unplanned",
+        match=RouteMatch(prefix="/"),
+        route=RouteAction(inline_cluster_specifier_plugin=_specifier(), timeout=seconds(30)),
+        request_body_buffer_limit=limits.max_body_bytes,
+    )

@@ -1,0 +1,70 @@
+"""The spool: Envoy's access log as one JSON object per line, the record that the ledger reads.
+
+`start` when an upstream attempt begins or the request is refused before one, `progress` every five seconds, `end`
+when the stream is over. Field names are DESIGN's. Prompts, answers and credentials have no place in it.
+"""
+
+from typing import Any
+
+from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog, AccessLogFilter, LogTypeFilter
+from envoy_data_plane.envoy.config.core.v3 import SubstitutionFormatString
+from envoy_data_plane.envoy.data.accesslog.v3 import AccessLogType
+from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
+from envoy_data_plane.google.protobuf import Struct
+
+from headgate.contract import AUTHZ, REQUEST, USAGE
+from headgate.edge.messages import pack
+
+VERSION = 1
+
+
+def _fields(line_type: str) -> dict[str, Any]:
+    return {
+        "v": VERSION,
+        "type": line_type,
+        "time": "%EMIT_TIME(%Y-%m-%dT%H:%M:%E3SZ)%",
+        "request_id": "%REQ(X-REQUEST-ID)%",
+        "trace_id": f"%DYNAMIC_METADATA({REQUEST}:trace_id)%",
+        "tenant": f"%DYNAMIC_METADATA({AUTHZ}:tenant)%",
+        "key_id": f"%DYNAMIC_METADATA({AUTHZ}:key_id)%",
+        "user": f"%DYNAMIC_METADATA({REQUEST}:user)%",
+        "project": None,
+        "surface": f"%DYNAMIC_METADATA({REQUEST}:surface)%",
+        "model": f"%DYNAMIC_METADATA({REQUEST}:model)%",
+        "target": "%CLUSTER_METADATA(headgate:provider)%",
+        "upstream_model": f"%DYNAMIC_METADATA({REQUEST}:upstream_model)%",
+        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+        "status": "%RESPONSE_CODE%",
+        "flags": "%RESPONSE_FLAGS%",
+        "prompt_tokens": f"%DYNAMIC_METADATA({USAGE}:tokens:prompt)%",
+        "completion_tokens": f"%DYNAMIC_METADATA({USAGE}:tokens:completion)%",
+        "cached_tokens": f"%DYNAMIC_METADATA({USAGE}:tokens:cached)%",
+        "reasoning_tokens": f"%DYNAMIC_METADATA({USAGE}:tokens:reasoning)%",
+        "estimated_tokens": None,
+        "content_events": f"%DYNAMIC_METADATA({USAGE}:content:events)%",
+        "content_bytes": f"%DYNAMIC_METADATA({USAGE}:content:bytes)%",
+        "bytes_out": "%BYTES_SENT%",
+        "first_byte_ms": "%RESPONSE_DURATION%",
+        "duration_ms": "%DURATION%",
+        "config_generation": f"%DYNAMIC_METADATA({AUTHZ}:generation)%",
+        "price_generation": f"%DYNAMIC_METADATA({AUTHZ}:generation)%",
+    }
+
+
+def edge_logs(path: str) -> list[AccessLog]:
+    """What the connection manager logs into the file `path` (Envoy opens it once): `progress` and `end`."""
+    return [_log(path, "progress", AccessLogType.DownstreamPeriodic), _log(path, "end", AccessLogType.DownstreamEnd)]
+
+
+def attempt_logs(path: str) -> list[AccessLog]:
+    """What the router logs when an attempt reaches its provider: `start`."""
+    return [_log(path, "start", AccessLogType.UpstreamPoolReady)]
+
+
+def _log(path: str, line_type: str, logged: AccessLogType) -> AccessLog:
+    line = SubstitutionFormatString(json_format=Struct.from_dict(_fields(line_type)))
+    return AccessLog(
+        name=f"spool.{line_type}",
+        filter=AccessLogFilter(log_type_filter=LogTypeFilter(types=[logged])),
+        typed_config=pack(FileAccessLog(path=path, log_format=line)),
+    )

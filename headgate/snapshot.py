@@ -1,0 +1,71 @@
+"""What the workers know: the checked gateway.yaml as tables for look-ups, one file per accepted generation.
+
+Workers read this and never gateway.yaml, so an edit that is broken or half-written cannot reach a worker that
+restarts. The file holds digests of keys and no secret. Nothing here decides on a request.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A virtual key, known by the SHA-256 of the whole key. `expires` is in seconds since the epoch."""
+
+    digest: bytes
+    key_id: str
+    tenant: str
+    disabled: bool = False
+    expires: float | None = None
+
+
+class TargetRow(msgspec.Struct, frozen=True):
+    """Where one attempt can go. `endpoints` counts the identical replicas behind the cluster."""
+
+    cluster: str
+    model: str
+    usage: str
+    priority: int
+    weight: int
+    endpoints: int
+
+
+class ModelRow(msgspec.Struct, frozen=True):
+    """What all tenants share of a model. Times in milliseconds, as Envoy's headers want them."""
+
+    profile: str
+    max_attempts: int
+    headers_ms: int
+    total_ms: int
+
+
+class TenantRow(msgspec.Struct, frozen=True):
+    """What a tenant may use: model name -> the targets inside its zones, in order of priority."""
+
+    models: dict[str, list[TargetRow]]
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """One generation of the tables."""
+
+    generation: int
+    created: int
+    keys: list[Key]
+    tenants: dict[str, TenantRow]
+    models: dict[str, ModelRow]
+
+
+def write_snapshot(snapshot: Snapshot, path: Path) -> None:
+    """Writes the file whole or not at all, readable by its owner only."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(snapshot))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """Reads what `write_snapshot` wrote. Raises OSError or msgspec.DecodeError."""
+    return msgspec.json.decode(path.read_bytes(), type=Snapshot)

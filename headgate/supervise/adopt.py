@@ -1,0 +1,115 @@
+"""What an earlier supervisor left running: go on with it, let it finish, or end it.
+
+Only processes that parts.json records and whose start time matches are looked at.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import structlog
+
+from headgate import contract
+from headgate.supervise import parts, parts_file
+from headgate.supervise.envoy_admin import EnvoyAdmin
+from headgate.supervise.part import PartSpec
+from headgate.supervise.parts_file import PartRecord
+from headgate.supervise.process import Process
+from headgate.supervise.shutdown import drain_and_end
+
+log = structlog.get_logger()
+
+# Workers end by themselves when their supervisor dies, and nobody serves until they have.
+STRAY_GRACE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Living:
+    """A recorded process that still runs."""
+
+    name: str
+    record: PartRecord
+    process: Process
+
+
+@dataclass(slots=True)
+class Found:
+    """What to do with each; `envoy` is one whose listeners or command are no longer what we would start."""
+
+    adopted: dict[str, Process] = field(default_factory=dict)
+    envoy: Living | None = None
+    retired: list[Living] = field(default_factory=list)
+    strays: list[Living] = field(default_factory=list)
+
+
+def living(records: Mapping[str, PartRecord]) -> dict[str, Living]:
+    """Those of the records whose process runs."""
+    processes = {name: Process.find(record.identity) for name, record in records.items()}
+    return {name: Living(name, records[name], process) for name, process in processes.items() if process}
+
+
+def sort_out(alive: Mapping[str, Living], specs: Sequence[PartSpec]) -> Found:
+    """Decide about each living process, given what is to run now."""
+    wanted = {spec.name: spec for spec in specs if spec.outlives}
+    found = Found()
+    for name, one in alive.items():
+        if name in wanted and wanted[name].digest == one.record.digest:
+            found.adopted[name] = one.process
+        elif name == parts.ENVOY:
+            found.envoy = one
+        elif name.startswith(parts_file.RETIRED):
+            found.retired.append(one)
+        else:
+            found.strays.append(one)
+    return found
+
+
+async def end_strays(strays: Sequence[Living]) -> None:
+    """End leftovers before parts of their name start: they would remove the sockets of their successors."""
+    for stray in strays:
+        log.info("leftover part ends", part=stray.name, pid=stray.process.pid)
+    await asyncio.gather(*(stray.process.end(STRAY_GRACE_S) for stray in strays))
+
+
+class Retirement:
+    """An Envoy of an earlier configuration: it listens no more, finishes its streams and ends."""
+
+    def __init__(self, one: Living, drain_s: float, hurry: asyncio.Event) -> None:
+        self.name = f"{parts_file.RETIRED}{one.process.pid}"
+        self.process = one.process
+        self._admin = EnvoyAdmin(_moved_admin_socket(one))
+        self._drain_s = drain_s
+        self._hurry = hurry
+        self.record = PartRecord(
+            pid=one.record.pid,
+            start_ticks=one.record.start_ticks,
+            digest=one.record.digest,
+            spool=one.record.spool,
+            admin=str(self._admin.socket),
+        )
+
+    async def close_listeners(self) -> None:
+        """Let go of its addresses; an Envoy that does not answer is ended at once."""
+        log.info("envoy retires", pid=self.process.pid)
+        try:
+            await self._admin.drain()
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            log.warning("envoy does not answer, it ends", pid=self.process.pid)
+            await self.process.end(STRAY_GRACE_S)
+
+    async def finish(self) -> None:
+        """Wait for its streams, then end it."""
+        await drain_and_end(self.process, self._admin, self._drain_s, self._hurry)
+        self._admin.socket.unlink(missing_ok=True)
+
+
+def _moved_admin_socket(one: Living) -> Path:
+    """Its admin socket, under a name that leaves the usual one to its successor."""
+    if one.record.admin:
+        return Path(one.record.admin)
+    moved = contract.RUN / f"envoy-{one.process.pid}.sock"
+    if contract.ENVOY_ADMIN_SOCKET.exists():
+        contract.ENVOY_ADMIN_SOCKET.rename(moved)
+    return moved

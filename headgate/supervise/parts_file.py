@@ -1,0 +1,81 @@
+"""`parts.json`: which processes are ours, for a supervisor that comes after one that was killed.
+
+A record holds only if its boot id, pid and start time all match; a broken or foreign file counts as empty.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from headgate import contract
+from headgate.supervise import files
+from headgate.supervise.process import Identity
+
+log = structlog.get_logger()
+
+VERSION = 1
+RETIRED = "envoy-retired-"  # + pid: an Envoy that only finishes its streams
+
+
+class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One process; an Envoy with the addresses it listens on, and its admin socket once that was moved."""
+
+    pid: int
+    start_ticks: int
+    digest: str
+    port: int | None = None
+    spool: str | None = None
+    addresses: tuple[str, ...] = ()
+    admin: str | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """What `Process.find` looks for."""
+        return Identity(self.pid, self.start_ticks)
+
+
+class PartsFile(msgspec.Struct, frozen=True):
+    """The whole file, by part name."""
+
+    boot_id: str
+    parts: dict[str, PartRecord]
+    version: int = VERSION
+
+
+def load() -> dict[str, PartRecord]:
+    """The records of this boot; empty when there are none."""
+    try:
+        found = msgspec.json.decode(contract.PARTS.read_bytes(), type=PartsFile)
+    except FileNotFoundError:
+        return {}
+    except msgspec.DecodeError as error:
+        log.warning("parts.json can't be read and is ignored", error=str(error))
+        return {}
+    return found.parts if found.version == VERSION and found.boot_id == boot_id() else {}
+
+
+def save(parts: Mapping[str, PartRecord]) -> None:
+    """Write the records, atomically, 0600."""
+    content = msgspec.json.format(msgspec.json.encode(PartsFile(boot_id(), dict(parts))), indent=1)
+    files.write_atomic(contract.PARTS, content)
+
+
+def boot_id() -> str:
+    """Start times count from the boot, so they mean nothing after the next one."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def digest_of(command: Sequence[str], *configuration: str) -> str:
+    """Tells whether a running part is what we would start now: its command, program and configuration."""
+    program = Path(shutil.which(command[0]) or command[0])
+    try:
+        found = program.stat()
+        version = [str(program), found.st_size, found.st_mtime_ns]
+    except FileNotFoundError:
+        version = [str(program)]
+    return hashlib.sha256(json.dumps([list(command), version, list(configuration)]).encode()).hexdigest()

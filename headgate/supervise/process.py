@@ -1,0 +1,133 @@
+"""A running process, ours or taken over, held by a pidfd.
+
+A pidfd stays bound to one process even after its pid was given to another, so nothing here can signal a
+stranger. A process taken over is not our child: its end is seen through the pidfd, its exit status stays
+unknown.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Names one process until the machine restarts: a pid alone is reused."""
+
+    pid: int
+    start_ticks: int
+
+
+def start_ticks_of(pid: int) -> int | None:
+    """Field 22 of /proc/PID/stat (clock ticks since boot); None when it has ended or is a zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces and parentheses
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+class Process:
+    """One living process; made by `spawn` or `find`, inside a running event loop."""
+
+    def __init__(self, identity: Identity, pidfd: int, child: subprocess.Popen[bytes] | None) -> None:
+        self.identity = identity
+        self.status: int | None = None  # as Popen gives it; stays None for a process that was taken over
+        self._pidfd = pidfd
+        self._child = child
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self._loop.add_reader(pidfd, self._on_end)
+
+    @classmethod
+    def spawn(cls, command: Sequence[str], env: Mapping[str, str], log: Path, *, lifeline: bool) -> "Process":
+        """Start `command` in its own session, output appended to `log`.
+
+        With a lifeline its stdin is a pipe that reaches its end when this process ends, however it ends.
+        Raises OSError when the command can't be run.
+        """
+        with log.open("ab") as output:
+            child = subprocess.Popen(
+                command,
+                env=dict(env),
+                stdin=subprocess.PIPE if lifeline else subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # or Ctrl-C would reach Envoy before us and cut its streams
+            )
+        ticks = (
+            start_ticks_of(child.pid) or 0
+        )  # 0: it has ended already; we have not reaped it, the pid is still its own
+        return cls(Identity(child.pid, ticks), os.pidfd_open(child.pid), child)
+
+    @classmethod
+    def find(cls, identity: Identity) -> "Process | None":
+        """The process that an earlier supervisor recorded, if it still runs."""
+        try:
+            pidfd = os.pidfd_open(identity.pid)
+        except ProcessLookupError:
+            return None
+        # Compared after the pidfd is held: from here on both mean the same process.
+        if start_ticks_of(identity.pid) != identity.start_ticks:
+            os.close(pidfd)
+            return None
+        return cls(identity, pidfd, None)
+
+    @property
+    def pid(self) -> int:
+        """For people and records; signals go through the pidfd."""
+        return self.identity.pid
+
+    @property
+    def running(self) -> bool:
+        """False once its end was seen."""
+        return not self._ended.is_set()
+
+    async def wait(self) -> int | None:
+        """Wait for its end; its exit status, negative for a signal, None when unknown."""
+        await self._ended.wait()
+        return self.status
+
+    def send(self, signum: signal.Signals) -> None:
+        """Signal it, unless it has ended."""
+        if self.running:
+            try:
+                signal.pidfd_send_signal(self._pidfd, signum)
+            except ProcessLookupError:
+                return  # it ended just now; the loop will tell
+
+    async def end(self, grace_s: float) -> None:
+        """Close the lifeline, SIGTERM, SIGKILL after `grace_s`; returns when it has ended."""
+        self._close_lifeline()
+        self.send(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self._ended.wait(), grace_s)
+        except TimeoutError:
+            self.send(signal.SIGKILL)
+            await self._ended.wait()
+
+    def _close_lifeline(self) -> None:
+        if self._child and self._child.stdin:
+            self._child.stdin.close()
+
+    def _on_end(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._close_lifeline()
+        if self._child:
+            self.status = self._child.wait()  # it has ended: this reaps and does not block
+        self._ended.set()
+
+
+def status_text(status: int | None) -> str:
+    """An exit status for the log: `exit 1`, `SIGKILL`, or that nobody can know."""
+    if status is None:
+        return "unknown (not our child)"
+    if status < 0:
+        return signal.Signals(-status).name
+    return f"exit {status}"

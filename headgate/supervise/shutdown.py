@@ -1,0 +1,57 @@
+"""The end, in order: Envoy takes no more and finishes what runs, then the workers, then what they used.
+
+Measured facts about Envoy's draining are in `envoy_admin`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import aiohttp
+import structlog
+
+from headgate import contract
+from headgate.supervise import parts, state
+from headgate.supervise.envoy_admin import EnvoyAdmin, until_idle
+from headgate.supervise.part import END_GRACE_S, Part
+from headgate.supervise.process import Process
+
+log = structlog.get_logger()
+
+ORDER = (parts.ENVOY, "filters-", parts.SIMULATOR, parts.VALKEY)
+
+
+async def drain_and_end(process: Process, admin: EnvoyAdmin, drain_s: float, hurry: asyncio.Event) -> None:
+    """Let an Envoy finish its requests for up to `drain_s`, or until `hurry` is set, and end it."""
+    active: int | None = None
+    if not hurry.is_set():
+        try:
+            await admin.drain()
+            active = await until_idle(admin, drain_s, hurry)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            log.warning("envoy could not be drained", pid=process.pid, error=type(error).__name__)
+    if active:
+        log.warning("requests cut", pid=process.pid, active=active, drain_s=drain_s)
+    await process.end(END_GRACE_S)
+
+
+async def stop_parts(running: Sequence[Part], drain_s: float, hurry: asyncio.Event) -> None:
+    """End every part; a part's users go before it."""
+    for prefix in ORDER:
+        group = [part for part in running if part.name.startswith(prefix)]
+        await asyncio.gather(*(_stop(part, drain_s, hurry) for part in group))
+
+
+def clean_up(sockets: Sequence[Path]) -> None:
+    """Remove what only running parts need: sockets, secrets, the record of processes."""
+    for socket in sockets:
+        socket.unlink(missing_ok=True)
+    state.remove_secrets()
+    contract.PARTS.unlink(missing_ok=True)
+
+
+async def _stop(part: Part, drain_s: float, hurry: asyncio.Event) -> None:
+    part.retire()
+    if part.name == parts.ENVOY and part.process:
+        await drain_and_end(part.process, EnvoyAdmin(contract.ENVOY_ADMIN_SOCKET), drain_s, hurry)
+    await part.stop()

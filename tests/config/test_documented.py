@@ -1,0 +1,60 @@
+"""docs/configuration.md lists every key of the model and no other, with the default that the model has."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import pytest
+import yaml
+from pydantic import TypeAdapter
+from pydantic.fields import FieldInfo
+
+from headgate.config.model import Entry, Gateway
+
+PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+ROW = re.compile(r"^\| `([a-z][^`]*)` \| (.+) \| (.*) \| (.+) \|$", re.MULTILINE)
+DOCUMENTED = {key: default for key, _, default, _ in ROW.findall(PAGE.read_text(encoding="utf-8"))}
+
+
+def fields(entry: type[Entry], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in entry.model_fields.items():
+        key = prefix + (field.alias or name)
+        yield key, field
+        inner, step = inner_entry(field.annotation)
+        if inner:
+            yield from fields(inner, f"{key}{step}.")
+
+
+def inner_entry(annotation: Any) -> tuple[type[Entry] | None, str]:
+    if isinstance(annotation, type) and issubclass(annotation, Entry):
+        return annotation, ""
+    step = {dict: ".<name>", list: "[]"}.get(get_origin(annotation), "")
+    inner = [entry for entry, _ in map(inner_entry, get_args(annotation)) if entry]
+    return (inner[0], step) if inner else (None, "")
+
+
+FIELDS = dict(fields(Gateway))
+HEADINGS = {"listen", "services"}  # sections whose keys are listed one by one
+
+
+def test_every_key_is_documented_and_no_other() -> None:
+    assert set(DOCUMENTED) == set(FIELDS) - HEADINGS
+    assert len(DOCUMENTED) > 50
+
+
+@pytest.mark.parametrize("key", sorted(set(DOCUMENTED) & set(FIELDS)))
+def test_default(key: str) -> None:
+    field, shown = FIELDS[key], DOCUMENTED[key].strip()
+    if field.is_required():
+        assert shown == "required"
+    elif shown == "-":
+        assert field.default in (None, [])
+    elif shown.startswith("`"):
+        adapter: TypeAdapter[Any] = TypeAdapter(field.annotation)
+        validators = [item for item in field.metadata if hasattr(item, "func")]
+        written = yaml.safe_load(shown.strip("`"))
+        parsed = validators[0].func(written) if validators else adapter.validate_python(written)
+        assert parsed == field.default
+    else:
+        assert (key, shown) == ("models.<name>.targets[].priority", "position, from 0")

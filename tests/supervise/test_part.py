@@ -1,0 +1,202 @@
+"""Parts on real processes: started, watched, restarted, ended, and taken over from a dead supervisor."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from headgate.supervise.part import Backoff, Part, PartSpec
+from headgate.supervise.process import Identity, Process, start_ticks_of
+
+FOREVER = ("sleep", "600")
+
+
+async def _always_ready() -> str | None:
+    return None
+
+
+def _spec(*command: str, outlives: bool = True, before_start: Callable[[], None] | None = None) -> PartSpec:
+    return PartSpec("part", command, os.environ, _always_ready, "digest", outlives, before_start=before_start)
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "log").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+async def begin() -> AsyncIterator[Callable[..., Part]]:
+    begun: list[Part] = []
+
+    def begin(spec: PartSpec, adopted: Process | None = None) -> Part:
+        part = Part(spec, lambda: None, adopted)
+        begun.append(part)
+        part.begin()
+        return part
+
+    yield begin
+    for part in begun:
+        await part.stop()
+
+
+async def _until(condition: Callable[[], object], within_s: float = 5) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in another process
+            await asyncio.sleep(0.005)
+
+
+def test_backoff_grows_to_five_seconds_and_a_stable_life_starts_over() -> None:
+    backoff = Backoff()
+    assert [backoff.pause_s(1) for _ in range(8)] == [0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5]
+    assert backoff.pause_s(10) == 0
+    assert backoff.pause_s(9.9) == 0.1
+
+
+async def test_a_killed_part_is_back_within_50_ms(begin: Callable[..., Part]) -> None:
+    part = begin(_spec(*FOREVER))
+    first = part.process
+    assert first
+    os.kill(first.pid, signal.SIGKILL)
+    await asyncio.sleep(0.05)
+    assert part.process
+    assert part.process.pid != first.pid
+    assert part.restarts == 1
+
+
+async def test_a_crash_loop_is_slowed_down(begin: Callable[..., Part], state: Path) -> None:
+    part = begin(_spec("sh", "-c", "echo here we go again; exit 3"))
+    await asyncio.sleep(0.5)
+    # At 0, 0, 0.1 and 0.3 s; the next at 0.7 s.
+    assert 2 <= part.restarts <= 3
+    assert set(_lines(state / "log/part.log")) == {"here we go again"}
+
+
+async def test_a_command_that_is_not_there_is_tried_again(begin: Callable[..., Part], state: Path) -> None:
+    program = state / "program"
+    part = begin(_spec(str(program)))
+    assert part.process is None
+    program.symlink_to("/bin/cat")
+    program.unlink()
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o700)
+    await _until(lambda: part.process)
+
+
+async def test_each_start_is_prepared_and_finds_no_stale_socket(begin: Callable[..., Part], state: Path) -> None:
+    socket = Path("stale.sock")
+    seen: list[bool] = []
+
+    def prepare() -> None:
+        socket.touch()
+        seen.append(True)
+
+    spec = PartSpec(
+        "part", FOREVER, os.environ, _always_ready, "digest", True, sockets=(socket,), before_start=prepare
+    )
+    part = begin(spec)
+    assert part.process
+    os.kill(part.process.pid, signal.SIGKILL)
+    await _until(lambda: part.restarts == 1)
+    assert len(seen) == 2
+    assert not socket.exists()
+
+
+async def test_stop_ends_a_part_that_ignores_sigterm(begin: Callable[..., Part], state: Path) -> None:
+    part = begin(_spec("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"))
+    output = state / "log/part.log"
+    await _until(lambda: "ready" in output.read_text())
+    assert part.process
+    pid = part.process.pid
+    await part.stop(grace_s=0.2)
+    assert start_ticks_of(pid) is None
+    await asyncio.sleep(0.05)
+    assert part.process is None
+
+
+async def test_a_retired_part_is_not_started_again(begin: Callable[..., Part]) -> None:
+    part = begin(_spec(*FOREVER))
+    part.retire()
+    assert part.process
+    os.kill(part.process.pid, signal.SIGKILL)
+    await _until(lambda: part.process is None)
+    await asyncio.sleep(0.05)
+    assert part.restarts == 0
+
+
+async def test_part_has_its_own_session_and_no_descriptor_of_ours(begin: Callable[..., Part], state: Path) -> None:
+    with (state / "lock").open("w"):
+        part = begin(_spec(*FOREVER))
+        assert part.process
+        pid = part.process.pid
+        assert os.getsid(pid) == pid
+        name = Path(f"/proc/{pid}/comm")
+        await _until(lambda: name.read_text() == "sleep\n")
+        held = _descriptors(pid)
+    assert held == {"/dev/null", str(state / "log/part.log")}
+
+
+def test_a_lifeline_ends_a_part_whose_supervisor_was_killed(state: Path) -> None:
+    script = (
+        "import asyncio, os\n"
+        "from pathlib import Path\n"
+        "from headgate.supervise.process import Process\n"
+        "async def main():\n"
+        "    part = Process.spawn(['cat'], os.environ, Path('log/part.log'), lifeline=True)\n"
+        "    stays = Process.spawn(['sleep', '600'], os.environ, Path('log/stays.log'), lifeline=False)\n"
+        "    print(part.pid, stays.pid, flush=True)\n"
+        "    await asyncio.sleep(600)\n"
+        "asyncio.run(main())\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as supervisor:
+        assert supervisor.stdout
+        part, stays = map(int, supervisor.stdout.readline().split())
+        supervisor.kill()
+    try:
+        asyncio.run(_until(lambda: start_ticks_of(part) is None))
+        assert start_ticks_of(stays)
+    finally:
+        os.kill(stays, signal.SIGKILL)
+
+
+async def test_a_process_is_taken_over_only_with_pid_and_start_time(begin: Callable[..., Part]) -> None:
+    orphan = _orphan()
+    ticks = start_ticks_of(orphan)
+    assert ticks
+    assert Process.find(Identity(orphan, ticks + 1)) is None
+    assert Process.find(Identity(2**22 - 1, ticks)) is None
+    found = Process.find(Identity(orphan, ticks))
+    assert found
+    part = begin(_spec(*FOREVER), found)
+    assert part.process is found
+    os.kill(orphan, signal.SIGKILL)
+    await _until(lambda: part.restarts == 1)
+    assert part.process
+    assert part.process.pid != orphan
+
+
+async def test_a_process_taken_over_is_ended_with_its_part(begin: Callable[..., Part]) -> None:
+    orphan = _orphan()
+    part = begin(_spec(*FOREVER), Process.find(Identity(orphan, start_ticks_of(orphan) or 0)))
+    await part.stop()
+    assert start_ticks_of(orphan) is None
+
+
+def _descriptors(pid: int) -> set[str]:
+    return {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+def _orphan() -> int:
+    """A process that is not our child, as after the death of a supervisor."""
+    script = "sleep 600 </dev/null >/dev/null 2>&1 & echo $!"
+    return int(subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE, check=True).stdout)
