@@ -129,10 +129,12 @@ end
 
 -- A meter for one stream. `hide_chunk`: drop the event that only carries usage; `hide_member`: cut usage out of
 -- the other events. Feed it frames in order; with neither set it never asks for a frame to be changed.
-local function new_sse_meter(hide_chunk, hide_member)
+-- `choices`: how many answers the client asked for; above one, a continuous report counts one choice at a time.
+local function new_sse_meter(hide_chunk, hide_member, choices)
   local edits = hide_chunk or hide_member
   local meter = { content_events = 0, content_bytes = 0 }
   local tail = ""
+  local by_choice = (choices or 1) > 1 and {} or nil
   local prefix = '"content":"' -- how this stream spells the start of generated text, learned as it goes
 
   -- Start of generated text in the event text[from..to], learning its spelling.
@@ -150,6 +152,15 @@ local function new_sse_meter(hide_chunk, hide_member)
       end
     end
     return nil
+  end
+
+  -- Completion tokens of all choices so far, after the event text[from..to] reported `usage` for its own.
+  local function add_choice(text, from, usage)
+    local index = tonumber(match(text, '"index"%s*:%s*(%d+)', from))
+    if not index then return end
+    by_choice[index] = tonumber(match(usage, '"completion_tokens"%s*:%s*(%d+)'))
+    meter.completion = 0
+    for _, tokens in pairs(by_choice) do meter.completion = meter.completion + tokens end
   end
 
   local function count_content(text, from, to, escape)
@@ -201,10 +212,14 @@ local function new_sse_meter(hide_chunk, hide_member)
       if key and key < to then
         local member, value, last = usage_in(text, from, to, key)
         if member then
-          if byte(text, value) == BRACE then meter.usage = sub(text, value, last) end
+          local totals = (edits or by_choice) and is_usage_chunk(text, from, to)
+          if byte(text, value) == BRACE then
+            meter.usage = sub(text, value, last)
+            if totals then meter.completion = nil elseif by_choice then add_choice(text, from, meter.usage) end
+          end
           if edits then
             local first, stop
-            if is_usage_chunk(text, from, to) then
+            if totals then
               if hide_chunk and byte(text, value) == BRACE then first, stop, dropped = from, to, true end
             elseif hide_member then
               first, stop = member_bounds(text, member, last)
@@ -319,7 +334,7 @@ local function meter_for(headers, request)
   if encoding and encoding ~= "identity" then return nil end
   local content_type = string.lower(headers:get("content-type") or "")
   if find(content_type, "text/event-stream", 1, true) then
-    return new_sse_meter(request.hide_usage_chunk, request.hide_usage_member)
+    return new_sse_meter(request.hide_usage_chunk, request.hide_usage_member, request.choices)
   end
   if find(content_type, "application/json", 1, true) then return new_json_meter() end
   return nil
@@ -347,6 +362,7 @@ function envoy_on_response(handle)
     if usage ~= last_usage then
       last_usage = usage
       local prompt, completion, cached, reasoning = counts_of(usage or "")
+      completion = meter.completion or completion
       metadata:set("hg.usage", "tokens", { prompt = prompt, completion = completion, cached = cached, reasoning = reasoning })
     end
     metadata:set("hg.usage", "content", { events = meter.content_events, bytes = meter.content_bytes })

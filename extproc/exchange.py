@@ -35,7 +35,7 @@ class Plan:
     clusters: tuple[str, ...]
     profile: str
     headers_ms: int | None
-    metadata: tuple[tuple[str, str | bool], ...]
+    metadata: tuple[tuple[str, str | bool | int], ...]
 
 
 @dataclass(slots=True)

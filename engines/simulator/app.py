@@ -61,7 +61,9 @@ class Simulator:
         self._received += 1
         prefix = _ID_PREFIXES.get(request.path, "req-")
         # vLLM's ids end in the caller's x-request-id too
-        exchange = Exchange(prefix + (request.headers.get("x-request-id") or uuid.uuid4().hex), self._received)
+        exchange = Exchange(
+            prefix + (_printable(request.headers.get("x-request-id", "")) or uuid.uuid4().hex), self._received
+        )
         _EXCHANGE.set(exchange)
         self.running += 1
         try:
@@ -83,13 +85,13 @@ class Simulator:
         try:
             body = await request.read()
             headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in request.raw_headers]
-            self._record.request(exchange, request.method, request.raw_path, headers, body)
+            self._record.request(exchange, request.method, _printable(request.raw_path), headers, body)
             return await handler(request)
         except BodyError as error:
             return _json_response(400, error_body(400, error.message, param=error.param))
         except web.HTTPException as error:
             allow = error.headers.get("allow")
-            message = f"{error.reason}: {request.method} {request.path}"
+            message = f"{error.reason}: {request.method} {_printable(request.path)}"
             code = "unknown_url" if error.status == 404 else None
             kind = "invalid_request_error" if error.status < 500 else None
             body = error_body(error.status, message, error_type=kind, code=code)
@@ -162,6 +164,11 @@ async def _refused(request: web.Request, exchange: Exchange, simulate: Simulate,
         headers = {"retry-after": str(simulate.retry_after), **simulate.headers}
         simulate = msgspec.structs.replace(simulate, headers=headers)
     return await send_json(request, exchange, body, simulate, status=status)
+
+
+def _printable(text: str) -> str:
+    """Return the text without the surrogates that aiohttp makes of bytes that are no UTF-8: JSON has none."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _json_response(status: int, body: bytes, headers: dict[str, str] | None = None) -> web.Response:

@@ -136,8 +136,8 @@ def _string(schema: dict[str, Any], _root: Any, _depth: int) -> str:
     if known is not None:
         return known
     least, most = schema.get("minLength", 0), schema.get("maxLength", math.inf)
-    text = "simulated" + " simulated" * (least // len(" simulated") + 1)
-    return text[: max(least, 9) if most == math.inf else min(most, max(least, 9))]
+    text = "simulated" + " simulated" * int(least // len(" simulated") + 1)
+    return text[: int(min(most, max(least, len("simulated"))))]
 
 
 def _number(schema: dict[str, Any], _root: Any, _depth: int) -> int | float:

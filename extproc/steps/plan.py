@@ -28,7 +28,7 @@ def _drawn(targets: list[TargetRow]) -> TargetRow:
 def make_plan(exchange: Exchange) -> None:
     """Fills `plan`. Replicas of the one target are tried in turn; Envoy picks another one each time."""
     document, surface, target, row = exchange.document, exchange.surface, exchange.target, exchange.row
-    metadata: list[tuple[str, str | bool]] = [
+    metadata: list[tuple[str, str | bool | int]] = [
         ("surface", surface.name),
         ("endpoint", surface.path),
         ("model", exchange.model),
@@ -38,6 +38,9 @@ def make_plan(exchange: Exchange) -> None:
         metadata.append(("hide_usage_chunk", True))
     if exchange.hide_usage_member:
         metadata.append(("hide_usage_member", True))
+    choices = document.get("n")
+    if choices and choices > 1:
+        metadata.append(("choices", choices))
     user = document.get("user")
     if user:
         metadata.append(("user", user[:_USER_LIMIT]))

@@ -41,7 +41,7 @@ def command(file: Path, workers: int, as_json: bool) -> None:
             click.echo(str(problem), err=True)
         sys.exit(1)
     settings = EdgeSettings(workers=workers, spool="spool/current.ndjson", generation=1)
-    document = render_inline(checked.gateway, settings)
+    document = render_inline(checked.gateway, settings, file.absolute().parent)
     if as_json:
         click.echo(json.dumps(document, indent=2))
     else:

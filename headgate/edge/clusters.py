@@ -7,6 +7,7 @@ failure moves the request on; Envoy would end the chain at a target it refuses t
 
 import ipaddress
 import ssl
+from pathlib import Path
 
 from envoy_data_plane.envoy.config.cluster.v3 import (
     CircuitBreakers,
@@ -83,12 +84,15 @@ FORWARDED_HEADERS = (
 )
 
 
-def provider_clusters(gateway: Gateway, *, inline: bool = False) -> list[Cluster]:
-    """The clusters of all providers, in the file's order; `inline` leaves out what is read from other files."""
-    return [_cluster(name, provider, inline=inline) for name, provider in gateway.providers.items()]
+def provider_clusters(gateway: Gateway, base: Path, *, inline: bool = False) -> list[Cluster]:
+    """The clusters of all providers, in the file's order; `inline` leaves out what is read from other files.
+
+    Paths in gateway.yaml are relative to `base`, its folder.
+    """
+    return [_cluster(name, provider, base, inline=inline) for name, provider in gateway.providers.items()]
 
 
-def _cluster(name: str, provider: Provider, *, inline: bool) -> Cluster:
+def _cluster(name: str, provider: Provider, base: Path, *, inline: bool) -> Cluster:
     external = provider.base_url is not None
     tls = provider.urls[0].scheme == "https"
     return Cluster(
@@ -107,7 +111,7 @@ def _cluster(name: str, provider: Provider, *, inline: bool) -> Cluster:
         upstream_connection_options=UpstreamConnectionOptions(
             tcp_keepalive=TcpKeepalive(keepalive_probes=3, keepalive_time=30, keepalive_interval=10)
         ),
-        transport_socket=_tls(provider) if tls else None,
+        transport_socket=_tls(provider, base) if tls else None,
         typed_extension_protocol_options={
             HTTP_OPTIONS: _http_options(name, provider, PROVIDER_IDLE_S if external else ENGINE_IDLE_S, tls, inline)
         },
@@ -246,10 +250,10 @@ def _lua_string(text: str) -> str:
     return '"{}"'.format("".join(chr(b) if chr(b) in plain else f"\\{b:03d}" for b in text.encode()))
 
 
-def _tls(provider: Provider) -> TransportSocket:
+def _tls(provider: Provider, base: Path) -> TransportSocket:
     """Verified TLS: the chain against the CA file, the certificate against the name that we connect to."""
     url = provider.urls[0]
-    ca_file = str(provider.ca) if provider.ca else ssl.get_default_verify_paths().cafile
+    ca_file = str(base / provider.ca) if provider.ca else ssl.get_default_verify_paths().cafile
     context = UpstreamTlsContext(
         sni="" if _is_address(url.host) else url.host,
         auto_sni_san_validation=True,

@@ -3,6 +3,7 @@
 The bootstrap holds what a reload never changes; clusters, routes and credentials are files that Envoy watches.
 """
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,23 +62,23 @@ def render(gateway: Gateway, settings: EdgeSettings, base: Path, environ: Mappin
     """Envoy's files. `base` is the folder of gateway.yaml. Raises SecretError for a credential that is not there."""
     version = str(settings.generation)
     routes = route_configuration(gateway)
-    clusters = DiscoveryResponse(version_info=version, resources=[pack(c) for c in provider_clusters(gateway)])
+    clusters = DiscoveryResponse(version_info=version, resources=[pack(c) for c in provider_clusters(gateway, base)])
     return Rendering(
-        bootstrap=document(_bootstrap(gateway, settings, inline=False)),
+        bootstrap=document(_bootstrap(gateway, settings, base, inline=False)),
         clusters=document(clusters),
         routes=document(DiscoveryResponse(version_info=version, resources=[pack(routes)])),
         secrets=secret_files(gateway, base, environ, settings.generation),
-        _inline=document(_bootstrap(gateway, settings, inline=True)),
+        _inline=document(_bootstrap(gateway, settings, base, inline=True)),
     )
 
 
-def render_inline(gateway: Gateway, settings: EdgeSettings) -> dict[str, Any]:
+def render_inline(gateway: Gateway, settings: EdgeSettings, base: Path) -> dict[str, Any]:
     """The inline document alone; resolves no secret."""
-    return document(_bootstrap(gateway, settings, inline=True))
+    return document(_bootstrap(gateway, settings, base, inline=True))
 
 
-def _bootstrap(gateway: Gateway, settings: EdgeSettings, *, inline: bool) -> Bootstrap:
-    address = gateway.listen.http or Address("127.0.0.1", 8080)
+def _bootstrap(gateway: Gateway, settings: EdgeSettings, base: Path, *, inline: bool) -> Bootstrap:
+    address = _resolved(gateway.listen.http or Address("127.0.0.1", 8080))
     routes = route_configuration(gateway) if inline else None
     return Bootstrap(
         node=Node(id="headgate", cluster="headgate"),
@@ -86,7 +87,7 @@ def _bootstrap(gateway: Gateway, settings: EdgeSettings, *, inline: bool) -> Boo
             listeners=[edge_listener(address, settings.spool, gateway.listen.max_body_bytes, routes)],
             clusters=[
                 *own_clusters(settings.workers),
-                *(provider_clusters(gateway, inline=True) if inline else []),
+                *(provider_clusters(gateway, base, inline=True) if inline else []),
             ],
             secrets=placeholders(gateway) if inline else [],
         ),
@@ -99,3 +100,9 @@ def _bootstrap(gateway: Gateway, settings: EdgeSettings, *, inline: bool) -> Boo
 
 def _clusters_file() -> ConfigSource:
     return ConfigSource(resource_api_version=ApiVersion.V3, path_config_source=PathConfigSource(path=str(CLUSTERS)))
+
+
+def _resolved(address: Address) -> Address:
+    """Envoy listens on IP addresses only; a name such as localhost is looked up once, here."""
+    ip = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][4][0]
+    return Address(str(ip), address.port)

@@ -1,7 +1,7 @@
 """The spool: Envoy's access log as one JSON object per line, the record that the ledger reads.
 
-`start` when an upstream attempt begins or the request is refused before one, `progress` every five seconds, `end`
-when the stream is over. Field names are DESIGN's. Prompts, answers and credentials have no place in it.
+`start` when an attempt reaches its provider, `progress` every five seconds, `end` when the stream is over, once per
+request. docs/spool.md has the fields. Prompts, answers and credentials have no place in it.
 """
 
 from typing import Any
@@ -18,8 +18,12 @@ from headgate.edge.messages import pack
 VERSION = 1
 
 
+# All that the router's log can say: it sees the attempt, not what was learned about the request.
+_KNOWN_AT_START = ("v", "type", "time", "request_id", "target")
+
+
 def _fields(line_type: str) -> dict[str, Any]:
-    return {
+    fields = {
         "v": VERSION,
         "type": line_type,
         "time": "%EMIT_TIME(%Y-%m-%dT%H:%M:%E3SZ)%",
@@ -49,6 +53,9 @@ def _fields(line_type: str) -> dict[str, Any]:
         "config_generation": f"%DYNAMIC_METADATA({AUTHZ}:generation)%",
         "price_generation": f"%DYNAMIC_METADATA({AUTHZ}:generation)%",
     }
+    if line_type == "start":
+        return {name: value if name in _KNOWN_AT_START else None for name, value in fields.items()}
+    return fields
 
 
 def edge_logs(path: str) -> list[AccessLog]:

@@ -6,7 +6,6 @@ Only processes that parts.json records and whose start time matches are looked a
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
 import structlog
@@ -79,7 +78,8 @@ class Retirement:
     def __init__(self, one: Living, drain_s: float, hurry: asyncio.Event) -> None:
         self.name = f"{parts_file.RETIRED}{one.process.pid}"
         self.process = one.process
-        self._admin = EnvoyAdmin(_moved_admin_socket(one))
+        self._moved = bool(one.record.admin)
+        self._admin = EnvoyAdmin(contract.RUN / f"envoy-{one.process.pid}.sock")
         self._drain_s = drain_s
         self._hurry = hurry
         self.record = PartRecord(
@@ -92,6 +92,9 @@ class Retirement:
 
     async def close_listeners(self) -> None:
         """Let go of its addresses; an Envoy that does not answer is ended at once."""
+        if not self._moved and contract.ENVOY_ADMIN_SOCKET.exists():
+            contract.ENVOY_ADMIN_SOCKET.rename(self._admin.socket)  # its successor needs the usual name
+        self._moved = True
         log.info("envoy retires", pid=self.process.pid)
         try:
             await self._admin.drain()
@@ -105,11 +108,3 @@ class Retirement:
         self._admin.socket.unlink(missing_ok=True)
 
 
-def _moved_admin_socket(one: Living) -> Path:
-    """Its admin socket, under a name that leaves the usual one to its successor."""
-    if one.record.admin:
-        return Path(one.record.admin)
-    moved = contract.RUN / f"envoy-{one.process.pid}.sock"
-    if contract.ENVOY_ADMIN_SOCKET.exists():
-        contract.ENVOY_ADMIN_SOCKET.rename(moved)
-    return moved

@@ -64,7 +64,9 @@ class EdgeFiles:
     async def validate(self, envoy: str, env: Mapping[str, str]) -> None:
         """Let Envoy check everything in one document; raises Refusal with Envoy's own words."""
         path = contract.SECRETS / f"validate-{secrets.token_hex(4)}.json"  # never on a disk, whatever it holds
-        files.write_json(path, self._rendering.inline())
+        # Validation opens access logs: without this it would leave an empty spool file behind.
+        document = json.dumps(self._rendering.inline()).replace(self.spool, "/dev/null")
+        files.write_atomic(path, document.encode())
         try:
             status, output = await _output_of(envoy, "--mode", "validate", "-l", "error", "-c", str(path), env=env)
         finally:

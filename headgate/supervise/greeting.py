@@ -5,14 +5,14 @@ import shlex
 from pathlib import Path
 
 from headgate.config.model import Gateway
-from headgate.supervise.ports import Listen, edge_listens
+from headgate.supervise.ports import admin_listen, edge_listens
 
 
 def greeting(gateway: Gateway, config: Path, demo_key: str | None, logs: Path) -> str:
     """The lines, with a curl command that works as it stands in the quickstart."""
     edge = edge_listens(gateway)[0]
     base_url = edge.url(edge.name.removeprefix("listen.")) + "/v1"
-    admin_url = Listen("listen.admin", gateway.listen.admin).url("http")
+    admin_url = admin_listen(gateway).url("http")
     lines = {
         "base URL": base_url,
         "key": demo_key or f"use a key of {config.name} (headgate keys new makes one)",

@@ -87,6 +87,7 @@ class Part:
         if self.process is None:
             self._start()
         self._keeper = asyncio.create_task(self._keep())
+        self._keeper.add_done_callback(self._on_keeper_end)
 
     def retire(self) -> None:
         """From now on its end is the end: it is not started again."""
@@ -120,6 +121,10 @@ class Part:
             log.warning("part ended", part=self.name, pid=pid, how=status_text(status), lived_s=round(lived_s, 3))
         self._changed()
         return lived_s
+
+    def _on_keeper_end(self, keeper: asyncio.Task[None]) -> None:
+        if not keeper.cancelled() and (error := keeper.exception()):
+            log.critical("part is no longer supervised", part=self.name, exc_info=error)
 
     def _start(self) -> None:
         spec = self.spec

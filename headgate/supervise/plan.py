@@ -48,11 +48,6 @@ class Plan:
     edge: EdgeFiles
     found: Found
 
-    @property
-    def admin(self) -> ports.Listen:
-        """The supervisor's own listener."""
-        return ports.Listen("listen.admin", self.gateway.listen.admin)
-
 
 async def make_plan(options: UpOptions, config: Path | None) -> Plan:
     """Plan a start in the working directory, the state directory. Raises Refusal."""
@@ -135,6 +130,7 @@ def _specs(
 def _require_free(gateway: Gateway, old: Living | None) -> None:
     """Addresses that our own old Envoy holds are taken over, or freed by it later."""
     held = {address.rpartition(":")[2] for address in old.record.addresses} if old else set()
+    ports.require_free(ports.admin_listen(gateway))
     for listen in ports.edge_listens(gateway):
         if str(listen.address.port) not in held:
             ports.require_free(listen)

@@ -34,6 +34,11 @@ def edge_listens(gateway: Gateway) -> list[Listen]:
     return [Listen("listen.http", gateway.listen.http)] if gateway.listen.http else []
 
 
+def admin_listen(gateway: Gateway) -> Listen:
+    """The address that the supervisor binds itself."""
+    return Listen("listen.admin", gateway.listen.admin)
+
+
 def taken(listen: Listen) -> Refusal:
     """What to tell the operator about an address that is in use."""
     return Refusal(f"{listen.name}: {listen.address} is taken by another process; stop it or change {listen.name}")

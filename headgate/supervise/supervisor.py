@@ -49,7 +49,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._on_signal)
-        listener = await admin.serve(self._plan.admin, self._view)
+        listener = await admin.serve(ports.admin_listen(self._plan.gateway), self._view)
         try:
             if await self._started():
                 await self._stop.wait()

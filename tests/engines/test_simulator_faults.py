@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from raw_http import ASK, Engine, read_until, send_request, started
+from raw_http import ASK, Engine, read_reply, read_until, send_request, started
 
 CHAT = "/v1/chat/completions"
 
@@ -159,6 +159,12 @@ def test_unknown_paths_and_methods(engine: Engine) -> None:
     reply = engine.get(CHAT)
     assert (reply.status, reply.headers["allow"]) == (405, "POST")
     assert reply.json["error"]["type"] == "invalid_request_error"
+
+
+def test_bytes_that_are_no_utf8_harm_nothing(engine: Engine) -> None:
+    with engine.connect() as peer:
+        peer.sendall(b"GET /v1/n%FFpe HTTP/1.1\r\nhost: e\r\nx-request-id: \xfe\r\nconnection: close\r\n\r\n")
+        assert read_reply(peer).status == 404
 
 
 def test_health_and_unknown_fields(engine: Engine) -> None:

@@ -19,7 +19,7 @@ import aiohttp
 
 from headgate.supervise.process import start_ticks_of
 
-HEADGATE = '/tmp/hg/headgate'
+HEADGATE = str(Path(sys.executable).with_name("headgate"))
 CHAT = {"model": "chat", "messages": [{"role": "user", "content": "Hello"}]}
 
 
