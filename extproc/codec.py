@@ -22,14 +22,9 @@ CONTINUE = ProcessingResponse(request_headers=HeadersResponse()).SerializeToStri
 decode = ProcessingRequest.FromString
 
 
-def has_headers(message: ProcessingRequest) -> bool:
-    """Whether the message carries the request's headers."""
-    return message.HasField("request_headers")
-
-
-def body_of(message: ProcessingRequest) -> bytes | None:
-    """The request's body; None when the message is something else."""
-    return message.request_body.body if message.HasField("request_body") else None
+def body_of(message: ProcessingRequest) -> bytes:
+    """The request's body."""
+    return message.request_body.body
 
 
 def ends_here(message: ProcessingRequest) -> bool:

@@ -10,6 +10,11 @@ Anything else that a step raises is our bug and becomes a 500 without details.
 """
 
 
+def printable(text: str) -> str:
+    """The text with what UTF-8 cannot carry replaced: JSON escapes can spell half a surrogate pair."""
+    return text.encode(errors="replace").decode()
+
+
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of ours
     """An answer in OpenAI's error shape (https://platform.openai.com/docs/guides/error-codes)."""
 
@@ -25,8 +30,8 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of ours
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
-        self.param = param
+        self.message = printable(message)
+        self.param = printable(param) if param else None
         self.code = code
         self.headers = headers or {}
 

@@ -3,14 +3,14 @@
 Closing it is what lets an answer outlive this process: nothing of a running stream depends on Python.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import structlog
 
 from extproc import codec
 from extproc.exchange import Exchange
 from extproc.refusal import Refusal
-from extproc.steps import ON_BODY, ON_HEADERS, Step, run
+from extproc.steps import ON_BODY, ON_HEADERS, run
 from headgate.snapshot import Snapshot
 from headgate.wire.ext_proc_pb2 import ProcessingRequest
 from headgate.worker import Method
@@ -29,41 +29,43 @@ class ExternalProcessor:
         exchange: Exchange | None = None
         async for message in messages:
             if exchange is None:
-                if not codec.has_headers(message):
-                    return
                 exchange = Exchange(codec.incoming(message), self._snapshot)
-                answer = self._on_headers(exchange, ends_here=codec.ends_here(message))
-                yield answer or codec.CONTINUE
-                if answer:
+                answer = _guarded(_on_headers, exchange)
+                if answer is codec.CONTINUE and codec.ends_here(message):
+                    answer = _guarded(_on_body, exchange)  # no body will come: the steps say what is missing
+                yield answer
+                if answer is not codec.CONTINUE:
                     return
             else:
-                body = codec.body_of(message)
-                if body is not None:
-                    exchange.raw_body = body
-                    yield self._on_body(exchange)
+                exchange.raw_body = codec.body_of(message)
+                yield _guarded(_on_body, exchange)
                 return
 
-    def _on_headers(self, exchange: Exchange, *, ends_here: bool) -> bytes | None:
-        answer = self._run(ON_HEADERS, exchange)
-        # Without a body to come, the steps for it say what is missing.
-        return self._on_body(exchange) if answer is None and ends_here else answer
 
-    def _on_body(self, exchange: Exchange) -> bytes:
-        return self._run(ON_BODY, exchange) or codec.planned(exchange.plan, exchange.document.render())
+def _on_headers(exchange: Exchange) -> bytes:
+    """The answer, when the headers are enough for one."""
+    answer = run(ON_HEADERS, exchange)
+    return codec.answered(answer) if answer else codec.CONTINUE
 
-    def _run(self, steps: tuple[Step, ...], exchange: Exchange) -> bytes | None:
-        """The steps' answer on the wire; None when they let the request go on."""
-        known = {"request_id": exchange.incoming.request_id, "tenant": exchange.incoming.tenant}
-        try:
-            answer = run(steps, exchange)
-        except Refusal as refusal:
-            log.info("refused", **known, status=refusal.status, code=refusal.code, param=refusal.param)
-            return codec.refused(refusal, exchange.surface)
-        except Exception:
-            log.exception("failed", **known)
-            bug = Refusal("The gateway failed to handle the request. Report its request id.", code="gateway_error")
-            return codec.refused(bug, exchange.surface)
-        return codec.answered(answer) if answer else None
+
+def _on_body(exchange: Exchange) -> bytes:
+    """An answer or the plan."""
+    answer = run(ON_BODY, exchange)
+    return codec.answered(answer) if answer else codec.planned(exchange.plan, exchange.document.render())
+
+
+def _guarded(decide: Callable[[Exchange], bytes], exchange: Exchange) -> bytes:
+    """What `decide` says; refusals in the client's API shape, our own failures too."""
+    known = {"request_id": exchange.incoming.request_id, "tenant": exchange.incoming.tenant}
+    try:
+        return decide(exchange)
+    except Refusal as refusal:
+        log.info("refused", **known, status=refusal.status, code=refusal.code, param=refusal.param)
+        return codec.refused(refusal, exchange.surface)
+    except Exception:  # the stream's boundary: a bug costs this request, not the worker
+        log.exception("failed", **known)
+        bug = Refusal("The gateway failed to handle the request. Report its request id.", code="gateway_error")
+        return codec.refused(bug, exchange.surface)
 
 
 def services(snapshot: Snapshot) -> list[Method]:

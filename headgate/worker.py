@@ -10,7 +10,7 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,19 +106,16 @@ async def _end(*, lifeline: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    waits: Sequence[Awaitable[Any]] = [ended.wait()]
-    if lifeline:
-        await asyncio.wait(
-            [asyncio.ensure_future(ended.wait()), asyncio.ensure_future(_stdin_closed())],
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-    else:
-        await asyncio.gather(*waits)
+    watch = asyncio.create_task(_watch_stdin(ended)) if lifeline else None
+    await ended.wait()
+    if watch:
+        watch.cancel()
 
 
-async def _stdin_closed() -> None:
+async def _watch_stdin(ended: asyncio.Event) -> None:
+    """Ends the worker with its supervisor, which holds the other end of the pipe and never writes."""
     reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while await reader.read(4096):
         pass
+    ended.set()

@@ -4,10 +4,12 @@ import random
 import re
 
 from extproc.exchange import Exchange, Plan
+from extproc.refusal import printable
 from headgate.snapshot import TargetRow
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")  # W3C Trace Context, 3.2
 _USER_LIMIT = 256  # characters of `user` that the records keep
+_CHOICES_LIMIT = 1024  # more answers at once than any provider gives
 
 _random = random.Random()  # noqa: S311 - spreads load, guards nothing
 
@@ -40,10 +42,10 @@ def make_plan(exchange: Exchange) -> None:
         metadata.append(("hide_usage_member", True))
     choices = document.get("n")
     if choices and choices > 1:
-        metadata.append(("choices", choices))
+        metadata.append(("choices", min(choices, _CHOICES_LIMIT)))
     user = document.get("user")
     if user:
-        metadata.append(("user", user[:_USER_LIMIT]))
+        metadata.append(("user", printable(user[:_USER_LIMIT])))
     trace = _TRACEPARENT.fullmatch(exchange.incoming.traceparent)
     if trace:
         metadata.append(("trace_id", trace[1]))

@@ -24,7 +24,7 @@ from headgate.contract import ANSWERED, AUTHZ, ERROR_SOURCE, REQUEST
 from headgate.edge.messages import set_header
 
 # Response flags: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage
-_UNREACHABLE = ["UH", "UF", "UO", "NC", "DF", "URX", "LH"]
+_UNREACHABLE = ["UH", "UF", "UO", "NC", "DF", "LH"]
 _BROKEN = ["UC", "UR", "LR", "UPE"]
 _TIMED_OUT = ["UT", "SI", "DT", "UMSDR"]
 
@@ -97,6 +97,14 @@ def local_replies(max_body_bytes: int) -> LocalReplyConfig:
         _kept(AUTHZ),
         _kept(REQUEST),
         _reply(
+            _flags(_TIMED_OUT),
+            "The model's provider did not answer in time.",
+            "timeout",
+            "provider_timeout",
+            status=504,
+            source="provider",
+        ),
+        _reply(
             _flags(_UNREACHABLE),
             "The model's provider could not be reached. Retry after a short wait.",
             server,
@@ -108,14 +116,6 @@ def local_replies(max_body_bytes: int) -> LocalReplyConfig:
             "The model's provider closed the connection before it answered. Retry after a short wait.",
             server,
             "provider_disconnected",
-            source="provider",
-        ),
-        _reply(
-            _flags(_TIMED_OUT),
-            "The model's provider did not answer in time.",
-            "timeout",
-            "provider_timeout",
-            status=504,
             source="provider",
         ),
         _reply(_status(413), too_large, client, "request_too_large"),

@@ -35,11 +35,10 @@ class Living:
 
 @dataclass(slots=True)
 class Found:
-    """What to do with each; `envoy` is one whose listeners or command are no longer what we would start."""
+    """What to do with each; `retiring` are Envoys that are not, or no longer, what we would start."""
 
     adopted: dict[str, Process] = field(default_factory=dict)
-    envoy: Living | None = None
-    retired: list[Living] = field(default_factory=list)
+    retiring: list[Living] = field(default_factory=list)
     strays: list[Living] = field(default_factory=list)
 
 
@@ -49,20 +48,25 @@ def living(records: Mapping[str, PartRecord]) -> dict[str, Living]:
     return {name: Living(name, records[name], process) for name, process in processes.items() if process}
 
 
-def sort_out(alive: Mapping[str, Living], specs: Sequence[PartSpec]) -> Found:
+async def sort_out(alive: Mapping[str, Living], specs: Sequence[PartSpec]) -> Found:
     """Decide about each living process, given what is to run now."""
     wanted = {spec.name: spec for spec in specs if spec.outlives}
     found = Found()
     for name, one in alive.items():
-        if name in wanted and wanted[name].digest == one.record.digest:
+        if name in wanted and await _is(one, wanted[name]):
             found.adopted[name] = one.process
-        elif name == parts.ENVOY:
-            found.envoy = one
-        elif name.startswith(parts_file.RETIRED):
-            found.retired.append(one)
+        elif name == parts.ENVOY or name.startswith(parts_file.RETIRED):
+            found.retiring.append(one)
         else:
             found.strays.append(one)
     return found
+
+
+async def _is(one: Living, spec: PartSpec) -> bool:
+    if one.record.digest != spec.digest:
+        return False
+    # The supervisor before us may have been killed while its Envoy drained: that one never listens again.
+    return one.name != parts.ENVOY or await spec.probe() is None
 
 
 async def end_strays(strays: Sequence[Living]) -> None:
@@ -106,5 +110,3 @@ class Retirement:
         """Wait for its streams, then end it."""
         await drain_and_end(self.process, self._admin, self._drain_s, self._hurry)
         self._admin.socket.unlink(missing_ok=True)
-
-

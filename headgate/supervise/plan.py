@@ -65,7 +65,7 @@ async def make_plan(options: UpOptions, config: Path | None) -> Plan:
         edge = _edge(gateway, options, alive.get(parts.ENVOY), config.parent, generation)
         env = withheld_env(gateway, os.environ)
         specs = _specs(gateway, env, workers_of(options), simulator_port, edge)
-        found = adopt.sort_out(alive, specs)
+        found = await adopt.sort_out(alive, specs)
         _require_free(gateway, alive.get(parts.ENVOY))
         if parts.ENVOY not in found.adopted or not edge.unchanged():
             await edge.validate(binaries.envoy(), env)

@@ -14,14 +14,14 @@ import structlog
 from headgate import contract
 from headgate.compile import compile_snapshot
 from headgate.snapshot import write_snapshot
-from headgate.supervise import admin, adopt, files, parts, parts_file, ports, probes, shutdown
+from headgate.supervise import admin, adopt, parts, parts_file, ports, probes, shutdown
 from headgate.supervise.admin import Outside, View
 from headgate.supervise.adopt import Retirement
 from headgate.supervise.greeting import greeting
 from headgate.supervise.part import Part
 from headgate.supervise.parts_file import PartRecord
 from headgate.supervise.plan import Plan
-from headgate.supervise.refusal import Refusal
+from headgate.supervise.readiness import until_ready
 
 log = structlog.get_logger()
 
@@ -40,7 +40,8 @@ class Supervisor:
         self._stage: str | None = "starting"
         adopted = plan.found.adopted
         self._parts = [Part(spec, self._record_parts, adopted.get(spec.name)) for spec in plan.specs]
-        self._retirements: dict[str, tuple[Retirement, asyncio.Task[None]]] = {}
+        self._retirements = [Retirement(one, drain_s, self._hurry) for one in plan.found.retiring]
+        self._finishing: list[asyncio.Task[None]] = []
         url = plan.gateway.services.counters
         self._outside = [Outside("counters", probes.counters_ping(url))] if url else []
 
@@ -49,6 +50,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._on_signal)
+        # A closed terminal sends it; by default it would end us and leave Envoy without workers.
+        loop.add_signal_handler(signal.SIGHUP, log.warning, "SIGHUP ignored: restart to load the file again")
         listener = await admin.serve(ports.admin_listen(self._plan.gateway), self._view)
         try:
             if await self._started():
@@ -102,27 +105,24 @@ class Supervisor:
         await until_ready(group, READY_WITHIN_S)
 
     async def _retire_envoys(self) -> None:
-        found = self._plan.found
-        old = [found.envoy] if found.envoy else []
-        for one in [*old, *found.retired]:
-            retirement = Retirement(one, self._drain_s, self._hurry)
+        for retirement in self._retirements:
             await retirement.close_listeners()
-            task = asyncio.create_task(self._finish(retirement))
-            self._retirements[retirement.name] = (retirement, task)
-        if parts.ENVOY not in found.adopted:
+        self._finishing = [asyncio.create_task(self._finish(one)) for one in self._retirements]
+        if parts.ENVOY not in self._plan.found.adopted:
             for listen in ports.edge_listens(self._plan.gateway):
                 await ports.until_free(listen, FREE_WITHIN_S)
 
     async def _finish(self, retirement: Retirement) -> None:
-        self._record_parts()
         await retirement.finish()
-        del self._retirements[retirement.name]
         self._record_parts()
 
     def _record_parts(self) -> None:
         records = {part.name: record for part in self._parts if (record := self._record_of(part))}
-        records |= {name: retirement.record for name, (retirement, _task) in self._retirements.items()}
-        parts_file.save(records)
+        records |= {one.name: one.record for one in self._retirements if one.process.running}
+        try:
+            parts_file.save(records)
+        except OSError as error:  # a full disk: the parts go on, only a successor would not find them
+            log.warning("parts.json could not be written", error=str(error))
 
     def _record_of(self, part: Part) -> PartRecord | None:
         if part.process is None:
@@ -141,30 +141,13 @@ class Supervisor:
     async def _shut_down(self) -> None:
         self._stage = "stopping"
         log.info("stopping", drain_s=self._drain_s)
+        # A start that was broken off may have left these half done.
+        await adopt.end_strays([stray for stray in self._plan.found.strays if stray.process.running])
+        old = self._finishing or [asyncio.create_task(one.finish()) for one in self._retirements]
         await shutdown.stop_parts(self._parts, self._drain_s, self._hurry)
-        await asyncio.gather(*[task for _retirement, task in self._retirements.values()])
+        await asyncio.gather(*old)
         shutdown.clean_up(parts.sockets(self._plan.specs))
         log.info("stopped")
-
-
-async def until_ready(group: list[Part], within_s: float) -> None:
-    """Wait until every part can work; raises Refusal that names one that can't, with the end of its log."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + within_s
-    while True:
-        details = await asyncio.gather(*(part.spec.probe() for part in group))
-        waiting = [(part, detail) for part, detail in zip(group, details, strict=True) if detail]
-        if not waiting:
-            return
-        if loop.time() >= deadline:
-            part, detail = waiting[0]
-            raise Refusal(
-                f"{part.name} is not ready after {within_s:g} s ({detail}, {part.restarts} restarts); "
-                f"the end of {part.spec.log_path.absolute()}:",
-                *files.last_lines(part.spec.log_path, 5),
-            )
-        group = [part for part, _detail in waiting]
-        await asyncio.sleep(0.02)
 
 
 def _tell(text: str) -> None:

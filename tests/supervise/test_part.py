@@ -15,7 +15,7 @@ import pytest
 from headgate.supervise import Refusal
 from headgate.supervise.part import Backoff, Part, PartSpec
 from headgate.supervise.process import Identity, Process, start_ticks_of
-from headgate.supervise.supervisor import until_ready
+from headgate.supervise.readiness import until_ready
 
 FOREVER = ("sleep", "600")
 

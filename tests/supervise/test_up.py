@@ -196,6 +196,31 @@ async def test_drain_has_an_end_and_says_what_it_cut(gateway: GatewayProcess) ->
     assert [line for line in map(json.loads, gateway.log().splitlines()) if line["event"] == "requests cut"]
 
 
+async def test_an_envoy_whose_supervisor_was_killed_while_draining_is_replaced(gateway: GatewayProcess) -> None:
+    await gateway.start()
+    old = gateway.pids()["envoy"]
+    stream = await _running(gateway, 200)
+    gateway.send(signal.SIGTERM)
+    await until(lambda: not _reachable(gateway.http), 1)
+    gateway.send(signal.SIGKILL)
+    await gateway.wait()
+    await gateway.start()
+    assert gateway.pids()["envoy"] != old
+    assert await gateway.answer() == 200
+    assert _whole(await stream, 200)
+
+
+async def test_sigterm_during_the_start_leaves_nothing(gateway: GatewayProcess) -> None:
+    await gateway.spawn()
+    await until(lambda: '"part started"' in gateway.log(), 10)
+    pids = gateway.pids()
+    gateway.send(signal.SIGTERM)
+    assert await gateway.wait(10) == 0
+    assert not any(gateway.alive(pid) for pid in pids.values())
+    assert not (gateway.state / "parts.json").exists()
+    assert not (gateway.state / "secrets").is_symlink()
+
+
 async def test_a_second_signal_does_not_wait(gateway: GatewayProcess) -> None:
     await gateway.start()
     stream = await _running(gateway, 2000)

@@ -1,0 +1,134 @@
+"""One batch each: load on one subject, and the CPU time it cost. Samples in, no judgement."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import msgspec
+
+from bench.arithmetic import percentile, slope
+from bench.child import Child
+from bench.client import Batch, Outcome
+from bench.subject import Subject
+
+_SETTLE_S = 0.15  # access logs are flushed every 50 ms
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSample:
+    """CPU µs per streamed chunk, by component."""
+
+    by_component: dict[str, float]
+
+    @property
+    def total(self) -> float:
+        """Of all components."""
+        return sum(self.by_component.values())
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSample:
+    """CPU ms per request, by component, and requests per second."""
+
+    by_component: dict[str, float]
+    rps: float
+
+    @property
+    def total(self) -> float:
+        """Of all components."""
+        return sum(self.by_component.values())
+
+
+@dataclass(frozen=True, slots=True)
+class LatencySample:
+    """Milliseconds of one client's requests, one after the other."""
+
+    p50: float
+    p99: float
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was sent and came back over the whole run; an error is any answer that was not the expected one."""
+
+    requests: int = 0
+    streams: int = 0
+    chunks: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+
+
+class Bench:
+    """Runs batches through the client process."""
+
+    def __init__(self, client: Child, interval_s: float) -> None:
+        self.counts = Counts()
+        self._client = client
+        self._interval_s = interval_s
+
+    def per_chunk(self, subject: Subject, streams: int, short: int, long: int) -> ChunkSample:
+        """The slope between streams of `short` and of `long` chunks."""
+        costs = [self._streams(subject, streams, chunks) for chunks in (short, long)]
+        return ChunkSample(
+            {
+                name: slope(short * streams, costs[0][name], long * streams, costs[1][name]) / 1000
+                for name in subject.pids
+            }
+        )
+
+    def per_request(self, subject: Subject, count: int, connections: int) -> RequestSample:
+        """Non-streamed requests in a closed loop."""
+        outcome, cpu_ns = self._measured(subject, self._requests(subject, count, connections))
+        self._count_requests(subject, outcome)
+        rps = outcome.answered / outcome.wall_s
+        return RequestSample({name: ns / 1e6 / count for name, ns in cpu_ns.items()}, rps)
+
+    def latency(self, subject: Subject, count: int) -> LatencySample:
+        """One client, one request after the other."""
+        outcome = self._load(self._requests(subject, count, 1))
+        self._count_requests(subject, outcome)
+        times = outcome.latencies_ms or [float("nan")]
+        return LatencySample(percentile(times, 50), percentile(times, 99))
+
+    def idle(self, subject: Subject, seconds: float) -> dict[str, float]:
+        """CPU ms per second while nothing is asked, by component."""
+        before = subject.cpu_ns()
+        time.sleep(seconds)
+        after = subject.cpu_ns()
+        return {name: (after[name] - before[name]) / 1e6 / seconds for name in before}
+
+    def _streams(self, subject: Subject, streams: int, chunks: int) -> dict[str, int]:
+        body, within_s = subject.stream_body(chunks), 30 + 3 * chunks * self._interval_s
+        batch = Batch(subject.port, dict(subject.headers), body, streams, streams, within_s)
+        outcome, cpu_ns = self._measured(subject, batch)
+        counts = self.counts
+        counts.streams += streams
+        counts.chunks += streams * chunks
+        counts.errors.update({f"{subject.name}: {text}": count for text, count in outcome.errors.items()})
+        # [DONE] everywhere; the usage chunk, and usage in every event, only where it is not hidden.
+        extra, usages = (1, 0) if subject.hides_usage else (2, chunks + 1)
+        self._expect(subject, "events", outcome.events, outcome.answered * (chunks + extra))
+        self._expect(subject, "usages", outcome.usages, outcome.answered * usages)
+        return cpu_ns
+
+    def _requests(self, subject: Subject, count: int, connections: int) -> Batch:
+        within_s = 30 + count * 0.05
+        return Batch(subject.port, dict(subject.headers), subject.body(), count, connections, within_s)
+
+    def _count_requests(self, subject: Subject, outcome: Outcome) -> None:
+        self.counts.requests += outcome.answered
+        self.counts.errors.update({f"{subject.name}: {text}": count for text, count in outcome.errors.items()})
+        self._expect(subject, "usages", outcome.usages, outcome.answered)
+
+    def _expect(self, subject: Subject, what: str, found: int, expected: int) -> None:
+        if found != expected:
+            self.counts.errors[f"{subject.name}: {found} {what} where {expected} were expected"] += 1
+
+    def _measured(self, subject: Subject, batch: Batch) -> tuple[Outcome, dict[str, int]]:
+        before = subject.cpu_ns()
+        outcome = self._load(batch)
+        time.sleep(_SETTLE_S)
+        after = subject.cpu_ns()
+        return outcome, {name: after[name] - before[name] for name in before}
+
+    def _load(self, batch: Batch) -> Outcome:
+        return msgspec.json.decode(self._client.ask(msgspec.json.encode(batch)), type=Outcome)

@@ -1,0 +1,19 @@
+"""What a process has used, as the kernel counts it. Raises OSError once the process has ended."""
+
+import time
+from pathlib import Path
+
+_CPUCLOCK_SCHED = 2  # clock_getcpuclockid(3): the run time of all threads, ended ones too, in ns
+
+
+def cpu_ns(pid: int) -> int:
+    """CPU time of the process so far. /proc/PID/stat counts the same in steps of 10 ms, too coarse for a batch."""
+    return time.clock_gettime_ns(~pid << 3 | _CPUCLOCK_SCHED)
+
+
+def pss_bytes(pid: int) -> int:
+    """Its memory; pages that several processes share count in equal parts."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"/proc/{pid}/smaps_rollup has no Pss")

@@ -1,0 +1,169 @@
+"""From samples to what is told: medians and spreads, each against its budget (DESIGN: Budgets). Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any, Literal
+
+from bench.arithmetic import Spread, spread_of
+from bench.measure import ChunkSample, Counts, LatencySample, RequestSample
+
+Compared = Literal["ratio", "added", "gateway"]
+
+_MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that `figure` may be."""
+
+    figure: Compared
+    limit: float
+
+
+CHUNK = Budget("ratio", 1.7)
+REQUEST = Budget("gateway", 1.0)  # ms
+LATENCY_P50 = Budget("added", 2.5)  # ms
+LATENCY_P99 = Budget("added", 10.0)  # ms
+MEMORY = Budget("gateway", 300.0)  # MB
+UP = Budget("gateway", 5.0)  # s
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table. `figure` is the one to look at: a ratio, what the gateway adds, or its own value."""
+
+    measure: str
+    unit: str
+    plain: float | None
+    gateway: float
+    compared: Compared
+    figure: float
+    low: float
+    high: float
+    budget: float | None
+    verdict: Literal["within", "over"] | None
+
+
+@dataclass(slots=True)
+class Samples:
+    """Everything measured, one entry per round."""
+
+    chunks_plain: list[ChunkSample] = field(default_factory=list)
+    chunks_gateway: list[ChunkSample] = field(default_factory=list)
+    requests_plain: list[RequestSample] = field(default_factory=list)
+    requests_gateway: list[RequestSample] = field(default_factory=list)
+    latency_plain: list[LatencySample] = field(default_factory=list)
+    latency_gateway: list[LatencySample] = field(default_factory=list)
+    up_s: list[float] = field(default_factory=list)
+    idle: dict[str, float] = field(default_factory=dict)
+    supervisor_idle: float = 0.0
+    memory_idle: dict[str, int] = field(default_factory=dict)
+    memory_after: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The table, what it is made of, and what went wrong."""
+
+    cores: int
+    rounds: int
+    rows: tuple[Row, ...]
+    requests: int
+    streams: int
+    chunks: int
+    errors: dict[str, int]
+    samples: Samples
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts."""
+        return asdict(self)
+
+
+def report_of(samples: Samples, counts: Counts, cores: int, rounds: int) -> Report:
+    """The rows, ratios first."""
+    return Report(
+        cores=cores,
+        rounds=rounds,
+        rows=(*_costs(samples), *_latencies(samples), *_rest(samples)),
+        requests=counts.requests,
+        streams=counts.streams,
+        chunks=counts.chunks,
+        errors=dict(counts.errors),
+        samples=samples,
+    )
+
+
+def _costs(samples: Samples) -> Iterable[Row]:
+    plain, ours = samples.chunks_plain, samples.chunks_gateway
+    yield _compared("CPU per streamed chunk", "µs", "ratio", [s.total for s in plain], [s.total for s in ours], CHUNK)
+    requests = samples.requests_gateway
+    totals = [s.total for s in samples.requests_plain], [s.total for s in requests]
+    yield _compared("CPU per request", "ms", "gateway", *totals, REQUEST)
+    for component in requests[0].by_component:
+        yield _alone(f"  of which {component}", "ms", [s.by_component[component] for s in requests])
+    rates = [s.rps for s in samples.requests_plain], [s.rps for s in requests]
+    yield _compared("requests per second", "1/s", "ratio", *rates)
+
+
+def _latencies(samples: Samples) -> Iterable[Row]:
+    plain, ours = samples.latency_plain, samples.latency_gateway
+    p50, p99 = "latency p50, one client", "latency p99, one client"
+    yield _compared(p50, "ms", "added", [s.p50 for s in plain], [s.p50 for s in ours], LATENCY_P50)
+    yield _compared(p99, "ms", "added", [s.p99 for s in plain], [s.p99 for s in ours], LATENCY_P99)
+
+
+def _rest(samples: Samples) -> Iterable[Row]:
+    yield _alone("memory (PSS), Envoy + filters, idle", "MB", [_edge_mb(samples.memory_idle)], MEMORY)
+    yield _alone("the same after the run", "MB", [_edge_mb(samples.memory_after)])
+    yield _alone("`headgate up` to first answer", "s", samples.up_s, UP)
+    yield _alone("idle CPU per second, all parts", "ms", [sum(samples.idle.values()) + samples.supervisor_idle])
+
+
+def _edge_mb(memory: Mapping[str, int]) -> float:
+    return (memory["envoy"] + memory["filters"]) / _MIB
+
+
+def _alone(measure: str, unit: str, samples: Sequence[float], budget: Budget | None = None) -> Row:
+    return _row(measure, unit, None, samples, "gateway", spread_of(samples), budget)
+
+
+def _compared(
+    measure: str,
+    unit: str,
+    compared: Compared,
+    plain: Sequence[float],
+    ours: Sequence[float],
+    budget: Budget | None = None,
+) -> Row:
+    """Compares round by round: what slowed a round down slowed both down."""
+    pairs = list(zip(plain, ours, strict=True))
+    figures = {
+        "ratio": [our / their if their else float("nan") for their, our in pairs],
+        "added": [our - their for their, our in pairs],
+        "gateway": list(ours),
+    }[compared]
+    return _row(measure, unit, median(plain), ours, compared, spread_of(figures), budget)
+
+
+def _row(
+    measure: str,
+    unit: str,
+    plain: float | None,
+    ours: Sequence[float],
+    compared: Compared,
+    figure: Spread,
+    budget: Budget | None,
+) -> Row:
+    return Row(
+        measure=measure,
+        unit=unit,
+        plain=plain,
+        gateway=median(ours),
+        compared=compared,
+        figure=figure.median,
+        low=figure.low,
+        high=figure.high,
+        budget=budget.limit if budget else None,
+        verdict=("within" if figure.median <= budget.limit else "over") if budget else None,
+    )

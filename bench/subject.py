@@ -1,0 +1,46 @@
+"""What is measured: a way to the upstream, with the processes whose CPU time is its price."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench import answers
+from bench.meter import cpu_ns
+
+_MESSAGES = [{"role": "user", "content": "Say in eight words what a head gate does."}]
+_USAGE = {"stream_options": {"include_usage": True, "continuous_usage_stats": True}}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """`pids` are the processes that count, by component. `asks` is what its client adds to a stream's body."""
+
+    name: str
+    port: int
+    headers: Mapping[str, str]
+    model: str
+    asks: Mapping[str, Any]
+    hides_usage: bool
+    pids: Mapping[str, tuple[int, ...]]
+
+    def body(self) -> dict[str, Any]:
+        """A small chat request."""
+        return {"model": self.model, "messages": _MESSAGES}
+
+    def stream_body(self, chunks: int) -> dict[str, Any]:
+        """The same for a stream of so many content chunks."""
+        return {**self.body(), "stream": True, "max_tokens": chunks, **self.asks}
+
+    def cpu_ns(self) -> dict[str, int]:
+        """CPU time so far, by component."""
+        return {name: sum(map(cpu_ns, pids)) for name, pids in self.pids.items()}
+
+
+def plain_subject(port: int, pid: int) -> Subject:
+    """Plain Envoy: the client asks for usage itself, so that the same bytes come from the upstream."""
+    return Subject("plain", port, {}, answers.MODEL, _USAGE, hides_usage=False, pids={"envoy": (pid,)})
+
+
+def gateway_subject(port: int, key: str, model: str, pids: Mapping[str, tuple[int, ...]]) -> Subject:
+    """The gateway: the client asks for nothing, usage is metered and hidden."""
+    return Subject("gateway", port, {"authorization": f"Bearer {key}"}, model, {}, hides_usage=True, pids=pids)
