@@ -9,7 +9,9 @@ MODEL = "bench-upstream"
 PROMPT_TOKENS = 12
 
 _ID = "chatcmpl-6fd0c29d3ae14f0b8a5c9a1f6b9f0e11"
-_STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
+_STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
+)
 _LAST_CHUNK = b"0\r\n\r\n"
 
 

@@ -45,6 +45,8 @@ class _Connection(asyncio.Protocol):
         self._load = load
         self._parts: list[bytes] = []
         self._tail = b""
+        self._chunked = False
+        self._began = 0.0
         self.closed = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

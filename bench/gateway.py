@@ -40,7 +40,7 @@ class Gateway:
     def parts(self) -> dict[str, tuple[int, ...]]:
         """Pids by component: envoy, filters (Python), valkey."""
         found: dict[str, tuple[int, ...]] = {}
-        for name, record in _records(self.state).items():
+        for name, record in sorted(_records(self.state).items()):
             component = "filters" if name.startswith("filters-") else name
             found[component] = (*found.get(component, ()), record["pid"])
         return found

@@ -55,7 +55,7 @@ def _status(received: bytes) -> int:
 
 
 def _dechunked(received: bytes, at: int) -> bytes:
-    parts = []
+    parts: list[bytes] = []
     while True:
         line = received.index(b"\r\n", at)
         size = int(received[at:line], 16)

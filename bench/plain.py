@@ -1,6 +1,7 @@
-"""Plain Envoy, the yardstick: one listener, one route, one cluster, no access log; as many threads as the gateway's."""
+"""Plain Envoy, the yardstick: one listener, one route, one cluster, no access log; the gateway's count of threads."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,6 @@ from typing import Any
 
 from bench.child import end
 from headgate.supervise import binaries
-from headgate.supervise.plan import cores
 
 _TYPES = "type.googleapis.com/envoy.extensions"
 
@@ -32,6 +32,11 @@ def plain_envoy(folder: Path, port: int, upstream: int) -> Iterator[int]:
         yield process.pid
     finally:
         end(process)
+
+
+def cores() -> int:
+    """Cores that this process may use; `headgate up` counts the same for its Envoy."""
+    return len(os.sched_getaffinity(0))
 
 
 def _bootstrap(port: int, upstream: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """One run: the upstream, plain Envoy and the gateway side by side, measured in turns, in one report.
 
-Everything is on loopback and ends with the run. Rounds alternate plain, gateway, plain, gateway: what else the machine
-does meets both alike.
+Everything is on loopback and ends with the run. Rounds alternate plain, gateway, plain, gateway: what else the
+machine does meets both alike.
 """
 
 import signal
@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -20,10 +20,9 @@ from bench.client import Batch, Outcome
 from bench.failure import Failure
 from bench.gateway import MODEL, Gateway, gateway
 from bench.measure import Bench
-from bench.plain import plain_envoy
+from bench.plain import cores, plain_envoy
 from bench.report import Report, Samples, report_of
 from bench.subject import Subject, gateway_subject, plain_subject
-from headgate.supervise.plan import cores
 from headgate.supervise.ports import free_port
 
 _READY_WITHIN_S = 60.0
@@ -46,7 +45,7 @@ class Options:
     idle_s: float = 5.0
 
 
-QUICK = Options(rounds=2, requests=1000, latency_requests=200, starts=1, idle_s=1.0)
+QUICK = Options(rounds=2, long=240, requests=1000, latency_requests=200, starts=1, idle_s=1.0)
 
 Progress = Callable[[str, float], None]  # what runs now, and how much of the run is done (0 to 1)
 
@@ -82,14 +81,14 @@ def _run(
     subject = _subject(ours)
 
     progress("idle", 0.1)
-    samples.idle = bench.idle(subject, options.idle_s)
-    samples.supervisor_idle = _supervisor_idle(ours, options.idle_s)
+    everything = replace(subject, pids={**subject.pids, "supervisor": (ours.process.pid,)})
+    samples.idle = bench.idle(everything, options.idle_s)
     samples.memory_idle = _memory(subject)
     for one in (plain, subject):
         bench.per_request(one, max(options.requests // 10, options.connections), options.connections)
     for number in range(options.rounds):
-        done = 0.15 + 0.85 * number / options.rounds
-        _round(bench, samples, options, plain, subject, lambda what, at=done: progress(what, at))
+        progress(f"round {number + 1} of {options.rounds}", 0.15 + 0.85 * number / options.rounds)
+        _round(bench, samples, options, plain, subject)
     samples.memory_after = _memory(subject)
     ours.check()
     if ours.parts() != dict(subject.pids):
@@ -98,16 +97,11 @@ def _run(
     return report_of(samples, bench.counts, cores(), options.rounds)
 
 
-def _round(
-    bench: Bench, samples: Samples, options: Options, plain: Subject, ours: Subject, progress: Callable[[str], None]
-) -> None:
-    progress("streams")
+def _round(bench: Bench, samples: Samples, options: Options, plain: Subject, ours: Subject) -> None:
     for one, chunks in ((plain, samples.chunks_plain), (ours, samples.chunks_gateway)):
         chunks.append(bench.per_chunk(one, options.streams, options.short, options.long))
-    progress("requests")
     for one, requests in ((plain, samples.requests_plain), (ours, samples.requests_gateway)):
         requests.append(bench.per_request(one, options.requests, options.connections))
-    progress("latency")
     for one, latencies in ((plain, samples.latency_plain), (ours, samples.latency_gateway)):
         latencies.append(bench.latency(one, options.latency_requests))
 
@@ -135,12 +129,6 @@ def _until_answered(client: Child, subject: Subject, check: Callable[[], None]) 
 
 def _subject(started: Gateway) -> Subject:
     return gateway_subject(started.port, started.key, MODEL, started.parts())
-
-
-def _supervisor_idle(started: Gateway, seconds: float) -> float:
-    before = meter.cpu_ns(started.process.pid)
-    time.sleep(seconds)
-    return (meter.cpu_ns(started.process.pid) - before) / 1e6 / seconds
 
 
 def _memory(subject: Subject) -> dict[str, int]:

@@ -5,7 +5,7 @@ from rich.table import Table
 
 from bench.report import Report, Row
 
-_COLUMNS = ("measure", "plain Envoy", "gateway", "gateway / plain", "spread", "at most", "")
+_COLUMNS = ("measure", "plain", "gateway", "compared", "spread", "at most", "")
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -39,6 +39,8 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _compared(row: Row) -> str:
     if row.compared == "added":
         return f"{row.figure:+.2f} {row.unit}"
+    if row.compared == "ratio":
+        return f"{_number(row.figure)} x"
     return f"{_number(row.gateway / row.plain)} x" if row.plain else ""
 
 

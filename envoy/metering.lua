@@ -6,7 +6,7 @@
 -- The counts go into dynamic metadata after every frame, so an access log line has them however the stream ends.
 
 local find, sub, byte, match = string.find, string.sub, string.byte, string.match
-local QUOTE, BACKSLASH, COLON, BRACE, CLOSE, CR, LF = 34, 92, 58, 123, 125, 13, 10
+local QUOTE, BACKSLASH, COLON, BRACE, CLOSE, BRACKET, CR, LF = 34, 92, 58, 123, 125, 91, 13, 10
 local OBJECT_LIMIT = 65536 -- a usage object is a few hundred bytes; more is not one
 
 -- Counts ------------------------------------------------------------------------------------------------------
@@ -52,59 +52,83 @@ end
 
 -- Finding `usage` -----------------------------------------------------------------------------------------------
 
--- The top-level "usage" of the JSON object in text[from..to], by walking its structure: key start, value start,
--- value end. The way for events where the quick look in `usage_in` is not certain.
-local function walk_to_usage(text, from, to)
-  local depth, at, key, value = 0, from, nil, nil
+-- Where the object or array that starts at `at` ends; nil when its end is not there yet.
+local function container_end(text, at)
+  local depth = 0
   while true do
     at = find(text, '["{}%[%]]', at)
+    if not at then return nil end
+    local char = byte(text, at)
+    if char == QUOTE then
+      at = string_end(text, at + 1)
+      if not at then return nil end
+    elseif char == BRACE or char == BRACKET then
+      depth = depth + 1
+    else
+      depth = depth - 1
+      if depth == 0 then return at end
+    end
+    at = at + 1
+  end
+end
+
+-- The member `name` (with its quotes) of the JSON object that text[from..to] holds, nested ones passed over: key
+-- start, value start. The certain way, for what the quick looks below are not sure of.
+local function member_of(text, from, to, name)
+  local at = find(text, "{", from, true)
+  while at and at < to do
+    at = find(text, '["{}%[%]]', at + 1)
     if not at or at > to then return nil end
     local char = byte(text, at)
     if char == QUOTE then
       local stop = string_end(text, at + 1)
       if not stop or stop > to then return nil end
-      if depth == 1 and not value and sub(text, at, stop) == '"usage"' then
-        local start = match(text, "^%s*:%s*()", stop + 1)
-        if start then key, value = at, start end
-        if start and byte(text, start) ~= BRACE then
-          local _, last = find(text, "^null", start)
-          return last and key, value, last
-        end
-      end
-      at = stop + 1
-    elseif char == BRACE or char == 91 then
-      depth, at = depth + 1, at + 1
+      local value = sub(text, at, stop) == name and match(text, "^%s*:%s*()", stop + 1)
+      if value then return at, value end
+      at = stop
+    elseif char == BRACE or char == BRACKET then
+      at = container_end(text, at)
     else
-      depth = depth - 1
-      if value and depth == 1 then return key, value, at end
-      if depth <= 0 then return nil end
-      at = at + 1
+      return nil
     end
   end
+  return nil
 end
 
--- The top-level usage of the event text[from..to] whose first `"usage"` stands at `key`.
+-- The top-level usage of the event text[from..to] whose first `"usage"` stands at `key`, an object or null.
 -- Returns key start, value start, value end; nil when there is none.
 local function usage_in(text, from, to, key)
   local value = key + 8
   if byte(text, key + 7) ~= COLON or byte(text, value) ~= BRACE then
     value = match(text, "^%s*:%s*()", key + 7)
-    if not value then return walk_to_usage(text, from, to) end
   end
-  local _, last = find(text, "^%b{}", value)
-  if not last then _, last = find(text, "^null", value) end
-  -- Followed by nothing but the event's last brace, its parent can only be the top-level object.
-  if last and byte(text, last + 1) == CLOSE then
-    local next_char = byte(text, last + 2)
-    if next_char == LF or next_char == CR then return key, value, last end
+  local last
+  if value then
+    _, last = find(text, "^%b{}", value)
+    if not last then _, last = find(text, "^null", value) end
+    -- Followed by nothing but the event's last brace, its parent can only be the top-level object.
+    if last and last < to and byte(text, last + 1) == CLOSE then
+      local next_char = byte(text, last + 2)
+      if next_char == LF or next_char == CR then return key, value, last end
+    end
   end
-  return walk_to_usage(text, from, to)
+  key, value = member_of(text, from, to, '"usage"')
+  if not key then return nil end
+  if byte(text, value) == BRACE then
+    last = container_end(text, value)
+  else
+    _, last = find(text, "^null", value)
+  end
+  if not last or last > to then return nil end
+  return key, value, last
 end
 
 -- Whether the event answers nothing: `"choices":[]`, as the chunk that only carries usage does.
 local function is_usage_chunk(text, from, to)
   local at = find(text, '"choices"', from, true)
-  return at ~= nil and at < to and find(text, "^%s*:%s*%[%s*%]", at + 9) ~= nil
+  if not at or at > to or not find(text, "^%s*:%s*%[%s*%]", at + 9) then return false end
+  local _, value = member_of(text, from, to, '"choices"') -- looked empty: make sure that it is the event's own
+  return value ~= nil and find(text, "^%[%s*%]", value) ~= nil
 end
 
 -- Where to cut so that the member key..last and the comma that belongs to it are gone.
@@ -137,21 +161,30 @@ local function new_sse_meter(hide_chunk, hide_member, choices)
   local by_choice = (choices or 1) > 1 and {} or nil
   local prefix = '"content":"' -- how this stream spells the start of generated text, learned as it goes
 
-  -- Start of generated text in the event text[from..to], learning its spelling.
-  local function learn(text, from, to)
+  -- Counts the text of one JSON string whose content starts at `start`; returns where to go on.
+  local function count_string(text, start, escaped)
+    local stop = escaped and string_end(text, start) or find(text, '"', start, true)
+    if not stop then return nil end
+    local bytes = escaped and decoded_length(text, start, stop - 1) or stop - start
+    meter.content_bytes = meter.content_bytes + bytes
+    return stop, bytes > 0
+  end
+
+  -- Counts all generated text of an event under whatever key, and learns how this stream spells it.
+  local function count_any(event)
+    local counted = false
     for _, pattern in ipairs(CONTENT_PATTERNS) do
-      local at = from
+      local at = 1
       while true do
-        local key, start = find(text, pattern, at)
-        if not key or key > to then break end
-        if byte(text, start + 1) ~= QUOTE then
-          prefix = sub(text, key, start)
-          return key
-        end
-        at = start + 1
+        local key, start = find(event, pattern, at)
+        if not key then break end
+        local stop, some = count_string(event, start + 1, true)
+        if not stop then break end
+        if some then counted, prefix = true, sub(event, key, start) end
+        at = stop
       end
     end
-    return nil
+    return counted
   end
 
   -- Completion tokens of all choices so far, after the event text[from..to] reported `usage` for its own.
@@ -163,20 +196,20 @@ local function new_sse_meter(hide_chunk, hide_member, choices)
     for _, tokens in pairs(by_choice) do meter.completion = meter.completion + tokens end
   end
 
-  local function count_content(text, from, to, escape)
-    local at, counted = find(text, prefix, from, true), false
-    if not at or at > to or byte(text, at + #prefix) == QUOTE then at = learn(text, from, to) end
-    while at and at <= to do
-      local start = at + #prefix
-      local stop = find(text, '"', start, true)
-      if escape and stop and escape <= to then
-        stop = string_end(text, start)
-        if stop then meter.content_bytes = meter.content_bytes + decoded_length(text, start, stop - 1) end
-      elseif stop then
-        meter.content_bytes = meter.content_bytes + stop - start
+  -- Counts the event text[from..to]. `escape` and `reasoning`: where the next backslash and the next word
+  -- `reasoning` stand, a sign that the event may have text under two keys.
+  local function count_content(text, from, to, escape, reasoning)
+    local at = find(text, prefix, from, true)
+    local counted = false
+    if not at or at > to or byte(text, at + #prefix) == QUOTE or (reasoning and reasoning < to) then
+      counted = count_any(sub(text, from, to))
+    else
+      local escaped = escape and escape < to
+      while at and at < to do
+        local stop, some = count_string(text, at + #prefix, escaped)
+        counted = counted or some
+        at = stop and find(text, prefix, stop, true)
       end
-      if stop and stop > start then counted = true end
-      at = find(text, prefix, stop or to + 1, true)
     end
     if counted then meter.content_events = meter.content_events + 1 end
   end
@@ -203,24 +236,27 @@ local function new_sse_meter(hide_chunk, hide_member, choices)
     local held = #tail
     local out, sent, from, size = nil, 0, 1, #text
     local key, escape = find(text, '"usage"', 1, true), find(text, "\\", 1, true)
+    local reasoning = find(text, "reasoning", 1, true)
     while from <= size do
       local to = event_end(text, from)
       if not to then break end
       if escape and escape < from then escape = find(text, "\\", from, true) end
+      if reasoning and reasoning < from then reasoning = find(text, "reasoning", from, true) end
       if key and key < from then key = find(text, '"usage"', from, true) end
       local dropped = false
       if key and key < to then
         local member, value, last = usage_in(text, from, to, key)
         if member then
-          local totals = (edits or by_choice) and is_usage_chunk(text, from, to)
-          if byte(text, value) == BRACE then
+          local reports = byte(text, value) == BRACE
+          local totals = reports and (edits or by_choice) and is_usage_chunk(text, from, to)
+          if reports then
             meter.usage = sub(text, value, last)
             if totals then meter.completion = nil elseif by_choice then add_choice(text, from, meter.usage) end
           end
           if edits then
             local first, stop
             if totals then
-              if hide_chunk and byte(text, value) == BRACE then first, stop, dropped = from, to, true end
+              if hide_chunk then first, stop, dropped = from, to, true end
             elseif hide_member then
               first, stop = member_bounds(text, member, last)
             end
@@ -232,7 +268,7 @@ local function new_sse_meter(hide_chunk, hide_member, choices)
           end
         end
       end
-      if not dropped then count_content(text, from, to, escape) end
+      if not dropped then count_content(text, from, to, escape, reasoning) end
       from = to + 1
     end
 
@@ -301,7 +337,7 @@ local function new_json_meter()
         end
         local value = match(text, "^%s*:%s*(){", key + 7)
         if value then
-          local _, last = find(text, "^%b{}", value)
+          local last = container_end(text, value)
           if last then
             meter.usage, state, depth, in_string, escaped, at = sub(text, value, last), "follow", 0, false, false, last + 1
           elseif #text - value > OBJECT_LIMIT then
@@ -351,7 +387,7 @@ function envoy_on_response(handle)
   local meter = meter_for(headers, request)
   if not meter then return end
 
-  local last_usage = nil
+  local last_usage, last_completion = nil, nil
   for chunk in handle:bodyChunks() do
     local size = chunk:length()
     local replacement = meter.feed(size > 0 and chunk:getBytes(0, size) or "")
@@ -359,8 +395,8 @@ function envoy_on_response(handle)
     -- Fetched anew for each frame: Envoy ends the script when an object is used across frames.
     local metadata = handle:streamInfo():dynamicMetadata()
     local usage = meter.usage
-    if usage ~= last_usage then
-      last_usage = usage
+    if usage ~= last_usage or meter.completion ~= last_completion then
+      last_usage, last_completion = usage, meter.completion
       local prompt, completion, cached, reasoning = counts_of(usage or "")
       completion = meter.completion or completion
       metadata:set("hg.usage", "tokens", { prompt = prompt, completion = completion, cached = cached, reasoning = reasoning })

@@ -33,6 +33,13 @@ _scan_value: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type:
 _scan_string: Callable[[str, int], tuple[str, int]] = json.decoder.scanstring  # type: ignore[attr-defined]
 
 
+# The scanner's own words, where they do not fit into a sentence of ours.
+_MESSAGES = {
+    "Invalid control character at": "an unescaped control character in a string",
+    "Unterminated string starting at": "a string without an end, which starts",
+}
+
+
 class Document:
     """A parsed body with pending edits."""
 
@@ -46,7 +53,7 @@ class Document:
             if end != len(self._text):
                 raise _malformed(self._text, end, "something follows the end of the object")
         except json.JSONDecodeError as error:
-            raise _malformed(self._text, error.pos, error.msg.lower()) from None
+            raise _malformed(self._text, error.pos, _MESSAGES.get(error.msg, error.msg.lower())) from None
         except RecursionError:
             raise BadRequest("The JSON body is nested too deeply.", code="invalid_json") from None
         except ValueError:  # int() refuses numbers of thousands of digits
@@ -89,7 +96,8 @@ class Document:
             self._edits.append((last, last, f",{json.dumps(name)}:{text}"))
         else:
             brace = self._text.index("{", start, end) + 1
-            self._edits.append((brace, brace, f"{json.dumps(name)}:{text}"))
+            comma = "," if any(edit[0] == brace for edit in self._edits) else ""
+            self._edits.append((brace, brace, f"{comma}{json.dumps(name)}:{text}"))
 
 
 def _decoded(body: bytes) -> str:

@@ -35,10 +35,15 @@ def command(quick: bool, rounds: int | None, interval: float | None, as_json: bo
     if as_json:
         click.echo(json.dumps(report.as_json()))
     else:
-        from rich.console import Console
-
-        importlib.import_module("bench.table").print_report(report, Console())
+        importlib.import_module("bench.table").print_report(report, _console())
     sys.exit(1 if report.errors else 0)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    # In a file or a pipe rich would cut the table at 80 columns.
+    return Console(width=None if sys.stdout.isatty() else 120)
 
 
 def _with_progress(bench: Any, options: Any) -> Any:

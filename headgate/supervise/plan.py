@@ -3,6 +3,7 @@
 Reads the file, what an earlier supervisor left, and the machine; starts only Envoy's validation.
 """
 
+import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ async def make_plan(options: UpOptions, config: Path | None) -> Plan:
         _require_free(gateway, alive.get(parts.ENVOY))
         if parts.ENVOY not in found.adopted or not edge.unchanged():
             await edge.validate(binaries.envoy(), env)
-    except Refusal:
+    except (Refusal, asyncio.CancelledError):
         if parts.ENVOY not in alive:
             state.remove_secrets()
         raise

@@ -8,9 +8,7 @@ from lupa.luajit21 import LuaRuntime
 
 SOURCE = Path(__file__).parents[2] / "envoy" / "metering.lua"
 RUNTIME = LuaRuntime(encoding=None)
-_FILE = RUNTIME.execute(
-    SOURCE.read_bytes() + b"\nreturn {sse=new_sse_meter, json=new_json_meter, counts=counts_of}"
-)
+_FILE = RUNTIME.execute(SOURCE.read_bytes() + b"\nreturn {sse=new_sse_meter, json=new_json_meter, counts=counts_of}")
 
 Counts = tuple[int | None, int | None, int | None, int | None]  # prompt, completion, cached, reasoning
 
@@ -84,7 +82,8 @@ def _through(meter: Any, frames: Iterable[bytes]) -> Metered:
         replacement = feed(frame)
         sent.append(frame if replacement is None else replacement)
     prompt, completion, cached, reasoning = counts_of(meter[b"usage"] or b"")
-    counts = (prompt, meter[b"completion"] or completion, cached, reasoning)
+    summed = meter[b"completion"]  # of several choices
+    counts = (prompt, completion if summed is None else summed, cached, reasoning)
     return Metered(b"".join(sent), counts, meter[b"content_events"], meter[b"content_bytes"])
 
 

@@ -1,0 +1,97 @@
+"""A whole run, as small as it can be. Asserts what was counted and that nothing is left; never a time."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import bench.run
+from bench.run import Options
+from headgate.cli import main
+
+TINY = Options(
+    rounds=2,
+    interval_s=0.001,
+    streams=3,
+    short=2,
+    long=5,
+    requests=20,
+    connections=4,
+    latency_requests=5,
+    starts=1,
+    idle_s=0.05,
+)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """The folder that the run has to leave empty."""
+    monkeypatch.setattr(bench.run, "QUICK", TINY)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    yield tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+def descendants() -> set[int]:
+    """Processes that this one started and that still run."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == os.getpid():
+            found.add(int(folder.name))
+    return found
+
+
+def test_a_run_counts_what_it_did_and_leaves_nothing(tiny: Path) -> None:
+    before = descendants()
+    result = CliRunner().invoke(main, ["bench", "--quick", "--json"])
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    # Both ways, a warm-up of 4 each, then per round: 20 requests and 5 for the latency.
+    assert report["requests"] == 2 * (4 + 2 * (20 + 5))
+    assert report["streams"] == 2 * 2 * 2 * 3
+    assert report["chunks"] == 2 * 2 * 3 * (2 + 5)
+    assert report["errors"] == {}
+    assert [row["measure"] for row in report["rows"] if row["budget"]] == [
+        "CPU per streamed chunk",
+        "CPU per request",
+        "latency p50, one client",
+        "latency p99, one client",
+        "memory idle (PSS, Envoy + filters)",
+        "headgate up to first answer",
+    ]
+    samples = report["samples"]
+    assert {name: len(found) for name, found in samples.items() if isinstance(found, list)} == {
+        "chunks_plain": 2,
+        "chunks_gateway": 2,
+        "requests_plain": 2,
+        "requests_gateway": 2,
+        "latency_plain": 2,
+        "latency_gateway": 2,
+        "up_s": 1,
+    }
+    assert set(samples["idle"]) == {"envoy", "filters", "valkey", "supervisor"}
+    assert descendants() == before
+
+
+def test_wrong_answers_are_named_and_the_exit_code_says_so(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.subject._USAGE", {})  # plain Envoy's client no longer asks for what the upstream wants
+    result = CliRunner().invoke(main, ["bench", "--quick", "--rounds", "1"])
+    assert result.exit_code == 1
+    assert 'plain: status 400: {"error":{"message":"usage not asked for"}}' in result.output
+
+
+def test_a_gateway_that_does_not_start_ends_the_run_with_its_words(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.gateway.MODEL", "no name")
+    result = CliRunner().invoke(main, ["bench", "--quick"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("headgate up ended with 1:\n")
+    assert 'found "no name"' in result.stderr

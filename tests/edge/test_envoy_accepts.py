@@ -1,0 +1,96 @@
+"""The real Envoy accepts what `headgate render` prints, and no credential is in it."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rendering import EXAMPLE, ROOT, SECRETS, assert_valid, headgate, rendered, validate
+
+from headgate.supervise.binaries import envoy
+
+GOOD = sorted((ROOT / "tests" / "config" / "good").glob("*.yaml"))
+SMALL = """\
+listen: {{http: "{listen}"}}
+providers: {{p: {{api: openai, {provider}}}}}
+models: {{m: {{targets: [{{provider: p, model: m}}]}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "suffix"), [((), ".yaml"), (("--json",), ".json"), (("--workers", "9"), ".yaml")]
+)
+def test_the_example(options: list[str], suffix: str, tmp_path: Path) -> None:
+    printed = headgate("render", *options, str(EXAMPLE))
+    assert (printed.returncode, printed.stderr) == (0, "")
+    found = validate(printed.stdout, suffix, tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert "warning" not in found.stderr
+    for secret in SECRETS.values():
+        assert secret not in printed.stdout
+
+
+def test_yaml_and_json_say_the_same() -> None:
+    as_yaml, as_json = (headgate("render", *options, str(EXAMPLE)).stdout for options in ((), ("--json",)))
+    assert yaml.safe_load(as_yaml) == json.loads(as_json)
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        'endpoints: ["http://127.0.0.1:1", "http://engine.test:2", "http://[::1]:3"], health_check: /health',
+        'endpoints: ["https://engine-1.test", "https://engine-2.test"], health_check: "/h?a=\\"b\\\\"',
+        'base_url: "https://127.0.0.1:9/v1", api_key: env:OPENAI_API_KEY',
+        'base_url: "http://p.test/a%22b%5C/v1", forward_headers: [x-trace, "x-a\'b"]',
+        'base_url: "http://p.test/~it%27s%5D/--%7B/v1", connect_timeout: 1ms',
+    ],
+)
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "localhost:8080", "[::]:8080"])
+def test_providers_of_every_kind(provider: str, listen: str, tmp_path: Path) -> None:
+    assert_valid(rendered(SMALL.format(listen=listen, provider=provider)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["{retry_on: [], ", "{timeouts: {headers: 1ms, idle: 1ms, total: 1ms}, ", "{retry_on: [429], max_attempts: 10, "],
+)
+def test_models_of_every_kind(model: str, tmp_path: Path) -> None:
+    text = SMALL.format(listen="127.0.0.1:0", provider='base_url: "http://p.test"')
+    assert_valid(rendered(text.replace("m: {targets", f"m: {model}targets")), tmp_path)
+
+
+def test_nothing_configured(tmp_path: Path) -> None:
+    assert_valid(rendered("providers: {}\nmodels: {}\n"), tmp_path)
+
+
+def secret_values(document: Any) -> list[str]:
+    return [secret for secret in SECRETS.values() if secret in json.dumps(document)]
+
+
+def test_a_credential_is_in_its_own_file_and_nowhere_else() -> None:
+    files = rendered(EXAMPLE.read_text())
+    assert sorted(files.secrets) == ["claude.json", "openai.json"]
+    assert secret_values(files.secrets["openai.json"]) == [SECRETS["OPENAI_API_KEY"]]
+    assert secret_values(files.secrets["claude.json"]) == [SECRETS["ANTHROPIC_API_KEY"]]
+    for document in (files.bootstrap, files.clusters, files.routes, files.inline()):
+        assert secret_values(document) == []
+
+
+def test_the_secret_file_is_what_the_cluster_asks_for() -> None:
+    files = rendered(EXAMPLE.read_text())
+    (resource,) = files.secrets["openai.json"]["resources"]
+    assert resource["name"] == "openai"
+    assert resource["generic_secret"]["secret"] == {"inline_string": SECRETS["OPENAI_API_KEY"]}
+    assert files.secrets["openai.json"]["version_info"] == "3"
+    asked = [text for text in json.dumps(files.clusters).split('"') if text.startswith("secrets/")]
+    assert sorted(asked) == ["secrets/claude.json", "secrets/openai.json"]
+
+
+def test_it_is_accepted_in_any_folder(tmp_path: Path) -> None:
+    config = tmp_path / "envoy.yaml"
+    config.write_text(headgate("render", str(EXAMPLE)).stdout)
+    command = [envoy(), "--mode", "validate", "-c", config.name, "--use-dynamic-base-id"]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+    assert found.returncode == 0, found.stderr

@@ -1,0 +1,224 @@
+"""What the generated configuration promises: order, failing closed, providers that are tried and verified."""
+
+import re
+from typing import Any
+
+import pytest
+from lupa.luajit21 import LuaRuntime
+from rendering import EXAMPLE, ROOT, clusters_of, everything_in, manager_of, rendered
+
+from headgate import contract
+
+FILES = rendered(EXAMPLE.read_text())
+FILTERS = manager_of(FILES)["http_filters"]
+CLUSTERS = clusters_of(FILES)
+LUA = {path.name: path.read_text() for path in (ROOT / "envoy").glob("*.lua")}
+PROVIDER = "providers: {{p: {{api: {api}, {rest}}}}}\nmodels: {{m: {{targets: [{{provider: p, model: m}}]}}}}\n"
+HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+def cluster(rest: str, api: str = "openai", **files: str) -> dict[str, Any]:
+    found: dict[str, Any] = clusters_of(rendered(PROVIDER.format(api=api, rest=rest), **files))["provider/p"]
+    return found
+
+
+def attempt_filters(found: dict[str, Any]) -> list[dict[str, Any]]:
+    filters: list[dict[str, Any]] = found["typed_extension_protocol_options"][HTTP_OPTIONS]["http_filters"]
+    return filters
+
+
+def attempt_config(found: dict[str, Any]) -> dict[str, Any]:
+    """The table that envoy/attempt.lua gets, as LuaJIT reads it."""
+    source = attempt_filters(found)[0]["typed_config"]["default_source_code"]["inline_string"]
+    table = LuaRuntime(encoding="utf-8").execute(source + "\nreturn CONFIG")
+    return {"path": table["path"], "host": table["host"], "keep": set(table["keep"])}
+
+
+def test_the_order_of_the_filters() -> None:
+    assert [entry["name"] for entry in FILTERS] == [
+        "envoy.filters.http.ext_authz",
+        "envoy.filters.http.buffer",
+        "envoy.filters.http.ext_proc",
+        "envoy.filters.http.lua",
+        "envoy.filters.http.router",
+    ]
+
+
+def test_every_filter_that_asks_a_server_fails_closed() -> None:
+    asking = [entry["typed_config"] for entry in FILTERS if "grpc_service" in entry["typed_config"]]
+    assert len(asking) == 2
+    for config in asking:
+        assert config.get("message_timeout") or config["grpc_service"].get("timeout")
+        assert config["status_on_error"] == {"code": "ServiceUnavailable"}
+        assert not config.get("failure_mode_allow", False)
+        assert config["grpc_service"]["envoy_grpc"]["cluster_name"] == contract.FILTERS_CLUSTER
+
+
+def test_forgeable_headers_are_taken_from_clients() -> None:
+    manager = manager_of(FILES)
+    assert manager["use_remote_address"] is True
+    assert not manager.get("preserve_external_request_id", False)
+    prefixes = {found["prefix"] for found in everything_in(manager["early_header_mutation_extensions"]) if
+                isinstance(found, dict) and "prefix" in found}  # fmt: skip
+    assert prefixes == {"x-envoy-", "x-forwarded-", "x-headgate-"}
+
+
+def test_one_cluster_for_each_provider() -> None:
+    assert list(CLUSTERS) == ["provider/local", "provider/openai", "provider/claude"]
+    for name, found in CLUSTERS.items():
+        assert found["metadata"]["filter_metadata"]["headgate"] == {"provider": name.removeprefix("provider/")}
+        assert found["load_assignment"]["endpoints"][0]["lb_endpoints"]
+        assert found["outlier_detection"]["max_ejection_percent"] == 50
+        assert "common_lb_config" not in found  # an unhealthy target is still tried, so that the chain goes on
+        assert found["circuit_breakers"]["thresholds"][0]["max_requests"] == 65536
+    assert [len(found.get("health_checks", [])) for found in CLUSTERS.values()] == [1, 0, 0]
+    assert CLUSTERS["provider/local"]["health_checks"][0]["http_health_check"]["path"] == "/health"
+
+
+@pytest.mark.parametrize(
+    ("rest", "kind"),
+    [
+        ('endpoints: ["http://127.0.0.1:1", "http://[::1]:2"]', "STATIC"),
+        ('endpoints: ["http://127.0.0.1:1", "http://engine:2"]', "STRICT_DNS"),
+        ('base_url: "https://api.test/v1"', "STRICT_DNS"),
+    ],
+)
+def test_addresses_and_names(rest: str, kind: str) -> None:
+    assert cluster(rest).get("type", "STATIC") == kind
+
+
+def test_https_is_verified() -> None:
+    found = cluster('base_url: "https://api.test:8443/v1"')["transport_socket"]["typed_config"]
+    assert found["@type"].endswith("UpstreamTlsContext")
+    assert (found["sni"], found["auto_sni_san_validation"]) == ("api.test", True)
+    context = found["common_tls_context"]["validation_context"]
+    assert context["trusted_ca"]["filename"]
+    assert "trust_chain_verification" not in context
+
+
+def test_https_to_an_address_is_verified_against_the_address() -> None:
+    found = cluster('base_url: "https://127.0.0.1/v1"')["transport_socket"]["typed_config"]
+    assert not found.get("sni")
+    assert "127.0.0.1" in [value for value in everything_in(found["common_tls_context"]) if isinstance(value, str)]
+
+
+def test_a_ca_of_ones_own_is_found_beside_the_file() -> None:
+    found = cluster('base_url: "https://api.test/v1", ca: ca.pem', **{"ca.pem": "x"})["transport_socket"]
+    path = found["typed_config"]["common_tls_context"]["validation_context"]["trusted_ca"]["filename"]
+    assert path.startswith("/")
+    assert path.endswith("/ca.pem")
+
+
+def test_http_has_no_tls() -> None:
+    assert "transport_socket" not in cluster('base_url: "http://api.test/v1"')
+
+
+@pytest.mark.parametrize(
+    ("api", "rest", "path", "host"),
+    [
+        ("openai", 'endpoints: ["http://127.0.0.1:8000"]', "/v1", "127.0.0.1:8000"),
+        ("openai", 'endpoints: ["http://engine:80/root"]', "/root/v1", "engine"),
+        ("openai", 'base_url: "https://api.test/v1"', "/v1", "api.test"),
+        ("openai", 'base_url: "https://api.test:443"', "", "api.test"),
+        ("openai", 'base_url: "http://api.test:443/a/"', "/a", "api.test:443"),
+        ("openai", 'base_url: "https://[::1]:9/x"', "/x", "[::1]:9"),
+        ("anthropic", 'base_url: "https://api.test"', "/v1", "api.test"),
+        ("openai", 'base_url: "http://p.test/it\'s]]--%22%5C/v1"', "/it's]]--%22%5C/v1", "p.test"),
+    ],
+)
+def test_where_an_attempt_goes(api: str, rest: str, path: str, host: str) -> None:
+    config = attempt_config(cluster(rest, api))
+    assert (config["path"], config["host"]) == (path, host)
+
+
+def test_what_leaves_the_gateway() -> None:
+    keep = attempt_config(cluster('base_url: "http://p.test", forward_headers: [x-own]'))["keep"]
+    assert "x-own" in keep
+    assert keep.isdisjoint({*contract.CREDENTIAL_HEADERS, contract.TENANT_HEADER, "cookie", "x-forwarded-for"})
+    assert not any(name.startswith(("x-headgate-", "x-envoy-", "x-forwarded-")) for name in keep)
+    assert "accept-encoding" not in keep  # metering reads plain bytes
+
+
+@pytest.mark.parametrize(
+    ("api", "header", "prefix"), [("openai", "authorization", "Bearer "), ("anthropic", "x-api-key", None)]
+)
+def test_the_credential_is_put_in_last(api: str, header: str, prefix: str | None) -> None:
+    filters = attempt_filters(cluster('base_url: "http://p.test", api_key: env:OPENAI_API_KEY', api))
+    assert [entry["name"] for entry in filters] == [
+        "headgate.attempt",
+        "envoy.filters.http.credential_injector",
+        "envoy.filters.http.upstream_codec",
+    ]
+    injector = filters[1]["typed_config"]
+    assert injector["overwrite"] is True
+    assert not injector.get("allow_request_without_credential", False)
+    generic = injector["credential"]["typed_config"]
+    assert (generic["header"], generic.get("header_value_prefix")) == (header, prefix)
+
+
+def test_an_engine_without_a_key_gets_none() -> None:
+    names = [entry["name"] for entry in attempt_filters(cluster('base_url: "http://p.test"'))]
+    assert names == ["headgate.attempt", "envoy.filters.http.upstream_codec"]
+
+
+def test_dead_workers_are_left_out_at_once() -> None:
+    own = {found["name"]: found for found in FILES.bootstrap["static_resources"]["clusters"]}
+    workers = own[contract.FILTERS_CLUSTER]
+    sockets = workers["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    paths = [found["endpoint"]["address"]["pipe"]["path"] for found in sockets]
+    assert paths == ["run/worker-0.sock", "run/worker-1.sock"]
+    assert workers["health_checks"][0]["grpc_health_check"] == {}
+    assert workers["outlier_detection"]["max_ejection_percent"] == 100
+    assert "load_assignment" not in own[contract.NO_TARGET_CLUSTER]
+
+
+def test_routes_take_their_clusters_from_the_plan() -> None:
+    (table,) = FILES.routes["resources"]
+    (host,) = table["virtual_hosts"]
+    assert host["include_request_attempt_count"] is True
+    *profiled, unplanned = host["routes"]
+    assert unplanned["name"] == "unplanned"
+    for route in profiled:
+        (header,) = route["match"]["headers"]
+        assert header == {"name": contract.ROUTE_PROFILE, "string_match": {"exact": route["name"]}}
+        assert route["route"]["retry_policy"]["refresh_cluster_on_retry"] is True
+    for route in host["routes"]:
+        plugin = route["route"]["inline_cluster_specifier_plugin"]["extension"]["typed_config"]
+        assert plugin["override_metadata_namespace"] == contract.PLAN
+        assert route["request_body_buffer_limit"] == 32 * 2**20
+
+
+def contract_names() -> set[str]:
+    values = [value for name, value in vars(contract).items() if name.isupper()]
+    return {
+        text
+        for value in values
+        for text in (value if isinstance(value, tuple) else (value,))
+        if isinstance(text, str)
+    }
+
+
+def test_names_that_the_lua_filters_share_are_in_the_contract() -> None:
+    standard = {":status", ":path", ":authority", "content-type", "content-encoding"}
+    used: set[str] = set()
+    for text in LUA.values():
+        used |= set(re.findall(r'headers:\w+\("([^"]+)"', text))
+        used |= set(re.findall(r'dynamicMetadata\(\):get\("([^"]+)"', text))
+        used |= set(re.findall(r'metadata:set\("([^"]+)"', text))
+    assert {"hg.request", "hg.usage", "x-headgate-error-source"} <= used
+    assert used - standard <= contract_names()
+
+
+def test_metadata_keys_are_written_on_one_side_and_read_on_the_other() -> None:
+    text = "".join(LUA.values())
+    plan = (ROOT / "extproc" / "steps" / "plan.py").read_text()
+    read = set(re.findall(r"\brequest\.(\w+)", text))
+    assert "endpoint" in read
+    assert read <= set(re.findall(r'\("(\w+)", ', plan))
+    logged = set(re.findall(r"%DYNAMIC_METADATA\(hg\.usage:(\w+:\w+)\)%", str(manager_of(FILES)["access_log"])))
+    written = {
+        f"{key}:{name}"
+        for key, members in re.findall(r'metadata:set\("hg\.usage", "(\w+)", \{([^}]*)\}', text)
+        for name in re.findall(r"(\w+) =", members)
+    }
+    assert logged == written

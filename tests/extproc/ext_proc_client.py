@@ -1,0 +1,148 @@
+"""Asks the ext_proc service as Envoy does: its messages in and out, over tables made from a gateway.yaml."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+
+from extproc.service import ExternalProcessor
+from headgate.compile import compile_snapshot
+from headgate.config import check
+from headgate.snapshot import Snapshot
+from headgate.wire.ext_proc_pb2 import ProcessingRequest, ProcessingResponse
+
+GATEWAY = """\
+providers:
+  local: {api: openai, endpoints: ["http://127.0.0.1:1", "http://127.0.0.1:2"], usage: continuous, zone: internal}
+  many: {api: openai, endpoints: ["http://127.0.0.1:3", "http://127.0.0.1:4", "http://127.0.0.1:5"], usage: none}
+  final: {api: openai, base_url: "http://final.test/v1"}
+  claude: {api: anthropic, base_url: "https://claude.test"}
+models:
+  chat: {targets: [{provider: local, model: up/stream-8b}, {provider: final, model: big}], max_attempts: 3}
+  same: {targets: [{provider: final, model: same}], timeouts: {headers: 2500ms, idle: 7s, total: 9m}}
+  silent: {targets: [{provider: many, model: quiet}], max_attempts: 2}
+  split:
+    targets:
+      - {provider: local, model: a, priority: 0, weight: 1}
+      - {provider: final, model: b, priority: 0, weight: 1}
+      - {provider: many, model: c, priority: 1, weight: 1000000}
+  lopsided:
+    targets: [{provider: local, model: a, priority: 0, weight: 1000000}, {provider: final, model: b, priority: 0}]
+  claude: {targets: [{provider: claude, model: c}]}
+  org/model-1: {targets: [{provider: final, model: x}]}
+  late: {targets: [{provider: final, model: second, priority: 5}, {provider: many, model: first, priority: 2}]}
+plans: {inside: {zones: [internal]}, outside: {zones: [external]}}
+tenants:
+  acme: {models: [chat, same, silent, split, lopsided, claude, org/model-1, late]}
+  inner: {plan: inside, models: [chat, split]}
+  outer: {plan: outside, models: [chat]}
+  bare: {models: []}
+"""
+JSON = "application/json"
+
+
+def snapshot_of(text: str) -> Snapshot:
+    """The workers' tables for a gateway.yaml."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "gateway.yaml"
+        path.write_text(text)
+        checked = check(path, {})
+    assert checked.gateway, checked.problems
+    return compile_snapshot(checked.gateway, generation=1)
+
+
+SNAPSHOT = snapshot_of(GATEWAY)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What Envoy makes of the last message. `status` is None for a request that goes on."""
+
+    status: int | None
+    body: bytes
+    headers: dict[str, str]
+    metadata: dict[str, Any]
+    messages: list[ProcessingResponse]
+
+    @property
+    def error(self) -> dict[str, Any]:
+        assert self.status is not None
+        assert self.headers["content-type"] == JSON
+        assert self.headers["x-headgate-error-source"] == "gateway"
+        answer = json.loads(self.body)
+        assert list(answer) == ["error"]
+        assert set(answer["error"]) == {"message", "type", "param", "code"}
+        error: dict[str, Any] = answer["error"]
+        return error
+
+    @property
+    def clusters(self) -> list[str]:
+        groups = self.metadata["hg.plan"]["priority_groups"]
+        assert [group["name"] for group in groups] == [f"attempt-{number}" for number in range(1, len(groups) + 1)]
+        assert all(len(group["clusters"]) == 1 for group in groups)
+        return [group["clusters"][0]["cluster_name"] for group in groups]
+
+
+def ask(
+    path: str,
+    body: bytes | None = b"",
+    *,
+    method: str = "POST",
+    tenant: str = "acme",
+    snapshot: Snapshot = SNAPSHOT,
+    **headers: str,
+) -> Reply:
+    """One request, all the way; `body` None is a request that ends with its headers."""
+    given = {":method": method, ":path": path, "content-type": JSON, "x-request-id": "r-1"}
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    start = ProcessingRequest()
+    for name, value in given.items():
+        start.request_headers.headers.headers.add(key=name, raw_value=value.encode())
+    start.request_headers.end_of_stream = body is None
+    start.metadata_context.filter_metadata["envoy.filters.http.ext_authz"].update({"tenant": tenant})
+    sent = [start]
+    if body is not None:
+        following = ProcessingRequest()
+        following.request_body.body, following.request_body.end_of_stream = body, True
+        sent.append(following)
+    return _reply(asyncio.run(_exchanged(sent, snapshot)))
+
+
+def chat(**members: Any) -> bytes:
+    """A chat body."""
+    return json.dumps({"model": "chat", "messages": [{"role": "user", "content": "hi"}], **members}).encode()
+
+
+async def _exchanged(messages: list[ProcessingRequest], snapshot: Snapshot) -> list[ProcessingResponse]:
+    async def sent() -> AsyncIterator[ProcessingRequest]:
+        for message in messages:
+            yield ProcessingRequest.FromString(message.SerializeToString())
+
+    answers = ExternalProcessor(snapshot).process(sent(), None)
+    return [ProcessingResponse.FromString(answer) async for answer in answers]
+
+
+def _reply(messages: list[ProcessingResponse]) -> Reply:
+    last = messages[-1]
+    metadata: dict[str, Any] = MessageToDict(last.dynamic_metadata)
+    if last.HasField("immediate_response"):
+        immediate = last.immediate_response
+        return Reply(immediate.status.code, immediate.body, _headers(immediate.headers), metadata, messages)
+    assert last.HasField("request_body")
+    common = last.request_body.response
+    assert common.clear_route_cache
+    headers = _headers(common.header_mutation)
+    assert headers["content-length"] == str(len(common.body_mutation.body))
+    return Reply(None, common.body_mutation.body, headers, metadata, messages)
+
+
+def _headers(mutation: Any) -> dict[str, str]:
+    options = mutation.set_headers
+    assert all(option.append_action == 2 for option in options)  # overwrite or add: a client's own never stays
+    assert len({option.header.key for option in options}) == len(options)
+    return {option.header.key: option.header.raw_value.decode() for option in options}
