@@ -387,20 +387,27 @@ function envoy_on_response(handle)
   local meter = meter_for(headers, request)
   if not meter then return end
 
-  local last_usage, last_completion = nil, nil
+  local usage, completion, reported = nil, nil, {}
   for chunk in handle:bodyChunks() do
     local size = chunk:length()
     local replacement = meter.feed(size > 0 and chunk:getBytes(0, size) or "")
     if replacement then chunk:setBytes(replacement) end
     -- Fetched anew for each frame: Envoy ends the script when an object is used across frames.
     local metadata = handle:streamInfo():dynamicMetadata()
-    local usage = meter.usage
-    if usage ~= last_usage or meter.completion ~= last_completion then
-      last_usage, last_completion = usage, meter.completion
-      local prompt, completion, cached, reasoning = counts_of(usage or "")
-      completion = meter.completion or completion
-      metadata:set("hg.usage", "tokens", { prompt = prompt, completion = completion, cached = cached, reasoning = reasoning })
+    if meter.usage ~= usage then
+      usage = meter.usage
+      local prompt, cached, reasoning
+      prompt, completion, cached, reasoning = counts_of(usage or "")
+      if prompt ~= reported[1] or cached ~= reported[2] or reasoning ~= reported[3] then
+        reported = { prompt, cached, reasoning }
+        metadata:set("hg.usage", "report", { prompt = prompt, cached = cached, reasoning = reasoning })
+      end
     end
-    metadata:set("hg.usage", "content", { events = meter.content_events, bytes = meter.content_bytes })
+    -- What changes with every chunk, in one call: setting metadata is the dearest part of all this.
+    metadata:set("hg.usage", "live", {
+      completion = meter.completion or completion,
+      events = meter.content_events,
+      bytes = meter.content_bytes,
+    })
   end
 end

@@ -1,5 +1,6 @@
 """Configurations made from gateway.yaml texts, and the real Envoy's opinion of them."""
 
+import functools
 import json
 import os
 import subprocess
@@ -31,11 +32,12 @@ def rendered(text: str, environ: dict[str, str] = SECRETS, **files: str) -> Rend
         return render(checked.gateway, SETTINGS, base, environ)
 
 
-def headgate(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """The command line, in a process of its own."""
+@functools.cache
+def headgate(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line, in a process of its own; run once for the same arguments."""
     return subprocess.run(
         [sys.executable, "-m", "headgate", *arguments],
-        capture_output=True, text=True, cwd=ROOT, env={**os.environ, **SECRETS, **environ}, timeout=60, check=False,
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, **SECRETS}, timeout=60, check=False,
     )  # fmt: skip
 
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from rendering import EXAMPLE, ROOT, SECRETS, assert_valid, headgate, rendered, validate
+from rendering import EXAMPLE, SECRETS, assert_valid, headgate, rendered, validate
 
 from headgate.supervise.binaries import envoy
 
-GOOD = sorted((ROOT / "tests" / "config" / "good").glob("*.yaml"))
 SMALL = """\
 listen: {{http: "{listen}"}}
 providers: {{p: {{api: openai, {provider}}}}}
@@ -47,9 +46,13 @@ def test_yaml_and_json_say_the_same() -> None:
         'base_url: "http://p.test/~it%27s%5D/--%7B/v1", connect_timeout: 1ms',
     ],
 )
-@pytest.mark.parametrize("listen", ["127.0.0.1:0", "localhost:8080", "[::]:8080"])
-def test_providers_of_every_kind(provider: str, listen: str, tmp_path: Path) -> None:
-    assert_valid(rendered(SMALL.format(listen=listen, provider=provider)), tmp_path)
+def test_providers_of_every_kind(provider: str, tmp_path: Path) -> None:
+    assert_valid(rendered(SMALL.format(listen="127.0.0.1:0", provider=provider)), tmp_path)
+
+
+@pytest.mark.parametrize("listen", ["localhost:8080", "[::]:8080"])
+def test_listeners_of_every_kind(listen: str, tmp_path: Path) -> None:
+    assert_valid(rendered(SMALL.format(listen=listen, provider="base_url: http://p.test")), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ def test_addresses_and_names(rest: str, kind: str) -> None:
 def test_https_is_verified() -> None:
     found = cluster('base_url: "https://api.test:8443/v1"')["transport_socket"]["typed_config"]
     assert found["@type"].endswith("UpstreamTlsContext")
-    assert (found["sni"], found["auto_sni_san_validation"]) == ("api.test", True)
+    assert found["auto_sni_san_validation"] is True
+    assert found.get("sni") == "api.test" or found["auto_host_sni"]
     context = found["common_tls_context"]["validation_context"]
     assert context["trusted_ca"]["filename"]
     assert "trust_chain_verification" not in context
@@ -99,7 +100,17 @@ def test_https_is_verified() -> None:
 def test_https_to_an_address_is_verified_against_the_address() -> None:
     found = cluster('base_url: "https://127.0.0.1/v1"')["transport_socket"]["typed_config"]
     assert not found.get("sni")
-    assert "127.0.0.1" in [value for value in everything_in(found["common_tls_context"]) if isinstance(value, str)]
+    # Without a name to ask for, Envoy checks none: the address has to be among the certificate's.
+    names = found["common_tls_context"]["validation_context"]["match_typed_subject_alt_names"]
+    assert names == [{"san_type": "IP_ADDRESS", "matcher": {"exact": "127.0.0.1"}}]
+
+
+def test_https_endpoints_are_each_verified_against_their_own_name() -> None:
+    found = cluster('endpoints: ["https://engine-1.test", "https://engine-2.test"]')
+    hosts = [entry["endpoint"]["hostname"] for entry in found["load_assignment"]["endpoints"][0]["lb_endpoints"]]
+    assert hosts == ["engine-1.test", "engine-2.test"]
+    context = found["transport_socket"]["typed_config"]
+    assert (context.get("auto_host_sni"), context["auto_sni_san_validation"]) == (True, True)
 
 
 def test_a_ca_of_ones_own_is_found_beside_the_file() -> None:
@@ -117,13 +128,13 @@ def test_http_has_no_tls() -> None:
     ("api", "rest", "path", "host"),
     [
         ("openai", 'endpoints: ["http://127.0.0.1:8000"]', "/v1", "127.0.0.1:8000"),
-        ("openai", 'endpoints: ["http://engine:80/root"]', "/root/v1", "engine"),
+        ("openai", 'endpoints: ["http://engine:80/deep/er"]', "/deep/er/v1", "engine"),
         ("openai", 'base_url: "https://api.test/v1"', "/v1", "api.test"),
         ("openai", 'base_url: "https://api.test:443"', "", "api.test"),
         ("openai", 'base_url: "http://api.test:443/a/"', "/a", "api.test:443"),
         ("openai", 'base_url: "https://[::1]:9/x"', "/x", "[::1]:9"),
         ("anthropic", 'base_url: "https://api.test"', "/v1", "api.test"),
-        ("openai", 'base_url: "http://p.test/it\'s]]--%22%5C/v1"', "/it's]]--%22%5C/v1", "p.test"),
+        ("openai", "base_url: http://p.test/~it%27s'(*)--%22%5C/v1", "/~it%27s'(*)--%22%5C/v1", "p.test"),
     ],
 )
 def test_where_an_attempt_goes(api: str, rest: str, path: str, host: str) -> None:

@@ -92,9 +92,9 @@ NOT_HTTP = {
     "no host": b"GET /v1/models HTTP/1.1\r\n\r\n",
     "a bare line": b"GET /v1/models HTTP/1.1\r\nhost: x\r\nnothing\r\n\r\n",
     "a space in a header name": b"GET /v1/models HTTP/1.1\r\nhost: x\r\na b: c\r\n\r\n",
-    "two lengths": b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+    "two lengths": b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
     "a length and chunks": (
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
     ),
     "a length that is no number": b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: five\r\n\r\n",
     "NUL in a header": b"GET /v1/models HTTP/1.1\r\nhost: x\r\na: b\x00c\r\n\r\n",

@@ -6,8 +6,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
@@ -29,7 +28,7 @@ async def answer(client: httpx2.AsyncClient, gateway: RunningGateway) -> httpx2.
 
 
 def assert_is_refusal(reply: httpx2.Response) -> None:
-    assert (reply.status_code, reply.headers["x-headgate-error-source"]) == (503, "gateway")
+    assert (reply.status_code, reply.headers.get("x-headgate-error-source")) == (503, "gateway"), reply.text
     assert reply.json()["error"]["code"] == "gateway_unavailable"
     assert reply.headers["x-request-id"]
 
@@ -41,7 +40,7 @@ async def client(keys: Keys) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 async def recovered(client: httpx2.AsyncClient, gateway: RunningGateway) -> float:
-    """Seconds until an answer, and ten answers in a row after it; what comes before are refusals of our own."""
+    """Seconds until an answer, and ten answers in a row after it; whatever comes before is a refusal of our own."""
     began = time.monotonic()
     async with asyncio.timeout(10):
         while (reply := await answer(client, gateway)).status_code != 200:
@@ -51,21 +50,6 @@ async def recovered(client: httpx2.AsyncClient, gateway: RunningGateway) -> floa
     for _ in range(10):
         assert (await answer(client, gateway)).status_code == 200
     return took
-
-
-async def gone(pids: Iterable[int]) -> None:
-    """Wait for their end: a killed process may still answer for a moment."""
-    async with asyncio.timeout(5):
-        while any(is_running(pid) for pid in pids):  # noqa: ASYNC110 - other processes say nothing when they end
-            await asyncio.sleep(0.001)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 async def running_stream(gateway: RunningGateway, keys: Keys) -> "tuple[asyncio.Task[Reply], bytes]":
@@ -127,8 +111,6 @@ async def test_all_workers_are_killed_in_mid_stream(
     assert len(workers) == 2
     for pid in workers.values():
         os.kill(pid, signal.SIGKILL)
-    await gone(workers.values())
-    assert_is_refusal(await answer(client, spare_gateway))
     said(capsys, f"all workers killed: answers again after {await recovered(client, spare_gateway):.2f} s")
     assert not stream.done()
     await assert_whole(stream, body, engine)

@@ -5,7 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 TIMEOUT_S = 30.0
@@ -19,7 +19,6 @@ class Reply:
     headers: dict[str, str]
     body: bytes
     whole: bool
-    repeated: list[str] = field(default_factory=list)  # names of headers that came more than once
 
     @property
     def json(self) -> Any:
@@ -80,9 +79,7 @@ async def read_head(reader: asyncio.StreamReader) -> Reply:
     """Status and headers; the body is still to be read."""
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip().split("\r\n")
     pairs = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-    names = [name for name, _ in pairs]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    return Reply(int(first.split(" ")[1]), dict(pairs), b"", whole=False, repeated=repeated)
+    return Reply(int(first.split(" ")[1]), dict(pairs), b"", whole=False)
 
 
 async def read_reply(reader: asyncio.StreamReader) -> Reply:

@@ -84,8 +84,8 @@ def test_a_stream() -> None:
     answer = Answer(SSE, HIDE, bytewise(stream(*words("Hello", " you", usage=SMALL_USAGE), FINAL)))
     assert answer.out == stream(*words("Hello", " you"))
     assert answer.log == {
-        b"tokens": {b"prompt": 12, b"completion": 7, b"cached": 5, b"reasoning": 3},
-        b"content": {b"events": 2, b"bytes": 9},
+        b"report": {b"prompt": 12, b"cached": 5, b"reasoning": 3},
+        b"live": {b"completion": 7, b"events": 2, b"bytes": 9},
     }
 
 
@@ -93,23 +93,22 @@ def test_a_json_answer() -> None:
     body = b'{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}'
     answer = Answer(JSON, CHAT, bytewise(body))
     assert answer.out == body
-    assert answer.log[b"tokens"] == {b"prompt": 3, b"completion": 4}
-    assert answer.log[b"content"] == {b"events": 1, b"bytes": len(body)}
+    assert answer.log[b"report"] == {b"prompt": 3}
+    assert answer.log[b"live"] == {b"completion": 4, b"events": 1, b"bytes": len(body)}
 
 
 def test_the_log_has_the_counts_after_every_frame() -> None:
     reports = [{"prompt_tokens": 5, "completion_tokens": done} for done in (1, 2, 3)]
     frames = [event(chunk({"content": "w"}, usage=report)) for report in reports]
     answer = Answer(SSE, HIDE, frames)
-    tokens = [value[b"completion"] for key, value in answer.history if key == b"tokens"]
-    content = [value[b"bytes"] for key, value in answer.history if key == b"content"]
-    assert (tokens, content) == ([1, 2, 3], [1, 2, 3, 3])
+    live = [(value[b"completion"], value[b"bytes"]) for key, value in answer.history if key == b"live"]
+    assert live == [(1, 1), (2, 2), (3, 3), (3, 3)]
 
 
 def test_choices_that_report_the_same_numbers_add_up() -> None:
     report = {"prompt_tokens": 5, "completion_tokens": 1}
     frames = [event(chunk({"content": "w"}, index, usage=report)) for index in (0, 1)]
-    assert Answer(SSE, {**HIDE, "choices": 2}, frames).log[b"tokens"][b"completion"] == 2
+    assert Answer(SSE, {**HIDE, "choices": 2}, frames).log[b"live"][b"completion"] == 2
 
 
 @pytest.mark.parametrize(
@@ -135,8 +134,7 @@ def test_what_is_not_metered_passes(headers: dict[str, str], request_metadata: d
 def test_an_encoding_that_is_none_is_metered(encoding: str) -> None:
     headers = {**SSE, "content-encoding": encoding} if encoding else SSE
     assert (
-        Answer(headers, HIDE, [STREAMS["continuous usage"]]).log[b"tokens"][b"completion"]
-        == USAGE["completion_tokens"]
+        Answer(headers, HIDE, [STREAMS["continuous usage"]]).log[b"live"][b"completion"] == USAGE["completion_tokens"]
     )
 
 
