@@ -3,6 +3,7 @@
 Refusal                the request cannot go on; the client can read why
 ├── BadRequest         400: malformed or wrongly typed
 ├── MethodNotAllowed   405: the URL exists, the method does not
+├── TooLarge           413: over listen.max_body
 ├── NotFound           404: no such model for this tenant, or no such URL
 └── NoTarget           503: nothing that could answer is reachable by this gateway
 
@@ -52,6 +53,12 @@ class NotFound(Refusal):
     """Does not exist, or not for this tenant: the two must look the same."""
 
     status, kind = 404, "invalid_request_error"
+
+
+class TooLarge(Refusal):
+    """The body is over the limit."""
+
+    status, kind = 413, "invalid_request_error"
 
 
 class NoTarget(Refusal):

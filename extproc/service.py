@@ -3,6 +3,7 @@
 Closing it is what lets an answer outlive this process: nothing of a running stream depends on Python.
 """
 
+import re
 from collections.abc import AsyncIterator, Callable
 
 import structlog
@@ -11,6 +12,7 @@ from extproc import codec
 from extproc.exchange import Exchange
 from extproc.refusal import Refusal
 from extproc.steps import ON_BODY, ON_HEADERS, run
+from extproc.surfaces import Surface
 from headgate.snapshot import Snapshot
 from headgate.wire.ext_proc_pb2 import ProcessingRequest
 from headgate.worker import Method
@@ -60,12 +62,18 @@ def _guarded(decide: Callable[[Exchange], bytes], exchange: Exchange) -> bytes:
     try:
         return decide(exchange)
     except Refusal as refusal:
-        log.info("refused", **known, status=refusal.status, code=refusal.code, param=refusal.param)
+        param = _known(refusal.param, exchange.surface)
+        log.info("refused", **known, status=refusal.status, code=refusal.code, param=param)
         return codec.refused(refusal, exchange.surface)
     except Exception:  # the stream's boundary: a bug costs this request, not the worker
         log.exception("failed", **known)
         bug = Refusal("The gateway failed to handle the request. Report its request id.", code="gateway_error")
         return codec.refused(bug, exchange.surface)
+
+
+def _known(param: str | None, surface: Surface) -> str | None:
+    """The parameter for the log, if the name is the API's: names that a client made up may say anything."""
+    return param if param and re.split(r"[.\[]", param)[0] in surface.parameters else None
 
 
 def services(snapshot: Snapshot) -> list[Method]:

@@ -31,16 +31,17 @@ def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
             name: TenantRow({model: _targets(gateway, name, model) for model in tenant.models})
             for name, tenant in gateway.tenants.items()
         },
+        max_body_bytes=gateway.listen.max_body_bytes,
         models={name: _model_row(model) for name, model in gateway.models.items()},
     )
 
 
 def _model_row(model: Model) -> ModelRow:
     return ModelRow(
-        profile=profile_of(model).name,
+        stream_profile=profile_of(model, streams=True).name,
+        whole_profile=profile_of(model, streams=False).name,
         max_attempts=model.max_attempts,
         headers_ms=round(model.timeouts.headers_s * 1000),
-        total_ms=round(model.timeouts.total_s * 1000),
     )
 
 

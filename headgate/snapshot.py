@@ -32,12 +32,12 @@ class TargetRow(msgspec.Struct, frozen=True):
 
 
 class ModelRow(msgspec.Struct, frozen=True):
-    """What all tenants share of a model. Times in milliseconds, as Envoy's headers want them."""
+    """What all tenants share of a model: its route for streams and the one for whole answers, times in ms."""
 
-    profile: str
+    stream_profile: str
+    whole_profile: str
     max_attempts: int
     headers_ms: int
-    total_ms: int
 
 
 class TenantRow(msgspec.Struct, frozen=True):
@@ -51,6 +51,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     generation: int
     created: int
+    max_body_bytes: int
     keys: list[Key]
     tenants: dict[str, TenantRow]
     models: dict[str, ModelRow]

@@ -4,7 +4,7 @@ from typing import Any
 
 from extproc.document import Document
 from extproc.exchange import Exchange
-from extproc.refusal import BadRequest
+from extproc.refusal import BadRequest, TooLarge
 from extproc.surfaces import CHAT, COMPLETIONS, EMBEDDINGS, Surface, Types, json_type
 
 # Top-level fields that are the gateway's own. They never reach a provider.
@@ -14,6 +14,11 @@ _RESERVED = ("headgate", "rag")
 def parse(exchange: Exchange) -> None:
     """Fills `document`."""
     surface = exchange.surface
+    limit = exchange.snapshot.max_body_bytes
+    if len(exchange.raw_body) > limit:  # exact here: Envoy's own limit leaves room for what the steps add
+        raise TooLarge(
+            f"The request body is larger than the {limit} bytes that this gateway accepts.", code="request_too_large"
+        )
     if not exchange.raw_body:
         raise BadRequest("The request has no body; send a JSON object.", code="invalid_json")
     document = Document(exchange.raw_body)

@@ -49,9 +49,10 @@ def make_plan(exchange: Exchange) -> None:
     trace = _TRACEPARENT.fullmatch(exchange.incoming.traceparent)
     if trace:
         metadata.append(("trace_id", trace[1]))
+    streams = document.get("stream") is True
     exchange.plan = Plan(
         clusters=(target.cluster,) * min(row.max_attempts, target.endpoints),
-        profile=row.profile,
-        headers_ms=row.headers_ms if document.get("stream") is True else None,
+        profile=row.stream_profile if streams else row.whole_profile,
+        headers_ms=row.headers_ms if streams else None,
         metadata=tuple(metadata),
     )

@@ -19,6 +19,7 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     OutlierDetection,
     UpstreamConnectionOptions,
 )
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation, HeaderMutationRemoveOnMatch
 from envoy_data_plane.envoy.config.core.v3 import (
     DataSource,
     HealthCheck,
@@ -37,6 +38,8 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
     LocalityLbEndpoints,
 )
 from envoy_data_plane.envoy.extensions.filters.http.credential_injector.v3 import CredentialInjector
+from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import HeaderMutation as HeaderMutationFilter
+from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import Mutations
 from envoy_data_plane.envoy.extensions.filters.http.upstream_codec.v3 import UpstreamCodec
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
 from envoy_data_plane.envoy.extensions.http.injected_credentials.generic.v3 import Generic
@@ -51,6 +54,7 @@ from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
     HttpProtocolOptionsAutoHttpConfig,
     HttpProtocolOptionsExplicitHttpConfig,
 )
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from envoy_data_plane.google.protobuf import Any, Struct
 
 from headgate.config.model import Gateway, Provider
@@ -212,8 +216,25 @@ def _attempt_filters(name: str, provider: Provider, *, inline: bool) -> list[Htt
                 typed_config=pack(_credential(name, provider, inline=inline)),
             )
         )
+    filters.append(HttpFilter(name="headgate.answer", typed_config=pack(_unforged_answer())))
     filters.append(HttpFilter(name="envoy.filters.http.upstream_codec", typed_config=pack(UpstreamCodec())))
     return filters
+
+
+def _unforged_answer() -> HeaderMutationFilter:
+    """Takes out of a provider's answer what only the gateway and its Envoy may say."""
+    return HeaderMutationFilter(
+        mutations=Mutations(
+            response_mutations=[
+                HeaderMutation(
+                    remove_on_match=HeaderMutationRemoveOnMatch(
+                        key_matcher=StringMatcher(prefix=prefix, ignore_case=True)
+                    )
+                )
+                for prefix in ("x-envoy-", "x-headgate-")
+            ]
+        )
+    )
 
 
 def _credential(name: str, provider: Provider, *, inline: bool) -> CredentialInjector:

@@ -41,6 +41,8 @@ from headgate.edge.messages import pack, seconds
 from headgate.edge.spool import attempt_logs
 
 AUTHZ_TIMEOUT_S = 1.0
+# What the steps may add to a body that is exactly as large as a client may send: model and stream_options.
+BODY_SLACK_BYTES = 2**20
 # Covers parsing a body at the size limit; a dead worker is noticed long before by its connection.
 EXT_PROC_TIMEOUT_S = 5.0
 
@@ -50,7 +52,7 @@ def http_filters(spool: str, max_body_bytes: int) -> list[HttpFilter]:
     return [
         HttpFilter(name=AUTHZ, typed_config=pack(_ext_authz())),
         # Ahead of ext_proc: a body over its buffer limit can hang there, here it is a 413.
-        HttpFilter(name="envoy.filters.http.buffer", typed_config=pack(Buffer(max_request_bytes=max_body_bytes))),
+        HttpFilter(name="envoy.filters.http.buffer", typed_config=pack(_buffer(max_body_bytes))),
         HttpFilter(name="envoy.filters.http.ext_proc", typed_config=pack(_ext_proc())),
         HttpFilter(name="envoy.filters.http.lua", typed_config=pack(lua_filter("metering", lua_source("metering")))),
         HttpFilter(name="envoy.filters.http.router", typed_config=pack(_router(spool))),
@@ -71,6 +73,10 @@ def lua_filter(stat_prefix: str, source: str) -> Lua:
     return Lua(default_source_code=DataSource(inline_string=source), stat_prefix=stat_prefix)
 
 
+def _buffer(max_body_bytes: int) -> Buffer:
+    return Buffer(max_request_bytes=max_body_bytes + BODY_SLACK_BYTES)
+
+
 def _router(spool: str) -> Router:
     return Router(
         suppress_envoy_headers=True,
@@ -83,8 +89,8 @@ def _filters_service(timeout_s: float | None) -> GrpcService:
     return GrpcService(
         envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=FILTERS_CLUSTER),
         timeout=seconds(timeout_s) if timeout_s else None,
-        # A worker that died took nothing of the call with it: ask the next one.
-        retry_policy=GrpcRetryPolicy(retry_on="connect-failure,reset-before-request", num_retries=2),
+        # A worker that died has decided nothing: ask the next one.
+        retry_policy=GrpcRetryPolicy(retry_on="connect-failure,reset", num_retries=2),
     )
 
 

@@ -29,8 +29,8 @@ from envoy_data_plane.envoy.extensions.http.early_header_mutation.header_mutatio
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
 from headgate.config.addresses import Address
-from headgate.contract import ROUTES
-from headgate.edge.filters import http_filters
+from headgate.contract import REQUEST_ID, ROUTES
+from headgate.edge.filters import BODY_SLACK_BYTES, http_filters
 from headgate.edge.messages import extension, pack, seconds, tcp
 from headgate.edge.replies import local_replies
 from headgate.edge.routes import ROUTE_CONFIG
@@ -72,7 +72,8 @@ def edge_listener(
             max_headers_count=100,
             headers_with_underscores_action=HttpProtocolOptionsHeadersWithUnderscoresAction.DROP_HEADER,
         ),
-        http_protocol_options=Http1ProtocolOptions(),
+        # HTTP/1.0 is what some proxies in front of us speak by default.
+        http_protocol_options=Http1ProtocolOptions(accept_http_10=True, default_host_for_http_10="headgate"),
         http2_protocol_options=Http2ProtocolOptions(max_concurrent_streams=1024),
         request_headers_timeout=seconds(10),
         request_timeout=seconds(120),
@@ -82,12 +83,22 @@ def edge_listener(
     return Listener(
         name="http",
         address=tcp(address.host, address.port),
+        per_connection_buffer_limit_bytes=_connection_buffer_bytes(max_body_bytes),
         filter_chains=[
             FilterChain(
                 filters=[Filter(name="envoy.filters.network.http_connection_manager", typed_config=pack(manager))]
             )
         ],
     )
+
+
+def _connection_buffer_bytes(max_body_bytes: int) -> int:
+    """How much of a body may arrive while authz decides: a small part of what the buffer filter then takes.
+
+    Above half of it Envoy would not start to read again once that filter has raised the limit, and the request would
+    hang (seen with Envoy 1.40: 1 MiB here, little more there, a body of 2 MiB).
+    """
+    return min(2**20, (max_body_bytes + BODY_SLACK_BYTES) // 16)
 
 
 def _routes_file() -> ConfigSource:
@@ -106,5 +117,7 @@ def _strip_forgeable() -> TypedExtensionConfig:
                 )
                 for prefix in _FORGEABLE_PREFIXES
             ]
+            # Clients on private networks would keep theirs: Envoy takes such addresses for its own side.
+            + [HeaderMutation(remove=REQUEST_ID)]
         ),
     )

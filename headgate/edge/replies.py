@@ -34,11 +34,11 @@ def _body(message: str, kind: str, code: str) -> SubstitutionFormatString:
     return SubstitutionFormatString(json_format=Struct.from_dict({"error": error}), content_type="application/json")
 
 
-def _status(code: int) -> AccessLogFilter:
+def _status(code: int, op: ComparisonFilterOp = ComparisonFilterOp.EQ) -> AccessLogFilter:
     return AccessLogFilter(
         status_code_filter=StatusCodeFilter(
             comparison=ComparisonFilter(
-                op=ComparisonFilterOp.EQ,
+                op=op,
                 value=RuntimeUInt32(default_value=code, runtime_key=f"headgate.replies.{code}"),
             )
         )
@@ -140,6 +140,8 @@ def local_replies(max_body_bytes: int) -> LocalReplyConfig:
             server,
             "gateway_error",
         ),
+        # Anything else that Envoy refuses (403 for an upgrade): without a source it would look like a provider's.
+        _reply(_status(400, ComparisonFilterOp.GE), "The gateway refused the request.", client, "gateway_refused"),
     ]
     return LocalReplyConfig(
         mappers=mappers, body_format=_body("The gateway refused the request.", client, "gateway_refused")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from envoy_data_plane.envoy.config.route.v3 import (
     ClusterSpecifierPlugin,
+    DirectResponseAction,
     HeaderMatcher,
     RetryPolicy,
     RetryPolicyRetryBackOff,
@@ -16,6 +17,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
     RouteAction,
     RouteConfiguration,
     RouteMatch,
+    RouteMatchConnectMatcher,
     VirtualHost,
 )
 from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
@@ -23,6 +25,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
 from headgate.config.model import Gateway
 from headgate.contract import ATTEMPTS, CLUSTER_METADATA, NO_TARGET_CLUSTER, PLAN, ROUTE_PROFILE, TARGET
+from headgate.edge.filters import BODY_SLACK_BYTES
 from headgate.edge.messages import (
     ClusterWeight,
     PriorityGroup,
@@ -71,15 +74,15 @@ _PROVIDER_HEADERS = [
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the route table takes from `listen`."""
+    """What the route table takes from `listen`: how much of a body is kept for a further attempt."""
 
-    max_body_bytes: int
+    buffer_bytes: int
 
 
 def route_configuration(gateway: Gateway) -> RouteConfiguration:
     """One route per profile, then the one that a request has before its plan is known."""
     profiles = profiles_of(gateway)
-    limits = Limits(gateway.listen.max_body_bytes)
+    limits = Limits(gateway.listen.max_body_bytes + BODY_SLACK_BYTES)
     return RouteConfiguration(
         name=ROUTE_CONFIG,
         virtual_hosts=[
@@ -92,7 +95,7 @@ def route_configuration(gateway: Gateway) -> RouteConfiguration:
                     set_header(TARGET, f"%CLUSTER_METADATA({CLUSTER_METADATA}:provider)%"),
                     set_header(ATTEMPTS, "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"),
                 ],
-                routes=[*(_route(profile, limits) for profile in profiles), _unplanned(limits)],
+                routes=[_no_tunnels(), *(_route(profile, limits) for profile in profiles), _unplanned()],
             )
         ],
     )
@@ -142,14 +145,25 @@ def _route(profile: RouteProfile, limits: Limits) -> Route:
             idle_timeout=seconds(profile.idle_s),
             retry_policy=_retry_policy(profile),
         ),
-        request_body_buffer_limit=limits.max_body_bytes,
+        request_body_buffer_limit=limits.buffer_bytes,
     )
 
 
-def _unplanned(limits: Limits) -> Route:
+def _no_tunnels() -> Route:
+    """CONNECT matches no other route; without one, Envoy would wait for the end of a body that has none."""
+    return Route(
+        name="connect",
+        match=RouteMatch(connect_matcher=RouteMatchConnectMatcher()),
+        direct_response=DirectResponseAction(status=404),
+    )
+
+
+def _unplanned() -> Route:
+    """What a request has until its plan is there. It must not raise the buffer limit: a body that fills the limit
+    while authz decides would never be refused, nor read on (seen with Envoy 1.40).
+    """
     return Route(
         name="unplanned",
         match=RouteMatch(prefix="/"),
         route=RouteAction(inline_cluster_specifier_plugin=_specifier(), timeout=seconds(30)),
-        request_body_buffer_limit=limits.max_body_bytes,
     )

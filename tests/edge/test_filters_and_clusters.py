@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 from lupa.luajit21 import LuaRuntime
-from rendering import EXAMPLE, ROOT, clusters_of, everything_in, manager_of, rendered
+from rendering import EXAMPLE, ROOT, SECRETS, clusters_of, manager_of, rendered
 
 from headgate import contract
+from headgate.compile import compile_snapshot
+from headgate.config import Gateway, check
 
 FILES = rendered(EXAMPLE.read_text())
 FILTERS = manager_of(FILES)["http_filters"]
@@ -58,9 +60,16 @@ def test_forgeable_headers_are_taken_from_clients() -> None:
     manager = manager_of(FILES)
     assert manager["use_remote_address"] is True
     assert not manager.get("preserve_external_request_id", False)
-    prefixes = {found["prefix"] for found in everything_in(manager["early_header_mutation_extensions"]) if
-                isinstance(found, dict) and "prefix" in found}  # fmt: skip
-    assert prefixes == {"x-envoy-", "x-forwarded-", "x-headgate-"}
+    (early,) = manager["early_header_mutation_extensions"]
+    mutations = early["typed_config"]["mutations"]
+    assert prefixes_removed(mutations) == {"x-envoy-", "x-forwarded-", "x-headgate-"}
+    assert {"remove": contract.REQUEST_ID} in mutations  # its own id is what a request is billed by
+
+
+def prefixes_removed(mutations: list[dict[str, Any]]) -> set[str]:
+    matchers = [entry["remove_on_match"]["key_matcher"] for entry in mutations if "remove_on_match" in entry]
+    assert all(matcher["ignore_case"] for matcher in matchers)
+    return {matcher["prefix"] for matcher in matchers}
 
 
 def test_one_cluster_for_each_provider() -> None:
@@ -158,6 +167,7 @@ def test_the_credential_is_put_in_last(api: str, header: str, prefix: str | None
     assert [entry["name"] for entry in filters] == [
         "headgate.attempt",
         "envoy.filters.http.credential_injector",
+        "headgate.answer",
         "envoy.filters.http.upstream_codec",
     ]
     injector = filters[1]["typed_config"]
@@ -169,7 +179,14 @@ def test_the_credential_is_put_in_last(api: str, header: str, prefix: str | None
 
 def test_an_engine_without_a_key_gets_none() -> None:
     names = [entry["name"] for entry in attempt_filters(cluster('base_url: "http://p.test"'))]
-    assert names == ["headgate.attempt", "envoy.filters.http.upstream_codec"]
+    assert names == ["headgate.attempt", "headgate.answer", "envoy.filters.http.upstream_codec"]
+
+
+def test_a_provider_cannot_speak_for_the_gateway() -> None:
+    (answer,) = [
+        entry for entry in attempt_filters(CLUSTERS["provider/openai"]) if entry["name"] == "headgate.answer"
+    ]
+    assert prefixes_removed(answer["typed_config"]["mutations"]["response_mutations"]) == {"x-envoy-", "x-headgate-"}
 
 
 def test_dead_workers_are_left_out_at_once() -> None:
@@ -187,16 +204,33 @@ def test_routes_take_their_clusters_from_the_plan() -> None:
     (table,) = FILES.routes["resources"]
     (host,) = table["virtual_hosts"]
     assert host["include_request_attempt_count"] is True
-    *profiled, unplanned = host["routes"]
+    connect, *profiled, unplanned = host["routes"]
+    assert (list(connect["match"]), connect["direct_response"]["status"]) == (["connect_matcher"], 404)
     assert unplanned["name"] == "unplanned"
     for route in profiled:
         (header,) = route["match"]["headers"]
         assert header == {"name": contract.ROUTE_PROFILE, "string_match": {"exact": route["name"]}}
         assert route["route"]["retry_policy"]["refresh_cluster_on_retry"] is True
-    for route in host["routes"]:
+    buffered = FILTERS[1]["typed_config"]["max_request_bytes"]
+    assert buffered > 32 * 2**20  # a body at the limit, and what the plan adds to it
+    for route in (*profiled, unplanned):
         plugin = route["route"]["inline_cluster_specifier_plugin"]["extension"]["typed_config"]
         assert plugin["override_metadata_namespace"] == contract.PLAN
-        assert route["request_body_buffer_limit"] == 32 * 2**20
+        assert route["request_body_buffer_limit"] >= buffered
+
+
+def test_every_profile_that_a_plan_can_name_is_a_route() -> None:
+    snapshot = compile_snapshot(checked_example(), generation=1)
+    (table,) = FILES.routes["resources"]
+    routes = {route["name"] for route in table["virtual_hosts"][0]["routes"]} - {"connect", "unplanned"}
+    named = {profile for row in snapshot.models.values() for profile in (row.stream_profile, row.whole_profile)}
+    assert named == routes
+
+
+def checked_example() -> Gateway:
+    gateway = check(EXAMPLE, SECRETS).gateway
+    assert gateway
+    return gateway
 
 
 def contract_names() -> set[str]:

@@ -17,6 +17,7 @@ from headgate.snapshot import Snapshot
 from headgate.wire.ext_proc_pb2 import ProcessingRequest, ProcessingResponse
 
 GATEWAY = """\
+listen: {http: "127.0.0.1:0", max_body: 2MiB}
 providers:
   local: {api: openai, endpoints: ["http://127.0.0.1:1", "http://127.0.0.1:2"], usage: continuous, zone: internal}
   many: {api: openai, endpoints: ["http://127.0.0.1:3", "http://127.0.0.1:4", "http://127.0.0.1:5"], usage: none}

@@ -37,7 +37,7 @@ def test_a_plan() -> None:
     assert reply.clusters == ["provider/local", "provider/local"]
     assert reply.headers == {
         "content-length": str(len(reply.body)),
-        "x-headgate-profile": "429+5xx+connect+reset/idle=60/total=600",
+        "x-headgate-profile": "429+5xx+connect+reset/idle=600/total=600",
         "x-envoy-max-retries": "1",
     }
     assert reply.metadata["hg.request"] == {
@@ -134,6 +134,8 @@ def test_times_of_a_stream() -> None:
     headers = planned(chat(model="same", stream=True)).headers
     assert headers["x-envoy-upstream-rq-per-try-timeout-ms"] == "2500"
     assert headers["x-headgate-profile"] == "429+5xx+connect+reset/idle=7/total=540"
+    whole = planned(chat(model="same")).headers  # has no pieces to wait for between its first byte and its last
+    assert whole["x-headgate-profile"] == "429+5xx+connect+reset/idle=540/total=540"
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,16 @@ def test_no_body(body: bytes | None) -> None:
     assert reply.error["message"] == "The request has no body; send a JSON object."
 
 
+def test_the_size_limit_is_exact() -> None:
+    limit = 2 * 2**20
+    body = chat() + b" " * (limit - len(chat()))
+    assert ask("/v1/chat/completions", body).status is None
+    reply = ask("/v1/chat/completions", body + b" ")
+    assert reply.status == 413
+    refused(413, reply.error, "request_too_large")
+    assert str(limit) in reply.error["message"]
+
+
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"model":"chat","model":"chat"}', b"\xff", b"{" * 200_000])
 def test_not_json(body: bytes) -> None:
     reply = ask("/v1/chat/completions", body)

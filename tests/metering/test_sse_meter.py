@@ -109,6 +109,16 @@ def test_empty_frames_between_events_change_nothing() -> None:
     assert sse(frames, **hide) == sse([b"".join(events)], **hide)
 
 
+def test_an_empty_frame_inside_an_event_loses_neither_bytes_nor_counts() -> None:
+    text = stream(*words("a", usage=SMALL_USAGE), FINAL)
+    hide = MODES["hide all"]
+    wanted = expected(text, **hide)
+    for left, right in halves(text):
+        seen = sse([left, b"", right], **hide)  # HTTP/2 allows it; the end of a stream looks the same
+        assert seen[1:] == wanted[1:], left
+        assert expected(seen.out, **hide).out == wanted.out, left  # what was let go too early can only be usage
+
+
 def test_an_event_larger_than_many_frames() -> None:
     text = stream(chunk({"content": "x" * 200_000 + '"\\'}, usage=SMALL_USAGE), FINAL)
     hide = MODES["hide all"]
