@@ -8,6 +8,7 @@
 local find, sub, byte, match = string.find, string.sub, string.byte, string.match
 local QUOTE, BACKSLASH, COLON, BRACE, CLOSE, BRACKET, CR, LF = 34, 92, 58, 123, 125, 91, 13, 10
 local OBJECT_LIMIT = 65536 -- a usage object is a few hundred bytes; more is not one
+local EVENT_LIMIT = 2 ^ 20 -- an event is a few hundred bytes too; a larger one is not held back for what it may say
 
 -- Counts ------------------------------------------------------------------------------------------------------
 
@@ -157,7 +158,7 @@ end
 local function new_sse_meter(hide_chunk, hide_member, choices)
   local edits = hide_chunk or hide_member
   local meter = { content_events = 0, content_bytes = 0 }
-  local tail = ""
+  local tail, released = "", 0 -- an event's beginning, and how much of that has gone out already
   local by_choice = (choices or 1) > 1 and {} or nil
   local prefix = '"content":"' -- how this stream spells the start of generated text, learned as it goes
 
@@ -225,16 +226,20 @@ local function new_sse_meter(hide_chunk, hide_member, choices)
     return stop
   end
 
-  -- Whether held-back bytes can be let go at once: the end marker, which some providers do not terminate.
-  local function is_done_marker(text)
-    return find(text, "^data: ?%[DONE") ~= nil
+  -- Whether an event's beginning can be let go at once. There may be no further frame to let it go with: a whole
+  -- line of data without usage, the end marker that some providers do not terminate, what is no event any more.
+  local function can_go(beginning)
+    local has_data = find(beginning, "^data:") or find(beginning, "\ndata:", 1, true)
+    return (has_data and byte(beginning, #beginning) == LF and not find(beginning, '"usage"', 1, true))
+      or find(beginning, "^data: ?%[DONE") ~= nil
+      or #beginning > EVENT_LIMIT
   end
 
   -- Takes a frame ("" at the end of the stream); returns what to send in its place, or nil to leave it alone.
   function meter.feed(frame)
     local text = tail == "" and frame or tail .. frame
     local held = #tail
-    local out, sent, from, size = nil, 0, 1, #text
+    local out, sent, from, size = nil, released, 1, #text
     local key, escape = find(text, '"usage"', 1, true), find(text, "\\", 1, true)
     local reasoning = find(text, "reasoning", 1, true)
     while from <= size do
@@ -260,6 +265,7 @@ local function new_sse_meter(hide_chunk, hide_member, choices)
             elseif hide_member then
               first, stop = member_bounds(text, member, last)
             end
+            if first and first <= released then first, dropped = nil, false end -- its beginning has gone out
             if first then
               out = out or {}
               out[#out + 1] = sub(text, sent + 1, first - 1)
@@ -273,16 +279,19 @@ local function new_sse_meter(hide_chunk, hide_member, choices)
     end
 
     tail = from > size and "" or sub(text, from)
-    if not edits then return nil end
-    if tail ~= "" and (frame == "" or is_done_marker(tail)) then
-      out = out or {}
-      out[#out + 1] = sub(text, sent + 1)
-      tail = ""
-      return table.concat(out)
+    if not edits then
+      if #tail > EVENT_LIMIT then tail = "" end
+      return nil
     end
-    if not out and held == 0 and tail == "" then return nil end
+    -- An empty frame is the end of the stream, or nothing: what is held back goes out, and is still metered.
+    local ends = tail ~= "" and (frame == "" or can_go(tail))
+    local upto = ends and size or math.max(size - #tail, released)
+    local untouched = not out and released == held and upto == size
+    released = tail == "" and 0 or upto - from + 1
+    if #tail > EVENT_LIMIT then tail, released = "", 0 end
+    if untouched then return nil end
     out = out or {}
-    out[#out + 1] = sub(text, sent + 1, size - #tail)
+    out[#out + 1] = sub(text, sent + 1, upto)
     return table.concat(out)
   end
 
@@ -341,12 +350,12 @@ local function new_json_meter()
           if last then
             meter.usage, state, depth, in_string, escaped, at = sub(text, value, last), "follow", 0, false, false, last + 1
           elseif #text - value > OBJECT_LIMIT then
-            at = value
+            at = #text - 5 -- not into it: an object that holds many of its own name would be walked for each
           else
             pending = sub(text, key)
             return nil
           end
-        elseif find(text, "^%s*:?%s*$", key + 7) then
+        elseif #text - key < OBJECT_LIMIT and find(text, "^%s*:?%s*$", key + 7) then
           pending = sub(text, key)
           return nil
         else

@@ -19,6 +19,8 @@ _OVERWRITE = HeaderValueOption.AppendAction.OVERWRITE_IF_EXISTS_OR_ADD
 
 CONTINUE = ProcessingResponse(request_headers=HeadersResponse()).SerializeToString()
 
+Message = ProcessingRequest  # what the service passes on without looking inside
+
 decode = ProcessingRequest.FromString
 
 
@@ -50,10 +52,13 @@ def incoming(message: ProcessingRequest) -> Incoming:
 def planned(plan: Plan, body: bytes) -> bytes:
     """The request goes on: with this body, to these clusters."""
     response = ProcessingResponse()
-    response.ParseFromString(_planned(plan))
+    response.ParseFromString(_planned(plan.clusters, plan.profile, plan.headers_ms, plan.metadata))
     common = response.request_body.response
     common.body_mutation.body = body
     _set(common.header_mutation, "content-length", str(len(body)))
+    for name, value in (("user", plan.user), ("trace_id", plan.trace_id)):
+        if value:
+            response.dynamic_metadata.fields[REQUEST].struct_value.fields[name].string_value = value
     return response.SerializeToString()
 
 
@@ -71,20 +76,25 @@ def refused(refusal: Refusal, surface: Surface) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _planned(plan: Plan) -> bytes:
-    """All of the answer that does not depend on the body: the same for most requests for a model."""
+def _planned(
+    clusters: tuple[str, ...],
+    profile: str,
+    headers_ms: int | None,
+    metadata: tuple[tuple[str, str | bool | int], ...],
+) -> bytes:
+    """All of the answer that the requests for a model share."""
     response = ProcessingResponse()
     common = response.request_body.response
     common.clear_route_cache = True
-    _set(common.header_mutation, ROUTE_PROFILE, plan.profile)
-    _set(common.header_mutation, "x-envoy-max-retries", str(len(plan.clusters) - 1))
-    if plan.headers_ms is not None:
-        _set(common.header_mutation, "x-envoy-upstream-rq-per-try-timeout-ms", str(plan.headers_ms))
+    _set(common.header_mutation, ROUTE_PROFILE, profile)
+    _set(common.header_mutation, "x-envoy-max-retries", str(len(clusters) - 1))
+    if headers_ms is not None:
+        _set(common.header_mutation, "x-envoy-upstream-rq-per-try-timeout-ms", str(headers_ms))
     groups: Any = [
         {"name": f"attempt-{number}", "clusters": [{"cluster_name": cluster, "weight": 1}]}
-        for number, cluster in enumerate(plan.clusters, 1)
+        for number, cluster in enumerate(clusters, 1)
     ]
-    response.dynamic_metadata.update({PLAN: {"priority_groups": groups}, REQUEST: dict(plan.metadata)})
+    response.dynamic_metadata.update({PLAN: {"priority_groups": groups}, REQUEST: dict(metadata)})
     return response.SerializeToString()
 
 

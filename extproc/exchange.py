@@ -30,11 +30,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What Envoy does with the request: attempt n goes to clusters[n]."""
+    """What Envoy does with the request: attempt n goes to clusters[n]. `user` and `trace_id` are "" for none."""
 
     clusters: tuple[str, ...]
     profile: str
     headers_ms: int | None
+    user: str
+    trace_id: str
     metadata: tuple[tuple[str, str | bool | int], ...]
 
 

@@ -14,7 +14,6 @@ from extproc.refusal import Refusal
 from extproc.steps import ON_BODY, ON_HEADERS, run
 from extproc.surfaces import Surface
 from headgate.snapshot import Snapshot
-from headgate.wire.ext_proc_pb2 import ProcessingRequest
 from headgate.worker import Method
 
 log = structlog.get_logger()
@@ -26,7 +25,7 @@ class ExternalProcessor:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
 
-    async def process(self, messages: AsyncIterator[ProcessingRequest], _context: object) -> AsyncIterator[bytes]:
+    async def process(self, messages: AsyncIterator[codec.Message], _context: object) -> AsyncIterator[bytes]:
         """Headers, then the body; the answer to the body is the plan and the last word."""
         exchange: Exchange | None = None
         async for message in messages:

@@ -43,16 +43,13 @@ def make_plan(exchange: Exchange) -> None:
     choices = document.get("n")
     if choices and choices > 1:
         metadata.append(("choices", min(choices, _CHOICES_LIMIT)))
-    user = document.get("user")
-    if user:
-        metadata.append(("user", printable(user[:_USER_LIMIT])))
-    trace = _TRACEPARENT.fullmatch(exchange.incoming.traceparent)
-    if trace:
-        metadata.append(("trace_id", trace[1]))
     streams = document.get("stream") is True
+    trace = _TRACEPARENT.fullmatch(exchange.incoming.traceparent)
     exchange.plan = Plan(
         clusters=(target.cluster,) * min(row.max_attempts, target.endpoints),
         profile=row.stream_profile if streams else row.whole_profile,
         headers_ms=row.headers_ms if streams else None,
+        user=printable((document.get("user") or "")[:_USER_LIMIT]),
+        trace_id=trace[1] if trace else "",
         metadata=tuple(metadata),
     )

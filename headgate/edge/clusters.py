@@ -47,6 +47,8 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
     CertificateValidationContext,
     CommonTlsContext,
     SdsSecretConfig,
+    SubjectAltNameMatcher,
+    SubjectAltNameMatcherSanType,
     UpstreamTlsContext,
 )
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
@@ -273,14 +275,22 @@ def _lua_string(text: str) -> str:
 
 def _tls(provider: Provider, base: Path) -> TransportSocket:
     """Verified TLS: the chain against the CA file, the certificate against the name that we connect to."""
-    url = provider.urls[0]
     ca_file = str(base / provider.ca) if provider.ca else ssl.get_default_verify_paths().cafile
+    names = not _all_addresses(provider)
     context = UpstreamTlsContext(
-        sni="" if _is_address(url.host) else url.host,
-        auto_sni_san_validation=True,
+        auto_host_sni=names,  # each endpoint is asked for, and verified, by its own name
+        auto_sni_san_validation=names,
         common_tls_context=CommonTlsContext(
             alpn_protocols=["h2", "http/1.1"],
-            validation_context=CertificateValidationContext(trusted_ca=DataSource(filename=ca_file or "")),
+            validation_context=CertificateValidationContext(
+                trusted_ca=DataSource(filename=ca_file or ""),
+                # Without a server name Envoy checks none: an address has to be among the certificate's.
+                match_typed_subject_alt_names=[] if names else [_address_of(url.host) for url in provider.urls],
+            ),
         ),
     )
     return TransportSocket(name="envoy.transport_sockets.tls", typed_config=pack(context))
+
+
+def _address_of(host: str) -> SubjectAltNameMatcher:
+    return SubjectAltNameMatcher(san_type=SubjectAltNameMatcherSanType.IP_ADDRESS, matcher=StringMatcher(exact=host))
