@@ -5,6 +5,7 @@ to judge; it goes through as the client wrote it.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 _NAMES = {
@@ -43,7 +44,7 @@ def json_type(value: Any) -> str:
     return "null" if value is None else _NAMES[type(value)]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # no slots: a cached property needs a __dict__
 class Surface:
     """One endpoint. `path` is what follows /v1."""
 
@@ -51,6 +52,11 @@ class Surface:
     path: str
     parameters: dict[str, Types]
     streams: bool
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """The parameters that a request cannot do without."""
+        return tuple(name for name, types in self.parameters.items() if types.required)
 
 
 _FLAG, _WHOLE, _NUMBER, _TEXT = Types((bool,)), Types((int,)), Types((float,)), Types((str,))

@@ -65,6 +65,7 @@ async def _serve(options: WorkerOptions, snapshot: Snapshot) -> None:
             ("grpc.max_receive_message_length", _MESSAGE_BYTES),
             ("grpc.max_send_message_length", _MESSAGE_BYTES),
             ("grpc.so_reuseport", 0),
+            ("grpc.http2.bdp_probe", 0),  # estimates bandwidth with pings: none is scarce on a Unix socket
         ]
     )
     methods = [_health()]

@@ -35,14 +35,12 @@ def parse(exchange: Exchange) -> None:
 
 
 def _check_types(document: Document, surface: Surface) -> None:
-    for name, types in surface.parameters.items():
-        member = document.members.get(name)
-        if member is None:
-            if types.required:
-                raise BadRequest(
-                    f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter"
-                )
-        elif not types.accepts(member.value):
+    for name in surface.required:
+        if name not in document.members:
+            raise BadRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+    for name, member in document.members.items():
+        types = surface.parameters.get(name)
+        if types is not None and not types.accepts(member.value):
             raise _wrong_type(name, types, member.value)
 
 

@@ -49,8 +49,8 @@ def _filters(workers: int) -> Cluster:
         health_checks=[
             HealthCheck(
                 timeout=seconds(1),
-                interval=seconds(1),
-                no_traffic_interval=seconds(1),
+                interval=seconds(3),
+                no_traffic_interval=seconds(3),
                 unhealthy_interval=seconds(0.1),
                 unhealthy_threshold=2,
                 healthy_threshold=1,
