@@ -47,7 +47,7 @@ def validate(config: str, suffix: str, folder: Path) -> subprocess.CompletedProc
     path = folder / f"envoy{suffix}"
     path.write_text(config, encoding="utf-8")
     return subprocess.run(
-        [envoy(), "--mode", "validate", "-c", str(path), "--use-dynamic-base-id", "-l", "warning"],
+        [envoy(), "--mode", "validate", "-c", str(path), "--disable-hot-restart", "-l", "warning"],
         capture_output=True, text=True, cwd=folder, timeout=60, check=False,
     )  # fmt: skip
 
