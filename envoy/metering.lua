@@ -154,12 +154,13 @@ end
 
 -- A meter for one stream. `hide_chunk`: drop the event that only carries usage; `hide_member`: cut usage out of
 -- the other events. Feed it frames in order; with neither set it never asks for a frame to be changed.
--- `choices`: how many answers the client asked for; above one, a continuous report counts one choice at a time.
-local function new_sse_meter(hide_chunk, hide_member, choices)
+-- `answers` to each of `prompts`: above one in all, a continuous report is about one choice, not about the request.
+local function new_sse_meter(hide_chunk, hide_member, answers, prompts)
   local edits = hide_chunk or hide_member
   local meter = { content_events = 0, content_bytes = 0 }
   local tail, released = "", 0 -- an event's beginning, and how much of that has gone out already
-  local by_choice = (choices or 1) > 1 and {} or nil
+  local by_choice = (answers or 1) * (prompts or 1) > 1 and {} or nil
+  local by_prompt = {}
   local prefix = '"content":"' -- how this stream spells the start of generated text, learned as it goes
 
   -- Counts the text of one JSON string whose content starts at `start`; returns where to go on.
@@ -188,13 +189,15 @@ local function new_sse_meter(hide_chunk, hide_member, choices)
     return counted
   end
 
-  -- Completion tokens of all choices so far, after the event text[from..to] reported `usage` for its own.
+  -- Tokens of all choices and prompts so far, after the event text[from..to] reported `usage` for its own.
   local function add_choice(text, from, usage)
     local index = tonumber(match(text, '"index"%s*:%s*(%d+)', from))
     if not index then return end
     by_choice[index] = tonumber(match(usage, '"completion_tokens"%s*:%s*(%d+)'))
-    meter.completion = 0
+    by_prompt[math.floor(index / (answers or 1))] = tonumber(match(usage, '"prompt_tokens"%s*:%s*(%d+)'))
+    meter.completion, meter.prompt = 0, nil
     for _, tokens in pairs(by_choice) do meter.completion = meter.completion + tokens end
+    for _, tokens in pairs(by_prompt) do meter.prompt = (meter.prompt or 0) + tokens end
   end
 
   -- Counts the event text[from..to]. `escape` and `reasoning`: where the next backslash and the next word
@@ -256,7 +259,7 @@ local function new_sse_meter(hide_chunk, hide_member, choices)
           local totals = reports and (edits or by_choice) and is_usage_chunk(text, from, to)
           if reports then
             meter.usage = sub(text, value, last)
-            if totals then meter.completion = nil elseif by_choice then add_choice(text, from, meter.usage) end
+            if totals then meter.completion, meter.prompt = nil, nil elseif by_choice then add_choice(text, from, meter.usage) end
           end
           if edits then
             local first, stop
@@ -379,7 +382,7 @@ local function meter_for(headers, request)
   if encoding and encoding ~= "identity" then return nil end
   local content_type = string.lower(headers:get("content-type") or "")
   if find(content_type, "text/event-stream", 1, true) then
-    return new_sse_meter(request.hide_usage_chunk, request.hide_usage_member, request.choices)
+    return new_sse_meter(request.hide_usage_chunk, request.hide_usage_member, request.answers, request.prompts)
   end
   if find(content_type, "application/json", 1, true) then return new_json_meter() end
   return nil
@@ -403,10 +406,11 @@ function envoy_on_response(handle)
     if replacement then chunk:setBytes(replacement) end
     -- Fetched anew for each frame: Envoy ends the script when an object is used across frames.
     local metadata = handle:streamInfo():dynamicMetadata()
-    if meter.usage ~= usage then
+    if meter.usage ~= usage or meter.prompt ~= reported[1] then
       usage = meter.usage
       local prompt, cached, reasoning
       prompt, completion, cached, reasoning = counts_of(usage or "")
+      prompt = meter.prompt or prompt
       if prompt ~= reported[1] or cached ~= reported[2] or reasoning ~= reported[3] then
         reported = { prompt, cached, reasoning }
         metadata:set("hg.usage", "report", { prompt = prompt, cached = cached, reasoning = reasoning })

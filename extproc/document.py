@@ -64,6 +64,12 @@ class Document:
         member = self.members.get(name)
         return member.value if member else None
 
+    def check_inside(self, outer: str) -> None:
+        """Raises BadRequest when the object `outer`, if it is there, has a key twice."""
+        member = self.members.get(outer)
+        if member and isinstance(member.value, dict):
+            _scan_object(self._text, member.start, path=outer)
+
     def set(self, name: str, value: Any) -> None:
         """Sets a top-level member, in its place or at the end."""
         self._set(self.members, 0, len(self._text), name, value)

@@ -10,6 +10,9 @@ from extproc.surfaces import CHAT, COMPLETIONS, EMBEDDINGS, Surface, Types, json
 # Top-level fields that are the gateway's own. They never reach a provider.
 _RESERVED = ("headgate", "rag")
 
+# About 0.2 s of reading at worst; the largest token lists that providers take have 300,000.
+_VALUES_LIMIT = 500_000
+
 
 def parse(exchange: Exchange) -> None:
     """Fills `document`."""
@@ -21,6 +24,7 @@ def parse(exchange: Exchange) -> None:
         )
     if not exchange.raw_body:
         raise BadRequest("The request has no body; send a JSON object.", code="invalid_json")
+    _check_size(exchange.raw_body)
     document = Document(exchange.raw_body)
     for name in _RESERVED:
         if name in document.members:
@@ -40,8 +44,26 @@ def _check_types(document: Document, surface: Surface) -> None:
             raise BadRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
     for name, member in document.members.items():
         types = surface.parameters.get(name)
-        if types is not None and not types.accepts(member.value):
+        if types is None:
+            _check_spelling(name, surface)
+        elif not types.accepts(member.value):
             raise _wrong_type(name, types, member.value)
+
+
+def _check_spelling(name: str, surface: Surface) -> None:
+    """Some providers match keys without regard to case: to them, `Model` would be the model."""
+    meant = name.casefold()
+    if meant in surface.parameters or meant in _RESERVED:
+        raise BadRequest(f"Unknown parameter '{name}': did you mean '{meant}'?", param=name, code="unknown_parameter")
+
+
+def _check_size(body: bytes) -> None:
+    """Reading a body must not keep a worker from other tenants' requests for long."""
+    if len(body) > _VALUES_LIMIT and body.count(b",") + body.count(b"[") + body.count(b"{") > _VALUES_LIMIT:
+        raise BadRequest(
+            f"The body has too many values: at most {_VALUES_LIMIT} commas and opening brackets are read.",
+            code="too_many_values",
+        )
 
 
 def _wrong_type(name: str, types: Types | str, value: Any) -> BadRequest:
@@ -61,6 +83,7 @@ def _check_content(document: Document, surface: Surface) -> None:
     empty = {EMBEDDINGS: "input", COMPLETIONS: "prompt"}.get(surface)
     if empty and document.get(empty) == []:
         raise BadRequest(f"The parameter '{empty}' is an empty array.", param=empty, code="invalid_value")
+    document.check_inside("stream_options")
     options = document.get("stream_options")
     include = options.get("include_usage") if options else None
     if include is not None and not isinstance(include, bool):

@@ -2,6 +2,7 @@
 
 import random
 import re
+from typing import Any
 
 from extproc.exchange import Exchange, Plan
 from extproc.refusal import printable
@@ -9,7 +10,7 @@ from headgate.snapshot import TargetRow
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")  # W3C Trace Context, 3.2
 _USER_LIMIT = 256  # characters of `user` that the records keep
-_CHOICES_LIMIT = 1024  # more answers at once than any provider gives
+_ANSWERS_LIMIT = 2**20  # more than any provider gives at once; keeps a client's number within a double
 
 _random = random.Random()  # noqa: S311 - spreads load, guards nothing
 
@@ -40,9 +41,9 @@ def make_plan(exchange: Exchange) -> None:
         metadata.append(("hide_usage_chunk", True))
     if exchange.hide_usage_member:
         metadata.append(("hide_usage_member", True))
-    choices = document.get("n")
-    if choices and choices > 1:
-        metadata.append(("choices", min(choices, _CHOICES_LIMIT)))
+    answers, prompts = document.get("n") or 1, _prompts(document.get("prompt"))
+    if answers * prompts > 1:
+        metadata += [("answers", min(answers, _ANSWERS_LIMIT)), ("prompts", min(prompts, _ANSWERS_LIMIT))]
     streams = document.get("stream") is True
     trace = _TRACEPARENT.fullmatch(exchange.incoming.traceparent)
     exchange.plan = Plan(
@@ -53,3 +54,8 @@ def make_plan(exchange: Exchange) -> None:
         trace_id=trace[1] if trace else "",
         metadata=tuple(metadata),
     )
+
+
+def _prompts(prompt: Any) -> int:
+    """How many prompts a completion request has: one text or one list of tokens, or a list of either."""
+    return len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1

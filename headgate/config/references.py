@@ -19,6 +19,7 @@ def unresolved(root: dict[str, Any]) -> Iterator[Finding]:
     yield from _unknown_plans_and_models(root)
     yield from _unreachable_models(root)
     yield from _repeated_keys(root)
+    yield from _shared_address(root)
 
 
 def unknown_zones(root: dict[str, Any]) -> Iterator[Finding]:
@@ -118,3 +119,9 @@ def _names(value: Any) -> list[str] | None:
 
 def _listed(names: frozenset[str]) -> str:
     return ", ".join(quoted(name) for name in sorted(names))
+
+
+def _shared_address(root: dict[str, Any]) -> Iterator[Finding]:
+    admin = value_at(root, ("listen", "admin"))
+    if isinstance(admin, str) and not admin.endswith(":0") and admin == value_at(root, ("listen", "http")):
+        yield Finding(("listen", "admin"), "the same address as listen.http: clients must not reach it")

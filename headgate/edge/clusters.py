@@ -80,7 +80,6 @@ FORWARDED_HEADERS = (
     "accept",
     "content-length",
     "content-type",
-    "idempotency-key",
     "openai-beta",
     "traceparent",
     "tracestate",

@@ -6,6 +6,7 @@ dynamic metadata and keep the body that they came with. Texts name what to do, n
 
 from envoy_data_plane.envoy.config.accesslog.v3 import (
     AccessLogFilter,
+    AndFilter,
     ComparisonFilter,
     ComparisonFilterOp,
     MetadataFilter,
@@ -17,7 +18,12 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
     LocalReplyConfig,
     ResponseMapper,
 )
-from envoy_data_plane.envoy.type.matcher.v3 import MetadataMatcher, MetadataMatcherPathSegment, ValueMatcher
+from envoy_data_plane.envoy.type.matcher.v3 import (
+    MetadataMatcher,
+    MetadataMatcherPathSegment,
+    StringMatcher,
+    ValueMatcher,
+)
 from envoy_data_plane.google.protobuf import Struct
 
 from headgate.contract import ANSWERED, AUTHZ, ERROR_SOURCE, REQUEST
@@ -63,6 +69,20 @@ def _answered_by(namespace: str) -> AccessLogFilter:
     )
 
 
+def _unplanned() -> AccessLogFilter:
+    """Matches requests that got no plan: trailers without a body, which HTTP/2 allows, pass ext_proc unasked."""
+    return AccessLogFilter(
+        metadata_filter=MetadataFilter(
+            matcher=MetadataMatcher(
+                filter=REQUEST,
+                path=[MetadataMatcherPathSegment(key="endpoint")],
+                value=ValueMatcher(string_match=StringMatcher(exact="none")),
+            ),
+            match_if_key_not_found=True,
+        )
+    )
+
+
 def _reply(
     matches: AccessLogFilter,
     message: str,
@@ -103,6 +123,13 @@ def local_replies(max_body_bytes: int) -> LocalReplyConfig:
             "provider_timeout",
             status=504,
             source="provider",
+        ),
+        _reply(
+            AccessLogFilter(and_filter=AndFilter(filters=[_flags(["UH"]), _unplanned()])),
+            "The request has no body; send a JSON object.",
+            client,
+            "invalid_json",
+            status=400,
         ),
         _reply(
             _flags(_UNREACHABLE),

@@ -47,6 +47,7 @@ def _fields(line_type: str) -> dict[str, Any]:
         "estimated_tokens": None,
         "content_events": f"%DYNAMIC_METADATA({USAGE}:live:events)%",
         "content_bytes": f"%DYNAMIC_METADATA({USAGE}:live:bytes)%",
+        "bytes_in": "%BYTES_RECEIVED%",
         "bytes_out": "%BYTES_SENT%",
         "first_byte_ms": "%RESPONSE_DURATION%",
         "duration_ms": "%DURATION%",

@@ -65,7 +65,7 @@ def worker(env: Mapping[str, str], index: int) -> PartSpec:
         name=f"filters-{index}",
         command=command,
         env=env,
-        probe=probes.socket_accepts(socket),
+        probe=probes.worker_answers(socket),
         digest=digest_of(command),
         outlives=False,
         sockets=(socket,),

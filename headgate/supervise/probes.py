@@ -18,13 +18,23 @@ from headgate.supervise.part import Probe
 
 TIMEOUT_S = 1.0
 
+# RFC 9113, sections 3.4 and 4.1: the client's preface with empty settings; the server answers with a frame.
+_HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+_FRAME_HEAD_BYTES = 9
 
-def socket_accepts(path: Path) -> Probe:
-    """A filter worker: its Unix socket takes a connection."""
+
+def worker_answers(path: Path) -> Probe:
+    """A filter worker: it answers an HTTP/2 preface. Connecting alone, a stopped process would seem well."""
 
     async def probe() -> str | None:
-        _reader, writer = await asyncio.open_unix_connection(str(path))
-        writer.close()
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        try:
+            writer.write(_HTTP2_PREFACE)
+            await reader.readexactly(_FRAME_HEAD_BYTES)
+        except asyncio.IncompleteReadError:
+            return "closes connections"
+        finally:
+            writer.close()
         return None
 
     return _guarded(probe)

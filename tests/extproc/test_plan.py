@@ -191,9 +191,17 @@ def test_trace_contexts_that_are_none(traceparent: str) -> None:
     assert "trace_id" not in planned(chat(), traceparent=traceparent).metadata["hg.request"]
 
 
-@pytest.mark.parametrize(("n", "choices"), [(None, None), (1, None), (2, 2), (128, 128), (10**30, 1024)])
-def test_choices(n: int | None, choices: int | None) -> None:
-    assert planned(chat(n=n)).metadata["hg.request"].get("choices") == choices
+@pytest.mark.parametrize(("n", "answers"), [(None, None), (1, None), (2, 2), (128, 128), (10**30, 2**20)])
+def test_answers(n: int | None, answers: int | None) -> None:
+    assert planned(chat(n=n)).metadata["hg.request"].get("answers") == answers
+
+
+@pytest.mark.parametrize(
+    ("prompt", "prompts"), [("a", None), (["a"], None), ([1, 2, 3], None), (["a", "b"], 2), ([[1], [2], [3]], 3)]
+)
+def test_prompts(prompt: object, prompts: int | None) -> None:
+    reply = ask("/v1/completions", json.dumps({"model": "chat", "prompt": prompt}).encode())
+    assert reply.metadata["hg.request"].get("prompts") == prompts
 
 
 def test_the_models_list() -> None:

@@ -94,6 +94,28 @@ def test_bad_chat_bodies(members: dict[str, Any], code: str, param: str) -> None
     assert reply.metadata["hg.request"] == {"surface": "chat", "answered": True}
 
 
+@pytest.mark.parametrize("name", ["Model", "STREAM", "Messages", "RAG", "\u017ftream"])
+def test_a_parameter_in_other_case(name: str) -> None:
+    """A provider that matches keys without regard to case would read it as the parameter."""
+    reply = ask("/v1/chat/completions", chat(**{name: "x"}))
+    assert reply.status == 400
+    refused(400, reply.error, "unknown_parameter", name)
+
+
+def test_a_key_given_twice_in_stream_options() -> None:
+    body = chat(stream=True)[:-1] + b',"stream_options":{"include_usage":false,"include_usage":true}}'
+    reply = ask("/v1/chat/completions", body)
+    assert reply.status == 400
+    refused(400, reply.error, "duplicate_key", "stream_options.include_usage")
+
+
+def test_more_values_than_a_worker_reads() -> None:
+    dense = b'{"model":"chat","messages":[{"role":"user","content":"x"}],"x":[' + b"{}," * 500_000 + b"1]}"
+    reply = ask("/v1/chat/completions", dense)
+    assert reply.status == 400
+    refused(400, reply.error, "too_many_values")
+
+
 @pytest.mark.parametrize(("path", "name"), [("/completions", "prompt"), ("/embeddings", "input")])
 def test_empty_lists(path: str, name: str) -> None:
     reply = ask(f"/v1{path}", json.dumps({"model": "chat", name: []}).encode())

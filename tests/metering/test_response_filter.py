@@ -108,7 +108,19 @@ def test_the_log_has_the_counts_after_every_frame() -> None:
 def test_choices_that_report_the_same_numbers_add_up() -> None:
     report = {"prompt_tokens": 5, "completion_tokens": 1}
     frames = [event(chunk({"content": "w"}, index, usage=report)) for index in (0, 1)]
-    assert Answer(SSE, {**HIDE, "choices": 2}, frames).log[b"live"][b"completion"] == 2
+    assert Answer(SSE, {**HIDE, "answers": 2, "prompts": 1}, frames).log[b"live"][b"completion"] == 2
+
+
+def test_several_prompts_and_their_answers_add_up() -> None:
+    """Two answers to each of two prompts, of 5 and of 7 tokens; the stream is cut after six events."""
+    reports = [(0, 5, 1), (1, 5, 1), (2, 7, 1), (3, 7, 1), (0, 5, 2), (2, 7, 2)]
+    frames = [
+        event(chunk({"content": "w"}, index, usage={"prompt_tokens": prompt, "completion_tokens": done}))
+        for index, prompt, done in reports
+    ]
+    answer = Answer(SSE, {**HIDE, "answers": 2, "prompts": 2}, frames)
+    assert answer.log[b"report"] == {b"prompt": 12}
+    assert answer.log[b"live"][b"completion"] == 6
 
 
 @pytest.mark.parametrize(

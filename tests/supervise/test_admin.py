@@ -1,12 +1,12 @@
 """/healthz and /readyz over real sockets, in front of a real part."""
 
-import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
+import grpc
 import pytest
 
 from headgate.config.addresses import Address
@@ -22,7 +22,7 @@ SOCKET = Path("part.sock")
 async def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Part]:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "log").mkdir()
-    probe = probes.socket_accepts(SOCKET)
+    probe = probes.worker_answers(SOCKET)
     part = Part(PartSpec("filters-0", ("sleep", "600"), os.environ, probe, "digest", True), lambda: None)
     part.begin()
     yield part
@@ -57,11 +57,18 @@ async def test_readyz_names_the_part_that_is_not_ready(part: Part) -> None:
             },
         }
         stage[0] = None
-        server = await asyncio.start_unix_server(lambda _reader, writer: writer.close(), str(SOCKET))
+        with socket.socket(socket.AF_UNIX) as stopped:  # connects, and never says a word
+            stopped.bind(str(SOCKET))
+            stopped.listen()
+            status, body = await _readyz(listen.address.port)
+            assert (status, body["ready"]) == (503, False)
+        os.unlink(SOCKET)  # noqa: PTH108 - pathlib would count as blocking
+        server = grpc.aio.server()
+        server.add_insecure_port(f"unix:{SOCKET}")
+        await server.start()
         status, body = await _readyz(listen.address.port)
         assert (status, body["ready"]) == (200, True)
-        server.close()
-        await server.wait_closed()
+        await server.stop(None)
         async with (
             aiohttp.ClientSession() as session,
             session.get(f"http://127.0.0.1:{listen.address.port}/healthz") as answer,
