@@ -41,6 +41,7 @@ SECRETS = Path("secrets")  # a link into memory-backed storage where the machine
 SPOOL = Path("spool")
 LOGS = Path("log")
 RUN = Path("run")
+ADMIN_ADDRESS = RUN / "admin"  # where the supervisor's /readyz is, for `headgate status`
 ENVOY_ADMIN_SOCKET = RUN / "envoy-admin.sock"
 COUNTERS_SOCKET = RUN / "counters.sock"
 

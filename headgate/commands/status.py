@@ -4,31 +4,41 @@ import json
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import click
 
+from headgate import contract
+from headgate.commands.options import state_option
+
 
 @click.command("status")
-@click.option(
-    "--admin",
-    default="127.0.0.1:9902",
-    show_default=True,
-    envvar="HEADGATE_ADMIN",
-    help="The gateway's listen.admin address.",
-)
+@state_option
+@click.option("--admin", envvar="HEADGATE_ADMIN", help="Ask this listen.admin address, of a gateway elsewhere.")
 @click.option("--json", "as_json", is_flag=True, help="The answer of /readyz as it is.")
-def command(admin: str, as_json: bool) -> None:
+def command(state: Path, admin: str | None, as_json: bool) -> None:
     """Show what runs, part by part; exit 1 while something is not ready."""
+    admin = admin or _recorded(state)
     try:
         report = _readyz(f"http://{admin}/readyz")
     except OSError as error:
-        click.echo(f"no gateway answers at {admin}: {getattr(error, 'reason', error)}", err=True)
+        reason = getattr(error, "reason", error)
+        click.echo(f"no gateway answers at {admin}: {getattr(reason, 'strerror', None) or reason}", err=True)
         sys.exit(1)
     if as_json:
         click.echo(json.dumps(report))
     else:
         _print_table(report)
     sys.exit(0 if report["ready"] else 1)
+
+
+def _recorded(state: Path) -> str:
+    """The admin address of the gateway that runs on this state folder."""
+    try:
+        return (state / contract.ADMIN_ADDRESS).read_text().strip()
+    except OSError:
+        click.echo(f"no gateway runs on {state}: give its --state, or --admin", err=True)
+        sys.exit(1)
 
 
 def _readyz(url: str) -> dict[str, object]:

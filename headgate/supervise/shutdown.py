@@ -48,6 +48,7 @@ def clean_up(sockets: Sequence[Path]) -> None:
         socket.unlink(missing_ok=True)
     state.remove_secrets()
     contract.PARTS.unlink(missing_ok=True)
+    contract.ADMIN_ADDRESS.unlink(missing_ok=True)
 
 
 async def _stop(part: Part, drain_s: float, hurry: asyncio.Event) -> None:

@@ -14,7 +14,7 @@ import structlog
 from headgate import contract
 from headgate.compile import compile_snapshot
 from headgate.snapshot import write_snapshot
-from headgate.supervise import admin, adopt, parts, parts_file, ports, probes, shutdown
+from headgate.supervise import admin, adopt, files, parts, parts_file, ports, probes, shutdown
 from headgate.supervise.admin import Outside, View
 from headgate.supervise.adopt import Retirement
 from headgate.supervise.greeting import greeting
@@ -53,6 +53,7 @@ class Supervisor:
         # A closed terminal sends it; by default it would end us and leave Envoy without workers.
         loop.add_signal_handler(signal.SIGHUP, log.warning, "SIGHUP ignored: restart to load the file again")
         listener = await admin.serve(ports.admin_listen(self._plan.gateway), self._view)
+        files.write_atomic(contract.ADMIN_ADDRESS, f"{self._plan.gateway.listen.admin}\n".encode())
         try:
             if await self._started():
                 await self._stop.wait()

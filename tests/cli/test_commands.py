@@ -227,3 +227,9 @@ def test_processes(tmp_path: Path) -> None:
     unknown = process("chek")
     assert (unknown.returncode, unknown.stdout) == (2, "")
     assert "Traceback" not in unknown.stderr
+
+
+def test_status_of_a_folder_where_nothing_runs(tmp_path: Path) -> None:
+    result = headgate("status", "--state", str(tmp_path))
+    assert result.exit_code == 1
+    assert result.stderr == f"no gateway runs on {tmp_path}: give its --state, or --admin\n"

@@ -61,6 +61,8 @@ async def test_the_quickstart_shows_how_to_call_it_and_leaves_nothing(gateway: G
     assert {name: part["pid"] for name, part in body["parts"].items()} == pids
 
     assert json.loads(_output_of(gateway.lines["try"] + " -sS"))["object"] == "chat.completion"
+    shown = json.loads(_output_of(f"{HEADGATE} status --state {gateway.state} --json"))
+    assert {name: part["pid"] for name, part in shown["parts"].items()} == pids
 
     secrets = (gateway.state / "secrets").readlink()
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
