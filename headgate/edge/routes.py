@@ -127,7 +127,7 @@ def _retry_policy(profile: RouteProfile) -> RetryPolicy:
                 name="envoy.retry_host_predicates.previous_hosts", typed_config=pack(PreviousHostsPredicate())
             )
         ],
-        host_selection_retry_max_attempts=3,
+        host_selection_retry_max_attempts=16,  # draws two hosts at a time: three would often miss the other one
         retry_back_off=RetryPolicyRetryBackOff(base_interval=seconds(0.025), max_interval=seconds(0.25)),
     )
 

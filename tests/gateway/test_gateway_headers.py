@@ -8,7 +8,6 @@ from upstreams import Engine
 # All that a provider gets besides `forward_headers`.
 FORWARDED = {
     "accept": "application/x-test",
-    "idempotency-key": "idem-1",
     "openai-beta": "assistants=v2",
     "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     "tracestate": "vendor=1",
@@ -18,6 +17,7 @@ KEPT_BACK = {
     "accept-encoding": "gzip, br",
     "cookie": "session=abc",
     "forwarded": "for=1.2.3.4",
+    "idempotency-key": "one-account-many-tenants",
     "openai-organization": "org-client",
     "openai-project": "proj-client",
     "openai-tenant": "acme",

@@ -38,6 +38,7 @@ FIELDS = {
     "estimated_tokens": int,
     "content_events": int,
     "content_bytes": int,
+    "bytes_in": int,
     "bytes_out": int,
     "first_byte_ms": int,
     "duration_ms": int,
