@@ -6,6 +6,7 @@ from typing import Any
 
 from extproc.exchange import Exchange, Plan
 from extproc.refusal import printable
+from extproc.surfaces import COMPLETIONS
 from headgate.snapshot import TargetRow
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")  # W3C Trace Context, 3.2
@@ -41,7 +42,8 @@ def make_plan(exchange: Exchange) -> None:
         metadata.append(("hide_usage_chunk", True))
     if exchange.hide_usage_member:
         metadata.append(("hide_usage_member", True))
-    answers, prompts = document.get("n") or 1, _prompts(document.get("prompt"))
+    answers = document.get("n") or 1
+    prompts = _prompts(document.get("prompt")) if surface is COMPLETIONS else 1
     if answers * prompts > 1:
         metadata += [("answers", min(answers, _ANSWERS_LIMIT)), ("prompts", min(prompts, _ANSWERS_LIMIT))]
     streams = document.get("stream") is True

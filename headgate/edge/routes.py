@@ -4,8 +4,6 @@ The model is in the body, so `extproc` picks the route by header once it has rea
 dynamic metadata: attempt n goes to the plan's group n.
 """
 
-from dataclasses import dataclass
-
 from envoy_data_plane.envoy.config.route.v3 import (
     ClusterSpecifierPlugin,
     DirectResponseAction,
@@ -72,17 +70,10 @@ _PROVIDER_HEADERS = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the route table takes from `listen`: how much of a body is kept for a further attempt."""
-
-    buffer_bytes: int
-
-
 def route_configuration(gateway: Gateway) -> RouteConfiguration:
     """One route per profile, then the one that a request has before its plan is known."""
-    profiles = profiles_of(gateway)
-    limits = Limits(gateway.listen.max_body_bytes + BODY_SLACK_BYTES)
+    buffer_bytes = gateway.listen.max_body_bytes + BODY_SLACK_BYTES
+    planned = [_route(profile, buffer_bytes) for profile in profiles_of(gateway)]
     return RouteConfiguration(
         name=ROUTE_CONFIG,
         virtual_hosts=[
@@ -95,7 +86,7 @@ def route_configuration(gateway: Gateway) -> RouteConfiguration:
                     set_header(TARGET, f"%CLUSTER_METADATA({CLUSTER_METADATA}:provider)%"),
                     set_header(ATTEMPTS, "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"),
                 ],
-                routes=[_no_tunnels(), *(_route(profile, limits) for profile in profiles), _unplanned()],
+                routes=[_no_tunnels(), *planned, _unplanned()],
             )
         ],
     )
@@ -132,7 +123,8 @@ def _retry_policy(profile: RouteProfile) -> RetryPolicy:
     )
 
 
-def _route(profile: RouteProfile, limits: Limits) -> Route:
+def _route(profile: RouteProfile, buffer_bytes: int) -> Route:
+    """`buffer_bytes`: how much of a body is kept for a further attempt."""
     return Route(
         name=profile.name,
         match=RouteMatch(
@@ -145,7 +137,7 @@ def _route(profile: RouteProfile, limits: Limits) -> Route:
             idle_timeout=seconds(profile.idle_s),
             retry_policy=_retry_policy(profile),
         ),
-        request_body_buffer_limit=limits.buffer_bytes,
+        request_body_buffer_limit=buffer_bytes,
     )
 
 
