@@ -1,0 +1,169 @@
+"""The counters as parts use them: calls while they answer in time, `Unavailable` at once while they do not.
+
+A circuit breaker: after one call that was not answered in time, was refused or was cut off, no call is tried before
+a probe in the background has written something and was answered in time. So a slow server costs one wait, not one per
+call.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import hiredis
+
+from headgate.counters.address import CountersAddress
+from headgate.counters.connection import Connection, Lost, accepted, connect
+from headgate.counters.scripts import ALL, Script
+
+FIRST_PAUSE_S = 0.02
+LONGEST_PAUSE_S = 0.5
+
+_PROBE_KEY = "hg:probe"
+# What a server answers when the command is wrong and not the server: no reason to stop asking it.
+_OUR_FAULT = ("ERR", "WRONGTYPE")
+
+Argument = str | int
+
+
+class Unavailable(Exception):  # noqa: N818 - a state, decided upon by the caller
+    """The counters did not decide. `maybe` says whether the call may have been carried out all the same."""
+
+    def __init__(self, reason: str, *, maybe: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.maybe = maybe
+
+
+class Failed(Unavailable):
+    """The server is well and this call is wrong, today and tomorrow."""
+
+
+class Counters:
+    """One process's way to the counters. `changed` is told the reason when they go away, None when they are back."""
+
+    def __init__(
+        self, address: CountersAddress, timeout_s: float, changed: Callable[[str | None], None] = lambda _: None
+    ) -> None:
+        self._address = address
+        self._timeout_s = timeout_s
+        self._changed = changed
+        self._connection: Connection | None = None
+        self._first_try = asyncio.Event()
+        self._reason = "not connected yet"
+        self._told_down = False
+        self._keeper: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Connect, and stay connected, in the background of the running loop."""
+        if self._keeper is None:
+            self._keeper = asyncio.get_running_loop().create_task(self._keep())
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        if self._keeper:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        if self._connection:
+            self._connection.lose("closed here")
+
+    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """What the script returns. Raises Unavailable, or Failed."""
+        reply = await self.call("EVALSHA", script.sha1, len(keys), *keys, *arguments)
+        if isinstance(reply, hiredis.ReplyError) and _code(reply) == "NOSCRIPT":
+            reply = await self.call("EVAL", script.text, len(keys), *keys, *arguments)
+        return self._checked(reply)
+
+    async def command(self, *words: Argument) -> Any:
+        """The reply to any command. Raises Unavailable, or Failed."""
+        return self._checked(await self.call(*words))
+
+    async def call(self, *words: Argument) -> Any:
+        """The bare reply, an error among them. Raises Unavailable."""
+        connection = self._connection or await self._connected()
+        try:
+            return await connection.call(words)
+        except Lost as lost:
+            raise Unavailable(str(lost), maybe=True) from lost
+
+    async def _connected(self) -> Connection:
+        """Waits for the first attempt of this process; later ones are not waited for."""
+        if not self._first_try.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._first_try.wait(), self._timeout_s)
+        if self._connection is None:
+            raise Unavailable(self._reason, maybe=False)
+        return self._connection
+
+    def _checked(self, reply: Any) -> Any:
+        if isinstance(reply, hiredis.ReplyError):
+            code = _code(reply)
+            if code in _OUR_FAULT:
+                raise Failed(f"answers {code}", maybe=False) from reply
+            if self._connection:
+                self._connection.lose(f"answers {code}")
+            raise Unavailable(f"answers {code}", maybe=False) from reply
+        return reply
+
+    async def _keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        pause_s = FIRST_PAUSE_S
+        while True:
+            lost: asyncio.Future[str] = loop.create_future()
+            began = loop.time()
+            try:
+                self._connection = await self._usable(lost)
+            except (OSError, TimeoutError, Lost, hiredis.HiredisError) as error:
+                self._down(_reason_of(error))
+            else:
+                self._up()
+                self._down(await lost)
+            if loop.time() - began > 1:
+                pause_s = FIRST_PAUSE_S
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _usable(self, lost: "asyncio.Future[str]") -> Connection:
+        """A connection that has just carried out a write in time."""
+        connection = await connect(self._address, self._timeout_s, lambda reason: _tell(lost, reason))
+        try:
+            commands = [("SCRIPT", "LOAD", script.text) for script in ALL]
+            for command in (*commands, ("SET", _PROBE_KEY, "1", "PX", 1000)):
+                accepted(await connection.call(command))
+        except BaseException:
+            connection.lose("not usable")
+            raise
+        return connection
+
+    def _up(self) -> None:
+        self._first_try.set()
+        if self._told_down:
+            self._told_down = False
+            self._changed(None)
+
+    def _down(self, reason: str) -> None:
+        self._connection = None
+        self._reason = reason
+        self._first_try.set()
+        if not self._told_down:
+            self._told_down = True
+            self._changed(reason)
+
+
+def _tell(lost: "asyncio.Future[str]", reason: str) -> None:
+    if not lost.done():
+        lost.set_result(reason)
+
+
+def _code(error: hiredis.ReplyError) -> str:
+    """The first word, such as OOM: the rest may name keys."""
+    return str(error).partition(" ")[0]
+
+
+def _reason_of(error: Exception) -> str:
+    if isinstance(error, hiredis.ReplyError):
+        return f"answers {_code(error)}"
+    if isinstance(error, TimeoutError):
+        return "no connection in time"
+    return str(error) if isinstance(error, Lost) else type(error).__name__
