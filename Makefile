@@ -2,17 +2,20 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: setup up test check lint types lock clean
+.PHONY: setup up test soak fuzz check lint types lock clean
 
 setup: .venv/.ready
 
-.venv/.ready: requirements.lock pyproject.toml hatch_build.py $(wildcard headgate/wire/*.proto)
+.venv/.ready: requirements.lock compiler.lock pyproject.toml hatch_build.py \
+		$(wildcard headgate/wire/*.proto envoy/metering/*.[ch])
 	@deploy/debian-packages
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "headgate needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(PIP) --require-hashes -r requirements.lock
+	@set -- $${CC:-cc}; command -v "$$1" >/dev/null || $(PIP) --require-hashes -r compiler.lock
 	$(PIP) --no-build-isolation --no-deps -e .
 	@touch $@
 
@@ -20,7 +23,12 @@ up: setup
 	@exec $(BIN)/headgate up
 
 test: setup
+	@deploy/debian-packages test
 	$(BIN)/python -m pytest
+
+# A gateway that is edited 1,000 times under load: about a quarter of an hour, prints its figures.
+soak: setup
+	HEADGATE_SOAK_RELOADS=1000 $(BIN)/python -m pytest -s tests/supervise/test_reload_soak.py
 
 lint: setup
 	$(BIN)/ruff check .
@@ -30,12 +38,17 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
+# Two minutes for each kind of case; FUZZ=600 make fuzz for longer.
+FUZZ ?= 120
+fuzz: setup
+	HEADGATE_FUZZ_SECONDS=$(FUZZ) $(BIN)/python -m pytest -s tests/gateway/test_gateway_fuzz.py
+
 check: lint types test
 
 # Names, versions and hashes only: no index address belongs in the lock.
 lock: setup
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group dev \
-		--no-header --output-file requirements.lock pyproject.toml
+	$(LOCK) --group dev --output-file requirements.lock pyproject.toml
+	$(LOCK) --group compiler --output-file compiler.lock
 
 clean:
 	rm -rf .venv build dist

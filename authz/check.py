@@ -20,15 +20,26 @@ class Refusal:
     message: str
     code: str | None
     param: str | None = None
+    reason: str = ""  # for operators alone, one of headgate.metrics.AUTHZ_REASONS
 
 
 MISSING = Refusal(
     401,
     "No API key was provided. Send it as `Authorization: Bearer KEY`, or in the `api-key` or `x-api-key` header.",
     None,
+    reason="missing_key",
 )
-INVALID = Refusal(401, "Incorrect API key provided.", "invalid_api_key")
-OTHER_TENANT = Refusal(403, "The API key does not belong to the tenant that this request names.", "tenant_mismatch")
+OTHER_TENANT = Refusal(
+    403,
+    "The API key does not belong to the tenant that this request names.",
+    "tenant_mismatch",
+    reason="tenant_mismatch",
+)
+
+
+def _invalid(reason: str) -> Refusal:
+    """The client learns the same whatever is wrong with its key."""
+    return Refusal(401, "Incorrect API key provided.", "invalid_api_key", reason=reason)
 
 
 def check(keys: KeyTable, headers: Mapping[str, str], path: str, now: float) -> Key | Refusal:
@@ -39,10 +50,10 @@ def check(keys: KeyTable, headers: Mapping[str, str], path: str, now: float) -> 
     first = credentials[0]
     # Two credentials that differ: whichever one we chose, another hop might choose the other.
     if any(credential != first for credential in credentials[1:]):
-        return INVALID
+        return _invalid("conflicting_keys")
     key = keys.find(first, now)
     if key is None:
-        return INVALID
+        return _invalid(keys.reason(first, now))
     if any(named != key.tenant for named in _named_tenants(headers, path)):
         return OTHER_TENANT
     return key

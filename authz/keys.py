@@ -32,6 +32,13 @@ class KeyTable:
             return None
         return key
 
+    def reason(self, credential: str, now: float) -> str:
+        """Why `find` finds nothing: for counting refusals, never for the client."""
+        key = self._keys.get(sha256(credential.encode()).digest()) if _KEY.fullmatch(credential) else None
+        if key is None:
+            return "unknown_key" if _KEY.fullmatch(credential) else "malformed_key"
+        return "expired_key" if key.expires is not None and key.expires <= now else "disabled_key"
+
 
 def bearer_token(authorization: str) -> str:
     """The token of an Authorization header; "" when it is not Bearer. RFC 6750, section 2.1."""

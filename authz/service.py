@@ -7,33 +7,50 @@ import structlog
 from authz import codec
 from authz.check import Refusal, check
 from authz.keys import KeyTable
+from headgate import metrics, tracing
+from headgate.grpc_server import Metadata, Method
 from headgate.snapshot import Snapshot
-from headgate.worker import Method
+from headgate.tables import Holder
 
 log = structlog.get_logger()
 
 
-class Authorization:
-    """envoy.service.auth.v3.Authorization over one snapshot."""
+class Callers:
+    """What one snapshot says of who may call."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._keys = KeyTable(snapshot.keys)
-        self._generation = snapshot.generation
-        self._allowed: dict[bytes, bytes] = {}
+        self.keys = KeyTable(snapshot.keys)
+        self.generation = snapshot.generation
+        self.allowed: dict[bytes, bytes] = {}
 
-    async def check(self, question: codec.Question, _context: object) -> bytes:
+
+class Authorization:
+    """envoy.service.auth.v3.Authorization."""
+
+    def __init__(self, holder: Holder) -> None:
+        holder.add(Callers)
+        self._holder = holder
+        self._refusals = metrics.Refusals("authz", metrics.AUTHZ_REASONS)
+
+    def check(self, question: codec.Question, call: Metadata) -> bytes:
         """Answers one CheckRequest."""
-        verdict = check(self._keys, question.headers, question.path, time.time())
+        span = tracing.begin("authz", call)
+        callers = self._holder.current.of(Callers)
+        verdict = check(callers.keys, question.headers, question.path, time.time())
         if isinstance(verdict, Refusal):
             log.info("refused", request_id=question.request_id, status=verdict.status, code=verdict.code)
+            self._refusals.count(verdict.reason)
+            if span:
+                span.end(headgate__refusal=verdict.reason)
             return codec.deny(verdict)
-        answer = self._allowed.get(verdict.digest)
+        answer = callers.allowed.get(verdict.digest)
         if answer is None:
-            answer = self._allowed[verdict.digest] = codec.allow(verdict, self._generation)
+            answer = callers.allowed[verdict.digest] = codec.allow(verdict, callers.generation)
+        if span:
+            span.end(headgate__tenant=verdict.tenant)
         return answer
 
 
-def services(snapshot: Snapshot) -> list[Method]:
+def services(holder: Holder) -> list[Method]:
     """What a worker serves for this part."""
-    handler = Authorization(snapshot).check
-    return [Method(codec.SERVICE, codec.METHOD, handler, codec.decode, streams=False)]
+    return [Method(codec.SERVICE, codec.METHOD, Authorization(holder).check, codec.decode, streams=False)]

@@ -87,7 +87,9 @@ def _config(port: int, admin: int, upstream: int, key: str) -> dict[str, Any]:
         "listen": {"http": f"127.0.0.1:{port}", "admin": f"127.0.0.1:{admin}"},
         "providers": {"upstream": provider},
         "models": {MODEL: {"targets": [{"provider": "upstream", "model": answers.MODEL}]}},
-        "tenants": {"bench": {"models": [MODEL], "keys": [{"name": "bench", "sha256": digest}]}},
+        # Never reached: every request makes its round trip to the counters and holds a slot until it is settled.
+        "plans": {"counted": {"rpm": 10**9, "concurrency": 10**6}},
+        "tenants": {"bench": {"plan": "counted", "models": [MODEL], "keys": [{"name": "bench", "sha256": digest}]}},
     }
 
 

@@ -11,6 +11,9 @@ from typing import Any
 
 from extproc.refusal import BadRequest
 
+# Members are read one by one in Python, 2 µs each; no API has a hundred parameters.
+MEMBERS_LIMIT = 10_000
+
 _space: Callable[[str, int], re.Match[str] | None] = re.compile(r"[ \t\n\r]*").match
 
 
@@ -45,6 +48,7 @@ class Document:
 
     def __init__(self, body: bytes) -> None:
         """Raises BadRequest for anything but one JSON object without duplicate keys at its top level."""
+        self._body = body
         self._text = _decoded(body)
         self._edits: list[tuple[int, int, str]] = []
         try:
@@ -86,12 +90,20 @@ class Document:
     def render(self) -> bytes:
         """The body with all edits in it."""
         if not self._edits:
-            return self._text.encode()
-        parts, at = [], 0
+            return self._body
+        body, parts, at = memoryview(self._body), list[bytes | memoryview](), 0
         for start, end, text in sorted(self._edits, key=lambda edit: edit[0]):
-            parts += [self._text[at:start], text]
-            at = end
-        return "".join([*parts, self._text[at:]]).encode()
+            parts += [body[at : self._byte(start)], text.encode()]
+            at = self._byte(end)
+        return b"".join([*parts, body[at:]])
+
+    def _byte(self, at: int) -> int:
+        """Where the character `at` starts in the body; counted from the nearer end, which an edit is close to."""
+        if len(self._text) == len(self._body):
+            return at
+        if at <= len(self._text) // 2:
+            return len(self._text[:at].encode())
+        return len(self._body) - len(self._text[at:].encode())
 
     def _set(self, members: dict[str, Member], start: int, end: int, name: str, value: Any) -> None:
         text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
@@ -141,8 +153,8 @@ def _scan_object(text: str, at: int, path: str) -> tuple[dict[str, Member], int]
             value, at = _scan_value(text, start)
         except StopIteration as stop:
             raise _malformed(text, stop.value, "expected a value") from None
-        if key in members:
-            raise _duplicate(text, key_at, f"{path}.{key}" if path else key)
+        if key in members or len(members) == MEMBERS_LIMIT:
+            raise _one_key_too_many(text, key_at, members, f"{path}.{key}" if path else key)
         members[key] = Member(value, start, at)
         at = _skip(text, at)
         separator = text[at : at + 1]
@@ -162,7 +174,9 @@ def _malformed(text: str, at: int, what: str) -> BadRequest:
     return BadRequest(f"The body is not valid JSON: {what} at {_position(text, at)}.", code="invalid_json")
 
 
-def _duplicate(text: str, at: int, path: str) -> BadRequest:
+def _one_key_too_many(text: str, at: int, members: dict[str, Member], path: str) -> BadRequest:
+    if len(members) == MEMBERS_LIMIT:
+        return BadRequest(f"An object of the body has more than {MEMBERS_LIMIT} keys.", code="too_many_values")
     return BadRequest(
         f"The key '{path[:64]}' is given twice; the second one is at {_position(text, at)}.",
         param=path[:64],

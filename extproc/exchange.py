@@ -49,7 +49,9 @@ class Exchange:
 
     incoming: Incoming
     snapshot: Snapshot
+    spool_is_short: bool = False
     raw_body: bytes = b""
+    refusal: str = ""  # why it ended here, for operators
     # find_surface
     surface: Surface = NONE
     rest: str = ""

@@ -2,10 +2,13 @@
 
 Refusal                the request cannot go on; the client can read why
 ├── BadRequest         400: malformed or wrongly typed
+├── UnknownCaller      401: the tenant has gone since its key was accepted
 ├── MethodNotAllowed   405: the URL exists, the method does not
 ├── TooLarge           413: over listen.max_body
+├── UnsupportedMedia   415: compressed
 ├── NotFound           404: no such model for this tenant, or no such URL
-└── NoTarget           503: nothing that could answer is reachable by this gateway
+├── NoTarget           503: nothing that could answer is reachable by this gateway
+└── NoRoom             503: the record of the request could not be kept
 
 Anything else that a step raises is our bug and becomes a 500 without details.
 """
@@ -43,6 +46,12 @@ class BadRequest(Refusal):
     status, kind = 400, "invalid_request_error"
 
 
+class UnknownCaller(Refusal):
+    """Authorized by tables that another worker has, or had."""
+
+    status, kind = 401, "invalid_request_error"
+
+
 class MethodNotAllowed(Refusal):
     """The URL exists, the method does not."""
 
@@ -61,7 +70,19 @@ class TooLarge(Refusal):
     status, kind = 413, "invalid_request_error"
 
 
+class UnsupportedMedia(Refusal):
+    """The body is in a form that is not read here."""
+
+    status, kind = 415, "invalid_request_error"
+
+
 class NoTarget(Refusal):
     """Configured, but this gateway cannot send it anywhere."""
+
+    status, kind = 503, "server_error"
+
+
+class NoRoom(Refusal):
+    """Whatever is used must be on record."""
 
     status, kind = 503, "server_error"

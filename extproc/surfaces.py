@@ -46,12 +46,13 @@ def json_type(value: Any) -> str:
 
 @dataclass(frozen=True, eq=False)  # no slots: a cached property needs a __dict__
 class Surface:
-    """One endpoint. `path` is what follows /v1."""
+    """One endpoint. `path` is what follows /v1; `operation` is OpenTelemetry's name (gen_ai.operation.name)."""
 
     name: str
     path: str
     parameters: dict[str, Types]
     streams: bool
+    operation: str = ""
 
     @cached_property
     def required(self) -> tuple[str, ...]:
@@ -97,6 +98,7 @@ CHAT = Surface(
         "top_logprobs": _WHOLE,
     },
     streams=True,
+    operation="chat",
 )
 
 COMPLETIONS = Surface(
@@ -112,6 +114,7 @@ COMPLETIONS = Surface(
         "suffix": _TEXT,
     },
     streams=True,
+    operation="text_completion",
 )
 
 EMBEDDINGS = Surface(
@@ -125,6 +128,7 @@ EMBEDDINGS = Surface(
         "user": _TEXT,
     },
     streams=False,
+    operation="embeddings",
 )
 
 MODELS = Surface("models", "/models", {}, streams=False)  # GET, answered here: no provider is asked

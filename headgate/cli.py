@@ -15,6 +15,7 @@ _COMMANDS = {
     "check": "Report every problem of a gateway.yaml.",
     "keys": "Make virtual keys.",
     "render": "Print the Envoy configuration made from a gateway.yaml.",
+    "restart": "Give every part a new process without failing a request.",
     "serve": "Run one part alone, as containers do.",
     "status": "Show what runs, part by part.",
     "up": "Start everything and supervise it.",

@@ -2,11 +2,12 @@
 
 import time
 
-from headgate.config.model import Gateway, Model, Target
+from headgate.cluster_names import cluster_of
+from headgate.config.model import Gateway, Model, Target, Tenant
 from headgate.config.zones import targets_for
-from headgate.contract import cluster_name
+from headgate.contract import otlp_traces_url
 from headgate.profiles import profile_of
-from headgate.snapshot import Key, ModelRow, Snapshot, TargetRow, TenantRow
+from headgate.snapshot import Key, LimitsRow, ModelRow, Snapshot, SpoolRow, TargetRow, TenantRow
 
 SPEAKS = frozenset({"openai"})  # provider APIs that this version can send to
 
@@ -28,11 +29,15 @@ def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
             for key in tenant.keys
         ],
         tenants={
-            name: TenantRow({model: _targets(gateway, name, model) for model in tenant.models})
+            name: TenantRow(
+                {model: _targets(gateway, name, model) for model in tenant.models}, _limits(gateway, tenant)
+            )
             for name, tenant in gateway.tenants.items()
         },
         max_body_bytes=gateway.listen.max_body_bytes,
         models={name: _model_row(model) for name, model in gateway.models.items()},
+        otlp_traces=otlp_traces_url(str(gateway.telemetry.otlp)) if gateway.telemetry else None,
+        spool=SpoolRow(gateway.spool.min_free_bytes, gateway.spool.rotate_bytes, gateway.spool.keep_s),
     )
 
 
@@ -42,7 +47,15 @@ def _model_row(model: Model) -> ModelRow:
         whole_profile=profile_of(model, streams=False).name,
         max_attempts=model.max_attempts,
         headers_ms=round(model.timeouts.headers_s * 1000),
+        total_ms=round(model.timeouts.total_s * 1000),
     )
+
+
+def _limits(gateway: Gateway, tenant: Tenant) -> LimitsRow | None:
+    plan = gateway.plans[tenant.plan] if tenant.plan else None
+    if plan is None or (plan.rpm, plan.rps, plan.concurrency) == (None, None, None):
+        return None
+    return LimitsRow(rpm=plan.rpm, rps=plan.rps, concurrency=plan.concurrency)
 
 
 def _targets(gateway: Gateway, tenant: str, model: str) -> list[TargetRow]:
@@ -56,7 +69,7 @@ def _targets(gateway: Gateway, tenant: str, model: str) -> list[TargetRow]:
 def _target_row(gateway: Gateway, target: Target) -> TargetRow:
     provider = gateway.providers[target.provider]
     return TargetRow(
-        cluster=cluster_name(target.provider),
+        cluster=cluster_of(target.provider, provider),
         model=target.model,
         usage=provider.usage,
         priority=target.priority,

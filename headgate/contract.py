@@ -1,7 +1,7 @@
 """Names that cross a process: headers, metadata namespaces, files of the state directory.
 
-Each is defined once, here, because Envoy's configuration (written by `headgate`), the gRPC servers and the Lua
-filters all have to agree on it. Nothing here computes anything.
+Each is defined once, here, because Envoy's configuration (written by `headgate`), the gRPC servers and what runs
+inside Envoy all have to agree on it. Nothing here computes anything.
 """
 
 from pathlib import Path
@@ -22,11 +22,13 @@ TENANT_HEADER = "openai-tenant"
 # Dynamic metadata namespaces. AUTHZ is the filter's own name: Envoy puts ext_authz's answer there.
 AUTHZ = "envoy.filters.http.ext_authz"
 REQUEST = "hg.request"  # what extproc learned: model, surface, user, the plan's first target
+LIMITER = "envoy.filters.http.ratelimit"  # likewise the limiter's
 PLAN = "hg.plan"  # `priority_groups`, read by Envoy's priority-group cluster specifier
-USAGE = "hg.usage"  # written by envoy/metering.lua, read by the access log
+USAGE = "hg.usage"  # written by envoy/metering, read by the access log
 
 CLUSTER_METADATA = "headgate"  # cluster metadata: {"provider": name}
-ANSWERED = "answered"  # true in AUTHZ or REQUEST when that server made the answer itself
+ANSWERED = "answered"  # true in AUTHZ, REQUEST or LIMITER when that server made the answer itself
+RESERVED = "reserved"  # in LIMITER: whether the request holds something that its end gives back
 
 # Files below the state directory. Every part runs with the state directory as its working directory, so
 # these stay relative: a Unix socket's path ends at 107 bytes, whatever directory the operator picked.
@@ -39,15 +41,27 @@ CLUSTERS = Path("envoy/cds.json")
 ROUTES = Path("envoy/rds.json")
 SECRETS = Path("secrets")  # a link into memory-backed storage where the machine has some
 SPOOL = Path("spool")
+LEDGER = Path("ledger")  # how far the follower is
 LOGS = Path("log")
 RUN = Path("run")
+METRICS = RUN / "metrics"  # what the parts count; a link into memory-backed storage where the machine has some
 ADMIN_ADDRESS = RUN / "admin"  # where the supervisor's /readyz is, for `headgate status`
 ENVOY_ADMIN_SOCKET = RUN / "envoy-admin.sock"
 COUNTERS_SOCKET = RUN / "counters.sock"
+CONTROL_SOCKET = RUN / "supervisor.sock"  # for `headgate restart`
+LEDGER_SOCKET = RUN / "ledger.sock"  # says how far the follower is
+WORKERS_ENV = "HEADGATE_WORKERS"  # how many share what a limiter gives out by itself
+COUNTERS_URL_ENV = "HEADGATE_COUNTERS"  # services.counters, for parts: on no command line and in no file of ours
 
 
 FILTERS_CLUSTER = "headgate/filters"  # the filter workers, in Envoy's eyes
 NO_TARGET_CLUSTER = "headgate/no-target"  # where a request without a plan would go: nowhere
+TELEMETRY_CLUSTER = "headgate/telemetry"  # the OTLP collector, when gateway.yaml names one
+
+
+def epoch_of(spool: str) -> str:
+    """What one Envoy's life is called: its spool file's name, up to the first dot. Rotated files keep it."""
+    return Path(spool).name.partition(".")[0]
 
 
 def worker_socket(index: int) -> Path:
@@ -55,6 +69,16 @@ def worker_socket(index: int) -> Path:
     return RUN / f"worker-{index}.sock"
 
 
+def worker_generation(index: int) -> Path:
+    """Where filter worker `index` says which generation of the tables it works by."""
+    return RUN / f"worker-{index}.generation"
+
+
 def cluster_name(provider: str) -> str:
-    """Envoy's cluster for a provider; the prefix keeps it apart from our own clusters."""
+    """What a provider's clusters are called in statistics; the prefix keeps them apart from our own clusters."""
     return f"provider/{provider}"
+
+
+def otlp_traces_url(base: str) -> str:
+    """Where a collector at `base` takes traces over OTLP/HTTP."""
+    return f"{base}/v1/traces"

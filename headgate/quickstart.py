@@ -20,7 +20,7 @@ FILE = Path("quickstart.yaml")
 HTTP = "127.0.0.1:8080"
 ADMIN = "127.0.0.1:9902"
 
-_HEAD = "# Written by `headgate up` without -c, on every start. Copy it to gateway.yaml to make it yours.\n"
+_HEAD = "# Written by `headgate up` without -c, on every start: an edit lasts until then. Copy it to make it yours.\n"
 _KEY = re.compile(r"hg-[A-Za-z0-9_-]{43}")
 
 

@@ -38,12 +38,30 @@ class ModelRow(msgspec.Struct, frozen=True):
     whole_profile: str
     max_attempts: int
     headers_ms: int
+    total_ms: int = 600_000
+
+
+class LimitsRow(msgspec.Struct, frozen=True):
+    """What the limiter enforces of a tenant's plan; None is no limit."""
+
+    rpm: int | None = None
+    rps: int | None = None
+    concurrency: int | None = None
+
+
+class SpoolRow(msgspec.Struct, frozen=True):
+    """When requests are refused for want of room, when a spool file is rotated, how long it is kept after."""
+
+    min_free_bytes: int = 256 * 2**20
+    rotate_bytes: int = 64 * 2**20
+    keep_s: float = 86_400.0
 
 
 class TenantRow(msgspec.Struct, frozen=True):
-    """What a tenant may use: model name -> the targets inside its zones, in order of priority."""
+    """What a tenant may use: model name -> the targets inside its zones, in order of priority; and how much."""
 
     models: dict[str, list[TargetRow]]
+    limits: LimitsRow | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -55,6 +73,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     keys: list[Key]
     tenants: dict[str, TenantRow]
     models: dict[str, ModelRow]
+    spool: SpoolRow = SpoolRow()
+    otlp_traces: str | None = None  # read when a worker starts, like everything of Envoy's bootstrap
 
 
 def write_snapshot(snapshot: Snapshot, path: Path) -> None:

@@ -1,47 +1,38 @@
 """A worker process: loads the tables, serves the gRPC services of its parts on one socket, drains on SIGTERM.
 
-Knows no service by itself: parts are module names with `services(snapshot)`, so that one process can hold all
+Knows no service by itself: parts are module names with `services(holder)`, so that one process can hold all
 filters (as under `headgate up`) or one of them (as in a container of its own).
 """
 
 import asyncio
-import contextlib
 import importlib
 import os
 import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
-import grpc
 import structlog
 import uvloop
 
+from headgate import tracing
+from headgate.grpc_server import Limits, Metadata, Method, Server
 from headgate.snapshot import Snapshot
+from headgate.tables import Holder
 
 PARTS = {
     "authz": ("authz.service",),
     "extproc": ("extproc.service",),
-    "filters": ("authz.service", "extproc.service"),
+    "ratelimit": ("ratelimit.service",),
+    "filters": ("authz.service", "extproc.service", "ratelimit.service"),
 }
 
 # Above the largest request body that Envoy may send in one message, its headers included.
-_MESSAGE_BYTES = 2**30 + 2**20
+_LIMITS = Limits(message_bytes=2**30 + 2**20)
 _SERVING = b"\x08\x01"  # grpc.health.v1.HealthCheckResponse{status: SERVING}
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """One gRPC method: its full path, whether it streams, how to decode requests; replies are bytes."""
-
-    service: str
-    name: str
-    handler: Callable[..., Any]
-    decode: Callable[[bytes], Any]
-    streams: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,48 +45,87 @@ class WorkerOptions:
     drain_s: float
 
 
-def run(options: WorkerOptions, snapshot: Snapshot) -> None:
-    """Serves until SIGTERM, SIGINT or, with `lifeline`, until standard input ends."""
-    uvloop.run(_serve(options, snapshot))
+class TablesError(Exception):
+    """There are no tables that could be used; the text says why, to the operator."""
 
 
-async def _serve(options: WorkerOptions, snapshot: Snapshot) -> None:
-    server = grpc.aio.server(
-        options=[
-            ("grpc.max_receive_message_length", _MESSAGE_BYTES),
-            ("grpc.max_send_message_length", _MESSAGE_BYTES),
-            ("grpc.so_reuseport", 0),
-            ("grpc.http2.bdp_probe", 0),  # estimates bandwidth with pings: none is scarce on a Unix socket
-        ]
-    )
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Where the tables come from, at the start and at every SIGHUP: `read` raises TablesError when there are none.
+
+    `said` is the file that says which generation of them is in use.
+    """
+
+    read: Callable[[], Snapshot]
+    said: Path | None = None
+
+
+def run(options: WorkerOptions, tables: Tables) -> None:
+    """Serves until SIGTERM, SIGINT or, with `lifeline`, until standard input ends.
+
+    Raises TablesError at the start; later, the tables in use stay.
+    """
+    uvloop.run(_serve(options, tables))
+
+
+async def _serve(options: WorkerOptions, tables: Tables) -> None:
+    asked = asyncio.Event()
+    # Before the tables are read: what is written after that comes with a signal that is not lost.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+    snapshot = tables.read()
+    if snapshot.otlp_traces:
+        tracing.configure(snapshot.otlp_traces, options.part)
+    holder = Holder(snapshot)
     methods = [_health()]
     for module in PARTS[options.part]:
-        methods.extend(importlib.import_module(module).services(snapshot))
-    server.add_generic_rpc_handlers(tuple(_generic_handler(method) for method in methods))
-    _remove_stale_socket(options.address)
-    server.add_insecure_port(options.address)
-    await server.start()
+        methods.extend(importlib.import_module(module).services(holder))
+    server = Server(methods, _LIMITS)
+    await _listen(server, options.address)
     log.info("worker started", part=options.part, generation=snapshot.generation, pid=os.getpid())
+    _say(tables, snapshot)
+    turning = asyncio.create_task(_turn_when_asked(holder, tables, asked))
     await _end(lifeline=options.lifeline)
-    await server.stop(options.drain_s)
+    turning.cancel()
+    await server.close(options.drain_s)
+    tracing.close()
     log.info("worker stopped", part=options.part)
 
 
-def _remove_stale_socket(address: str) -> None:
+async def _turn_when_asked(holder: Holder, tables: Tables, asked: asyncio.Event) -> None:
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            snapshot = tables.read()
+            holder.swap(snapshot)
+        except TablesError as error:
+            log.error("tables not taken over", problem=str(error))  # noqa: TRY400 - it is no fault of ours
+            continue
+        except Exception:  # a bug: the tables in use go on
+            log.exception("tables not taken over")
+            continue
+        _say(tables, snapshot)
+        log.info("tables taken over", generation=snapshot.generation)
+
+
+def _say(tables: Tables, snapshot: Snapshot) -> None:
+    if tables.said:
+        draft = tables.said.with_suffix(".draft")
+        draft.write_text(f"{snapshot.generation}\n")
+        draft.replace(tables.said)
+
+
+async def _listen(server: Server, address: str) -> None:
+    """Take a Unix socket's name only when it is served, from whoever has it: somebody always listens there."""
     scheme, _, path = address.partition(":")
+    draft = Path(f"{path}.{os.getpid()}")
+    await server.listen(f"unix:{draft}" if scheme == "unix" else address)
     if scheme == "unix":
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)  # noqa: PTH108 - a relative path of a socket, not a file that we read
-
-
-def _generic_handler(method: Method) -> grpc.GenericRpcHandler:
-    build = grpc.stream_stream_rpc_method_handler if method.streams else grpc.unary_unary_rpc_method_handler
-    rpc = build(method.handler, request_deserializer=method.decode, response_serializer=bytes)
-    return grpc.method_handlers_generic_handler(method.service, {method.name: rpc})
+        draft.replace(path)  # noqa: ASYNC240 - one system call
 
 
 def _health() -> Method:
-    async def check(_request: bytes, _context: object) -> bytes:
+    def check(_request: bytes, _call: Metadata) -> bytes:
         return _SERVING
 
     return Method("grpc.health.v1.Health", "Check", check, bytes, streams=False)

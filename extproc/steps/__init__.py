@@ -11,6 +11,7 @@ from extproc.steps.models import answer_models
 from extproc.steps.parse import parse
 from extproc.steps.plan import choose_target, make_plan
 from extproc.steps.policy import resolve_model
+from extproc.steps.room import require_room
 from extproc.steps.surface import find_surface
 from extproc.steps.usage import ask_for_usage
 
@@ -19,6 +20,7 @@ Step = Callable[[Exchange], Answer | None]
 # With the request's headers.
 ON_HEADERS: tuple[Step, ...] = (
     find_surface,
+    require_room,
     answer_models,
 )
 

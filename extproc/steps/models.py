@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import msgspec
 
 from extproc.exchange import Answer, Exchange
-from extproc.steps.policy import unknown_model
+from extproc.steps.policy import models_of, unknown_model
 from extproc.surfaces import MODELS
 
 
@@ -14,7 +14,7 @@ def answer_models(exchange: Exchange) -> Answer | None:
     """Answers the models endpoints; leaves every other request alone."""
     if exchange.surface is not MODELS:
         return None
-    names = exchange.snapshot.tenants[exchange.incoming.tenant].models
+    names = models_of(exchange)
     if exchange.rest in ("", "/"):
         data = [_model(exchange, name) for name in names]
         return Answer(msgspec.json.encode({"object": "list", "data": data}), MODELS)

@@ -35,6 +35,7 @@ def make_plan(exchange: Exchange) -> None:
     metadata: list[tuple[str, str | bool | int]] = [
         ("surface", surface.name),
         ("endpoint", surface.path),
+        ("operation", surface.operation),
         ("model", exchange.model),
         ("upstream_model", target.model),
     ]

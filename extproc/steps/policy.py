@@ -1,13 +1,14 @@
 """What the tenant may use: its models, each with the targets inside its zones."""
 
 from extproc.exchange import Exchange
-from extproc.refusal import NoTarget, NotFound
+from extproc.refusal import NoTarget, NotFound, UnknownCaller
+from headgate.snapshot import TargetRow
 
 
 def resolve_model(exchange: Exchange) -> None:
     """Fills `model`, `row` and `targets`."""
     name = exchange.document.get("model")
-    targets = exchange.snapshot.tenants[exchange.incoming.tenant].models.get(name)
+    targets = models_of(exchange).get(name)
     if targets is None:
         raise unknown_model(name)
     if not targets:
@@ -18,6 +19,14 @@ def resolve_model(exchange: Exchange) -> None:
         )
     exchange.model, exchange.targets = name, targets
     exchange.row = exchange.snapshot.models[name]
+
+
+def models_of(exchange: Exchange) -> dict[str, list[TargetRow]]:
+    """The tenant's models. While a reload is under way, authz may have gone by other tables than these."""
+    tenant = exchange.snapshot.tenants.get(exchange.incoming.tenant)
+    if tenant is None:
+        raise UnknownCaller("Incorrect API key provided.", code="invalid_api_key")
+    return tenant.models
 
 
 def unknown_model(name: str) -> NotFound:

@@ -3,7 +3,7 @@
 import re
 
 from extproc.exchange import Exchange
-from extproc.refusal import BadRequest, MethodNotAllowed, NotFound
+from extproc.refusal import BadRequest, MethodNotAllowed, NotFound, UnsupportedMedia
 from extproc.surfaces import BY_PATH, MODELS
 
 # authz has already checked that the tenant in the path is the key's own.
@@ -53,8 +53,10 @@ def _require_json(exchange: Exchange) -> None:
         )
     encoding = exchange.incoming.content_encoding.strip().lower()
     if encoding not in ("", "identity"):
-        raise BadRequest(
-            f"Compressed request bodies are not accepted; found 'Content-Encoding: {encoding[:40]}'.",
+        raise UnsupportedMedia(
+            "Compressed request bodies are not accepted: send the JSON as it is, without 'Content-Encoding' or with "
+            f"'identity'; found '{encoding[:40]}'.",
             param="content-encoding",
             code="invalid_content_encoding",
+            headers={"accept-encoding": "identity"},  # RFC 9110, section 12.5.3
         )

@@ -41,7 +41,7 @@ def command(file: Path, workers: int, as_json: bool) -> None:
             click.echo(str(problem), err=True)
         sys.exit(1)
     settings = EdgeSettings(workers=workers, spool="/dev/stdout", generation=1)
-    document = render_inline(checked.gateway, settings, file.absolute().parent)
+    document = render_inline(checked.gateway, settings)
     if as_json:
         click.echo(json.dumps(document, indent=2))
     else:

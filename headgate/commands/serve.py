@@ -1,6 +1,7 @@
 """`headgate serve`: one part in this process. Parts are started by module name; this module knows none of them."""
 
 import importlib
+import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -14,7 +15,9 @@ import uvloop
 from headgate import contract, logs
 from headgate.commands.options import DurationType, state_option
 from headgate.snapshot import Snapshot, read_snapshot
-from headgate.worker import WorkerOptions, run
+from headgate.worker import Tables, TablesError, WorkerOptions, run
+
+_SOURCE = "Tables come from --config, or from the state folder of `headgate up`; SIGHUP reads them again."
 
 
 @click.group("serve")
@@ -23,7 +26,7 @@ def command() -> None:
 
 
 def _worker_command(part: str, what: str) -> click.Command:
-    @click.command(part, help=f"{what} Tables come from --config, or from the state folder of `headgate up`.")
+    @click.command(part, help=f"{what} {_SOURCE}")
     @click.option("-c", "--config", type=click.Path(path_type=Path), envvar="HEADGATE_CONFIG", help="A gateway.yaml.")
     @state_option
     @click.option("--worker", type=click.IntRange(0, 255), default=0, show_default=True, help="Number of the worker.")
@@ -34,33 +37,56 @@ def _worker_command(part: str, what: str) -> click.Command:
         config: Path | None, state: Path, worker: int, address: str | None, lifeline: bool, drain_timeout: float
     ) -> None:
         logs.configure()
-        snapshot = _compiled(config) if config else _accepted(state)
+        _or_refuse(_compiled(config) if config else _accepted(state))  # paths as they were given, and nothing touched
+        read = _compiled(config.absolute()) if config else _accepted(state.absolute())
+        said = None
         if address is None:
             os.chdir(state)  # socket paths are relative: 107 bytes are all that a Unix socket's path may have
             contract.RUN.mkdir(mode=0o700, exist_ok=True)
             address = f"unix:{contract.worker_socket(worker)}"
-        run(WorkerOptions(part=part, address=address, lifeline=lifeline, drain_s=drain_timeout), snapshot)
+            said = contract.worker_generation(worker)
+        options = WorkerOptions(part=part, address=address, lifeline=lifeline, drain_s=drain_timeout)
+        _or_refuse(lambda: run(options, Tables(read, said)))
 
     return serve
 
 
-def _accepted(state: Path) -> Snapshot:
+def _accepted(state: Path) -> Callable[[], Snapshot]:
     path = state / contract.SNAPSHOT
+
+    def read() -> Snapshot:
+        try:
+            return read_snapshot(path)
+        except FileNotFoundError:
+            hint = "give --config, or start `headgate up` with this state folder first"
+            raise TablesError(f"{path} is not there: {hint}") from None
+        except (OSError, msgspec.DecodeError) as error:
+            raise TablesError(f"{path}: {error}") from error
+
+    return read
+
+
+def _compiled(config: Path) -> Callable[[], Snapshot]:
+    generations = itertools.count(1)
+
+    def read() -> Snapshot:
+        check: Callable[..., Any] = importlib.import_module("headgate.config.check").check
+        checked = check(config, os.environ)
+        if checked.gateway is None:
+            raise TablesError("\n".join(map(str, checked.problems)))
+        if url := checked.gateway.services.counters:
+            os.environ[contract.COUNTERS_URL_ENV] = url
+        compiled: Callable[..., Snapshot] = importlib.import_module("headgate.compile").compile_snapshot
+        return compiled(checked.gateway, next(generations))
+
+    return read
+
+
+def _or_refuse(work: Callable[[], object]) -> None:
     try:
-        return read_snapshot(path)
-    except FileNotFoundError:
-        _refuse(f"{path} is not there: give --config, or start `headgate up` with this state folder first")
-    except (OSError, msgspec.DecodeError) as error:
-        _refuse(f"{path}: {error}")
-
-
-def _compiled(config: Path) -> Snapshot:
-    check: Callable[..., Any] = importlib.import_module("headgate.config.check").check
-    checked = check(config, os.environ)
-    if checked.gateway is None:
-        _refuse("\n".join(map(str, checked.problems)))
-    snapshot: Snapshot = importlib.import_module("headgate.compile").compile_snapshot(checked.gateway, generation=1)
-    return snapshot
+        work()
+    except TablesError as error:
+        _refuse(str(error))
 
 
 def _refuse(text: str) -> NoReturn:
@@ -71,9 +97,20 @@ def _refuse(text: str) -> NoReturn:
 for _part, _what in {
     "authz": "Envoy's ext_authz server: who is calling.",
     "extproc": "Envoy's ext_proc server: what is asked for, and the plan.",
+    "ratelimit": "Envoy's rate limit server: whether a request may go on now.",
     "filters": "All of Envoy's gRPC filters in one process.",
 }.items():
     command.add_command(_worker_command(_part, _what))
+
+
+@command.command("ledger")
+@state_option
+@click.option("--lifeline", is_flag=True, help="End when standard input does.")
+def ledger(state: Path, lifeline: bool) -> None:
+    """The spool's follower: settles what the limiter has reserved. The counters' URL comes in HEADGATE_COUNTERS."""
+    logs.configure()
+    os.chdir(state)
+    importlib.import_module("ledger.service").run(lifeline=lifeline)
 
 
 @command.command("simulator")

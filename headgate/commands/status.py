@@ -69,5 +69,14 @@ def _print_table(report: dict[str, object]) -> None:
             str(part.get("detail") or ""),
         )
     console = Console()
-    console.print(f"generation {report['generation']}, {'ready' if report['ready'] else 'not ready'}")
+    console.print(f"{_configuration(report)}, {'ready' if report['ready'] else 'not ready'}")
     console.print(table)
+    config = report.get("config")
+    if isinstance(config, dict) and config.get("error"):
+        console.print(f"last edit not loaded:\n{config['error']}", markup=False)
+
+
+def _configuration(report: dict[str, object]) -> str:
+    config = report.get("config")
+    loaded = f" (loaded {config['loaded']}, {config['age_s']:.0f} s ago)" if isinstance(config, dict) else ""
+    return f"generation {report['generation']}{loaded}"

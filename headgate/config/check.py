@@ -10,7 +10,7 @@ from pathlib import Path
 from headgate.config.model import Gateway
 from headgate.config.references import unknown_zones, unresolved
 from headgate.config.shape import Finding, validated, value_at
-from headgate.config.surroundings import missing
+from headgate.config.surroundings import expiring, missing
 from headgate.config.tree import Tree, TreeError, parse
 from headgate.config.unserved import unserved
 from headgate.config.wording import shown_path
@@ -44,10 +44,10 @@ class Checked:
     warnings: list[Problem]
 
 
-def check(path: Path, environ: Mapping[str, str]) -> Checked:
-    """Check the file at `path`; `env:` secrets are looked up in `environ`."""
+def check(path: Path, environ: Mapping[str, str], content: bytes | None = None) -> Checked:
+    """Check the file at `path`, or `content` as if it stood there; `env:` secrets are looked up in `environ`."""
     try:
-        tree = parse(_read(path))
+        tree = parse(_text(_read(path) if content is None else content))
     except TreeError as error:
         return Checked(None, [Problem(str(path), error.line, "", str(error))], [])
     gateway, findings = validated(tree.root)
@@ -59,17 +59,23 @@ def check(path: Path, environ: Mapping[str, str]) -> Checked:
     problems += [Problem(str(path), fault.line, shown_path(fault.path), fault.text) for fault in tree.faults]
     if problems:
         gateway = None
-    warnings = [*unknown_zones(tree.root), *(unserved(gateway) if gateway else ())]
+    warnings = [*unknown_zones(tree.root)]
+    if gateway:
+        warnings += [*unserved(gateway), *expiring(tree.root, path.parent)]
     return Checked(gateway, _sorted(problems), _sorted(_problems(path, tree, warnings)))
 
 
-def _read(path: Path) -> str:
-    """The file's text. Raises TreeError where there is none."""
+def _read(path: Path) -> bytes:
+    """The file's content, up to more than is accepted. Raises TreeError where there is none."""
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+            return file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise TreeError(0, f"cannot be read: {error.strerror}") from None
+
+
+def _text(content: bytes) -> str:
+    """Raises TreeError for what is no text, or too much."""
     if len(content) > MAX_FILE_BYTES:
         raise TreeError(0, f"larger than {MAX_FILE_BYTES} bytes")
     try:

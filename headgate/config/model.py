@@ -42,8 +42,11 @@ RequestPath = Annotated[str, PlainValidator(values.request_path)]
 HeaderName = Annotated[str, PlainValidator(values.forwarded_header)]
 Seconds = Annotated[float, PlainValidator(values.duration)]
 Bytes = Annotated[int, PlainValidator(values.size)]
+Memory = Annotated[int, PlainValidator(values.memory)]
+Retention = Annotated[float, PlainValidator(values.retention)]
 Usd = Annotated[Decimal, PlainValidator(values.usd)]
 PositiveUsd = Annotated[Decimal, PlainValidator(values.positive_usd)]
+Share = Annotated[float, _parsed(float, values.share)]
 Flag = Annotated[bool, PlainValidator(values.flag)]
 Count = Annotated[int, PlainValidator(values.whole(1))]
 Priority = Annotated[int, PlainValidator(values.whole(0))]
@@ -73,6 +76,10 @@ class Listen(Entry):
     https: Https | None = None
     admin: Listening = Address("127.0.0.1", 9902)
     max_body_bytes: Bytes = Field(default=32 * 2**20, alias="max_body")
+    max_connections: Count = 10_000
+    max_memory_bytes: Memory = Field(default=2 * 2**30, alias="max_memory")
+    headers_timeout_s: Seconds = Field(default=10.0, alias="headers_timeout")
+    request_timeout_s: Seconds = Field(default=120.0, alias="request_timeout")
 
 
 class Provider(Entry):
@@ -87,6 +94,8 @@ class Provider(Entry):
     zone: Name = "external"
     forward_headers: list[HeaderName] = []
     ca: FilePath | None = None
+    client_cert: FilePath | None = None
+    client_key: FilePath | None = None
     connect_timeout_s: Seconds = Field(default=2.0, alias="connect_timeout")
 
     @field_validator("endpoints")
@@ -216,6 +225,21 @@ class Services(Entry):
     secrets: Secrets | None = None
 
 
+class Spool(Entry):
+    """The records of requests on disk: when room is too short to take more, when a file is full, how long it stays."""
+
+    min_free_bytes: Memory = Field(default=256 * 2**20, alias="min_free")
+    rotate_bytes: Memory = Field(default=64 * 2**20, alias="rotate")
+    keep_s: Retention = Field(default=86_400.0, alias="keep")
+
+
+class Telemetry(Entry):
+    """Where traces go, and which part of the requests leaves one."""
+
+    otlp: HttpUrl
+    sample: Share = 1.0
+
+
 class Gateway(Entry):
     """The whole file."""
 
@@ -225,3 +249,5 @@ class Gateway(Entry):
     plans: dict[Name, Plan] = {}
     tenants: dict[Name, Tenant] = {}
     services: Services = Services()
+    spool: Spool = Spool()
+    telemetry: Telemetry | None = None

@@ -122,6 +122,10 @@ def _listed(names: frozenset[str]) -> str:
 
 
 def _shared_address(root: dict[str, Any]) -> Iterator[Finding]:
-    admin = value_at(root, ("listen", "admin"))
-    if isinstance(admin, str) and not admin.endswith(":0") and admin == value_at(root, ("listen", "http")):
-        yield Finding(("listen", "admin"), "the same address as listen.http: clients must not reach it")
+    admin, http = value_at(root, ("listen", "admin")), value_at(root, ("listen", "http"))
+    https = value_at(root, ("listen", "https", "address"))
+    for name, clients in (("http", http), ("https.address", https)):
+        if isinstance(admin, str) and not admin.endswith(":0") and admin == clients:
+            yield Finding(("listen", "admin"), f"the same address as listen.{name}: clients must not reach it")
+    if isinstance(http, str) and not http.endswith(":0") and http == https:
+        yield Finding(("listen", "https", "address"), "the same address as listen.http")

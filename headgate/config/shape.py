@@ -86,6 +86,10 @@ def _key_rules(root: dict[str, Any]) -> Iterator[Finding]:
     listen = root.get("listen")
     if isinstance(listen, dict) and not {"http", "https"} & listen.keys():
         yield Finding(("listen",), 'expected "http", "https" or both')
+    if value_at(root, ("listen", "https", "http3")) is True and str(
+        value_at(root, ("listen", "https", "address"))
+    ).endswith(":0"):
+        yield Finding(("listen", "https", "http3"), "needs a fixed port in address: TCP and UDP share it")
     for path, provider in children_of(root, ("providers",)):
         if not isinstance(provider, dict):
             continue
@@ -95,6 +99,19 @@ def _key_rules(root: dict[str, Any]) -> Iterator[Finding]:
             yield Finding(path, f'expected either "endpoints" or "base_url", found {found}')
         elif "health_check" in provider and "base_url" in given:
             yield Finding((*path, "health_check"), "health checks are for endpoints; a base_url has none")
+        yield from _client_certificate_rules(path, provider)
+
+
+def _client_certificate_rules(path: KeyPath, provider: dict[str, Any]) -> Iterator[Finding]:
+    given = [name for name in ("client_cert", "client_key") if name in provider]
+    if len(given) == 1:
+        (missing,) = {"client_cert", "client_key"} - set(given)
+        yield Finding((*path, given[0]), f'needs "{missing}" too')
+    urls = [provider.get("base_url"), *(url for _, url in children_of(provider, ("endpoints",)))]
+    plain = any(isinstance(url, str) and url.startswith("http://") for url in urls)
+    for name in ("ca", *given):
+        if name in provider and plain:
+            yield Finding((*path, name), "is for https: this provider's URL is http")
 
 
 def _finding(root: dict[str, Any], detail: Any) -> Finding:

@@ -9,11 +9,10 @@ from headgate.config.zones import targets_for
 
 def unserved(gateway: Gateway) -> Iterator[Finding]:
     """One finding for each part of the configuration that has no effect, or another one than it says."""
-    if gateway.listen.https is not None:
-        yield Finding(("listen", "https"), "not served by this version: only listen.http is")
     yield from _unreachable(gateway)
     for name, plan in gateway.plans.items():
-        limits = [limit for limit in Plan.model_fields if limit != "zones" and getattr(plan, limit) is not None]
+        served = ("zones", "rpm", "rps", "concurrency")
+        limits = [limit for limit in Plan.model_fields if limit not in served and getattr(plan, limit) is not None]
         if limits:
             yield Finding(("plans", name), f"limits are not enforced by this version: {', '.join(limits)}")
     for name in sorted(gateway.services.model_fields_set - {"counters"}):

@@ -18,7 +18,9 @@ from headgate.config.wording import found, nearest, quoted
 # 2^53 - 1: the counters compute in Lua, whose numbers are doubles; beyond it they would not add up.
 MAX_WHOLE = 2**53 - 1
 MAX_DURATION_S = 86_400
+MAX_RETENTION_S = 366 * 86_400
 MAX_SIZE = 2**30
+MAX_MEMORY = 2**40
 
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h)")
 _SIZE = re.compile(r"([0-9]{1,15})(B|KiB|MiB|GiB)")
@@ -84,18 +86,37 @@ def duration(value: Any) -> float:
     return float(seconds)
 
 
+def retention(value: Any) -> float:
+    """`24h`, `720h`: how long something is kept -> seconds; from nothing to 8784h, a year."""
+    seconds = _seconds(value)
+    if seconds is None or not 0 <= seconds <= MAX_RETENTION_S:
+        raise ValueError(f"expected a duration from 0s to 8784h, found {found(value)}")
+    return float(seconds)
+
+
 def size(value: Any) -> int:
     """`32MiB`, `64KiB` or a number of bytes -> bytes; from one byte to 1GiB."""
-    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
-    if match:
-        number = int(match[1]) * _BYTES[match[2]]
-    elif isinstance(value, int) and not isinstance(value, bool):
-        number = value
-    else:
-        raise ValueError(f"expected a size such as 64KiB, 32MiB or a number of bytes, found {found(value)}")
+    number = _bytes(value)
     if not 1 <= number <= MAX_SIZE:
         raise ValueError(f"expected a size from 1 byte to 1GiB, found {found(value)}")
     return number
+
+
+def memory(value: Any) -> int:
+    """A size as large as a machine's memory -> bytes; from 1MiB to 1TiB."""
+    number = _bytes(value)
+    if not _BYTES["MiB"] <= number <= MAX_MEMORY:
+        raise ValueError(f"expected a size from 1MiB to 1TiB, found {found(value)}")
+    return number
+
+
+def _bytes(value: Any) -> int:
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match:
+        return int(match[1]) * _BYTES[match[2]]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"expected a size such as 64KiB, 32MiB or a number of bytes, found {found(value)}")
 
 
 def usd(value: Any) -> Decimal:
@@ -132,6 +153,13 @@ def whole(low: int, high: int = MAX_WHOLE) -> Callable[[Any], int]:
         return value
 
     return parse
+
+
+def share(value: Any) -> float:
+    """A number from 0 to 1."""
+    if not isinstance(value, int | Decimal) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise ValueError(f"expected a number from 0 to 1, found {found(value)}")
+    return float(value)
 
 
 def flag(value: Any) -> bool:

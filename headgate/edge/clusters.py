@@ -5,10 +5,6 @@ failure moves the request on; Envoy would end the chain at a target it refuses t
 `headgate.edge.secrets` hands them over by SDS.
 """
 
-import ipaddress
-import ssl
-from pathlib import Path
-
 from envoy_data_plane.envoy.config.cluster.v3 import (
     CircuitBreakers,
     CircuitBreakersThresholds,
@@ -21,14 +17,12 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
 )
 from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation, HeaderMutationRemoveOnMatch
 from envoy_data_plane.envoy.config.core.v3 import (
-    DataSource,
     HealthCheck,
     HealthCheckHttpHealthCheck,
     Http1ProtocolOptions,
     Http2ProtocolOptions,
     Metadata,
     TcpKeepalive,
-    TransportSocket,
 )
 from envoy_data_plane.envoy.config.core.v3 import HttpProtocolOptions as CommonHttpOptions
 from envoy_data_plane.envoy.config.endpoint.v3 import (
@@ -37,20 +31,10 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
     LbEndpoint,
     LocalityLbEndpoints,
 )
-from envoy_data_plane.envoy.extensions.filters.http.credential_injector.v3 import CredentialInjector
 from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import HeaderMutation as HeaderMutationFilter
 from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import Mutations
 from envoy_data_plane.envoy.extensions.filters.http.upstream_codec.v3 import UpstreamCodec
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
-from envoy_data_plane.envoy.extensions.http.injected_credentials.generic.v3 import Generic
-from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
-    CertificateValidationContext,
-    CommonTlsContext,
-    SdsSecretConfig,
-    SubjectAltNameMatcher,
-    SubjectAltNameMatcherSanType,
-    UpstreamTlsContext,
-)
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
     HttpProtocolOptions,
     HttpProtocolOptionsAutoHttpConfig,
@@ -59,11 +43,13 @@ from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from envoy_data_plane.google.protobuf import Any, Struct
 
+from headgate.cluster_names import cluster_of
 from headgate.config.model import Gateway, Provider
-from headgate.contract import CLUSTER_METADATA, cluster_name
+from headgate.contract import CLUSTER_METADATA, SECRETS, cluster_name
 from headgate.edge.filters import lua_filter, lua_source
-from headgate.edge.messages import extension, pack, seconds, tcp
-from headgate.edge.secrets import credential_header, sds_config
+from headgate.edge.messages import pack, seconds, tcp
+from headgate.edge.secrets import credential_header, key_file
+from headgate.edge.tls import all_addresses, upstream_tls
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -89,20 +75,19 @@ FORWARDED_HEADERS = (
 )
 
 
-def provider_clusters(gateway: Gateway, base: Path, *, inline: bool = False) -> list[Cluster]:
-    """The clusters of all providers, in the file's order; `inline` leaves out what is read from other files.
-
-    Paths in gateway.yaml are relative to `base`, its folder.
-    """
-    return [_cluster(name, provider, base, inline=inline) for name, provider in gateway.providers.items()]
+def provider_clusters(gateway: Gateway, *, inline: bool = False) -> list[Cluster]:
+    """The clusters of all providers, in the file's order; `inline` leaves out what is read from other files."""
+    return [provider_cluster(name, provider, inline=inline) for name, provider in gateway.providers.items()]
 
 
-def _cluster(name: str, provider: Provider, base: Path, *, inline: bool) -> Cluster:
+def provider_cluster(name: str, provider: Provider, *, inline: bool = False) -> Cluster:
+    """The cluster of one provider."""
     external = provider.base_url is not None
     tls = provider.urls[0].scheme == "https"
     return Cluster(
-        name=cluster_name(name),
-        type=ClusterDiscoveryType.STATIC if _all_addresses(provider) else ClusterDiscoveryType.STRICT_DNS,
+        name=cluster_of(name, provider),
+        alt_stat_name=cluster_name(name),  # its counters go on when the provider's entry changes
+        type=ClusterDiscoveryType.STATIC if all_addresses(provider) else ClusterDiscoveryType.STRICT_DNS,
         dns_lookup_family=ClusterDnsLookupFamily.V4_PREFERRED,
         lb_policy=ClusterLbPolicy.LEAST_REQUEST,
         connect_timeout=seconds(provider.connect_timeout_s),
@@ -116,28 +101,16 @@ def _cluster(name: str, provider: Provider, base: Path, *, inline: bool) -> Clus
         upstream_connection_options=UpstreamConnectionOptions(
             tcp_keepalive=TcpKeepalive(keepalive_probes=3, keepalive_time=30, keepalive_interval=10)
         ),
-        transport_socket=_tls(provider, base) if tls else None,
+        transport_socket=upstream_tls(cluster_of(name, provider), provider, inline=inline) if tls else None,
         typed_extension_protocol_options={
-            HTTP_OPTIONS: _http_options(name, provider, PROVIDER_IDLE_S if external else ENGINE_IDLE_S, tls, inline)
+            HTTP_OPTIONS: _http_options(name, provider, PROVIDER_IDLE_S if external else ENGINE_IDLE_S, tls)
         },
     )
 
 
-def _all_addresses(provider: Provider) -> bool:
-    return all(_is_address(url.host) for url in provider.urls)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
 def _endpoints(name: str, provider: Provider) -> ClusterLoadAssignment:
     return ClusterLoadAssignment(
-        cluster_name=cluster_name(name),
+        cluster_name=cluster_of(name, provider),
         endpoints=[
             LocalityLbEndpoints(
                 lb_endpoints=[
@@ -186,7 +159,7 @@ def high_circuit_breakers() -> CircuitBreakers:
     )
 
 
-def _http_options(name: str, provider: Provider, idle_s: float, tls: bool, inline: bool) -> Any:
+def _http_options(name: str, provider: Provider, idle_s: float, tls: bool) -> Any:
     http1 = HttpProtocolOptionsExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions())
     return pack(
         HttpProtocolOptions(
@@ -197,29 +170,19 @@ def _http_options(name: str, provider: Provider, idle_s: float, tls: bool, inlin
             )
             if tls
             else None,
-            http_filters=_attempt_filters(name, provider, inline=inline),
+            http_filters=_attempt_filters(name, provider),
         )
     )
 
 
-def _attempt_filters(name: str, provider: Provider, *, inline: bool) -> list[HttpFilter]:
-    """Run once per attempt: make the request this provider's, put its credential in, send."""
-    filters = [
-        HttpFilter(
-            name="headgate.attempt",
-            typed_config=pack(lua_filter("attempt", _attempt_config(provider) + lua_source("attempt"))),
-        )
+def _attempt_filters(name: str, provider: Provider) -> list[HttpFilter]:
+    """Run once per attempt: make the request this provider's, its credential included, and send."""
+    attempt = lua_filter("attempt", _attempt_config(name, provider) + lua_source("attempt"))
+    return [
+        HttpFilter(name="headgate.attempt", typed_config=pack(attempt)),
+        HttpFilter(name="headgate.answer", typed_config=pack(_unforged_answer())),
+        HttpFilter(name="envoy.filters.http.upstream_codec", typed_config=pack(UpstreamCodec())),
     ]
-    if provider.api_key is not None:
-        filters.append(
-            HttpFilter(
-                name="envoy.filters.http.credential_injector",
-                typed_config=pack(_credential(name, provider, inline=inline)),
-            )
-        )
-    filters.append(HttpFilter(name="headgate.answer", typed_config=pack(_unforged_answer())))
-    filters.append(HttpFilter(name="envoy.filters.http.upstream_codec", typed_config=pack(UpstreamCodec())))
-    return filters
 
 
 def _unforged_answer() -> HeaderMutationFilter:
@@ -238,58 +201,30 @@ def _unforged_answer() -> HeaderMutationFilter:
     )
 
 
-def _credential(name: str, provider: Provider, *, inline: bool) -> CredentialInjector:
-    header, prefix = credential_header(provider.api)
-    return CredentialInjector(
-        overwrite=True,
-        allow_request_without_credential=False,
-        credential=extension(
-            "envoy.http.injected_credentials.generic",
-            Generic(
-                credential=SdsSecretConfig(name=name, sds_config=None if inline else sds_config(name)),
-                header=header,
-                header_value_prefix=prefix,
-            ),
-        ),
-    )
-
-
-def _attempt_config(provider: Provider) -> str:
-    """The `CONFIG` table of envoy/attempt.lua."""
+def _attempt_config(name: str, provider: Provider) -> str:
+    """The `CONFIG` table of envoy/attempt.lua. The key itself stays in its file."""
     url = provider.urls[0]
     path = url.path if provider.base_url is not None and provider.api == "openai" else f"{url.path}/v1"
     default_port = {"http": 80, "https": 443}[url.scheme]
     host = url.authority.removesuffix(f":{default_port}")
     keep = [*FORWARDED_HEADERS, *provider.forward_headers]
-    return "local CONFIG = {{ path = {}, host = {}, keep = {{ {} }} }}\n".format(
-        _lua_string(path), _lua_string(host), ", ".join(f"[{_lua_string(header)}] = true" for header in keep)
+    return "local CONFIG = {{ path = {}, host = {}, keep = {{ {} }}, key = {} }}\n".format(
+        _lua_string(path),
+        _lua_string(host),
+        ", ".join(f"[{_lua_string(header)}] = true" for header in keep),
+        _key_config(name, provider),
     )
+
+
+def _key_config(name: str, provider: Provider) -> str:
+    if provider.api_key is None:
+        return "nil"
+    file = SECRETS / key_file(cluster_of(name, provider))
+    header, prefix = credential_header(provider.api)
+    return "{{ file = {}, header = {}, prefix = {} }}".format(*map(_lua_string, (str(file), header, prefix)))
 
 
 def _lua_string(text: str) -> str:
     """A Lua string literal; everything but plain characters as decimal escapes."""
-    plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_./:"
+    plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_./:@"
     return '"{}"'.format("".join(chr(b) if chr(b) in plain else f"\\{b:03d}" for b in text.encode()))
-
-
-def _tls(provider: Provider, base: Path) -> TransportSocket:
-    """Verified TLS: the chain against the CA file, the certificate against the name that we connect to."""
-    ca_file = str(base / provider.ca) if provider.ca else ssl.get_default_verify_paths().cafile
-    names = not _all_addresses(provider)
-    context = UpstreamTlsContext(
-        auto_host_sni=names,  # each endpoint is asked for, and verified, by its own name
-        auto_sni_san_validation=names,
-        common_tls_context=CommonTlsContext(
-            alpn_protocols=["h2", "http/1.1"],
-            validation_context=CertificateValidationContext(
-                trusted_ca=DataSource(filename=ca_file or ""),
-                # Without a server name Envoy checks none: an address has to be among the certificate's.
-                match_typed_subject_alt_names=[] if names else [_address_of(url.host) for url in provider.urls],
-            ),
-        ),
-    )
-    return TransportSocket(name="envoy.transport_sockets.tls", typed_config=pack(context))
-
-
-def _address_of(host: str) -> SubjectAltNameMatcher:
-    return SubjectAltNameMatcher(san_type=SubjectAltNameMatcherSanType.IP_ADDRESS, matcher=StringMatcher(exact=host))

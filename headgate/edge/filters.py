@@ -4,13 +4,23 @@ The second is `extproc/steps.py`, what happens inside the `ext_proc` entry. Ever
 own timeout and refuses with 503 when the server fails: nothing passes unchecked.
 """
 
+import hashlib
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutationRules
-from envoy_data_plane.envoy.config.core.v3 import ApiVersion, DataSource, GrpcService, GrpcServiceEnvoyGrpc
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation, HeaderMutationRules
+from envoy_data_plane.envoy.config.core.v3 import (
+    ApiVersion,
+    AsyncDataSource,
+    DataSource,
+    GrpcService,
+    GrpcServiceEnvoyGrpc,
+)
 from envoy_data_plane.envoy.config.core.v3 import RetryPolicy as GrpcRetryPolicy
+from envoy_data_plane.envoy.config.ratelimit.v3 import RateLimitServiceConfig
+from envoy_data_plane.envoy.extensions.dynamic_modules.v3 import DynamicModuleConfig
 from envoy_data_plane.envoy.extensions.filters.http.buffer.v3 import Buffer
+from envoy_data_plane.envoy.extensions.filters.http.dynamic_modules.v3 import DynamicModuleFilter
 from envoy_data_plane.envoy.extensions.filters.http.ext_authz.v3 import ExtAuthz
 from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
     ExternalProcessor,
@@ -21,49 +31,71 @@ from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
     ProcessingModeBodySendMode,
     ProcessingModeHeaderSendMode,
 )
+from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import HeaderMutation as HeaderMutationFilter
+from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import Mutations
 from envoy_data_plane.envoy.extensions.filters.http.lua.v3 import Lua
+from envoy_data_plane.envoy.extensions.filters.http.ratelimit.v3 import RateLimit
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router, RouterUpstreamAccessLogOptions
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
 from envoy_data_plane.envoy.type.matcher.v3 import ListStringMatcher, StringMatcher
 from envoy_data_plane.envoy.type.v3 import HttpStatus, StatusCode
+from envoy_data_plane.google.protobuf import StringValue
 
 import headgate
 from headgate.contract import (
     AUTHZ,
     CREDENTIAL_HEADERS,
     FILTERS_CLUSTER,
+    LIMITER,
     PLAN,
     REQUEST,
     REQUEST_ID,
     TENANT_HEADER,
+    epoch_of,
 )
-from headgate.edge.messages import pack, seconds
+from headgate.edge.messages import pack, seconds, set_header
 from headgate.edge.spool import attempt_logs
 
-AUTHZ_TIMEOUT_S = 1.0
+_PACKAGE = Path(headgate.__file__).parent
+METERING = _PACKAGE / "_envoy" / "metering.so"  # made of envoy/metering by hatch_build.py
+
+# A worker that hangs is killed within 2.5 s (supervise/watchdog.py), and what it was asked another one is asked then.
+AUTHZ_TIMEOUT_S = 4.0
+LIMITER_TIMEOUT_S = 4.0  # the limiter itself never waits longer than 0.1 s for its counters
+HTTP3_OFFER_S = 86_400  # how long a client may remember it
 # What the steps may add to a body that is exactly as large as a client may send: model and stream_options.
 BODY_SLACK_BYTES = 2**20
 # Covers parsing a body at the size limit; a dead worker is noticed long before by its connection.
 EXT_PROC_TIMEOUT_S = 5.0
 
 
-def http_filters(spool: str, max_body_bytes: int) -> list[HttpFilter]:
-    """Who; how large; what and where to; metering; and off to the provider."""
+def http_filters(spool: str, max_body_bytes: int, http3_port: int | None = None) -> list[HttpFilter]:
+    """Who; how large; what and where to; may they now; metering; and off to the provider."""
     return [
+        *([HttpFilter(name="headgate.http3", typed_config=pack(_http3_offer(http3_port)))] if http3_port else []),
         HttpFilter(name=AUTHZ, typed_config=pack(_ext_authz())),
         # Ahead of ext_proc: a body over its buffer limit can hang there, here it is a 413.
         HttpFilter(name="envoy.filters.http.buffer", typed_config=pack(_buffer(max_body_bytes))),
         HttpFilter(name="envoy.filters.http.ext_proc", typed_config=pack(_ext_proc())),
-        HttpFilter(name="envoy.filters.http.lua", typed_config=pack(lua_filter("metering", lua_source("metering")))),
+        HttpFilter(name=LIMITER, typed_config=pack(_limiter(epoch_of(spool)))),
+        HttpFilter(name="envoy.filters.http.dynamic_modules", typed_config=pack(_metering())),
         HttpFilter(name="envoy.filters.http.router", typed_config=pack(_router(spool))),
     ]
 
 
+def _http3_offer(port: int) -> HeaderMutationFilter:
+    """Tells clients of the TLS listener where HTTP/3 is. RFC 7838."""
+    return HeaderMutationFilter(
+        mutations=Mutations(
+            response_mutations=[HeaderMutation(append=set_header("alt-svc", f'h3=":{port}"; ma={HTTP3_OFFER_S}'))]
+        )
+    )
+
+
 def lua_source(name: str) -> str:
     """The text of envoy/`name`.lua: beside the packages in a checkout, inside `headgate` when installed."""
-    package = Path(headgate.__file__).parent
-    installed: Traversable = package / "_envoy" / f"{name}.lua"
-    return (installed if installed.is_file() else package.parent / "envoy" / f"{name}.lua").read_text(
+    installed: Traversable = _PACKAGE / "_envoy" / f"{name}.lua"
+    return (installed if installed.is_file() else _PACKAGE.parent / "envoy" / f"{name}.lua").read_text(
         encoding="utf-8"
     )
 
@@ -71,6 +103,19 @@ def lua_source(name: str) -> str:
 def lua_filter(stat_prefix: str, source: str) -> Lua:
     """A Lua filter from its source text."""
     return Lua(default_source_code=DataSource(inline_string=source), stat_prefix=stat_prefix)
+
+
+def _metering() -> DynamicModuleFilter:
+    module = METERING.read_bytes() if METERING.is_file() else b""  # without it Envoy says what is missing
+    return DynamicModuleFilter(
+        filter_name="metering",
+        # Read by nobody: another module is another configuration, so that `up` takes no old one over.
+        filter_config=pack(StringValue(value=hashlib.sha256(module).hexdigest())),
+        dynamic_module_config=DynamicModuleConfig(
+            module=AsyncDataSource(local=DataSource(filename=str(METERING))),
+            metrics_namespace="headgate.metering",  # its counters: `unmetered`, `unhidden`
+        ),
+    )
 
 
 def _buffer(max_body_bytes: int) -> Buffer:
@@ -133,4 +178,18 @@ def _ext_proc() -> ExternalProcessor:
             forwarding_namespaces=MetadataOptionsMetadataNamespaces(untyped=[AUTHZ]),
             receiving_namespaces=MetadataOptionsMetadataNamespaces(untyped=[REQUEST, PLAN]),
         ),
+    )
+
+
+def _limiter(epoch: str) -> RateLimit:
+    """Asks with the descriptors of headgate/edge/routes.py. The epoch says whose reservation it is: this Envoy's."""
+    return RateLimit(
+        domain=epoch,
+        timeout=seconds(LIMITER_TIMEOUT_S),
+        failure_mode_deny=True,
+        status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
+        rate_limit_service=RateLimitServiceConfig(
+            grpc_service=_filters_service(LIMITER_TIMEOUT_S), transport_api_version=ApiVersion.V3
+        ),
+        disable_x_envoy_ratelimited_header=True,
     )

@@ -1,7 +1,11 @@
-"""Envoy's listener for clients: everything about a connection that does not depend on who calls or which model.
+"""Envoy's listeners for clients: everything about a connection that does not depend on who calls or which model.
 
-It is part of the bootstrap and never changes while Envoy runs: changing a listener would cut running streams.
+They are part of the bootstrap and never change while Envoy runs: changing a listener would cut running streams. What
+bounds a connection, and with which numbers, is in docs/security.md.
 """
+
+import datetime as dt
+import socket
 
 from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation, HeaderMutationRemoveOnMatch
 from envoy_data_plane.envoy.config.core.v3 import (
@@ -9,15 +13,21 @@ from envoy_data_plane.envoy.config.core.v3 import (
     ConfigSource,
     Http1ProtocolOptions,
     Http2ProtocolOptions,
+    Http3ProtocolOptions,
     HttpProtocolOptions,
     HttpProtocolOptionsHeadersWithUnderscoresAction,
     PathConfigSource,
+    QuicProtocolOptions,
+    TransportSocket,
     TypedExtensionConfig,
 )
-from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener
+from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener, UdpListenerConfig
+from envoy_data_plane.envoy.config.listener.v3 import QuicProtocolOptions as QuicListenerOptions
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     HttpConnectionManager,
+    HttpConnectionManagerCodecType,
+    HttpConnectionManagerForwardClientCertDetails,
     HttpConnectionManagerHcmAccessLogOptions,
     HttpConnectionManagerInternalAddressConfig,
     HttpConnectionManagerPathWithEscapedSlashesAction,
@@ -29,12 +39,15 @@ from envoy_data_plane.envoy.extensions.http.early_header_mutation.header_mutatio
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
 from headgate.config.addresses import Address
+from headgate.config.model import Gateway, Https
 from headgate.contract import REQUEST_ID, ROUTES
 from headgate.edge.filters import BODY_SLACK_BYTES, http_filters
-from headgate.edge.messages import extension, pack, seconds, tcp
+from headgate.edge.messages import extension, pack, seconds, tcp, udp
 from headgate.edge.replies import local_replies
 from headgate.edge.routes import ROUTE_CONFIG
 from headgate.edge.spool import edge_logs
+from headgate.edge.tls import downstream_quic, downstream_tls
+from headgate.edge.tracing import tracing
 
 STAT_PREFIX = "edge"
 PROGRESS_S = 5.0  # requests that run longer leave a `progress` line this often
@@ -43,20 +56,99 @@ PROGRESS_S = 5.0  # requests that run longer leave a `progress` line this often
 _FORGEABLE_PREFIXES = ("x-envoy-", "x-forwarded-", "x-headgate-")
 
 
-def edge_listener(
-    address: Address, spool: str, max_body_bytes: int, routes: RouteConfiguration | None = None
+# Of a client's connection; a stream of one client may hold up to the first, all of them together the second.
+STREAM_WINDOW_BYTES = 256 * 2**10
+CONNECTION_WINDOW_BYTES = 2**20
+MAX_STREAMS = 256
+HANDSHAKE_S = 10.0
+
+
+def edge_listeners(gateway: Gateway, spool: str, routes: RouteConfiguration | None = None) -> list[Listener]:
+    """One listener for each address that clients use. Without `routes` they come by RDS.
+
+    With `routes` everything is meant to be in one document, secrets too.
+    """
+    listen, inline = gateway.listen, routes is not None
+    found = []
+    if listen.http:
+        found.append(_tcp_listener("http", listen.http, gateway, _manager(gateway, spool, routes)))
+    if listen.https:
+        manager = _manager(gateway, spool, routes, https=listen.https)
+        tls = downstream_tls(listen.https, inline=inline)
+        found.append(_tcp_listener("https", listen.https.address, gateway, manager, tls))
+        if listen.https.http3:
+            manager = _manager(gateway, spool, routes, https=listen.https, quic=True)
+            quic = downstream_quic(listen.https, inline=inline)
+            found.append(_udp_listener("http3", listen.https.address, gateway, manager, quic))
+    return found
+
+
+def _tcp_listener(
+    name: str, address: Address, gateway: Gateway, manager: HttpConnectionManager, tls: TransportSocket | None = None
 ) -> Listener:
-    """The plain HTTP listener (HTTP/1.1, and HTTP/2 by prior knowledge). Without `routes` they come by RDS."""
-    manager = HttpConnectionManager(
+    """HTTP/1.1, and HTTP/2 by ALPN or, without TLS, by prior knowledge."""
+    resolved = _resolved(address)
+    return Listener(
+        name=name,
+        address=tcp(resolved.host, resolved.port),
+        per_connection_buffer_limit_bytes=_connection_buffer_bytes(gateway.listen.max_body_bytes),
+        filter_chains=[_chain(manager, tls)],
+    )
+
+
+def _udp_listener(
+    name: str, address: Address, gateway: Gateway, manager: HttpConnectionManager, quic: TransportSocket
+) -> Listener:
+    """HTTP/3."""
+    resolved = _resolved(address)
+    return Listener(
+        name=name,
+        address=udp(resolved.host, resolved.port),
+        per_connection_buffer_limit_bytes=_connection_buffer_bytes(gateway.listen.max_body_bytes),
+        udp_listener_config=UdpListenerConfig(
+            quic_options=QuicListenerOptions(crypto_handshake_timeout=seconds(HANDSHAKE_S))
+        ),
+        filter_chains=[_chain(manager, quic)],
+    )
+
+
+def _chain(manager: HttpConnectionManager, transport: TransportSocket | None) -> FilterChain:
+    return FilterChain(
+        filters=[Filter(name="envoy.filters.network.http_connection_manager", typed_config=pack(manager))],
+        transport_socket=transport,
+        transport_socket_connect_timeout=_handshake(transport),
+    )
+
+
+def _handshake(transport: TransportSocket | None) -> dt.timedelta | None:
+    """QUIC has a limit of its own."""
+    return seconds(HANDSHAKE_S) if transport and transport.name == "envoy.transport_sockets.tls" else None
+
+
+def _manager(
+    gateway: Gateway,
+    spool: str,
+    routes: RouteConfiguration | None,
+    *,
+    https: Https | None = None,
+    quic: bool = False,
+) -> HttpConnectionManager:
+    """What every listener does with a request: there is one, however it arrived."""
+    listen, telemetry = gateway.listen, gateway.telemetry
+    http3_port = https.address.port if https and https.http3 else None
+    return HttpConnectionManager(
+        codec_type=HttpConnectionManagerCodecType.HTTP3 if quic else HttpConnectionManagerCodecType.AUTO,
         stat_prefix=STAT_PREFIX,
-        access_log=edge_logs(spool),
+        access_log=edge_logs(spool, traced=telemetry is not None),
         access_log_options=HttpConnectionManagerHcmAccessLogOptions(access_log_flush_interval=seconds(PROGRESS_S)),
+        tracing=tracing(telemetry) if telemetry else None,
         route_config=routes,
         rds=None if routes else Rds(route_config_name=ROUTE_CONFIG, config_source=_routes_file()),
-        http_filters=http_filters(spool, max_body_bytes),
+        http_filters=http_filters(spool, listen.max_body_bytes, http3_port),
         # Who the client is comes from the connection: no address is trusted for what its headers say.
         use_remote_address=True,
         internal_address_config=HttpConnectionManagerInternalAddressConfig(unix_sockets=False),
+        forward_client_cert_details=HttpConnectionManagerForwardClientCertDetails.SANITIZE,
         early_header_mutation_extensions=[_strip_forgeable()],
         generate_request_id=True,
         preserve_external_request_id=False,
@@ -74,21 +166,26 @@ def edge_listener(
         ),
         # HTTP/1.0 is what some proxies in front of us speak by default.
         http_protocol_options=Http1ProtocolOptions(accept_http_10=True, default_host_for_http_10="headgate"),
-        http2_protocol_options=Http2ProtocolOptions(max_concurrent_streams=1024),
-        request_headers_timeout=seconds(10),
-        request_timeout=seconds(120),
+        http2_protocol_options=Http2ProtocolOptions(
+            max_concurrent_streams=MAX_STREAMS,
+            initial_stream_window_size=STREAM_WINDOW_BYTES,
+            initial_connection_window_size=CONNECTION_WINDOW_BYTES,
+        ),
+        http3_protocol_options=_http3_options() if quic else None,
+        request_headers_timeout=seconds(listen.headers_timeout_s),
+        request_timeout=seconds(listen.request_timeout_s),
         stream_idle_timeout=seconds(300),
-        local_reply_config=local_replies(max_body_bytes),
+        local_reply_config=local_replies(listen.max_body_bytes),
     )
-    return Listener(
-        name="http",
-        address=tcp(address.host, address.port),
-        per_connection_buffer_limit_bytes=_connection_buffer_bytes(max_body_bytes),
-        filter_chains=[
-            FilterChain(
-                filters=[Filter(name="envoy.filters.network.http_connection_manager", typed_config=pack(manager))]
-            )
-        ],
+
+
+def _http3_options() -> Http3ProtocolOptions:
+    return Http3ProtocolOptions(
+        quic_protocol_options=QuicProtocolOptions(
+            max_concurrent_streams=MAX_STREAMS,
+            initial_stream_window_size=STREAM_WINDOW_BYTES,
+            initial_connection_window_size=CONNECTION_WINDOW_BYTES,
+        )
     )
 
 
@@ -121,3 +218,9 @@ def _strip_forgeable() -> TypedExtensionConfig:
             + [HeaderMutation(remove=REQUEST_ID)]
         ),
     )
+
+
+def _resolved(address: Address) -> Address:
+    """Envoy listens on IP addresses only; a name such as localhost is looked up once, here."""
+    ip = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][4][0]
+    return Address(str(ip), address.port)

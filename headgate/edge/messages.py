@@ -15,6 +15,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     HeaderValueOptionHeaderAppendAction,
     Pipe,
     SocketAddress,
+    SocketAddressProtocol,
     TypedExtensionConfig,
 )
 from envoy_data_plane.google.protobuf import Any as ProtobufAny
@@ -77,6 +78,11 @@ def set_header(name: str, value: str) -> HeaderValueOption:
 def tcp(host: str, port: int) -> Address:
     """A TCP address."""
     return Address(socket_address=SocketAddress(address=host, port_value=port))
+
+
+def udp(host: str, port: int) -> Address:
+    """A UDP address."""
+    return Address(socket_address=SocketAddress(protocol=SocketAddressProtocol.UDP, address=host, port_value=port))
 
 
 def unix(path: str) -> Address:

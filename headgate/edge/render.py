@@ -3,12 +3,13 @@
 The bootstrap holds what a reload never changes; clusters, routes and credentials are files that Envoy watches.
 """
 
-import socket
-from collections.abc import Mapping
+import copy
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from betterproto2 import Message
 from envoy_data_plane.envoy.config.bootstrap.v3 import (
     Admin,
     Bootstrap,
@@ -21,14 +22,16 @@ from envoy_data_plane.envoy.config.core.v3 import ApiVersion, ConfigSource, Node
 from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
 from envoy_data_plane.google.protobuf import Struct
 
-from headgate.config.addresses import Address
+from headgate.cluster_names import cluster_of
 from headgate.config.model import Gateway
 from headgate.contract import CLUSTERS, ENVOY_ADMIN_SOCKET
-from headgate.edge.clusters import provider_clusters
-from headgate.edge.listener import edge_listener
+from headgate.edge.clusters import provider_cluster, provider_clusters
+from headgate.edge.listener import edge_listeners
 from headgate.edge.messages import document, pack, unix
+from headgate.edge.overload import overload_manager
 from headgate.edge.routes import route_configuration
 from headgate.edge.secrets import placeholders, secret_files
+from headgate.edge.tracing import collector_cluster
 from headgate.edge.workers import own_clusters
 
 _LOG_LINE = {"time": "%Y-%m-%dT%T.%eZ", "level": "%l", "part": "envoy", "logger": "%n", "event": "%j"}
@@ -45,16 +48,16 @@ class EdgeSettings:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """Proto-JSON, ready to be written. Only `secrets` (file name -> SDS response) holds secrets."""
+    """Proto-JSON, ready to be written. Only `secrets` (file name -> content) holds secrets."""
 
     bootstrap: dict[str, Any]
     clusters: dict[str, Any]
     routes: dict[str, Any]
-    secrets: dict[str, dict[str, object]]
+    secrets: dict[str, bytes]
     _inline: dict[str, Any]
 
     def inline(self) -> dict[str, Any]:
-        """Everything in one bootstrap, for people and for `envoy --mode validate`; credentials are redacted."""
+        """Everything in one bootstrap, for people and for `envoy --mode validate`; secrets are redacted."""
         return self._inline
 
 
@@ -62,32 +65,34 @@ def render(gateway: Gateway, settings: EdgeSettings, base: Path, environ: Mappin
     """Envoy's files. `base` is the folder of gateway.yaml. Raises SecretError for a credential that is not there."""
     version = str(settings.generation)
     routes = route_configuration(gateway)
-    clusters = DiscoveryResponse(version_info=version, resources=[pack(c) for c in provider_clusters(gateway, base)])
+    clusters = DiscoveryResponse(version_info=version, resources=[pack(c) for c in provider_clusters(gateway)])
     return Rendering(
-        bootstrap=document(_bootstrap(gateway, settings, base, inline=False)),
+        bootstrap=document(_bootstrap(gateway, settings, inline=False)),
         clusters=document(clusters),
         routes=document(DiscoveryResponse(version_info=version, resources=[pack(routes)])),
-        secrets=secret_files(gateway, base, environ, settings.generation),
-        _inline=document(_bootstrap(gateway, settings, base, inline=True)),
+        secrets=secret_files(gateway, base, environ),
+        _inline=document(_bootstrap(gateway, settings, inline=True)),
     )
 
 
-def render_inline(gateway: Gateway, settings: EdgeSettings, base: Path) -> dict[str, Any]:
+def render_inline(gateway: Gateway, settings: EdgeSettings) -> dict[str, Any]:
     """The inline document alone; resolves no secret."""
-    return document(_bootstrap(gateway, settings, base, inline=True))
+    return document(_bootstrap(gateway, settings, inline=True))
 
 
-def _bootstrap(gateway: Gateway, settings: EdgeSettings, base: Path, *, inline: bool) -> Bootstrap:
-    address = _resolved(gateway.listen.http or Address("127.0.0.1", 8080))
+def _bootstrap(gateway: Gateway, settings: EdgeSettings, *, inline: bool) -> Bootstrap:
     routes = route_configuration(gateway) if inline else None
     return Bootstrap(
         node=Node(id="headgate", cluster="headgate"),
-        admin=Admin(address=unix(str(ENVOY_ADMIN_SOCKET))),
+        # How things stand is asked most when nothing else gets in any more.
+        admin=Admin(address=unix(str(ENVOY_ADMIN_SOCKET)), ignore_global_conn_limit=True),
+        overload_manager=overload_manager(gateway.listen),
         static_resources=BootstrapStaticResources(
-            listeners=[edge_listener(address, settings.spool, gateway.listen.max_body_bytes, routes)],
+            listeners=edge_listeners(gateway, settings.spool, routes),
             clusters=[
                 *own_clusters(settings.workers),
-                *(provider_clusters(gateway, base, inline=True) if inline else []),
+                *([collector_cluster(gateway.telemetry)] if gateway.telemetry else []),
+                *(provider_clusters(gateway, inline=True) if inline else []),
             ],
             secrets=placeholders(gateway) if inline else [],
         ),
@@ -98,11 +103,75 @@ def _bootstrap(gateway: Gateway, settings: EdgeSettings, base: Path, *, inline: 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What a reload hands to a running Envoy. `clusters` are the new ones by name; only `secrets` holds secrets."""
+
+    clusters: dict[str, dict[str, Any]]
+    routes: dict[str, Any]
+    secrets: dict[str, bytes]
+    inline: dict[str, Any]  # the bootstrap with nothing but the new clusters and the routes in it, for validation
+
+
+def render_edit(
+    gateway: Gateway,
+    bootstrap: dict[str, Any],
+    known: Container[str],
+    base: Path,
+    environ: Mapping[str, str],
+) -> Edit:
+    """An edit of a gateway that runs with this bootstrap and has the `known` clusters. Raises SecretError.
+
+    A cluster's name says all that is in it, so one that is known need not be made, or validated, again.
+    """
+    new = {
+        cluster: (name, provider)
+        for name, provider in gateway.providers.items()
+        if (cluster := cluster_of(name, provider)) not in known
+    }
+    routes = _resources([route_configuration(gateway)])[0]
+    static = _resources([provider_cluster(*one, inline=True) for one in new.values()])
+    return Edit(
+        clusters=dict(zip(new, _resources([provider_cluster(*one) for one in new.values()]), strict=True)),
+        routes=routes,
+        secrets=secret_files(gateway, base, environ),
+        inline=_inlined(bootstrap, static, routes, [document(secret) for secret in placeholders(gateway)]),
+    )
+
+
+def _resources(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """As they stand in the files that Envoy watches."""
+    response: dict[str, Any] = document(DiscoveryResponse(resources=[pack(message) for message in messages]))
+    found: list[dict[str, Any]] = response.get("resources", [])
+    return found
+
+
+def _inlined(
+    bootstrap: dict[str, Any],
+    clusters: list[dict[str, Any]],
+    routes: dict[str, Any],
+    secrets: list[dict[str, object]],
+) -> dict[str, Any]:
+    whole = copy.deepcopy(bootstrap)
+    whole.pop("dynamic_resources", None)
+    static = whole["static_resources"]
+    plain = [{key: value for key, value in cluster.items() if key != "@type"} for cluster in clusters]
+    static["clusters"] = [*static["clusters"], *plain]
+    static["secrets"] = [*static.get("secrets", []), *secrets]
+    for manager in _managers(static["listeners"]):
+        del manager["rds"]
+        manager["route_config"] = {key: value for key, value in routes.items() if key != "@type"}
+    return whole
+
+
+def _managers(value: Any) -> Iterator[dict[str, Any]]:
+    """The connection managers that ask for their routes."""
+    if isinstance(value, dict) and "rds" in value:
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _managers(inner)
+
+
 def _clusters_file() -> ConfigSource:
     return ConfigSource(resource_api_version=ApiVersion.V3, path_config_source=PathConfigSource(path=str(CLUSTERS)))
-
-
-def _resolved(address: Address) -> Address:
-    """Envoy listens on IP addresses only; a name such as localhost is looked up once, here."""
-    ip = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][4][0]
-    return Address(str(ip), address.port)

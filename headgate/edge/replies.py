@@ -9,11 +9,13 @@ from envoy_data_plane.envoy.config.accesslog.v3 import (
     AndFilter,
     ComparisonFilter,
     ComparisonFilterOp,
+    ExtensionFilter,
     MetadataFilter,
     ResponseFlagFilter,
     StatusCodeFilter,
 )
 from envoy_data_plane.envoy.config.core.v3 import DataSource, RuntimeUInt32, SubstitutionFormatString
+from envoy_data_plane.envoy.extensions.access_loggers.filters.cel.v3 import ExpressionFilter
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     LocalReplyConfig,
     ResponseMapper,
@@ -26,13 +28,15 @@ from envoy_data_plane.envoy.type.matcher.v3 import (
 )
 from envoy_data_plane.google.protobuf import Struct
 
-from headgate.contract import ANSWERED, AUTHZ, ERROR_SOURCE, REQUEST
-from headgate.edge.messages import set_header
+from headgate.contract import ANSWERED, AUTHZ, ERROR_SOURCE, LIMITER, REQUEST
+from headgate.edge.messages import pack, set_header
 
 # Response flags: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage
 _UNREACHABLE = ["UH", "UF", "UO", "NC", "DF", "LH"]
 _BROKEN = ["UC", "UR", "LR", "UPE"]
 _TIMED_OUT = ["UT", "SI", "DT", "UMSDR"]
+# https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_conn_man/response_code_details
+_OVERLOADED = "overload"
 
 
 def _body(message: str, kind: str, code: str) -> SubstitutionFormatString:
@@ -53,6 +57,15 @@ def _status(code: int, op: ComparisonFilterOp = ComparisonFilterOp.EQ) -> Access
 
 def _flags(flags: list[str]) -> AccessLogFilter:
     return AccessLogFilter(response_flag_filter=ResponseFlagFilter(flags=flags))
+
+
+def _details(details: str) -> AccessLogFilter:
+    expression = ExpressionFilter(expression=f'response.code_details == "{details}"')
+    return AccessLogFilter(
+        extension_filter=ExtensionFilter(
+            name="envoy.access_loggers.extension_filters.cel", typed_config=pack(expression)
+        )
+    )
 
 
 def _answered_by(namespace: str) -> AccessLogFilter:
@@ -116,6 +129,7 @@ def local_replies(max_body_bytes: int) -> LocalReplyConfig:
     mappers = [
         _kept(AUTHZ),
         _kept(REQUEST),
+        _kept(LIMITER),
         _reply(
             _flags(_TIMED_OUT),
             "The model's provider did not answer in time.",
@@ -145,6 +159,13 @@ def local_replies(max_body_bytes: int) -> LocalReplyConfig:
             "provider_disconnected",
             source="provider",
         ),
+        _reply(
+            _details(_OVERLOADED),
+            "The gateway is short of memory and takes no new requests right now. Retry after a short wait.",
+            server,
+            "gateway_overloaded",
+            status=503,
+        ),
         _reply(_status(413), too_large, client, "request_too_large"),
         _reply(
             _status(431),
@@ -153,13 +174,20 @@ def local_replies(max_body_bytes: int) -> LocalReplyConfig:
             "headers_too_large",
         ),
         _reply(_status(408), "The request did not arrive completely in time.", client, "request_timeout"),
-        _reply(_status(400), "The request is not valid HTTP.", client, "bad_request"),
+        *(  # 501: a transfer coding that nobody knows
+            _reply(_status(status), "The request is not valid HTTP.", client, "bad_request", status=400)
+            for status in (400, 501)
+        ),
         _reply(_status(404), "There is nothing at this address.", client, "unknown_url"),
-        _reply(
-            _status(503),
-            "The gateway cannot decide on requests right now. Retry after a short wait.",
-            server,
-            "gateway_unavailable",
+        *(
+            _reply(
+                _status(status),
+                "The gateway cannot decide on requests right now. Retry after a short wait.",
+                server,
+                "gateway_unavailable",
+                status=503,
+            )
+            for status in (503, 504)  # 504: a filter worker that took too long; providers' have a flag
         ),
         _reply(
             _status(500),

@@ -8,6 +8,11 @@ from envoy_data_plane.envoy.config.route.v3 import (
     ClusterSpecifierPlugin,
     DirectResponseAction,
     HeaderMatcher,
+    RateLimit,
+    RateLimitAction,
+    RateLimitActionMetaData,
+    RateLimitActionMetaDataSource,
+    RateLimitActionRequestHeaders,
     RetryPolicy,
     RetryPolicyRetryBackOff,
     RetryPolicyRetryHostPredicate,
@@ -20,9 +25,21 @@ from envoy_data_plane.envoy.config.route.v3 import (
 )
 from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
+from envoy_data_plane.envoy.type.metadata.v3 import MetadataKey, MetadataKeyPathSegment
 
-from headgate.config.model import Gateway
-from headgate.contract import ATTEMPTS, CLUSTER_METADATA, NO_TARGET_CLUSTER, PLAN, ROUTE_PROFILE, TARGET
+from headgate.config.model import Gateway, Model
+from headgate.config.values import MAX_DURATION_S
+from headgate.contract import (
+    ATTEMPTS,
+    AUTHZ,
+    CLUSTER_METADATA,
+    NO_TARGET_CLUSTER,
+    PLAN,
+    REQUEST,
+    REQUEST_ID,
+    ROUTE_PROFILE,
+    TARGET,
+)
 from headgate.edge.filters import BODY_SLACK_BYTES
 from headgate.edge.messages import (
     ClusterWeight,
@@ -81,14 +98,40 @@ def route_configuration(gateway: Gateway) -> RouteConfiguration:
                 name="all",
                 domains=["*"],
                 include_request_attempt_count=True,
+                rate_limits=[_descriptors()],
                 response_headers_to_remove=_PROVIDER_HEADERS,
                 response_headers_to_add=[
                     set_header(TARGET, f"%CLUSTER_METADATA({CLUSTER_METADATA}:provider)%"),
                     set_header(ATTEMPTS, "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"),
                 ],
-                routes=[_no_tunnels(), *planned, _unplanned()],
+                routes=[_no_tunnels(), *planned, _planned_meanwhile(buffer_bytes), _unplanned()],
             )
         ],
+    )
+
+
+def _descriptors() -> RateLimit:
+    """What the limiter is told of every request: one descriptor, and what is unknown is left out of it."""
+    known = {"tenant": AUTHZ, "key_id": AUTHZ, "model": REQUEST, "user": REQUEST}
+    return RateLimit(
+        actions=[
+            *(
+                RateLimitAction(
+                    metadata=RateLimitActionMetaData(
+                        descriptor_key=name,
+                        metadata_key=MetadataKey(key=namespace, path=[MetadataKeyPathSegment(key=name)]),
+                        source=RateLimitActionMetaDataSource.DYNAMIC,
+                        skip_if_absent=True,
+                    )
+                )
+                for name, namespace in known.items()
+            ),
+            RateLimitAction(
+                request_headers=RateLimitActionRequestHeaders(
+                    header_name=REQUEST_ID, descriptor_key="request_id", skip_if_absent=True
+                )
+            ),
+        ]
     )
 
 
@@ -148,6 +191,20 @@ def _no_tunnels() -> Route:
         match=RouteMatch(connect_matcher=RouteMatchConnectMatcher()),
         direct_response=DirectResponseAction(status=404),
     )
+
+
+def _planned_meanwhile(buffer_bytes: int) -> Route:
+    """For a request that began before a reload and was planned after it, with a profile that the reload brought.
+
+    Envoy keeps a request to the routes that there were when it began. This one must not cut what the right one would
+    let go on, so it has the longest times that gateway.yaml can ask for, and the usual conditions for retries.
+    """
+    usual = tuple(Model.model_fields["retry_on"].default)
+    longest = RouteProfile("", usual, idle_s=MAX_DURATION_S, total_s=MAX_DURATION_S)
+    route = _route(longest, buffer_bytes)
+    route.name = "planned-meanwhile"
+    route.match = RouteMatch(prefix="/", headers=[HeaderMatcher(name=ROUTE_PROFILE, present_match=True)])
+    return route
 
 
 def _unplanned() -> Route:

@@ -1,10 +1,17 @@
-"""Provider credentials for Envoy: one SDS file each, the only rendered files that hold a secret.
+"""The secrets that Envoy needs, one file each: the only rendered files that hold one.
 
 They live in the state directory's `secrets` folder (memory-backed where the machine has such storage) and nowhere
-else; Envoy shows them as redacted in its config dump.
+else; Envoy shows keys as redacted in its config dump. Every file is made of what its sources say now, so a source
+that changes on disk is one file written anew. A provider's names carry its cluster's digest: one that moves
+elsewhere is another cluster with other files, so its new key never reaches the old place.
+
+Certificates come by SDS. A provider's key is a plain file that envoy/attempt.lua looks at: each secret of Envoy's own
+takes an inotify instance, of which a user has 128 by default, and Envoy aborts when there is none left.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from envoy_data_plane.envoy.config.core.v3 import (
@@ -13,13 +20,26 @@ from envoy_data_plane.envoy.config.core.v3 import (
     DataSource,
     PathConfigSource,
 )
-from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import GenericSecret, Secret
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
+    CertificateValidationContext,
+    SdsSecretConfig,
+    Secret,
+    TlsCertificate,
+)
 from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
 
+from headgate.cluster_names import cluster_of
+from headgate.config.certificates import CertificateError, read_authorities, read_pair
 from headgate.config.model import Gateway
-from headgate.config.secrets import resolve
-from headgate.contract import SECRETS
+from headgate.config.secrets import SecretError, resolve
+from headgate.config.values import SecretRef
+from headgate.contract import SECRETS, cluster_name
 from headgate.edge.messages import document, pack
+from headgate.edge.stand_in import stand_in
+
+# A provider has no + in its name.
+SERVER_PAIR = "listen+cert"
+CLIENT_CA = "listen+client_ca"
 
 _HEADERS = {"openai": ("authorization", "Bearer "), "anthropic": ("x-api-key", "")}
 
@@ -29,36 +49,147 @@ def credential_header(api: str) -> tuple[str, str]:
     return _HEADERS[api]
 
 
-def secret_file(provider: str) -> str:
-    """The file's name in the `secrets` folder."""
-    return f"{provider}.json"
+def key_file(cluster: str) -> str:
+    """The file of a provider cluster's key, in the `secrets` folder."""
+    return f"{_name(cluster)}.key"
 
 
-def sds_config(provider: str) -> ConfigSource:
-    """Where a cluster finds its credential."""
+def _name(cluster: str) -> str:
+    return cluster.removeprefix(cluster_name(""))
+
+
+def provider_ca_name(cluster: str) -> str:
+    """The SDS name of the CAs that a provider cluster's certificates are verified with."""
+    return f"{_name(cluster)}.ca"
+
+
+def provider_pair_name(cluster: str) -> str:
+    """The SDS name of the certificate that is shown to a provider cluster."""
+    return f"{_name(cluster)}.client"
+
+
+def secret_file(name: str) -> str:
+    """The file of an SDS name, in the `secrets` folder."""
+    return f"{name}.json"
+
+
+def sds_secret(name: str, *, inline: bool) -> SdsSecretConfig:
+    """How a configuration refers to a secret: by its file or, `inline`, in the same document."""
+    return SdsSecretConfig(name=name, sds_config=None if inline else _file(name))
+
+
+def _file(name: str) -> ConfigSource:
     return ConfigSource(
         resource_api_version=ApiVersion.V3,
-        path_config_source=PathConfigSource(path=str(SECRETS / secret_file(provider))),
+        path_config_source=PathConfigSource(path=str(SECRETS / secret_file(name))),
     )
 
 
-def secret_files(
-    gateway: Gateway, base: Path, environ: Mapping[str, str], generation: int
-) -> dict[str, dict[str, object]]:
-    """File name -> SDS response, for every provider with a key. Raises SecretError when one cannot be resolved."""
-    files: dict[str, dict[str, object]] = {}
-    for name, provider in gateway.providers.items():
-        if provider.api_key is not None:
-            value = resolve(provider.api_key, base, environ)
-            response = DiscoveryResponse(version_info=str(generation), resources=[pack(_secret(name, value))])
-            files[secret_file(name)] = document(response)
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One file for Envoy: the key of gateway.yaml, the files it is read from, how it is made, what stands for it.
+
+    `build` raises SecretError when what is there now cannot be used. A `placeholder` is for what comes by SDS.
+    """
+
+    file: str
+    key: str
+    sources: tuple[Path, ...]
+    build: Callable[[], bytes]
+    placeholder: Callable[[], Secret] | None = None
+
+
+def secret_sources(gateway: Gateway, base: Path) -> list[Path]:
+    """The files outside of gateway.yaml that secrets are read from, each once."""
+    paths = [source for delivery in _deliveries(gateway, base, {}) for source in delivery.sources]
+    return list(dict.fromkeys(paths))
+
+
+def secret_files(gateway: Gateway, base: Path, environ: Mapping[str, str]) -> dict[str, bytes]:
+    """File name -> content, for every secret. Raises SecretError when one cannot be used."""
+    files, problems = usable_secret_files(gateway, base, environ)
+    if problems:
+        raise SecretError("; ".join(problems))
     return files
 
 
+def usable_secret_files(
+    gateway: Gateway, base: Path, environ: Mapping[str, str]
+) -> tuple[dict[str, bytes], list[str]]:
+    """The same for those that can be used now, and a line for each that cannot."""
+    files: dict[str, bytes] = {}
+    problems: list[str] = []
+    for delivery in _deliveries(gateway, base, environ):
+        try:
+            files[delivery.file] = delivery.build()
+        except (SecretError, CertificateError) as error:
+            problems.append(f"{delivery.key}: {error}")
+    return files, problems
+
+
 def placeholders(gateway: Gateway) -> list[Secret]:
-    """Secrets of the same names without their values, for the inline rendering."""
-    return [_secret(name, "redacted") for name, provider in gateway.providers.items() if provider.api_key is not None]
+    """SDS secrets of the same names without their values, for the inline rendering."""
+    deliveries = _deliveries(gateway, Path(), {})
+    return [delivery.placeholder() for delivery in deliveries if delivery.placeholder]
 
 
-def _secret(name: str, value: str) -> Secret:
-    return Secret(name=name, generic_secret=GenericSecret(secret=DataSource(inline_string=value)))
+def _deliveries(gateway: Gateway, base: Path, environ: Mapping[str, str]) -> Iterator[Delivery]:
+    """Everything that is handed over; nothing is read before `build`."""
+    if https := gateway.listen.https:
+        yield _pair(SERVER_PAIR, "listen.https.cert", base, https.cert, https.key)
+        if https.client_ca:
+            yield _authorities(CLIENT_CA, "listen.https.client_ca", base, https.client_ca)
+    for name, provider in gateway.providers.items():
+        key, cluster = f"providers.{name}", cluster_of(name, provider)
+        if provider.api_key:
+            yield _api_key(key_file(cluster), f"{key}.api_key", provider.api_key, base, environ)
+        if provider.ca:
+            yield _authorities(provider_ca_name(cluster), f"{key}.ca", base, provider.ca)
+        if provider.client_cert and provider.client_key:
+            yield _pair(
+                provider_pair_name(cluster), f"{key}.client_cert", base, provider.client_cert, provider.client_key
+            )
+
+
+def _api_key(file: str, key: str, reference: SecretRef, base: Path, environ: Mapping[str, str]) -> Delivery:
+    sources = (base / reference.place,) if reference.kind == "file" else ()
+    return Delivery(file, key, sources, lambda: resolve(reference, base, environ).encode())
+
+
+def _response(secret: Secret) -> bytes:
+    # No version: the same secret is the same file, in every generation.
+    return json.dumps(document(DiscoveryResponse(resources=[pack(secret)])), indent=1).encode() + b"\n"
+
+
+def _pair(name: str, key: str, base: Path, cert: Path, private: Path) -> Delivery:
+    def secret(chain: str, private_key: str) -> Secret:
+        certificate = TlsCertificate(
+            certificate_chain=DataSource(inline_string=chain), private_key=DataSource(inline_string=private_key)
+        )
+        return Secret(name=name, tls_certificate=certificate)
+
+    def build() -> bytes:
+        pair = read_pair(base, cert, private)
+        return _response(secret(pair.chain, pair.key))
+
+    return Delivery(
+        file=secret_file(name),
+        key=key,
+        sources=(base / cert, base / private),
+        build=build,
+        placeholder=lambda: secret(*stand_in()),
+    )
+
+
+def _authorities(name: str, key: str, base: Path, ca: Path) -> Delivery:
+    def secret(chain: str) -> Secret:
+        context = CertificateValidationContext(trusted_ca=DataSource(inline_string=chain))
+        return Secret(name=name, validation_context=context)
+
+    return Delivery(
+        file=secret_file(name),
+        key=key,
+        sources=(base / ca,),
+        build=lambda: _response(secret(read_authorities(base, ca).chain)),
+        placeholder=lambda: secret(stand_in()[0]),
+    )

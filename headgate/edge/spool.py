@@ -12,7 +12,7 @@ from envoy_data_plane.envoy.data.accesslog.v3 import AccessLogType
 from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
 from envoy_data_plane.google.protobuf import Struct
 
-from headgate.contract import AUTHZ, REQUEST, USAGE
+from headgate.contract import AUTHZ, LIMITER, REQUEST, RESERVED, USAGE
 from headgate.edge.messages import pack
 
 VERSION = 1
@@ -22,13 +22,14 @@ VERSION = 1
 _KNOWN_AT_START = ("v", "type", "time", "request_id", "target")
 
 
-def _fields(line_type: str) -> dict[str, Any]:
+def _fields(line_type: str, *, traced: bool = False) -> dict[str, Any]:
     fields = {
         "v": VERSION,
         "type": line_type,
         "time": "%EMIT_TIME(%Y-%m-%dT%H:%M:%E3SZ)%",
-        "request_id": "%REQ(X-REQUEST-ID)%",
-        "trace_id": f"%DYNAMIC_METADATA({REQUEST}:trace_id)%",
+        # Cut: a request that is refused before it has an id of ours may have brought one of any length.
+        "request_id": "%REQ(X-REQUEST-ID):36%",
+        "trace_id": "%TRACE_ID%" if traced else f"%DYNAMIC_METADATA({REQUEST}:trace_id)%",
         "tenant": f"%DYNAMIC_METADATA({AUTHZ}:tenant)%",
         "key_id": f"%DYNAMIC_METADATA({AUTHZ}:key_id)%",
         "user": f"%DYNAMIC_METADATA({REQUEST}:user)%",
@@ -40,17 +41,18 @@ def _fields(line_type: str) -> dict[str, Any]:
         "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
         "status": "%RESPONSE_CODE%",
         "flags": "%RESPONSE_FLAGS%",
-        "prompt_tokens": f"%DYNAMIC_METADATA({USAGE}:report:prompt)%",
-        "completion_tokens": f"%DYNAMIC_METADATA({USAGE}:live:completion)%",
-        "cached_tokens": f"%DYNAMIC_METADATA({USAGE}:report:cached)%",
-        "reasoning_tokens": f"%DYNAMIC_METADATA({USAGE}:report:reasoning)%",
+        "prompt_tokens": f"%DYNAMIC_METADATA({USAGE}:prompt)%",
+        "completion_tokens": f"%DYNAMIC_METADATA({USAGE}:completion)%",
+        "cached_tokens": f"%DYNAMIC_METADATA({USAGE}:cached)%",
+        "reasoning_tokens": f"%DYNAMIC_METADATA({USAGE}:reasoning)%",
         "estimated_tokens": None,
-        "content_events": f"%DYNAMIC_METADATA({USAGE}:live:events)%",
-        "content_bytes": f"%DYNAMIC_METADATA({USAGE}:live:bytes)%",
+        "content_events": f"%DYNAMIC_METADATA({USAGE}:events)%",
+        "content_bytes": f"%DYNAMIC_METADATA({USAGE}:bytes)%",
         "bytes_in": "%BYTES_RECEIVED%",
         "bytes_out": "%BYTES_SENT%",
         "first_byte_ms": "%RESPONSE_DURATION%",
         "duration_ms": "%DURATION%",
+        "reserved": f"%DYNAMIC_METADATA({LIMITER}:{RESERVED})%",
         "config_generation": f"%DYNAMIC_METADATA({AUTHZ}:generation)%",
         "price_generation": f"%DYNAMIC_METADATA({AUTHZ}:generation)%",
     }
@@ -59,9 +61,13 @@ def _fields(line_type: str) -> dict[str, Any]:
     return fields
 
 
-def edge_logs(path: str) -> list[AccessLog]:
-    """What the connection manager logs into the file `path` (Envoy opens it once): `progress` and `end`."""
-    return [_log(path, "progress", AccessLogType.DownstreamPeriodic), _log(path, "end", AccessLogType.DownstreamEnd)]
+def edge_logs(path: str, *, traced: bool = False) -> list[AccessLog]:
+    """What the connection manager logs into the file `path` (Envoy opens it once): `progress` and `end`.
+
+    When Envoy traces, it has a trace id for every request, the client's where there was one.
+    """
+    types = {"progress": AccessLogType.DownstreamPeriodic, "end": AccessLogType.DownstreamEnd}
+    return [_log(path, name, logged, traced=traced) for name, logged in types.items()]
 
 
 def attempt_logs(path: str) -> list[AccessLog]:
@@ -69,8 +75,8 @@ def attempt_logs(path: str) -> list[AccessLog]:
     return [_log(path, "start", AccessLogType.UpstreamPoolReady)]
 
 
-def _log(path: str, line_type: str, logged: AccessLogType) -> AccessLog:
-    line = SubstitutionFormatString(json_format=Struct.from_dict(_fields(line_type)))
+def _log(path: str, line_type: str, logged: AccessLogType, *, traced: bool = False) -> AccessLog:
+    line = SubstitutionFormatString(json_format=Struct.from_dict(_fields(line_type, traced=traced)))
     return AccessLog(
         name=f"spool.{line_type}",
         filter=AccessLogFilter(log_type_filter=LogTypeFilter(types=[logged])),

@@ -1,18 +1,25 @@
-"""The admin listener (`listen.admin`): /healthz while the supervisor runs, /readyz when every part can work.
+"""The admin listener (`listen.admin`): /metrics, /healthz while we run, /readyz when every part can work.
 
 Nothing here may show a secret: details come from probes, which give no addresses and no texts of other
 programs.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
+from headgate import metrics as defined
 from headgate.supervise import ports
+from headgate.supervise import scrape as exposition
+from headgate.supervise.envoy_stats import Samples
 from headgate.supervise.part import Part, Probe
 from headgate.supervise.ports import Listen
+from headgate.supervise.scrape import Exposition
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,25 +32,33 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What /readyz looks at. `stage` says why nothing is ready yet, or any more; None while serving."""
+    """What /readyz looks at. `stage` says why nothing is ready yet, or any more; None while serving.
 
-    generation: int
+    `config` is the configuration's part of the answer (`Reloader.report`).
+    """
+
+    config: Mapping[str, Any]
     parts: Sequence[Part]
     outside: Sequence[Outside]
     stage: str | None
+    reloads: Mapping[str, int] = field(default_factory=dict)  # by outcome
+    certificates: Mapping[str, Path] = field(default_factory=dict)  # by key of gateway.yaml
 
 
 async def report(view: View) -> dict[str, object]:
     """The body of /readyz: asks every part at once."""
     probes = [part.spec.probe for part in view.parts] + [service.probe for service in view.outside]
     details = await asyncio.gather(*(probe() for probe in probes))
-    parts: dict[str, object] = {}
+    parts: dict[str, dict[str, object]] = {}
     for part, detail in zip(view.parts, details, strict=False):
         parts[part.name] = _part_entry(part, detail)
     for service, detail in zip(view.outside, details[len(view.parts) :], strict=True):
         parts[service.name] = {"ready": detail is None, "detail": detail or "ready"}
-    ready = view.stage is None and not any(details)
-    body: dict[str, object] = {"ready": ready, "generation": view.generation, "parts": parts}
+    renewing = {part.name for part in view.parts if part.renewing}  # requests are answered without it
+    missing = [name for name, entry in parts.items() if not entry["ready"] and name not in renewing]
+    ready = view.stage is None and not missing
+    body: dict[str, object] = {"ready": ready, "generation": view.config["generation"], "parts": parts}
+    body["config"] = dict(view.config)
     if view.stage:
         body["detail"] = view.stage
     return body
@@ -60,6 +75,36 @@ def _part_entry(part: Part, detail: str | None) -> dict[str, object]:
     }
 
 
+async def scrape(view: View) -> bytes:
+    """The body of /metrics."""
+    readiness, counted, envoy = await asyncio.gather(
+        report(view), exposition.parts_metrics(), exposition.envoy_metrics()
+    )
+    shown = Exposition()
+    shown.add(counted)
+    shown.add_samples(envoy)
+    shown.add_samples(_seen(view, readiness))
+    return await asyncio.to_thread(shown.text)  # with many tenants it takes a while
+
+
+def _seen(view: View, readiness: dict[str, Any]) -> Samples:
+    """What the supervisor knows by itself."""
+    parts = readiness["parts"]
+    return {
+        **exposition.static_samples(),
+        **exposition.process_samples({part.name: part.process.pid for part in view.parts if part.process}),
+        **exposition.spool_samples(),
+        defined.READY: {(): readiness["ready"]},
+        defined.PART_READY: {(name,): entry["ready"] for name, entry in parts.items()},
+        defined.PART_RESTARTS: {(part.name,): part.restarts for part in view.parts},
+        **exposition.certificate_samples(view.certificates),
+        defined.CONFIG_GENERATION: {(): view.config["generation"]},
+        defined.CONFIG_TIMESTAMP: {(): dt.datetime.fromisoformat(view.config["loaded"]).timestamp()},
+        defined.RELOAD_OK: {(): view.config["error"] is None},
+        defined.RELOADS: {(outcome,): count for outcome, count in view.reloads.items()},
+    }
+
+
 async def serve(listen: Listen, view: Callable[[], View]) -> web.AppRunner:
     """Start the listener; `view` is asked on every request. Raises Refusal when the address is taken."""
 
@@ -70,9 +115,13 @@ async def serve(listen: Listen, view: Callable[[], View]) -> web.AppRunner:
         body = await report(view())
         return web.json_response(body, status=200 if body["ready"] else 503)
 
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=await scrape(view()), headers={"content-type": exposition.CONTENT_TYPE})
+
     app = web.Application()
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:

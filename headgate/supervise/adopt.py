@@ -12,7 +12,8 @@ import structlog
 
 from headgate import contract
 from headgate.supervise import parts, parts_file
-from headgate.supervise.envoy_admin import EnvoyAdmin
+from headgate.supervise.envoy_admin import EnvoyAdmin, until_unused
+from headgate.supervise.envoy_life import EnvoyLife
 from headgate.supervise.part import PartSpec
 from headgate.supervise.parts_file import PartRecord
 from headgate.supervise.process import Process
@@ -65,8 +66,14 @@ async def sort_out(alive: Mapping[str, Living], specs: Sequence[PartSpec]) -> Fo
 async def _is(one: Living, spec: PartSpec) -> bool:
     if one.record.digest != spec.digest:
         return False
+    if one.name != parts.ENVOY:
+        return True
+    life = EnvoyLife.recorded(one.record)
+    if life is None:
+        return False
+    life.point()
     # The supervisor before us may have been killed while its Envoy drained: that one never listens again.
-    return one.name != parts.ENVOY or await spec.probe() is None
+    return await spec.probe() is None
 
 
 async def end_strays(strays: Sequence[Living]) -> None:
@@ -77,28 +84,31 @@ async def end_strays(strays: Sequence[Living]) -> None:
 
 
 class Retirement:
-    """An Envoy of an earlier configuration: it listens no more, finishes its streams and ends."""
+    """An Envoy that is no longer the edge: it listens no more, finishes its streams and ends.
 
-    def __init__(self, one: Living, drain_s: float, hurry: asyncio.Event) -> None:
+    With `patience_s` it goes on that long, not `drain_s`, until the gateway itself `stops`.
+    """
+
+    def __init__(
+        self,
+        one: Living,
+        drain_s: float,
+        hurry: asyncio.Event,
+        stops: asyncio.Event | None = None,
+        patience_s: float = 0.0,
+    ) -> None:
         self.name = f"{parts_file.RETIRED}{one.process.pid}"
         self.process = one.process
-        self._moved = bool(one.record.admin)
-        self._admin = EnvoyAdmin(contract.RUN / f"envoy-{one.process.pid}.sock")
+        self.record = one.record
+        self._life = EnvoyLife.recorded(one.record)
+        self._admin = EnvoyAdmin(self._life.admin if self._life else contract.ENVOY_ADMIN_SOCKET)
         self._drain_s = drain_s
         self._hurry = hurry
-        self.record = PartRecord(
-            pid=one.record.pid,
-            start_ticks=one.record.start_ticks,
-            digest=one.record.digest,
-            spool=one.record.spool,
-            admin=str(self._admin.socket),
-        )
+        self._stops = stops or asyncio.Event()
+        self._patience_s = patience_s
 
     async def close_listeners(self) -> None:
         """Let go of its addresses; an Envoy that does not answer is ended at once."""
-        if not self._moved and contract.ENVOY_ADMIN_SOCKET.exists():
-            contract.ENVOY_ADMIN_SOCKET.rename(self._admin.socket)  # its successor needs the usual name
-        self._moved = True
         log.info("envoy retires", pid=self.process.pid)
         try:
             await self._admin.drain()
@@ -107,6 +117,11 @@ class Retirement:
             await self.process.end(STRAY_GRACE_S)
 
     async def finish(self) -> None:
-        """Wait for its streams, then end it."""
-        await drain_and_end(self.process, self._admin, self._drain_s, self._hurry)
-        self._admin.socket.unlink(missing_ok=True)
+        """Wait for its streams and connections, then end it."""
+        drain_s = self._drain_s
+        if self._patience_s:
+            await until_unused(self._admin, self._patience_s, self._stops)
+            drain_s = self._drain_s if self._stops.is_set() else 0.0
+        await drain_and_end(self.process, self._admin, drain_s, self._hurry)
+        if self._life:
+            self._life.clear()

@@ -1,28 +1,48 @@
 """Envoy's files: rendered, validated by Envoy itself, written where it reads them.
 
-Secrets go into `secrets/` alone. The order of writing is the order in which a running Envoy may load:
-secrets, clusters, then the routes that name them; the bootstrap is read only at a start.
+Secrets go into `secrets/` alone. The order of writing is the order in which a running Envoy may load: secrets,
+clusters, then the routes that name them; the bootstrap is read only at a start.
+
+A cluster's and a route's name says all that is in it, so nothing is ever changed in place: an edit is added (`add`),
+and what it no longer names is taken out later (`keep`). In between the files hold both, for an Envoy that starts too.
 """
 
 import asyncio
 import dataclasses
+import hashlib
 import json
+import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from headgate import contract
 from headgate.config.model import Gateway
 from headgate.config.secrets import SecretError
-from headgate.edge.render import EdgeSettings, render
-from headgate.supervise import files
+from headgate.edge.filters import METERING
+from headgate.edge.render import EdgeSettings, Edit, render, render_edit
+from headgate.supervise import files, ports
 from headgate.supervise.refusal import Refusal
+
+_SECRET_FILE = re.compile(rf'"{contract.SECRETS}/([^"/\\]+)')
 
 
 def new_spool() -> str:
     """A spool file's name for one life of Envoy; names sort by time."""
     return str(contract.SPOOL / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(3)}.ndjson")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Files:
+    """What the files say."""
+
+    clusters: Mapping[str, dict[str, Any]]
+    routes: dict[str, Any]
+    secrets: Mapping[str, bytes]
 
 
 class EdgeFiles:
@@ -32,50 +52,175 @@ class EdgeFiles:
     """
 
     def __init__(self, gateway: Gateway, settings: EdgeSettings, base: Path, environ: Mapping[str, str]) -> None:
-        self.spool = settings.spool  # the file that the bootstrap names now
+        self.spool = settings.spool  # the name that stands for a spool file in the bootstrap
+        self.addresses = tuple(str(listen.address) for listen in ports.edge_listens(gateway))  # what Envoy binds
+        self._settings, self._base, self._environ = settings, base, environ
         try:
-            self._rendering = render(gateway, settings, base, environ)
+            rendering = render(gateway, settings, base, environ)
         except SecretError as error:
-            raise Refusal(f"a provider's api_key: {error}") from error
+            raise Refusal(str(error)) from error
+        self._bootstrap, self._inline = rendering.bootstrap, rendering.inline()
+        self._now = _Files(
+            {cluster["name"]: cluster for cluster in rendering.clusters.get("resources", [])},
+            rendering.routes["resources"][0],
+            rendering.secrets,
+        )
+        self.own_routes = self._now.routes  # without what is inherited
+        self.versions = _versions(self._now)  # by which Envoy tells that it has read the clusters and the routes
+
+    def rebase(self, gateway: Gateway) -> Callable[[], None]:
+        """Take another gateway's bootstrap, for Envoys that start from now on; what is returned undoes it."""
+        before = self._bootstrap, self._inline, self.addresses
+        try:
+            rendering = render(gateway, self._settings, self._base, self._environ)
+        except SecretError as error:
+            raise Refusal(str(error)) from error
+        addresses = tuple(str(listen.address) for listen in ports.edge_listens(gateway))
+        self._bootstrap, self._inline, self.addresses = rendering.bootstrap, rendering.inline(), addresses
+
+        def undo() -> None:
+            self._bootstrap, self._inline, self.addresses = before
+
+        return undo
 
     def listener_text(self) -> str:
         """The bootstrap without its spool file: while this stays the same, a running Envoy can go on."""
-        return json.dumps(self._rendering.bootstrap, sort_keys=True).replace(self.spool, "")
+        return json.dumps(self._bootstrap, sort_keys=True).replace(contract.epoch_of(self.spool), "")
 
-    def take_spool(self, spool: str) -> None:
-        """Name another spool file in the bootstrap: every Envoy process has its own."""
-        # Not rendered anew: a restart must not depend on a secret's file that has gone in the meantime.
-        bootstrap = json.loads(json.dumps(self._rendering.bootstrap).replace(self.spool, spool))
-        self._rendering = dataclasses.replace(self._rendering, bootstrap=bootstrap)
-        self.spool = spool
+    @property
+    def clusters(self) -> Collection[str]:
+        """The names of the clusters that the files hold."""
+        return self._now.clusters.keys()
 
-    def unchanged(self) -> bool:
-        """Whether an Envoy that runs has already read all of this."""
-        return all(path.is_file() and json.loads(path.read_bytes()) == document for path, document in self._dynamic())
+    def inherit(self) -> bool:
+        """Keep what the files of an earlier supervisor hold besides: its Envoy has requests that may need it.
+
+        Returns whether those files already held everything of ours, so that Envoy has read it.
+        """
+        try:
+            clusters = _resources(contract.CLUSTERS)
+            (routes,) = _resources(contract.ROUTES)
+            found = {cluster["name"]: cluster for cluster in clusters}
+        except (OSError, msgspec.DecodeError, LookupError, TypeError, ValueError):
+            return False
+        self._take(_Files({**found, **self._now.clusters}, _both(self._now.routes, routes), self._now.secrets))
+        return self.versions == (_version(clusters), _version([routes]))
+
+    def edit(self, gateway: Gateway) -> Edit:
+        """What another gateway needs that is not here yet. Raises Refusal for a credential that is not there."""
+        try:
+            return render_edit(gateway, self._bootstrap, self.clusters, self._base, self._environ)
+        except SecretError as error:
+            raise Refusal(str(error)) from error
+
+    @property
+    def watches(self) -> int:
+        """How many secrets Envoy watches."""
+        return len(_watched(self._now.secrets))
+
+    def watches_more(self, edit: Edit) -> int:
+        """How many secrets it has to watch besides for an edit."""
+        return len(_watched(edit.secrets) - _watched(self._now.secrets))
+
+    def add(self, edit: Edit) -> None:
+        """Take an edit in, beside what is here; `write` follows."""
+        now = self._now
+        self._take(
+            _Files({**now.clusters, **edit.clusters}, _both(edit.routes, now.routes), {**now.secrets, **edit.secrets})
+        )
+
+    def keep(self, clusters: Collection[str], routes: dict[str, Any]) -> bool:
+        """Leave out all other clusters and routes, if there are any.
+
+        Then `write` follows, and `remove_secrets` when Envoy has read it.
+        """
+        kept = {name: cluster for name, cluster in self._now.clusters.items() if name in clusters}
+        if len(kept) == len(self._now.clusters) and routes == self._now.routes:
+            return False
+        self._take(_Files(kept, routes, self._now.secrets))
+        return True
+
+    def renew_secrets(self, renewed: Mapping[str, bytes]) -> list[str]:
+        """Write secrets that were read again; the names of those files that now say something else."""
+        changed = [name for name, content in renewed.items() if self._now.secrets.get(name) != content]
+        for name in changed:
+            files.write_atomic(contract.SECRETS / name, renewed[name])
+        self._now = dataclasses.replace(self._now, secrets={**self._now.secrets, **renewed})
+        return changed
+
+    def remove_secrets(self) -> None:
+        """Remove the files of secrets that no cluster and no listener asks for."""
+        text = json.dumps([self._bootstrap, list(self._now.clusters.values())])
+        needed = set(_SECRET_FILE.findall(text))
+        kept = {name: content for name, content in self._now.secrets.items() if name in needed}
+        self._now = dataclasses.replace(self._now, secrets=kept)
+        for path in contract.SECRETS.iterdir():
+            if path.name not in needed and not path.name.startswith(("validate-", ".")):
+                path.unlink(missing_ok=True)
 
     def write(self) -> None:
-        """Write all files, each atomically; those that did not change are not touched."""
-        for name, content in self._rendering.secrets.items():
-            files.write_json(contract.SECRETS / name, content)
-        for path, document in self._dynamic():
-            files.write_json(path, document)
-        files.write_json(contract.BOOTSTRAP, self._rendering.bootstrap)
+        """Write all files but the bootstrap, each atomically; those that did not change are not touched."""
+        now = self._now
+        for name, content in now.secrets.items():
+            files.write_atomic(contract.SECRETS / name, content)
+        files.write_json(contract.CLUSTERS, _response(list(now.clusters.values())))
+        files.write_json(contract.ROUTES, _response([now.routes]))
 
-    async def validate(self, envoy: str, env: Mapping[str, str]) -> None:
+    def write_bootstrap(self, spool: str, admin: Path) -> None:
+        """Write what one Envoy process starts from: it has a spool file and an admin socket of its own."""
+        # Not rendered anew: a restart must not depend on a secret's file that has gone in the meantime.
+        text = json.dumps(self._bootstrap).replace(contract.epoch_of(self.spool), contract.epoch_of(spool))
+        files.write_json(contract.BOOTSTRAP, json.loads(text.replace(str(contract.ENVOY_ADMIN_SOCKET), str(admin))))
+
+    async def validate(self, envoy: str, env: Mapping[str, str], inline: dict[str, Any] | None = None) -> None:
         """Let Envoy check everything in one document; raises Refusal with Envoy's own words."""
         path = contract.SECRETS / f"validate-{secrets.token_hex(4)}.json"  # never on a disk, whatever it holds
         # Validation opens access logs: without this it would leave an empty spool file behind.
-        document = json.dumps(self._rendering.inline()).replace(self.spool, "/dev/null")
+        document = json.dumps(inline or self._inline).replace(self.spool, "/dev/null")
         files.write_atomic(path, document.encode())
         try:
-            status, output = await _output_of(envoy, "--mode", "validate", "-l", "error", "-c", str(path), env=env)
+            status, output = await _output_of(envoy, "--mode", "validate", "-l", "warning", "-c", str(path), env=env)
         finally:
             path.unlink()
+        # First: of a module that was made for another ABI Envoy only warns; what that would meter nobody knows.
+        if "dynamic module" in output.lower():
+            raise Refusal(f"{envoy} cannot run {METERING}, which is made for Envoy 1.40:", output)
         if status != 0:
             raise Refusal("Envoy rejects the configuration made from this file (a bug of Headgate's):", output)
 
-    def _dynamic(self) -> list[tuple[Path, object]]:
-        return [(contract.CLUSTERS, self._rendering.clusters), (contract.ROUTES, self._rendering.routes)]
+    def _take(self, now: _Files) -> None:
+        self._now, self.versions = now, _versions(now)
+
+
+def _both(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Routes of two route tables, each name once. They match exactly; what catches the rest stays at the end."""
+    (host,), (other,) = first["virtual_hosts"], second["virtual_hosts"]
+    named = {route["name"] for route in host["routes"]}
+    more = [route for route in other["routes"] if route["name"] not in named]
+    routes = [*host["routes"][:1], *more, *host["routes"][1:]]
+    return {**first, "virtual_hosts": [{**host, "routes": routes}]}
+
+
+def _watched(secrets: Collection[str]) -> set[str]:
+    """Those that come by SDS."""
+    return {name for name in secrets if name.endswith(".json")}
+
+
+def _response(resources: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"version_info": _version(resources), "resources": resources}
+
+
+def _versions(now: _Files) -> tuple[str, str]:
+    return _version(list(now.clusters.values())), _version([now.routes])
+
+
+def _version(resources: list[dict[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps(resources, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _resources(path: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = msgspec.json.decode(path.read_bytes())["resources"]
+    return found
 
 
 async def _output_of(*command: str, env: Mapping[str, str]) -> tuple[int | None, str]:
@@ -92,7 +237,10 @@ async def _output_of(*command: str, env: Mapping[str, str]) -> tuple[int | None,
 
 
 def withheld_env(gateway: Gateway, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment for parts: ours, without any variable that holds a provider's credential."""
+    """The environment for parts: ours, without any variable that holds a provider's credential.
+
+    Nor the one that names gateway.yaml: a part that reads it would go by what nobody has accepted yet.
+    """
     references = [provider.api_key for provider in gateway.providers.values() if provider.api_key]
     hidden = {reference.place for reference in references if reference.kind == "env"}
-    return {name: value for name, value in environ.items() if name not in hidden}
+    return {name: value for name, value in environ.items() if name not in hidden | {"HEADGATE_CONFIG"}}

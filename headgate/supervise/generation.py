@@ -1,6 +1,7 @@
 """The configuration's generation: a number that grows when the file says something else, over restarts too.
 
-Spool lines carry it, so that a request is billed by the configuration it was made under.
+Spool lines carry it, so that a request is billed by the configuration it was made under. It is stored before the
+first request can carry it: no number ever stands for two configurations, whenever the supervisor is killed.
 """
 
 import hashlib
@@ -23,15 +24,18 @@ class Generation(msgspec.Struct, frozen=True):
     sha256: str
 
 
-def generation_of(config: Path) -> int:
-    """The generation of the file at `config`, counted up and stored if it is a new one."""
-    sha256 = hashlib.sha256(config.read_bytes()).hexdigest()
+def generation_of(content: bytes) -> Generation:
+    """The generation of a gateway.yaml that says this: the last one if it said the same, otherwise the next."""
+    sha256 = hashlib.sha256(content).hexdigest()
     last = _load()
     if last and last.sha256 == sha256:
-        return last.number
-    current = Generation(last.number + 1 if last else 1, sha256)
-    files.write_atomic(GENERATION, msgspec.json.encode(current))
-    return current.number
+        return last
+    return Generation(last.number + 1 if last else 1, sha256)
+
+
+def store(generation: Generation) -> None:
+    """From now on the number is taken."""
+    files.write_atomic(GENERATION, msgspec.json.encode(generation))
 
 
 def _load() -> Generation | None:

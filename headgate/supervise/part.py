@@ -51,12 +51,18 @@ class PartSpec:
     outlives: bool  # the supervisor's death; otherwise a lifeline on stdin ends it too
     sockets: tuple[Path, ...] = ()  # removed before each start: a dead process leaves them behind
     before_start: Callable[[], None] | None = None
+    launch: Callable[[Path], Process] | None = None  # how to start it with this log, if not just by `command`
     port: int | None = None
+    tables: Path | None = None  # it works by the snapshot: SIGHUP makes it read again, here it says what it has read
 
     @property
     def log_path(self) -> Path:
         """Where its output goes; never a pipe of the supervisor's, which may die first."""
         return contract.LOGS / f"{self.name}.log"
+
+    def spawn(self) -> Process:
+        """Run its command. Raises OSError."""
+        return Process.spawn(self.command, self.env, self.log_path, lifeline=not self.outlives)
 
 
 class Part:
@@ -66,10 +72,12 @@ class Part:
         self.spec = spec
         self.process = adopted
         self.restarts = 0
+        self.renewing = False  # its process ends and another starts because somebody wants that
         self._changed = changed
         self._since = time.monotonic()
         self._backoff = Backoff()
         self._final = asyncio.Event()
+        self._replaced = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
     @property
@@ -89,6 +97,15 @@ class Part:
         self._keeper = asyncio.create_task(self._keep())
         self._keeper.add_done_callback(self._on_keeper_end)
 
+    def hand_over(self, successor: Process) -> Process | None:
+        """Go on with `successor`; what ran until now, if anything did, is the caller's to end."""
+        before, self.process = self.process, successor
+        self._since = time.monotonic()
+        self._replaced.set()
+        self._replaced = asyncio.Event()
+        self._changed()
+        return before
+
     def retire(self) -> None:
         """From now on its end is the end: it is not started again."""
         self._final.set()
@@ -104,23 +121,35 @@ class Part:
     async def _keep(self) -> None:
         while True:
             lived_s = await self._live()
-            pause_s = self._backoff.pause_s(lived_s)
+            pause_s = 0.0 if self.renewing else self._backoff.pause_s(lived_s)
             if await _set_within(self._final, pause_s):
                 return
-            self.restarts += 1
-            self._start()
+            if self.process is None:
+                self.restarts += not self.renewing
+                self._start()
 
     async def _live(self) -> float:
         """Wait for the end of the present process, if there is one; how long it lived."""
-        if self.process is None:
+        process = await self._last_of_them()
+        if process is None:
             return 0.0
-        status = await self.process.wait()
-        pid, self.process = self.process.pid, None
+        pid, status, self.process = process.pid, process.status, None
         lived_s = time.monotonic() - self._since
-        if not self._final.is_set():
+        if not (self._final.is_set() or self.renewing):
             log.warning("part ended", part=self.name, pid=pid, how=status_text(status), lived_s=round(lived_s, 3))
         self._changed()
         return lived_s
+
+    async def _last_of_them(self) -> Process | None:
+        """The present process when it has ended without a successor."""
+        while process := self.process:
+            ends = [asyncio.create_task(process.wait()), asyncio.create_task(self._replaced.wait())]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                end.cancel()
+            if self.process is process and not process.running:
+                return process
+        return None
 
     def _on_keeper_end(self, keeper: asyncio.Task[None]) -> None:
         if not keeper.cancelled() and (error := keeper.exception()):
@@ -133,7 +162,7 @@ class Part:
                 spec.before_start()
             for socket in spec.sockets:
                 socket.unlink(missing_ok=True)
-            self.process = Process.spawn(spec.command, spec.env, spec.log_path, lifeline=not spec.outlives)
+            self.process = spec.launch(spec.log_path) if spec.launch else spec.spawn()
         except OSError as error:  # a full disk, a binary that went away: tried again like any other end
             log.warning("part did not start", part=self.name, error=str(error))
             return

@@ -4,18 +4,21 @@ A part that outlives its supervisor (`outlives`) writes to a log file and reads 
 does not: its lifeline ends it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headgate import contract
 from headgate.supervise import binaries, probes
 from headgate.supervise.envoy_admin import EnvoyAdmin
+from headgate.supervise.envoy_life import EnvoyLauncher
 from headgate.supervise.part import PartSpec
 from headgate.supervise.parts_file import digest_of
 
 ENVOY = "envoy"
 SIMULATOR = "simulator"
 VALKEY = "valkey"
+LEDGER = "ledger"
+WORKERS = "filters-"  # + number
 
 
 def valkey(env: Mapping[str, str]) -> PartSpec:
@@ -29,6 +32,7 @@ def valkey(env: Mapping[str, str]) -> PartSpec:
         *("--appendonly", "yes"),
         *("--appendfsync", "everysec"),
         *("--save", ""),  # the append-only file is the copy on disk
+        *("--maxmemory", "256mb"),  # about a million requests at once; beyond it the limiters go on by themselves
         *("--maxmemory-policy", "noeviction"),  # a counter that went away would be a limit that went away
         *("--daemonize", "no"),
     )
@@ -59,42 +63,61 @@ def simulator(env: Mapping[str, str], port: int) -> PartSpec:
 
 def worker(env: Mapping[str, str], index: int) -> PartSpec:
     """Filter worker `index`: authorization and planning for Envoy."""
-    socket = contract.worker_socket(index)
+    socket, tables = contract.worker_socket(index), contract.worker_generation(index)
     command = (*binaries.headgate(), "serve", "filters", "--worker", str(index), "--state", ".", "--lifeline")
     return PartSpec(
-        name=f"filters-{index}",
+        name=f"{WORKERS}{index}",
         command=command,
         env=env,
         probe=probes.worker_answers(socket),
         digest=digest_of(command),
         outlives=False,
-        sockets=(socket,),
+        sockets=(socket, tables),
+        tables=tables,
     )
 
 
-def envoy(
-    program: str, env: Mapping[str, str], threads: int, listener_text: str, before_start: Callable[[], None]
-) -> PartSpec:
-    """The edge. `before_start` gives each of its lives a spool file."""
-    command = (
+def ledger(env: Mapping[str, str]) -> PartSpec:
+    """The spool's follower."""
+    command = (*binaries.headgate(), "serve", "ledger", "--state", ".", "--lifeline")
+    return PartSpec(
+        name=LEDGER,
+        command=command,
+        env=env,
+        probe=probes.says_a_line(contract.LEDGER_SOCKET),
+        digest=digest_of(command),
+        outlives=False,
+        sockets=(contract.LEDGER_SOCKET,),
+    )
+
+
+def counters_env(env: Mapping[str, str], url: str | None, workers: int) -> dict[str, str]:
+    """The environment of the parts that use the counters. The URL may hold a password: it stands nowhere else."""
+    without = {name: value for name, value in env.items() if name != contract.COUNTERS_URL_ENV}
+    return {**without, contract.WORKERS_ENV: str(workers)} | ({contract.COUNTERS_URL_ENV: url} if url else {})
+
+
+def envoy_command(program: str, threads: int) -> tuple[str, ...]:
+    """What all lives of the edge have in common."""
+    return (
         *(program, "-c", str(contract.BOOTSTRAP)),
-        # We never hot-restart. With it on, even under a dynamic base id, every start leaves a file in
-        # /dev/shm for good and opens abstract sockets that any local user can connect to.
-        "--disable-hot-restart",
         *("--concurrency", str(threads)),
         *("--drain-time-s", "600"),
         *("--file-flush-interval-msec", "50"),  # how much of the spool a killed Envoy can lose
         *("--log-level", "warning"),
     )
+
+
+def envoy(env: Mapping[str, str], launcher: EnvoyLauncher) -> PartSpec:
+    """The edge, which the `launcher` starts."""
     return PartSpec(
         name=ENVOY,
-        command=command,
+        command=launcher.command,
         env=env,
         probe=probes.envoy_live(EnvoyAdmin(contract.ENVOY_ADMIN_SOCKET)),
-        digest=digest_of(command, listener_text),
+        digest=launcher.digest,
         outlives=True,
-        sockets=(contract.ENVOY_ADMIN_SOCKET,),
-        before_start=before_start,
+        launch=launcher.start,
     )
 
 

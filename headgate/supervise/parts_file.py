@@ -23,7 +23,7 @@ RETIRED = "envoy-retired-"  # + pid: an Envoy that only finishes its streams
 
 
 class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One process; an Envoy with the addresses it listens on, and its admin socket once that was moved."""
+    """One process; an Envoy with the addresses it listens on and the files of its life (`envoy_life`)."""
 
     pid: int
     start_ticks: int
@@ -32,6 +32,7 @@ class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     spool: str | None = None
     addresses: tuple[str, ...] = ()
     admin: str | None = None
+    hot: str | None = None
 
     @property
     def identity(self) -> Identity:

@@ -15,12 +15,14 @@ from headgate import quickstart
 from headgate.config.check import check
 from headgate.config.model import Gateway
 from headgate.edge.render import EdgeSettings
-from headgate.supervise import adopt, binaries, parts, parts_file, ports, state
+from headgate.supervise import adopt, binaries, inotify, metric_files, parts, parts_file, ports, state
 from headgate.supervise.adopt import Found, Living
 from headgate.supervise.edge_files import EdgeFiles, new_spool, withheld_env
-from headgate.supervise.generation import generation_of
+from headgate.supervise.envoy_life import EnvoyLauncher, EnvoyLife
+from headgate.supervise.generation import Generation, generation_of, store
 from headgate.supervise.part import PartSpec
 from headgate.supervise.refusal import Refusal
+from headgate.supervise.watch import read_settled
 
 log = structlog.get_logger()
 
@@ -43,10 +45,13 @@ class Plan:
 
     gateway: Gateway
     config: Path
-    generation: int
+    content: bytes  # of the file, as it was checked
+    generation: Generation
     demo_key: str | None
+    env: dict[str, str]  # of all parts
     specs: tuple[PartSpec, ...]
     edge: EdgeFiles
+    launcher: EnvoyLauncher
     found: Found
 
 
@@ -59,22 +64,31 @@ async def make_plan(options: UpOptions, config: Path | None) -> Plan:
         config = quickstart.write(demo_key, simulator_port, options.http, options.admin)
     elif options.http or options.admin:
         raise Refusal(f"--http and --admin move the quickstart; change listen in {config} instead")
-    gateway = _checked(config)
-    generation = generation_of(config)
+    content = read_settled(config, force=True)
+    gateway = checked_gateway(config, content)
+    generation = generation_of(content or b"")
     state.link_secrets()
     try:
-        edge = _edge(gateway, options, alive.get(parts.ENVOY), config.parent, generation)
-        env = withheld_env(gateway, os.environ)
-        specs = _specs(gateway, env, workers_of(options), simulator_port, edge)
+        edge = _edge(gateway, options, alive.get(parts.ENVOY), config.parent, generation.number)
+        env = withheld_env(gateway, os.environ) | metric_files.environment()
+        launcher = EnvoyLauncher(edge, parts.envoy_command(binaries.envoy(), cores()), env)
+        specs = _specs(gateway, env, workers_of(options), simulator_port, launcher)
         found = await adopt.sort_out(alive, specs)
+        if parts.ENVOY in found.adopted:
+            launcher.life = EnvoyLife.recorded(alive[parts.ENVOY].record)
         _require_free(gateway, alive.get(parts.ENVOY))
-        if parts.ENVOY not in found.adopted or not edge.unchanged():
+        edges = (parts.ENVOY, parts_file.RETIRED)
+        known = any(name.startswith(edges) for name in alive) and edge.inherit()
+        if parts.ENVOY not in found.adopted or not known:
             await edge.validate(binaries.envoy(), env)
+        if parts.ENVOY not in found.adopted:
+            inotify.require(edge.watches + inotify.OWN)
+        store(generation)
     except (Refusal, asyncio.CancelledError):
         if parts.ENVOY not in alive:
             state.remove_secrets()
         raise
-    return Plan(gateway, config, generation, demo_key, specs, edge, found)
+    return Plan(gateway, config, content or b"", generation, demo_key, env, specs, edge, launcher, found)
 
 
 def workers_of(options: UpOptions) -> int:
@@ -87,14 +101,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _checked(config: Path) -> Gateway:
-    checked = check(config, os.environ)
+def checked_gateway(config: Path, content: bytes | None) -> Gateway:
+    """The gateway of a file that says `content`. Raises Refusal with a line for each problem."""
+    checked = check(config, os.environ, content)
     for warning in checked.warnings:
         log.warning("configuration", problem=str(warning))
     if checked.gateway is None:
         raise Refusal(*(str(problem) for problem in checked.problems))
-    if not ports.edge_listens(checked.gateway):
-        raise Refusal(f"{config}: listen: http is needed, this version serves nothing else")
     return checked.gateway
 
 
@@ -113,18 +126,15 @@ def _edge(gateway: Gateway, options: UpOptions, old: Living | None, base: Path, 
 
 
 def _specs(
-    gateway: Gateway, env: Mapping[str, str], workers: int, simulator_port: int | None, edge: EdgeFiles
+    gateway: Gateway, env: Mapping[str, str], workers: int, simulator_port: int | None, launcher: EnvoyLauncher
 ) -> tuple[PartSpec, ...]:
-    def renew() -> None:
-        state.link_secrets()  # a login session's runtime folder may have gone away with the session
-        edge.take_spool(new_spool())
-        edge.write()
-
+    counting = parts.counters_env(env, gateway.services.counters, workers)
     return (
         *([] if gateway.services.counters else [parts.valkey(env)]),
         *([parts.simulator(env, simulator_port)] if simulator_port else []),
-        *(parts.worker(env, index) for index in range(workers)),
-        parts.envoy(binaries.envoy(), env, cores(), edge.listener_text(), renew),
+        *(parts.worker(counting, index) for index in range(workers)),
+        parts.ledger(counting),
+        parts.envoy(env, launcher),
     )
 
 

@@ -22,6 +22,7 @@ class Listen:
 
     name: str
     address: Address
+    kind: socket.SocketKind = socket.SOCK_STREAM
 
     def url(self, scheme: str) -> str:
         """A URL that reaches it from this machine."""
@@ -30,8 +31,13 @@ class Listen:
 
 
 def edge_listens(gateway: Gateway) -> list[Listen]:
-    """The addresses that Envoy binds; `listen.https` is not served yet."""
-    return [Listen("listen.http", gateway.listen.http)] if gateway.listen.http else []
+    """The addresses that Envoy binds."""
+    found = [Listen("listen.http", gateway.listen.http)] if gateway.listen.http else []
+    if https := gateway.listen.https:
+        found.append(Listen("listen.https", https.address))
+        if https.http3:
+            found.append(Listen("listen.https", https.address, socket.SOCK_DGRAM))
+    return found
 
 
 def admin_listen(gateway: Gateway) -> Listen:
@@ -48,12 +54,14 @@ def require_free(listen: Listen) -> None:
     """Raise Refusal when `listen` can't be bound."""
     family, kind, protocol, address = _resolve(listen)
     with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections in TIME_WAIT are no obstacle
+        if listen.kind == socket.SOCK_STREAM:  # with UDP it would mean to share
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections in TIME_WAIT are no obstacle
         if family == socket.AF_INET6:
             probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as Envoy binds it
         try:
             probe.bind(address)
-            probe.listen(1)  # two sockets with SO_REUSEADDR may be bound at once, but only one can listen
+            if listen.kind == socket.SOCK_STREAM:
+                probe.listen(1)  # two sockets with SO_REUSEADDR may be bound at once, but only one can listen
         except OSError as error:
             raise refusal_of(listen, error) from error
 
@@ -102,7 +110,7 @@ def free_port() -> int:
 def _resolve(listen: Listen) -> tuple[int, int, int, tuple[str | int, ...]]:
     try:
         found = socket.getaddrinfo(
-            listen.address.host, listen.address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            listen.address.host, listen.address.port, type=listen.kind, flags=socket.AI_PASSIVE
         )
     except socket.gaierror as error:
         raise Refusal(f"{listen.name}: {listen.address}: {error.strerror}") from error

@@ -40,6 +40,19 @@ def worker_answers(path: Path) -> Probe:
     return _guarded(probe)
 
 
+def says_a_line(path: Path) -> Probe:
+    """The ledger: it says how far it is to whoever connects."""
+
+    async def probe() -> str | None:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        try:
+            return None if await reader.readline() else "closes connections"
+        finally:
+            writer.close()
+
+    return _guarded(probe)
+
+
 def envoy_live(admin: EnvoyAdmin) -> Probe:
     """Envoy: it says LIVE, so its clusters and routes are loaded and it accepts."""
 

@@ -6,12 +6,17 @@ unknown.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
+
+# The command's own input is /dev/null: a shell gives that to what it starts with `&`.
+_APART = 'exec 3<&0; { read -r _ <&3 && exec 3<&- && exec "$@"; } >&2 & echo $!'
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,35 @@ class Process:
         return cls(Identity(child.pid, ticks), os.pidfd_open(child.pid), child)
 
     @classmethod
+    def spawn_apart(
+        cls, command: Sequence[str], env: Mapping[str, str], log: Path
+    ) -> tuple["Process", Callable[[], None]]:
+        """Start `command` as nobody's child, in its own session; it waits for a call of the second of the two.
+
+        An Envoy that can hot-restart asks the kernel to be ended with its parent (PR_SET_PDEATHSIG), and it must
+        outlive us. Without the call, also when this process is killed before it, the command never runs.
+        """
+        with log.open("ab") as output:
+            shell = subprocess.Popen(
+                ("sh", "-c", _APART, "sh", *command),
+                env=dict(env),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                start_new_session=True,
+            )
+        gate, answer = cast("IO[bytes]", shell.stdin), cast("IO[bytes]", shell.stdout)
+        with answer:
+            pid = int(answer.readline())
+        shell.wait()  # from here on it has another parent
+
+        def go() -> None:
+            with contextlib.suppress(BrokenPipeError), gate:
+                gate.write(b"\n")
+
+        return cls(Identity(pid, start_ticks_of(pid) or 0), os.pidfd_open(pid), None), go
+
+    @classmethod
     def find(cls, identity: Identity) -> "Process | None":
         """The process that an earlier supervisor recorded, if it still runs."""
         try:
@@ -117,6 +151,9 @@ class Process:
 
     def _on_end(self) -> None:
         self._loop.remove_reader(self._pidfd)
+        if not self._child:
+            with contextlib.suppress(ChildProcessError):  # the first process of a container inherits orphans
+                os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
         os.close(self._pidfd)
         self._close_lifeline()
         if self._child:

@@ -11,14 +11,14 @@ import aiohttp
 import structlog
 
 from headgate import contract
-from headgate.supervise import parts, state
+from headgate.supervise import metric_files, parts, state
 from headgate.supervise.envoy_admin import EnvoyAdmin, until_idle
 from headgate.supervise.part import END_GRACE_S, Part
 from headgate.supervise.process import Process
 
 log = structlog.get_logger()
 
-ORDER = (parts.ENVOY, "filters-", parts.SIMULATOR, parts.VALKEY)
+ORDER = (parts.ENVOY, parts.WORKERS, parts.LEDGER, parts.SIMULATOR, parts.VALKEY)
 
 
 async def drain_and_end(process: Process, admin: EnvoyAdmin, drain_s: float, hurry: asyncio.Event) -> None:
@@ -47,8 +47,10 @@ def clean_up(sockets: Sequence[Path]) -> None:
     for socket in sockets:
         socket.unlink(missing_ok=True)
     state.remove_secrets()
+    metric_files.remove()
     contract.PARTS.unlink(missing_ok=True)
-    contract.ADMIN_ADDRESS.unlink(missing_ok=True)
+    for path in (contract.ADMIN_ADDRESS, contract.CONTROL_SOCKET, contract.ENVOY_ADMIN_SOCKET):
+        path.unlink(missing_ok=True)
 
 
 async def _stop(part: Part, drain_s: float, hurry: asyncio.Event) -> None:

@@ -17,7 +17,7 @@ from headgate.supervise.refusal import Refusal
 
 log = structlog.get_logger()
 
-FOLDERS = (contract.BOOTSTRAP.parent, contract.SPOOL, contract.LOGS, contract.RUN, Path("valkey"))
+FOLDERS = (contract.BOOTSTRAP.parent, contract.SPOOL, contract.LEDGER, contract.LOGS, contract.RUN, Path("valkey"))
 SECRETS_ON_DISK = Path("secrets-on-disk")
 
 
@@ -78,8 +78,10 @@ def remove_secrets() -> None:
     contract.SECRETS.unlink()
 
 
-def _secrets_folder() -> Path:
+def memory_folder(use: str = "") -> Path | None:
+    """A folder that only we can read, in memory; None where the machine allows none."""
     name = f"headgate-{os.getuid()}-{hashlib.sha256(os.fsencode(Path.cwd())).hexdigest()[:16]}"
+    name = f"{name}-{use}" if use else name
     for parent in _memory_folders():
         folder = parent / name
         try:
@@ -88,7 +90,14 @@ def _secrets_folder() -> Path:
             continue
         if _private(folder):
             return folder
-        log.warning("secrets folder is not ours alone, trying the next place", path=str(folder))
+        log.warning("folder in memory is not ours alone, trying the next place", path=str(folder))
+    return None
+
+
+def _secrets_folder() -> Path:
+    folder = memory_folder()
+    if folder:
+        return folder
     log.warning("no memory-backed folder: secrets go to the disk", path=str(SECRETS_ON_DISK.absolute()))
     SECRETS_ON_DISK.mkdir(mode=0o700, exist_ok=True)
     return SECRETS_ON_DISK.absolute()

@@ -8,20 +8,40 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator
 
 import structlog
 
 from headgate import contract
 from headgate.compile import compile_snapshot
 from headgate.snapshot import write_snapshot
-from headgate.supervise import admin, adopt, files, parts, parts_file, ports, probes, shutdown
+from headgate.supervise import (
+    admin,
+    adopt,
+    control,
+    envoy_life,
+    files,
+    metric_files,
+    parts,
+    parts_file,
+    ports,
+    probes,
+    rolling,
+    shutdown,
+)
 from headgate.supervise.admin import Outside, View
-from headgate.supervise.adopt import Retirement
+from headgate.supervise.adopt import Living, Retirement
+from headgate.supervise.control import Restarter
+from headgate.supervise.envoys import Envoys
 from headgate.supervise.greeting import greeting
 from headgate.supervise.part import Part
 from headgate.supervise.parts_file import PartRecord
 from headgate.supervise.plan import Plan
 from headgate.supervise.readiness import until_ready
+from headgate.supervise.reload import Reloader
+from headgate.supervise.rolling import Step
+from headgate.supervise.scrape import certificate_files
+from headgate.supervise.watchdog import watch
 
 log = structlog.get_logger()
 
@@ -40,8 +60,10 @@ class Supervisor:
         self._stage: str | None = "starting"
         adopted = plan.found.adopted
         self._parts = [Part(spec, self._record_parts, adopted.get(spec.name)) for spec in plan.specs]
-        self._retirements = [Retirement(one, drain_s, self._hurry) for one in plan.found.retiring]
-        self._finishing: list[asyncio.Task[None]] = []
+        old = [self._retirement(one) for one in plan.found.retiring]
+        self._envoys = Envoys(plan.launcher, old, self._retirement, self._record_parts)
+        self._reloader = Reloader(plan, lambda: self._parts)
+        self._restarter = Restarter(self._restart, self._reloader.busy)
         url = plan.gateway.services.counters
         self._outside = [Outside("counters", probes.counters_ping(url))] if url else []
 
@@ -50,16 +72,28 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, self._on_signal)
-        # A closed terminal sends it; by default it would end us and leave Envoy without workers.
-        loop.add_signal_handler(signal.SIGHUP, log.warning, "SIGHUP ignored: restart to load the file again")
+        loop.add_signal_handler(signal.SIGHUP, self._reloader.ask)
         listener = await admin.serve(ports.admin_listen(self._plan.gateway), self._view)
         files.write_atomic(contract.ADMIN_ADDRESS, f"{self._plan.gateway.listen.admin}\n".encode())
+        control_listener = await control.serve(self._restarter, lambda: self._stage)
         try:
             if await self._started():
+                running = {asyncio.create_task(self._reloader.run()), asyncio.create_task(watch(self._parts))}
                 await self._stop.wait()
+                for task in running:
+                    task.cancel()
+                await asyncio.wait(running)
         finally:
+            await self._restarter.cancel()
+            await control_listener.cleanup()
             await self._shut_down()
             await listener.cleanup()
+
+    def _restart(self, drain_s: float) -> AsyncIterator[Step]:
+        return rolling.restart(self._parts, self._envoys, drain_s, self._reloader.take_for_restart)
+
+    def _retirement(self, one: Living, patience_s: float = 0.0) -> Retirement:
+        return Retirement(one, self._drain_s, self._hurry, self._stop, patience_s)
 
     def _on_signal(self) -> None:
         if self._stop.is_set():
@@ -67,7 +101,9 @@ class Supervisor:
         self._stop.set()
 
     def _view(self) -> View:
-        return View(self._plan.generation, self._parts, self._outside, self._stage)
+        reloader = self._reloader
+        certificates = certificate_files(reloader.loaded.gateway, self._plan.config.parent)
+        return View(reloader.report(), self._parts, self._outside, self._stage, reloader.outcomes, certificates)
 
     async def _started(self) -> bool:
         """Start everything and say so; False when a signal came first."""
@@ -89,15 +125,18 @@ class Supervisor:
             if part.process:
                 log.info("part taken over", part=part.name, pid=part.process.pid)
         await adopt.end_strays(plan.found.strays)
+        metric_files.prepare()
         await self._retire_envoys()
         # Envoy knows every cluster before a worker can plan for it.
         plan.edge.write()
-        write_snapshot(compile_snapshot(plan.gateway, plan.generation), contract.SNAPSHOT)
+        if parts.ENVOY in plan.found.adopted:
+            await self._reloader.until_envoy_has_all()
+        write_snapshot(compile_snapshot(plan.gateway, plan.generation.number), contract.SNAPSHOT)
         inner = [part for part in self._parts if part.name != parts.ENVOY]
         await self._begin(inner)
         await self._begin([part for part in self._parts if part.name == parts.ENVOY])
         self._stage = None
-        log.info("ready", generation=plan.generation, took_s=round(time.monotonic() - began, 2))
+        log.info("ready", generation=plan.generation.number, took_s=round(time.monotonic() - began, 2))
         _tell(greeting(plan.gateway, plan.config, plan.demo_key, contract.LOGS.absolute()))
 
     async def _begin(self, group: list[Part]) -> None:
@@ -106,37 +145,32 @@ class Supervisor:
         await until_ready(group, READY_WITHIN_S)
 
     async def _retire_envoys(self) -> None:
-        for retirement in self._retirements:
-            await retirement.close_listeners()
-        self._finishing = [asyncio.create_task(self._finish(one)) for one in self._retirements]
+        self._envoys.clear_leftovers()
+        await self._envoys.close_listeners()
         if parts.ENVOY not in self._plan.found.adopted:
             for listen in ports.edge_listens(self._plan.gateway):
                 await ports.until_free(listen, FREE_WITHIN_S)
 
-    async def _finish(self, retirement: Retirement) -> None:
-        await retirement.finish()
-        self._record_parts()
-
     def _record_parts(self) -> None:
         records = {part.name: record for part in self._parts if (record := self._record_of(part))}
-        records |= {one.name: one.record for one in self._retirements if one.process.running}
+        records |= self._envoys.records()
         try:
             parts_file.save(records)
         except OSError as error:  # a full disk: the parts go on, only a successor would not find them
             log.warning("parts.json could not be written", error=str(error))
+        metric_files.bury_dead()
 
     def _record_of(self, part: Part) -> PartRecord | None:
         if part.process is None:
             return None
-        edge = part.name == parts.ENVOY
-        listens = ports.edge_listens(self._plan.gateway) if edge else []
+        life = self._plan.launcher.life
+        if part.name == parts.ENVOY and life:
+            return life.record(part.process)
         return PartRecord(
             pid=part.process.identity.pid,
             start_ticks=part.process.identity.start_ticks,
             digest=part.spec.digest,
             port=part.spec.port,
-            spool=self._plan.edge.spool if edge else None,
-            addresses=tuple(str(listen.address) for listen in listens),
         )
 
     async def _shut_down(self) -> None:
@@ -144,9 +178,8 @@ class Supervisor:
         log.info("stopping", drain_s=self._drain_s)
         # A start that was broken off may have left these half done.
         await adopt.end_strays([stray for stray in self._plan.found.strays if stray.process.running])
-        old = self._finishing or [asyncio.create_task(one.finish()) for one in self._retirements]
-        await shutdown.stop_parts(self._parts, self._drain_s, self._hurry)
-        await asyncio.gather(*old)
+        await asyncio.gather(self._envoys.finished(), shutdown.stop_parts(self._parts, self._drain_s, self._hurry))
+        envoy_life.clear_all_but(())
         shutdown.clean_up(parts.sockets(self._plan.specs))
         log.info("stopped")
 

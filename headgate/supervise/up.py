@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from headgate.supervise import state
+from headgate.supervise import machine, state
 from headgate.supervise.plan import Plan, UpOptions, make_plan
 from headgate.supervise.refusal import Refusal
 from headgate.supervise.supervisor import Supervisor
@@ -19,9 +19,11 @@ async def up(options: UpOptions) -> int:
     try:
         config = options.config.absolute() if options.config else None
         lock = state.enter(options.state.absolute())
+        open_files = machine.raise_open_files()
         try:
             plan = await _plan_until_signal(options, config)
             if plan:
+                machine.tell_what_is_short(plan.gateway.listen, open_files)
                 await Supervisor(plan, options.drain_s).run()
         finally:
             os.close(lock)

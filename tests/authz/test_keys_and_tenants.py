@@ -1,6 +1,5 @@
 """Who may call: every way to send a key, everything that can be wrong with one, and what Envoy is told."""
 
-import asyncio
 import datetime as dt
 import hashlib
 import json
@@ -10,10 +9,11 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import MessageToDict
 
-from authz import codec
-from authz.service import Authorization
+from authz.service import services
 from headgate.compile import compile_snapshot
 from headgate.config import check
+from headgate.grpc_server import Method
+from headgate.tables import Holder
 from headgate.wire.ext_authz_pb2 import CheckRequest, CheckResponse
 
 GOOD, OTHER, DISABLED, EXPIRED, FUTURE, OF_DISABLED, ODD, UNKNOWN = (
@@ -28,7 +28,7 @@ def digest(key: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Authorization:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Method:
     today = dt.datetime.now(dt.UTC).date()
     past, future = today - dt.timedelta(days=1), today + dt.timedelta(days=30)
     file = tmp_path_factory.mktemp("authz") / "gateway.yaml"
@@ -48,15 +48,16 @@ tenants:
 """)
     checked = check(Path(file), {})
     assert checked.gateway, checked.problems
-    return Authorization(compile_snapshot(checked.gateway, generation=7))
+    (method,) = services(Holder(compile_snapshot(checked.gateway, generation=7)))
+    return method
 
 
-def ask(service: Authorization, headers: dict[str, str], path: str = "/v1/models") -> CheckResponse:
+def ask(service: Method, headers: dict[str, str], path: str = "/v1/models") -> CheckResponse:
     request = CheckRequest()
     request.attributes.request.http.path = path
     request.attributes.request.http.headers.update(headers)
-    question = codec.decode(request.SerializeToString())
-    return CheckResponse.FromString(asyncio.run(service.check(question, None)))
+    question = service.decode(request.SerializeToString())
+    return CheckResponse.FromString(service.handler(question, None))
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -86,7 +87,7 @@ def refused(answer: CheckResponse, status: int) -> dict[str, Any]:
         {**bearer(GOOD), "api-key": GOOD, "x-api-key": GOOD},
     ],
 )
-def test_a_key_is_known_however_it_is_sent(service: Authorization, headers: dict[str, str]) -> None:
+def test_a_key_is_known_however_it_is_sent(service: Method, headers: dict[str, str]) -> None:
     answer = ask(service, headers)
     assert answer.status.code == 0
     assert answer.WhichOneof("http_response") == "ok_response"
@@ -95,16 +96,16 @@ def test_a_key_is_known_however_it_is_sent(service: Authorization, headers: dict
     assert not answer.ok_response.headers
 
 
-def test_keys_of_the_same_name_are_each_their_tenants_own(service: Authorization) -> None:
+def test_keys_of_the_same_name_are_each_their_tenants_own(service: Method) -> None:
     tenants = [ask(service, bearer(key)).dynamic_metadata["tenant"] for key in (GOOD, OTHER, GOOD, OTHER)]
     assert tenants == ["acme", "other", "acme", "other"]
 
 
-def test_a_key_that_expires_later_is_good(service: Authorization) -> None:
+def test_a_key_that_expires_later_is_good(service: Method) -> None:
     assert ask(service, bearer(FUTURE)).dynamic_metadata["key_id"] == "future"
 
 
-def test_no_key_at_all(service: Authorization) -> None:
+def test_no_key_at_all(service: Method) -> None:
     error = refused(ask(service, {"x-request-id": "r"}), 401)
     assert (error["code"], error["param"]) == (None, None)
     assert "Authorization: Bearer" in error["message"]
@@ -127,7 +128,7 @@ REFUSED = [
 ]
 
 
-def test_whatever_is_wrong_with_a_key_the_answer_is_the_same(service: Authorization) -> None:
+def test_whatever_is_wrong_with_a_key_the_answer_is_the_same(service: Method) -> None:
     answers = [ask(service, headers) for headers in REFUSED]
     assert len({answer.SerializeToString(deterministic=True) for answer in answers}) == 1
     error = refused(answers[0], 401)
@@ -139,7 +140,7 @@ def test_whatever_is_wrong_with_a_key_the_answer_is_the_same(service: Authorizat
     }
 
 
-def test_a_bad_key_and_another_tenant_say_only_that_the_key_is_bad(service: Authorization) -> None:
+def test_a_bad_key_and_another_tenant_say_only_that_the_key_is_bad(service: Method) -> None:
     plain = ask(service, bearer(UNKNOWN))
     named = ask(service, {**bearer(UNKNOWN), TENANT: "acme"}, "/tenants/other/v1/models")
     assert named.SerializeToString(deterministic=True) == plain.SerializeToString(deterministic=True)
@@ -158,7 +159,7 @@ def test_a_bad_key_and_another_tenant_say_only_that_the_key_is_bad(service: Auth
         (None, "/v1/models?tenant=/tenants/other/"),
     ],
 )
-def test_the_tenant_that_is_named_is_the_keys_own(service: Authorization, tenant: str | None, path: str) -> None:
+def test_the_tenant_that_is_named_is_the_keys_own(service: Method, tenant: str | None, path: str) -> None:
     headers = bearer(GOOD) | ({TENANT: tenant} if tenant else {})
     assert ask(service, headers, path).status.code == 0
 
@@ -186,7 +187,7 @@ def test_the_tenant_that_is_named_is_the_keys_own(service: Authorization, tenant
         ("other", "/tenants/acme/v1/models"),
     ],
 )
-def test_another_tenant_is_named(service: Authorization, tenant: str | None, path: str) -> None:
+def test_another_tenant_is_named(service: Method, tenant: str | None, path: str) -> None:
     headers = bearer(GOOD) | ({TENANT: tenant} if tenant is not None else {})
     error = refused(ask(service, headers, path), 403)
     assert error["code"] == "tenant_mismatch"
@@ -194,7 +195,7 @@ def test_another_tenant_is_named(service: Authorization, tenant: str | None, pat
 
 
 @pytest.mark.parametrize("key", [GOOD, OTHER, DISABLED, EXPIRED, FUTURE, OF_DISABLED, UNKNOWN])
-def test_no_answer_repeats_a_key_or_its_digest(service: Authorization, key: str) -> None:
+def test_no_answer_repeats_a_key_or_its_digest(service: Method, key: str) -> None:
     for path in ("/v1/models", "/tenants/other/v1/models"):
         answer = ask(service, bearer(key), path).SerializeToString()
         assert key.encode() not in answer

@@ -13,6 +13,7 @@ from headgate.config import Checked, Gateway, check
 from headgate.config.addresses import Address, Url
 from headgate.config.secrets import resolve
 from headgate.config.zones import targets_for
+from tests.certificates import Authority
 
 Checking = Callable[[str], Checked]
 
@@ -63,8 +64,9 @@ def test_design_as_json(check_text: Checking) -> None:
 
 @pytest.mark.parametrize("case", sorted(GOOD.glob("*.yaml")), ids=lambda case: case.stem)
 def test_warnings_name_what_this_version_does_not_do(case: Path, check_text: Checking, tmp_path: Path) -> None:
-    (tmp_path / "cert.pem").touch()
-    (tmp_path / "key.pem").touch()
+    issued = Authority().issue("gateway.test")
+    (tmp_path / "cert.pem").write_bytes(issued.cert)
+    (tmp_path / "key.pem").write_bytes(issued.key)
     checked = check_text(case.read_text())
     gateway(checked)
     expected = case.with_suffix(".warnings.txt").read_text().splitlines()

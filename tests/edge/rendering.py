@@ -59,8 +59,8 @@ def assert_valid(rendering: Rendering, folder: Path) -> None:
 
 
 def clusters_of(rendering: Rendering) -> dict[str, Any]:
-    """The provider clusters by name."""
-    return {cluster["name"]: cluster for cluster in rendering.clusters["resources"]}
+    """The provider clusters by the name that they have in statistics."""
+    return {cluster["alt_stat_name"]: cluster for cluster in rendering.clusters["resources"]}
 
 
 def manager_of(rendering: Rendering) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """What the generated configuration promises: order, failing closed, providers that are tried and verified."""
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +12,13 @@ from rendering import EXAMPLE, ROOT, SECRETS, clusters_of, manager_of, rendered
 from headgate import contract
 from headgate.compile import compile_snapshot
 from headgate.config import Gateway, check
+from tests.certificates import Authority
 
 FILES = rendered(EXAMPLE.read_text())
 FILTERS = manager_of(FILES)["http_filters"]
 CLUSTERS = clusters_of(FILES)
-LUA = {path.name: path.read_text() for path in (ROOT / "envoy").glob("*.lua")}
+ATTEMPT = (ROOT / "envoy" / "attempt.lua").read_text()
+METERING = (ROOT / "envoy" / "metering" / "module.c").read_text()
 PROVIDER = "providers: {{p: {{api: {api}, {rest}}}}}\nmodels: {{m: {{targets: [{{provider: p, model: m}}]}}}}\n"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -33,7 +37,8 @@ def attempt_config(found: dict[str, Any]) -> dict[str, Any]:
     """The table that envoy/attempt.lua gets, as LuaJIT reads it."""
     source = attempt_filters(found)[0]["typed_config"]["default_source_code"]["inline_string"]
     table = LuaRuntime(encoding="utf-8").execute(source + "\nreturn CONFIG")
-    return {"path": table["path"], "host": table["host"], "keep": set(table["keep"])}
+    key = dict(table["key"].items()) if table["key"] else None
+    return {"path": table["path"], "host": table["host"], "keep": set(table["keep"]), "key": key}
 
 
 def test_the_order_of_the_filters() -> None:
@@ -41,7 +46,8 @@ def test_the_order_of_the_filters() -> None:
         "envoy.filters.http.ext_authz",
         "envoy.filters.http.buffer",
         "envoy.filters.http.ext_proc",
-        "envoy.filters.http.lua",
+        "envoy.filters.http.ratelimit",
+        "envoy.filters.http.dynamic_modules",
         "envoy.filters.http.router",
     ]
 
@@ -123,10 +129,16 @@ def test_https_endpoints_are_each_verified_against_their_own_name() -> None:
 
 
 def test_a_ca_of_ones_own_is_found_beside_the_file() -> None:
-    found = cluster('base_url: "https://api.test/v1", ca: ca.pem', **{"ca.pem": "x"})["transport_socket"]
-    path = found["typed_config"]["common_tls_context"]["validation_context"]["trusted_ca"]["filename"]
-    assert path.startswith("/")
-    assert path.endswith("/ca.pem")
+    pem = Authority().pem.decode()
+    files = rendered(
+        PROVIDER.format(api="openai", rest='base_url: "https://api.test/v1", ca: ca.pem'), **{"ca.pem": pem}
+    )
+    context = clusters_of(files)["provider/p"]["transport_socket"]["typed_config"]["common_tls_context"]
+    asked = context["combined_validation_context"]["validation_context_sds_secret_config"]
+    path = asked["sds_config"]["path_config_source"]["path"]
+    (resource,) = json.loads(files.secrets[Path(path).name])["resources"]
+    assert resource["name"] == asked["name"]
+    assert resource["validation_context"]["trusted_ca"]["inline_string"] == pem
 
 
 def test_http_has_no_tls() -> None:
@@ -160,21 +172,50 @@ def test_what_leaves_the_gateway() -> None:
 
 
 @pytest.mark.parametrize(
-    ("api", "header", "prefix"), [("openai", "authorization", "Bearer "), ("anthropic", "x-api-key", None)]
+    ("api", "header", "prefix"), [("openai", "authorization", "Bearer "), ("anthropic", "x-api-key", "")]
 )
-def test_the_credential_is_put_in_last(api: str, header: str, prefix: str | None) -> None:
-    filters = attempt_filters(cluster('base_url: "http://p.test", api_key: env:OPENAI_API_KEY', api))
-    assert [entry["name"] for entry in filters] == [
+def test_the_credential_is_named_by_its_file(api: str, header: str, prefix: str) -> None:
+    found = cluster('base_url: "http://p.test", api_key: env:OPENAI_API_KEY', api)
+    assert [entry["name"] for entry in attempt_filters(found)] == [
         "headgate.attempt",
-        "envoy.filters.http.credential_injector",
         "headgate.answer",
         "envoy.filters.http.upstream_codec",
     ]
-    injector = filters[1]["typed_config"]
-    assert injector["overwrite"] is True
-    assert not injector.get("allow_request_without_credential", False)
-    generic = injector["credential"]["typed_config"]
-    assert (generic["header"], generic.get("header_value_prefix")) == (header, prefix)
+    file = f"secrets/{found['name'].removeprefix('provider/')}.key"
+    assert attempt_config(found)["key"] == {"file": file, "header": header, "prefix": prefix}
+    assert attempt_config(cluster('base_url: "http://p.test"', api))["key"] is None
+
+
+def test_a_key_is_read_again_and_what_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
+    """By LuaJIT, as in Envoy: headers of the attempts, the clock and the file in between as the test says."""
+    found = cluster('base_url: "http://p.test", api_key: env:OPENAI_API_KEY')
+    key = attempt_config(found)["key"]["file"]
+    source = attempt_filters(found)[0]["typed_config"]["default_source_code"]["inline_string"]
+    lua = LuaRuntime(encoding="utf-8")
+    lua.globals().now = 0
+    lua.execute("os.time = function() return now end")
+    lua.execute(source.replace(key, str(tmp_path / "key")))
+    sent: dict[str, str] = {}
+    ask = lua.eval("""function(replaced)
+      local headers = setmetatable({}, {__index = {replace = function(_, name, value) replaced(name, value) end}})
+      local metadata = {get = function() return {endpoint = "/x"} end}
+      local info = {dynamicMetadata = function() return metadata end}
+      envoy_on_request({streamInfo = function() return info end, headers = function() return headers end})
+    end""")
+
+    def asked(seconds: int) -> str | None:
+        sent.clear()
+        lua.globals().now = seconds
+        ask(sent.__setitem__)
+        return sent.get("authorization")
+
+    assert asked(1) is None  # no file, no key: the provider refuses
+    (tmp_path / "key").write_text("sk-one")
+    assert asked(2) == "Bearer sk-one"
+    (tmp_path / "key").write_text("sk-two")
+    assert [asked(2), asked(3)] == ["Bearer sk-one", "Bearer sk-two"]
+    (tmp_path / "key").unlink()
+    assert asked(4) == "Bearer sk-two"
 
 
 def test_an_engine_without_a_key_gets_none() -> None:
@@ -204,16 +245,18 @@ def test_routes_take_their_clusters_from_the_plan() -> None:
     (table,) = FILES.routes["resources"]
     (host,) = table["virtual_hosts"]
     assert host["include_request_attempt_count"] is True
-    connect, *profiled, unplanned = host["routes"]
+    connect, *profiled, meanwhile, unplanned = host["routes"]
     assert (list(connect["match"]), connect["direct_response"]["status"]) == (["connect_matcher"], 404)
-    assert unplanned["name"] == "unplanned"
+    assert (meanwhile["name"], unplanned["name"]) == ("planned-meanwhile", "unplanned")
+    assert meanwhile["match"]["headers"] == [{"name": contract.ROUTE_PROFILE, "present_match": True}]
+    assert meanwhile["route"]["timeout"] == meanwhile["route"]["idle_timeout"] == "86400s"
     for route in profiled:
         (header,) = route["match"]["headers"]
         assert header == {"name": contract.ROUTE_PROFILE, "string_match": {"exact": route["name"]}}
         assert route["route"]["retry_policy"]["refresh_cluster_on_retry"] is True
     buffered = FILTERS[1]["typed_config"]["max_request_bytes"]
     assert buffered > 32 * 2**20  # a body at the limit, and what the plan adds to it
-    for route in (*profiled, unplanned):
+    for route in (*profiled, meanwhile, unplanned):
         plugin = route["route"]["inline_cluster_specifier_plugin"]["extension"]["typed_config"]
         assert plugin["override_metadata_namespace"] == contract.PLAN
     assert all(route["request_body_buffer_limit"] >= buffered for route in profiled)
@@ -225,7 +268,7 @@ def test_every_profile_that_a_plan_can_name_is_a_route() -> None:
     (table,) = FILES.routes["resources"]
     routes = {route["name"] for route in table["virtual_hosts"][0]["routes"]} - {"connect", "unplanned"}
     named = {profile for row in snapshot.models.values() for profile in (row.stream_profile, row.whole_profile)}
-    assert named == routes
+    assert named == routes - {"planned-meanwhile"}
 
 
 def checked_example() -> Gateway:
@@ -244,27 +287,24 @@ def contract_names() -> set[str]:
     }
 
 
-def test_names_that_the_lua_filters_share_are_in_the_contract() -> None:
-    standard = {":status", ":path", ":authority", "content-type", "content-encoding"}
-    used: set[str] = set()
-    for text in LUA.values():
-        used |= set(re.findall(r'headers:\w+\("([^"]+)"', text))
-        used |= set(re.findall(r'dynamicMetadata\(\):get\("([^"]+)"', text))
-        used |= set(re.findall(r'metadata:set\("([^"]+)"', text))
+def test_names_that_run_inside_envoy_are_in_the_contract() -> None:
+    standard = {":status", ":path", ":authority", "content-type", "content-encoding", "content-length"}
+    used = set(re.findall(r'headers:\w+\("([^"]+)"', ATTEMPT))
+    used |= set(re.findall(r'dynamicMetadata\(\):get\("([^"]+)"', ATTEMPT))
+    used |= set(re.findall(r'header\([^"\n]*TEXT\("([^"]+)"\)', METERING))
+    namespaces = re.findall(r'_metadata = \{"([^"]+)", (\d+)\}', METERING)
+    assert all(len(name) == int(length) for name, length in namespaces)
+    used |= {name for name, _ in namespaces}
     assert {"hg.request", "hg.usage", "x-headgate-error-source"} <= used
     assert used - standard <= contract_names()
 
 
 def test_metadata_keys_are_written_on_one_side_and_read_on_the_other() -> None:
-    text = "".join(LUA.values())
     plan = (ROOT / "extproc" / "steps" / "plan.py").read_text()
-    read = set(re.findall(r"\brequest\.(\w+)", text))
-    assert "endpoint" in read
+    read = set(re.findall(r"\brequest\.(\w+)", ATTEMPT))
+    read |= set(re.findall(r'(?:is_set|count)\(filter, TEXT\("(\w+)"\)', METERING)) | {"endpoint"}
+    assert {"endpoint", "hide_usage_chunk", "answers"} <= read
     assert read <= set(re.findall(r'\("(\w+)", ', plan))
-    logged = set(re.findall(r"%DYNAMIC_METADATA\(hg\.usage:(\w+:\w+)\)%", str(manager_of(FILES)["access_log"])))
-    written = {
-        f"{key}:{name}"
-        for key, members in re.findall(r'metadata:set\("hg\.usage", "(\w+)", \{([^}]*)\}', text)
-        for name in re.findall(r"(\w+) =", members)
-    }
+    logged = set(re.findall(r"%DYNAMIC_METADATA\(hg\.usage:(\w+)\)%", str(manager_of(FILES)["access_log"])))
+    written = set(re.findall(r'\{TEXT\("(\w+)"\), ', METERING))
     assert logged == written

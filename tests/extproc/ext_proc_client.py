@@ -1,8 +1,6 @@
 """Asks the ext_proc service as Envoy does: its messages in and out, over tables made from a gateway.yaml."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,10 +8,11 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
-from extproc.service import ExternalProcessor
+from extproc.service import services
 from headgate.compile import compile_snapshot
 from headgate.config import check
 from headgate.snapshot import Snapshot
+from headgate.tables import Holder
 from headgate.wire.ext_proc_pb2 import ProcessingRequest, ProcessingResponse
 
 GATEWAY = """\
@@ -86,7 +85,8 @@ class Reply:
         groups = self.metadata["hg.plan"]["priority_groups"]
         assert [group["name"] for group in groups] == [f"attempt-{number}" for number in range(1, len(groups) + 1)]
         assert all(len(group["clusters"]) == 1 for group in groups)
-        return [group["clusters"][0]["cluster_name"] for group in groups]
+        # `@` and what follows says which version of the provider's entry it is.
+        return [group["clusters"][0]["cluster_name"].partition("@")[0] for group in groups]
 
 
 def ask(
@@ -111,7 +111,7 @@ def ask(
         following = ProcessingRequest()
         following.request_body.body, following.request_body.end_of_stream = body, True
         sent.append(following)
-    return _reply(asyncio.run(_exchanged(sent, snapshot)))
+    return _reply(_exchanged(sent, snapshot))
 
 
 def chat(**members: Any) -> bytes:
@@ -119,13 +119,15 @@ def chat(**members: Any) -> bytes:
     return json.dumps({"model": "chat", "messages": [{"role": "user", "content": "hi"}], **members}).encode()
 
 
-async def _exchanged(messages: list[ProcessingRequest], snapshot: Snapshot) -> list[ProcessingResponse]:
-    async def sent() -> AsyncIterator[ProcessingRequest]:
-        for message in messages:
-            yield ProcessingRequest.FromString(message.SerializeToString())
-
-    answers = ExternalProcessor(snapshot).process(sent(), None)
-    return [ProcessingResponse.FromString(answer) async for answer in answers]
+def _exchanged(messages: list[ProcessingRequest], snapshot: Snapshot) -> list[ProcessingResponse]:
+    (method,) = services(Holder(snapshot))
+    call, answers = method.handler(None), []
+    for message in messages:
+        answer, last = call.on_message(method.decode(message.SerializeToString()))
+        answers.append(ProcessingResponse.FromString(answer))
+        if last:
+            return answers
+    raise AssertionError("the last message was not answered for good")
 
 
 def _reply(messages: list[ProcessingResponse]) -> Reply:

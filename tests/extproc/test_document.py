@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extproc.document import Document
+from extproc.document import MEMBERS_LIMIT, Document
 from extproc.refusal import BadRequest
 
 SPELLINGS = [
@@ -214,3 +214,21 @@ def test_garbage_is_refused_or_an_object(body: bytes) -> None:
         return
     assert isinstance(json.loads(body), dict)
     assert document.render() == body
+
+
+@pytest.mark.parametrize("before", ["", "é", "\U0001f600" * 50])
+@pytest.mark.parametrize("after", ["", "é", "\U0001f600" * 50])
+def test_edits_keep_their_place_among_characters_of_any_width(before: str, after: str) -> None:
+    text = f'{{"{before}x": "{before}", "model": "old", "{after}y": "{after}"}}'
+    document = Document(text.encode())
+    document.set("model", "n\u00e9w")
+    document.set("z", 1)
+    assert document.render().decode() == text.replace('"old"', '"n\u00e9w"')[:-1] + ',"z":1}'
+
+
+def test_an_object_of_too_many_keys() -> None:
+    fits = "{" + ",".join(f'"k{number}": 1' for number in range(MEMBERS_LIMIT)) + "}"
+    assert len(Document(fits.encode()).members) == MEMBERS_LIMIT
+    with pytest.raises(BadRequest) as refused:
+        Document((fits[:-1] + ', "one more": 1}').encode())
+    assert refused.value.code == "too_many_values"

@@ -43,6 +43,7 @@ def test_a_plan() -> None:
     assert reply.metadata["hg.request"] == {
         "surface": "chat",
         "endpoint": "/chat/completions",
+        "operation": "chat",
         "model": "chat",
         "upstream_model": "up/stream-8b",
         "user": "u-1",

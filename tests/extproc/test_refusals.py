@@ -241,12 +241,13 @@ def test_spellings_of_the_content_type(found: str) -> None:
 @pytest.mark.parametrize("found", ["gzip", "br", "GZIP", "identity, gzip"])
 def test_compressed_bodies(found: str) -> None:
     reply = ask("/v1/chat/completions", chat(), content_encoding=found)
-    assert reply.status == 400
-    refused(400, reply.error, "invalid_content_encoding", "content-encoding")
+    assert reply.status == 415
+    refused(415, reply.error, "invalid_content_encoding", "content-encoding")
 
 
-def test_an_unknown_tenant_is_our_mistake_and_says_nothing() -> None:
-    reply = ask("/v1/chat/completions", chat(), tenant="gone")
-    assert reply.status == 500
-    refused(500, reply.error, "gateway_error")
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/chat/completions"), ("GET", "/v1/models")])
+def test_a_tenant_that_has_gone_since_its_key_was_accepted(method: str, path: str) -> None:
+    reply = ask(path, chat() if method == "POST" else None, method=method, tenant="gone")
+    assert reply.status == 401
+    refused(401, reply.error, "invalid_api_key")
     assert b"gone" not in reply.body

@@ -17,6 +17,7 @@ import httpx2
 from json_lines import JsonLines, Line
 
 from headgate.supervise.process import start_ticks_of
+from tests.supervise.gateway_process import remove_memory_folders
 
 HEADGATE = str(Path(sys.executable).with_name("headgate"))
 READY_S = 30.0
@@ -26,8 +27,8 @@ END_S = 20.0
 class RunningGateway:
     """What a test can see of it: its address, its state folder, its spool and its logs."""
 
-    def __init__(self, folder: Path, http: str, process: "subprocess.Popen[bytes]") -> None:
-        self.folder, self.http, self.process = folder, http, process
+    def __init__(self, folder: Path, http: str, admin: str, process: "subprocess.Popen[bytes]") -> None:
+        self.folder, self.http, self.admin_address, self.process = folder, http, admin, process
         self.state = folder / "state"
         self.spool = JsonLines(self.state / "spool", "*.ndjson", "request_id")
 
@@ -61,6 +62,15 @@ class RunningGateway:
         with httpx2.Client(transport=transport) as client:
             return client.get(f"http://envoy{path}").read()
 
+    def readyz(self) -> dict[str, Any]:
+        """What the supervisor says of itself and its parts."""
+        found: dict[str, Any] = httpx2.get(f"http://{self.admin_address}/readyz").json()
+        return found
+
+    def log(self) -> str:
+        """What the supervisor has written so far."""
+        return (self.folder / "up.log").read_text()
+
     def texts(self) -> dict[Path, int]:
         """The files that people read when something went wrong, with their sizes."""
         return {path: path.stat().st_size for path in [self.folder / "up.log", *self.state.glob("log/*")]}
@@ -79,6 +89,7 @@ class RunningGateway:
             if start_ticks_of(part["pid"]) == part["start_ticks"]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(part["pid"], signal.SIGKILL)
+        remove_memory_folders(self.state)
 
     def _parts(self) -> dict[str, Any]:
         try:
@@ -89,13 +100,19 @@ class RunningGateway:
 
 
 @contextmanager
-def running_gateway(folder: Path, config: Mapping[str, Any], env: Mapping[str, str]) -> Iterator[RunningGateway]:
-    """Start a gateway on free ports with this configuration; end it with SIGTERM, which must be exit status 0."""
+def running_gateway(
+    folder: Path, config: Mapping[str, Any], env: Mapping[str, str], workers: int = 2
+) -> Iterator[RunningGateway]:
+    """Start a gateway on free ports with this configuration; end it with SIGTERM, which must be exit status 0.
+
+    `http: None` under `listen` leaves the plain listener out.
+    """
     http, admin = free_address(), free_address()
     listen = {"http": http, "admin": admin, **config.get("listen", {})}
+    listen = {name: value for name, value in listen.items() if value is not None}
     path = folder / "gateway.yaml"
     path.write_text(json.dumps({**config, "listen": listen}, indent=2))  # JSON is YAML
-    command = [HEADGATE, "up", "-c", str(path), "--state", str(folder / "state"), "--workers", "2"]
+    command = [HEADGATE, "up", "-c", str(path), "--state", str(folder / "state"), "--workers", str(workers)]
     with (
         (folder / "up.log").open("ab") as log,
         subprocess.Popen(
@@ -106,7 +123,7 @@ def running_gateway(folder: Path, config: Mapping[str, Any], env: Mapping[str, s
             stderr=log,
         ) as process,
     ):
-        gateway = RunningGateway(folder, http, process)
+        gateway = RunningGateway(folder, http, admin, process)
         try:
             _wait_until_ready(gateway, admin)
             yield gateway
@@ -124,6 +141,19 @@ def _wait_until_ready(gateway: RunningGateway, admin: str) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError((gateway.folder / "up.log").read_text())
+
+
+def headgate(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    """A command that ends by itself."""
+    return subprocess.run(
+        [HEADGATE, *arguments],
+        env={**os.environ, **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def free_address() -> str:

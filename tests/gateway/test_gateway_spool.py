@@ -42,6 +42,7 @@ FIELDS = {
     "bytes_out": int,
     "first_byte_ms": int,
     "duration_ms": int,
+    "reserved": bool,
     "config_generation": int,
     "price_generation": int,
 }

@@ -127,13 +127,12 @@ async def test_all_workers_hang_in_mid_stream(
     workers = spare_gateway.pids("filters-")
     for pid in workers.values():
         os.kill(pid, signal.SIGSTOP)
-    try:
-        began = time.monotonic()
-        assert_is_refusal(await answer(client, spare_gateway))
-        waited = time.monotonic() - began
-    finally:
-        for pid in workers.values():
-            os.kill(pid, signal.SIGCONT)
+    began = time.monotonic()
+    reply = await answer(client, spare_gateway)
+    if reply.status_code != 200:  # it waits for workers that are killed, and may find their successors
+        assert_is_refusal(reply)
+    waited = time.monotonic() - began
     took = await recovered(client, spare_gateway)
-    said(capsys, f"all workers hang: refused after {waited:.2f} s, answers {took:.2f} s after they go on")
+    assert not set(spare_gateway.pids("filters-").values()) & set(workers.values())
+    said(capsys, f"all workers hang: {reply.status_code} after {waited:.2f} s, answers {took:.2f} s later")
     await assert_whole(stream, body, engine)

@@ -19,7 +19,7 @@ class Engine:
     """A simulator process. What reached it is found by the gateway's request id, which ends its answers' ids."""
 
     def __init__(self, address: str, record: Path) -> None:
-        self.address = address
+        self.address, self.record = address, record
         self.lines = JsonLines(record.parent, record.name, "id")
 
     async def direct(self, path: str, body: bytes, request_id: str) -> Reply:

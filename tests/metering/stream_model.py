@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from json.decoder import scanstring
 from typing import Any
 
-from lua_meter import Counts, Metered
+from stand_in import Counts, Metered
 
-_EVENT = re.compile(rb"(.*?(?:\r\n\r\n|\n\n))|(.+)", re.DOTALL)
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _DATA = re.compile(rb"^data: ?(.*?)(?=\r?$)", re.MULTILINE)
 _SPACE = re.compile(r"[ \t\n\r]*")
 _GENERATED = {"content", "text", "reasoning_content", "reasoning", "arguments", "refusal"}
@@ -23,10 +23,10 @@ def expected(stream: bytes, *, hide_chunk: bool = False, hide_member: bool = Fal
     out: list[bytes] = []
     counts: Counts = (None, None, None, None)
     events = size = 0
-    for complete, rest in _EVENT.findall(stream):
-        at, text = _payload(complete)
+    for event in _events(stream):
+        at, text = _payload(event)
         if text is None:
-            out.append(complete + rest)
+            out.append(event)
             continue
         value = json.loads(text)
         if isinstance(value.get("usage"), dict):
@@ -34,14 +34,25 @@ def expected(stream: bytes, *, hide_chunk: bool = False, hide_member: bool = Fal
         kept, dropped = _without_usage(text, value, hide_chunk=hide_chunk, hide_member=hide_member)
         if dropped:
             continue
-        out.append(complete[:at] + kept.encode() + complete[at + len(text.encode()) :])
+        out.append(event[:at] + kept.encode() + event[at + len(text.encode()) :])
         lengths = [len(generated.encode()) for generated in _generated(value)]
         events, size = events + any(lengths), size + sum(lengths)
     return Metered(b"".join(out), counts, events, size)
 
 
+def _events(stream: bytes) -> Iterator[bytes]:
+    """Lines up to a blank one, and what is left."""
+    event = b""
+    for line in _LINE.findall(stream):
+        event += line
+        if line in (b"\n", b"\r\n"):
+            yield event
+            event = b""
+    yield event
+
+
 def _payload(event: bytes) -> tuple[int, str | None]:
-    found = _DATA.search(event)
+    found = _DATA.search(event) if event.endswith((b"\n\n", b"\n\r\n")) else None
     if not found or not found[1].startswith(b"{"):
         return 0, None
     return found.start(1), found[1].decode()

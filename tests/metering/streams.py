@@ -63,6 +63,9 @@ STREAMS = {
     "a word that is usage": stream(*words("usage", usage=SMALL_USAGE), chunk({"content": "usage"}), FINAL),
     "a value that is usage": stream({"object": "usage", **chunk({"content": "a"}, usage=SMALL_USAGE)}, FINAL),
     "escapes": stream(*words('"', "\\", "\\\\", "\n", "\u00e9\u6f22", "\U0001f600", 'a\\"b'), FINAL),
+    "escapes of every length": stream(
+        *words("\x00\x7f", "\x80\u07ff", "\u0800\ud7ff\ue000\uffff", "\U00010000"), FINAL
+    ),
     "utf-8": stream(*words("é漢😀", "ß", usage=SMALL_USAGE), FINAL, ascii_only=False),
     "braces in the text": stream(*words("}", "{", "}}]}", '{"a":{', usage=SMALL_USAGE), FINAL),
     "vendor usage before": stream({**VENDOR, **chunk({"content": "a"}, usage=SMALL_USAGE)}, {**VENDOR, **FINAL}),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lua_meter import Counts, bytewise, framed, halves, json_body, json_meter_feed, memory_bytes
+from stand_in import CHAT, JSON, Counts, answer, bytewise, framed, halves, json_body
 from streams import NASTY, USAGE, VENDOR
 
 COUNTED: Counts = (12, 7, 5, 3)
@@ -89,11 +89,10 @@ def test_a_large_body_is_counted() -> None:
     ids=["usage last", "usage first", "usage that is large", "usage in usage", "not JSON"],
 )
 def test_a_large_body_is_not_kept(body: bytes) -> None:
-    feed = json_meter_feed()
-    before = memory_bytes()
-    for frame in framed(body[:-1], 16_384):
-        assert feed(frame) is None
-    assert memory_bytes() - before < 300_000
+    passed = answer(JSON, CHAT, framed(body, 16_384))
+    assert passed.out == body
+    assert not any(passed.touched)
+    assert passed.peak_bytes < 2_000
 
 
 def test_an_empty_body_has_no_content() -> None:

@@ -1,114 +1,58 @@
-"""envoy_on_response: which answers are metered and what the access log is told, after every frame.
-
-Envoy is stood in for by the few calls that the filter makes, under Envoy's rule that what it hands out for one frame
-is gone with the next.
-"""
+"""Which answers are metered, what the access log is told after every frame, and what becomes of headers."""
 
 from typing import Any
 
 import pytest
-from lua_meter import RUNTIME, bytewise
+from stand_in import CHAT, JSON, SSE, Answer, answer, bytewise
 from streams import DONE, FINAL, SMALL_USAGE, STREAMS, USAGE, chunk, event, stream, words
 
-STAND_IN = rb"""
-return function(headers, request, frames, on_frame)
-  local generation, current, out, at = 0, nil, {}, 0
-  local function mine(methods)
-    local born = generation
-    return setmetatable({}, { __index = function(_, name)
-      assert(born == generation, "object used outside of proper scope")
-      return function(_, ...) return methods[name](...) end
-    end })
-  end
-  local metadata = {
-    get = function(namespace) return namespace == "hg.request" and request or nil end,
-    set = function(namespace, key, value) on_frame(namespace, key, value) end,
-  }
-  local handle = {
-    headers = function() return mine({
-      get = function(name) return headers[name] end,
-      add = function(name, value) headers[name] = value end,
-    }) end,
-    streamInfo = function() return mine({ dynamicMetadata = function() return mine(metadata) end }) end,
-    bodyChunks = function()
-      return function()
-        at, generation = at + 1, generation + 1
-        if current then out[#out + 1] = current end
-        current = frames[at]
-        return current and mine({
-          length = function() return #current end,
-          getBytes = function(from, size) return string.sub(current, from + 1, from + size) end,
-          setBytes = function(bytes) current = bytes end,
-        })
-      end
-    end,
-  }
-  envoy_on_response(handle)
-  for _ in handle.bodyChunks() do end -- what the filter did not ask for passes
-  return table.concat(out)
-end
-"""
-RESPOND = RUNTIME.execute(STAND_IN)
-SSE = {":status": "200", "content-type": "text/event-stream; charset=utf-8"}
-JSON = {":status": "200", "content-type": "application/json"}
-CHAT = {"endpoint": "/chat/completions"}
 HIDE = {**CHAT, "hide_usage_chunk": True, "hide_usage_member": True}
 
 
-class Answer:
-    """One answer through the filter, and the log's view of it."""
-
-    def __init__(self, headers: dict[str, str], request: dict[str, Any] | None, frames: list[bytes]) -> None:
-        self.log: dict[bytes, Any] = {}
-        self.history: list[tuple[bytes, dict[bytes, int]]] = []
-        lua_headers = table({name: value.encode() for name, value in headers.items()})
-        lua_request = (
-            None
-            if request is None
-            else table({name: value.encode() if isinstance(value, str) else value for name, value in request.items()})
-        )
-        self.out = RESPOND(lua_headers, lua_request, RUNTIME.table_from([*frames, b""]), self._set)
-        self.headers = {name.decode(): value.decode() for name, value in dict(lua_headers).items()}
-
-    def _set(self, namespace: bytes, key: bytes, value: Any) -> None:
-        assert namespace == b"hg.usage"
-        self.log[key] = dict(value)
-        self.history.append((key, dict(value)))
-
-
-def table(members: dict[str, Any]) -> Any:
-    return RUNTIME.table_from({name.encode(): value for name, value in members.items()})
+def ended(headers: dict[str, str], request: dict[str, Any] | None, frames: list[bytes]) -> Answer:
+    """Ended by an empty frame, as HTTP/1.1 does."""
+    return answer(headers, request, [*frames, b""])
 
 
 def test_a_stream() -> None:
-    answer = Answer(SSE, HIDE, bytewise(stream(*words("Hello", " you", usage=SMALL_USAGE), FINAL)))
-    assert answer.out == stream(*words("Hello", " you"))
-    assert answer.log == {
-        b"report": {b"prompt": 12, b"cached": 5, b"reasoning": 3},
-        b"live": {b"completion": 7, b"events": 2, b"bytes": 9},
-    }
+    passed = ended(SSE, HIDE, bytewise(stream(*words("Hello", " you", usage=SMALL_USAGE), FINAL)))
+    assert passed.out == stream(*words("Hello", " you"))
+    assert passed.log == {"prompt": 12, "completion": 7, "cached": 5, "reasoning": 3, "events": 2, "bytes": 9}
+    assert (passed.unmetered, passed.unhidden) == (0, 0)
 
 
 def test_a_json_answer() -> None:
     body = b'{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}'
-    answer = Answer(JSON, CHAT, bytewise(body))
-    assert answer.out == body
-    assert answer.log[b"report"] == {b"prompt": 3}
-    assert answer.log[b"live"] == {b"completion": 4, b"events": 1, b"bytes": len(body)}
+    passed = ended(JSON, CHAT, bytewise(body))
+    assert passed.out == body
+    assert passed.log == {"prompt": 3, "completion": 4, "events": 1, "bytes": len(body)}
 
 
 def test_the_log_has_the_counts_after_every_frame() -> None:
     reports = [{"prompt_tokens": 5, "completion_tokens": done} for done in (1, 2, 3)]
-    frames = [event(chunk({"content": "w"}, usage=report)) for report in reports]
-    answer = Answer(SSE, HIDE, frames)
-    live = [(value[b"completion"], value[b"bytes"]) for key, value in answer.history if key == b"live"]
-    assert live == [(1, 1), (2, 2), (3, 3), (3, 3)]
+    passed = ended(SSE, HIDE, [event(chunk({"content": "w"}, usage=report)) for report in reports])
+    for frame in range(3):
+        seen = {key: value for at, key, value in passed.history if at <= frame}
+        assert seen == {"prompt": 5, "completion": frame + 1, "events": frame + 1, "bytes": frame + 1}
+
+
+def test_a_number_is_written_when_it_has_changed_and_not_again() -> None:
+    report = {"prompt_tokens": 5, "completion_tokens": 1}
+    passed = ended(SSE, HIDE, [event(chunk({"content": "w"}, usage=report))] * 3)
+    written = [key for _, key, _ in passed.history]
+    assert {key: written.count(key) for key in written} == {"prompt": 1, "completion": 1, "events": 3, "bytes": 3}
+
+
+def test_a_number_that_the_last_report_leaves_out_is_unknown() -> None:
+    passed = ended(SSE, HIDE, [event(chunk(usage=report)) for report in (USAGE, SMALL_USAGE)])
+    assert passed.metered.counts == (12, 1, None, None)
+    assert passed.history[-2:] == [(1, "cached", None), (1, "reasoning", None)]
 
 
 def test_choices_that_report_the_same_numbers_add_up() -> None:
     report = {"prompt_tokens": 5, "completion_tokens": 1}
     frames = [event(chunk({"content": "w"}, index, usage=report)) for index in (0, 1)]
-    assert Answer(SSE, {**HIDE, "answers": 2, "prompts": 1}, frames).log[b"live"][b"completion"] == 2
+    assert ended(SSE, {**HIDE, "answers": 2, "prompts": 1}, frames).log["completion"] == 2
 
 
 def test_several_prompts_and_their_answers_add_up() -> None:
@@ -118,36 +62,44 @@ def test_several_prompts_and_their_answers_add_up() -> None:
         event(chunk({"content": "w"}, index, usage={"prompt_tokens": prompt, "completion_tokens": done}))
         for index, prompt, done in reports
     ]
-    answer = Answer(SSE, {**HIDE, "answers": 2, "prompts": 2}, frames)
-    assert answer.log[b"report"] == {b"prompt": 12}
-    assert answer.log[b"live"][b"completion"] == 6
+    log = ended(SSE, {**HIDE, "answers": 2, "prompts": 2}, frames).log
+    assert (log["prompt"], log["completion"]) == (12, 6)
 
 
 @pytest.mark.parametrize(
-    ("headers", "request_metadata"),
+    ("headers", "request_metadata", "counted"),
     [
-        ({**SSE, "content-encoding": "gzip"}, HIDE),
-        ({":status": "200"}, HIDE),
-        ({":status": "200", "content-type": "text/plain"}, HIDE),
-        ({**SSE, ":status": "500"}, HIDE),
-        ({**SSE, ":status": "304"}, HIDE),
-        (SSE, None),
-        (SSE, {"surface": "models"}),
+        ({**SSE, "content-encoding": "gzip"}, HIDE, 1),
+        ({":status": "200"}, HIDE, 1),
+        ({":status": "200", "content-type": "text/plain"}, HIDE, 1),
+        ({**SSE, ":status": "500"}, HIDE, 0),
+        ({**SSE, ":status": "304"}, HIDE, 0),
+        ({**SSE, ":status": "20"}, HIDE, 0),
+        (SSE, None, 0),
+        (SSE, {"surface": "models"}, 0),
     ],
-    ids=["compressed", "no type", "another type", "an error", "a redirect", "no plan", "answered here"],
+    ids=["compressed", "no type", "another type", "an error", "a redirect", "no status", "no plan", "answered here"],
 )
-def test_what_is_not_metered_passes(headers: dict[str, str], request_metadata: dict[str, Any] | None) -> None:
+def test_what_is_not_metered_passes(
+    headers: dict[str, str], request_metadata: dict[str, Any] | None, counted: int
+) -> None:
+    """A provider's answer that is not metered is counted: it is money."""
     text = STREAMS["continuous usage"]
-    answer = Answer(headers, request_metadata, [text])
-    assert (answer.out, answer.log) == (text, {})
+    passed = ended(headers, request_metadata, [text])
+    assert (passed.out, passed.log, passed.unmetered) == (text, {}, counted)
 
 
-@pytest.mark.parametrize("encoding", ["identity", ""])
+@pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
 def test_an_encoding_that_is_none_is_metered(encoding: str) -> None:
-    headers = {**SSE, "content-encoding": encoding} if encoding else SSE
-    assert (
-        Answer(headers, HIDE, [STREAMS["continuous usage"]]).log[b"live"][b"completion"] == USAGE["completion_tokens"]
-    )
+    passed = ended({**SSE, "content-encoding": encoding}, HIDE, [STREAMS["continuous usage"]])
+    assert passed.log["completion"] == USAGE["completion_tokens"]
+
+
+def test_a_stream_that_may_become_shorter_has_no_length() -> None:
+    headers = {**SSE, "content-length": "5000"}
+    assert "content-length" not in ended(headers, HIDE, [DONE]).headers
+    assert ended(headers, CHAT, [DONE]).headers["content-length"] == "5000"
+    assert ended({**JSON, "content-length": "5000"}, HIDE, [b"{}"]).headers["content-length"] == "5000"
 
 
 @pytest.mark.parametrize(
@@ -161,4 +113,4 @@ def test_an_encoding_that_is_none_is_metered(encoding: str) -> None:
     ],
 )
 def test_who_refused(headers: dict[str, str], source: str | None) -> None:
-    assert Answer(headers, CHAT, [DONE]).headers.get("x-headgate-error-source") == source
+    assert ended(headers, CHAT, [DONE]).headers.get("x-headgate-error-source") == source

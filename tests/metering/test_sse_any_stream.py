@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lua_meter import bytewise, sse, sse_untouched
+from stand_in import bytewise, sse, sse_untouched
 from stream_model import expected
 from streams import NASTY, VENDOR, chunk, event
 

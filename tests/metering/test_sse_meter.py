@@ -1,7 +1,7 @@
 """Streams through the meter: the client's bytes and the counts are the same however the provider's bytes arrive."""
 
 import pytest
-from lua_meter import bytewise, counts_of, framed, halves, sse, sse_untouched
+from stand_in import bytewise, counts_of, framed, halves, sse, sse_untouched
 from stream_model import expected
 from streams import DONE, FINAL, SMALL_USAGE, STREAMS, USAGE, chunk, event, stream, words
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCK = (ROOT / "requirements.lock").read_text()
+LOCK = "".join((ROOT / name).read_text() for name in ("requirements.lock", "compiler.lock"))
 REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -60,8 +60,8 @@ def test_only_codecs_know_envoys_messages() -> None:
         if path.suffix == ".py" and path.parts[len(ROOT.parts)] != "tests"
         and re.search(r"^(?:from|import) headgate\.wire", text_of(path), re.MULTILINE)
     }  # fmt: skip
-    assert {"authz/codec.py", "extproc/codec.py"} <= importing
-    assert importing <= {"authz/codec.py", "extproc/codec.py", "extproc/service.py"}
+    assert {"authz/codec.py", "extproc/codec.py", "ratelimit/codec.py"} <= importing
+    assert importing <= {"authz/codec.py", "extproc/codec.py", "ratelimit/codec.py", "extproc/service.py"}
 
 
 def test_nothing_that_is_generated_or_ignored_is_tracked() -> None:
@@ -75,7 +75,14 @@ def test_nothing_that_is_generated_or_ignored_is_tracked() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [".venv/x", "a/__pycache__/x.pyc", "headgate/wire/x_pb2.py", "headgate/wire/x_pb2.pyi"]
+    "name",
+    [
+        ".venv/x",
+        "a/__pycache__/x.pyc",
+        "headgate/wire/x_pb2.py",
+        "headgate/wire/x_pb2.pyi",
+        "headgate/_envoy/metering.so",
+    ],
 )
 def test_what_git_ignores(name: str) -> None:
     command = ["git", "check-ignore", "--quiet", name]
@@ -90,7 +97,8 @@ def test_no_path_of_one_machine() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in TRACKED
-        if path != HERE and path.suffix in (".py", ".lua", ".toml", ".yaml", ".yml", ".proto", ".md", ".sh", "")
+        if path != HERE
+        and path.suffix in (".py", ".lua", ".c", ".h", ".toml", ".yaml", ".yml", ".proto", ".md", ".sh", "")
         for number, line in enumerate(text_of(path).splitlines(), 1)
         if MACHINE.search(line)
     ]
@@ -98,7 +106,7 @@ def test_no_path_of_one_machine() -> None:
 
 
 def test_files_end_with_one_newline_and_have_no_carriage_returns() -> None:
-    texts = [path for path in TRACKED if path.suffix in (".py", ".lua", ".toml", ".md", ".proto")]
+    texts = [path for path in TRACKED if path.suffix in (".py", ".lua", ".c", ".h", ".toml", ".md", ".proto")]
     assert len(texts) > 50
     bad = [path for path in texts if (data := path.read_bytes()) and (b"\r\n" in data or not data.endswith(b"\n"))]
     assert bad == []

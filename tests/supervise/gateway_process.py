@@ -133,10 +133,12 @@ class GatewayProcess:
             for record in records.values():
                 if start_ticks_of(record["pid"]) == record["start_ticks"]:
                     os.kill(record["pid"], signal.SIGKILL)
-        self._remove_secrets()
+        remove_memory_folders(self.state)
 
-    def _remove_secrets(self) -> None:
-        link = self.state / "secrets"
+
+def remove_memory_folders(state: Path) -> None:
+    """What a killed supervisor leaves outside of its state directory."""
+    for link in (state / "secrets", state / "run" / "metrics"):
         if link.is_symlink() and link.is_dir():
             for file in link.iterdir():
                 file.unlink()

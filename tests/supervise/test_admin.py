@@ -6,16 +6,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
-import grpc
 import pytest
 
 from headgate.config.addresses import Address
+from headgate.grpc_server import Server
 from headgate.supervise import Refusal, admin, probes
 from headgate.supervise.admin import Outside, View
 from headgate.supervise.part import Part, PartSpec
 from headgate.supervise.ports import Listen, free_port
 
 SOCKET = Path("part.sock")
+CONFIG = {"generation": 3, "loaded": "2027-01-31T12:00:00Z", "age_s": 1.0, "error": None}
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ async def _readyz(port: int) -> tuple[int, dict[str, object]]:
 async def test_readyz_names_the_part_that_is_not_ready(part: Part) -> None:
     stage: list[str | None] = ["starting"]
     listen = Listen("listen.admin", Address("127.0.0.1", free_port()))
-    runner = await admin.serve(listen, lambda: View(3, [part], [], stage[0]))
+    runner = await admin.serve(listen, lambda: View(CONFIG, [part], [], stage[0]))
     try:
         status, body = await _readyz(listen.address.port)
         assert status == 503
@@ -45,6 +46,7 @@ async def test_readyz_names_the_part_that_is_not_ready(part: Part) -> None:
         assert body == {
             "ready": False,
             "generation": 3,
+            "config": CONFIG,
             "detail": "starting",
             "parts": {
                 "filters-0": {
@@ -63,12 +65,11 @@ async def test_readyz_names_the_part_that_is_not_ready(part: Part) -> None:
             status, body = await _readyz(listen.address.port)
             assert (status, body["ready"]) == (503, False)
         os.unlink(SOCKET)  # noqa: PTH108 - pathlib would count as blocking
-        server = grpc.aio.server()
-        server.add_insecure_port(f"unix:{SOCKET}")
-        await server.start()
+        server = Server([])
+        await server.listen(f"unix:{SOCKET}")
         status, body = await _readyz(listen.address.port)
         assert (status, body["ready"]) == (200, True)
-        await server.stop(None)
+        await server.close(1)
         async with (
             aiohttp.ClientSession() as session,
             session.get(f"http://127.0.0.1:{listen.address.port}/healthz") as answer,
@@ -80,15 +81,15 @@ async def test_readyz_names_the_part_that_is_not_ready(part: Part) -> None:
 
 async def test_an_admin_address_that_is_taken_is_refused() -> None:
     listen = Listen("listen.admin", Address("127.0.0.1", free_port()))
-    runner = await admin.serve(listen, lambda: View(1, [], [], None))
+    runner = await admin.serve(listen, lambda: View(CONFIG, [], [], None))
     with pytest.raises(Refusal, match=r"listen\.admin: .* is taken by another process"):
-        await admin.serve(listen, lambda: View(1, [], [], None))
+        await admin.serve(listen, lambda: View(CONFIG, [], [], None))
     await runner.cleanup()
 
 
 async def test_a_service_that_is_down_is_reported_without_its_address() -> None:
     url = f"redis://user:hunter2@127.0.0.1:{free_port()}/0"
-    body = await admin.report(View(1, [], [Outside("counters", probes.counters_ping(url))], None))
+    body = await admin.report(View(CONFIG, [], [Outside("counters", probes.counters_ping(url))], None))
     assert body["ready"] is False
     assert "hunter2" not in str(body)
     assert "127.0.0.1" not in str(body)

@@ -11,7 +11,7 @@ import pytest
 
 from headgate import contract, quickstart
 from headgate.supervise import Refusal, files, parts_file, state
-from headgate.supervise.generation import generation_of
+from headgate.supervise.generation import generation_of, store
 from headgate.supervise.parts_file import PartRecord
 
 
@@ -117,14 +117,15 @@ def test_a_broken_record_is_no_record(content: str) -> None:
     assert parts_file.load() == {}
 
 
-def test_generations_count_what_the_file_says(folder: Path) -> None:
-    config = folder / "gateway.yaml"
-    config.write_text("one")
-    assert [generation_of(config), generation_of(config)] == [1, 1]
-    config.write_text("two")
-    assert generation_of(config) == 2
+@pytest.mark.usefixtures("folder")
+def test_generations_count_what_the_file_says() -> None:
+    assert [generation_of(b"one").number, generation_of(b"two").number] == [1, 1]  # neither has been accepted yet
+    store(generation_of(b"one"))
+    assert generation_of(b"one").number == 1
+    store(generation_of(b"two"))
+    assert [generation_of(b"two").number, generation_of(b"one").number] == [2, 3]
     Path("generation.json").write_text("{")
-    assert generation_of(config) == 1
+    assert generation_of(b"one").number == 1
 
 
 def test_the_demo_key_is_made_once_and_kept_to_ourselves() -> None:

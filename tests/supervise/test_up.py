@@ -54,7 +54,7 @@ async def test_the_quickstart_answers_within_five_seconds(gateway: GatewayProces
 async def test_the_quickstart_shows_how_to_call_it_and_leaves_nothing(gateway: GatewayProcess) -> None:
     await gateway.start()
     pids = gateway.pids()
-    assert set(pids) == {"valkey", "simulator", "filters-0", "filters-1", "envoy"}
+    assert set(pids) == {"valkey", "simulator", "filters-0", "filters-1", "ledger", "envoy"}
 
     status, body = await gateway.readyz()
     assert (status, body["ready"], body["generation"]) == (200, True, 1)
@@ -173,7 +173,7 @@ async def test_a_taken_over_envoy_gets_what_changed_in_the_file(gateway: Gateway
 async def test_an_envoy_with_other_listeners_finishes_its_streams(gateway: GatewayProcess) -> None:
     await gateway.start()
     old, old_http = gateway.pids()["envoy"], gateway.http
-    stream = await _running(gateway, 200)
+    stream = await _running(gateway, 600)
     gateway.send(signal.SIGKILL)
     await gateway.wait()
     gateway.http = free_address()
@@ -182,7 +182,7 @@ async def test_an_envoy_with_other_listeners_finishes_its_streams(gateway: Gatew
     assert gateway.pids("envoy-retired-") == {f"envoy-retired-{old}": old}
     assert not _reachable(old_http)
     assert await gateway.answer() == 200
-    assert _whole(await stream, 200)
+    assert _whole(await stream, 600)
     await until(lambda: not gateway.alive(old), 5)
     await until(lambda: not gateway.pids("envoy-retired-"), 1)
 

@@ -1,0 +1,55 @@
+// Reads one JSON document as it arrives and keeps what metering asks of it: usage, generated text, where to cut.
+//
+// Takes any bytes in any pieces, needs no memory beyond its own struct and never fails: what is no JSON says
+// nothing. Names are compared as they are written; one that is spelled with escapes is not known.
+
+#ifndef HEADGATE_METERING_SCAN_H
+#define HEADGATE_METERING_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SCAN_NAME_SIZE = 18 }; // one more than the longest name that is known
+
+#define SCAN_UNKNOWN ((int64_t)-1)
+
+// Tokens of a usage object, OpenAI's names; SCAN_UNKNOWN where it says nothing.
+struct usage {
+  int64_t prompt, completion, cached, reasoning;
+};
+
+enum scan_report { REPORT_NONE, REPORT_NULL, REPORT_OBJECT };
+
+struct scan {
+  // What the document has said so far. Only members of its top level count as `usage` and `choices`.
+  struct usage usage;          // of the last usage object that was read to its end
+  enum scan_report report;     // what `usage` is
+  bool no_choices;             // `choices` is an empty list
+  bool complete;               // read to the last brace
+  bool foreign;                // not an object at all
+  int64_t index;               // the first choice's `index`
+  uint64_t text_bytes;         // UTF-8 bytes of generated text, escapes decoded
+  size_t cut_from, cut_to;     // the member `usage` and the comma that goes with it
+
+  // Where the reader stands.
+  unsigned state, key, section;
+  size_t depth;                // open objects and lists
+  struct usage pending;        // of the usage object that is being read
+  bool counts_text;            // the string being read is generated text
+  bool takes_name;             // the string being read may be a member's name
+  char name[SCAN_NAME_SIZE];
+  size_t name_length;
+  unsigned code, digits;       // of an escape, of a number
+  int64_t value;
+  bool had_comma, cut_is_open; // a comma came before this top-level member; the cut goes on to the next one
+  size_t comma_at, string_at, member_from;
+};
+
+// Makes `scan` ready for a new document.
+void scan_start(struct scan *scan);
+
+// Reads the document's next bytes; `offset` is where they stand, in the caller's count.
+void scan_feed(struct scan *scan, const char *text, size_t length, size_t offset);
+
+#endif

@@ -1,0 +1,365 @@
+"""Reload: an edit of gateway.yaml, or of a file that it refers to, takes effect while everything runs.
+
+Nothing is changed in place. An edit is first added to what Envoy has (secrets, clusters, routes), then the workers'
+tables turn to it, and the rest is taken out (routes, clusters, secrets) when nothing that was planned by older tables
+can still need it. So a request meets either the one configuration or the other, as a whole, whichever process dies
+meanwhile. What cannot be taken over, for whatever reason, changes nothing and is reported.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import structlog
+
+from headgate import contract
+from headgate.cluster_names import cluster_of
+from headgate.compile import compile_snapshot
+from headgate.config.model import Entry, Gateway
+from headgate.edge.render import Edit
+from headgate.edge.secrets import secret_sources, usable_secret_files
+from headgate.snapshot import write_snapshot
+from headgate.supervise import binaries, generation, inotify, ports
+from headgate.supervise.envoy_admin import EnvoyAdmin
+from headgate.supervise.generation import Generation, generation_of
+from headgate.supervise.part import Part
+from headgate.supervise.plan import Plan, checked_gateway
+from headgate.supervise.refusal import Refusal
+from headgate.supervise.watch import POLL_S, Watch
+
+log = structlog.get_logger()
+
+# What a reload may change. The rest is in Envoy's bootstrap, in a part's command or both.
+RELOADED = ("providers", "models", "plans", "tenants", "spool")
+
+ENVOY_WITHIN_S = 10.0
+TABLES_WITHIN_S = 10.0
+RETRY_S = 5.0
+# A request planned by old tables may begin another attempt for as long as its model's `total` lasts. After this long,
+# whatever a model says, a removed provider is removed: then such an attempt is a 503.
+LONGEST_STAY_S = 900.0
+# From the tables that a worker planned with to the clock that starts with the plan: its time for a body, and some.
+STAY_SLACK_S = 10.0
+_SHOWN_LINES = 20
+_NO_ANSWER = (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that requests are answered by, and since when, in seconds since the epoch."""
+
+    gateway: Gateway
+    generation: Generation
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    gateway: Gateway
+    generation: Generation
+    edit: Edit
+
+
+class Reloader:
+    """Keeps one running gateway to its file. `parts` are those that run now."""
+
+    def __init__(self, plan: Plan, parts: Callable[[], Sequence[Part]]) -> None:
+        self.loaded = Loaded(plan.gateway, plan.generation, time.time())
+        self.outcomes = dict.fromkeys(("loaded", "refused", "unchanged", "failed"), 0)  # for /metrics
+        self.error: str | None = None  # why the file as it stands is not what runs
+        # Held while files and tables are switched; a restart of parts that relies on them takes it too.
+        self.busy = asyncio.Lock()
+        self._secrets_error: str | None = None
+        self._plan, self._edge, self._parts = plan, plan.edge, parts
+        self._envoy = EnvoyAdmin(contract.ENVOY_ADMIN_SOCKET)
+        self._watch = Watch(plan.config, plan.content)
+        self._watch.sources(secret_sources(plan.gateway, plan.config.parent))
+        self._asked = asyncio.Event()
+        self._again: tuple[float, bytes] | None = None  # when to try what once more
+        # Clusters and until when (monotonic) a request may need them; those of an earlier supervisor's tables too.
+        left = set(self._edge.clusters) - _clusters_of(plan.gateway)
+        self._needed_until = dict.fromkeys(left, time.monotonic() + LONGEST_STAY_S)
+        self._routes = plan.edge.own_routes
+        self._dropping = False  # what was taken out may still have secrets on disk
+
+    def report(self) -> dict[str, object]:
+        """For /readyz: what runs, since when, and what is wrong with the file that should."""
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.loaded.since))
+        return {
+            "generation": self.loaded.generation.number,
+            "loaded": since,
+            "age_s": round(max(time.time() - self.loaded.since, 0.0), 1),
+            "error": "\n".join(filter(None, (self.error, self._secrets_error))) or None,
+        }
+
+    def ask(self) -> None:
+        """Read the file now, whether it looks edited or not (SIGHUP)."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Until it is cancelled; whatever came together in one round is one reload."""
+        while True:
+            try:
+                await self._round()
+            except Exception as error:  # a bug or a full disk costs this edit, not the supervisor
+                log.exception("reload failed")
+                self.outcomes["failed"] += 1
+                self.error = f"reload failed: {type(error).__name__}; see the log"
+            await self._pause()
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._asked.wait(), POLL_S)
+        except TimeoutError:
+            return
+
+    async def _round(self) -> None:
+        asked = self._asked.is_set()
+        self._asked.clear()
+        content, renewed = await asyncio.to_thread(self._watch.poll)
+        if asked:
+            content, renewed = await asyncio.to_thread(self._watch.read_now), True
+        elif content is None and self._again and time.monotonic() >= self._again[0]:
+            content = self._again[1]
+        async with self.busy:
+            if renewed:
+                await self._renew_secrets()
+            if content is not None:
+                await self._load(content)
+            await self._drop()
+
+    async def _load(self, content: bytes) -> None:
+        """Take the file's content over, or say why not."""
+        began = time.monotonic()
+        self._again = None
+        try:
+            candidate = await self._accepted(content)
+            if candidate:
+                self._again = (began + RETRY_S, content)  # for what goes wrong from here on, the file is not to blame
+                await self._apply(candidate)
+                self._again = None
+        except Refusal as refusal:
+            self._refused(refusal)
+            self.outcomes["refused"] += 1
+            return
+        self.error = None
+        self.outcomes["loaded" if candidate else "unchanged"] += 1
+        if candidate is None:
+            log.info("configuration is unchanged", generation=self.loaded.generation.number)
+            return
+        took_s = round(time.monotonic() - began, 3)
+        log.info("configuration loaded", generation=candidate.generation.number, took_s=took_s)
+
+    def _refused(self, refusal: Refusal) -> None:
+        lines = [*refusal.lines[:_SHOWN_LINES], *(["…"] if len(refusal.lines) > _SHOWN_LINES else [])]
+        text = "\n".join(lines)
+        if text != self.error:
+            running = self.loaded.generation.number
+            log.error("configuration not loaded, the running one stays", generation=running, problems=lines)
+        self.error = text
+
+    async def _accepted(self, content: bytes) -> _Candidate | None:
+        """Checked, rendered and validated by Envoy; None for what runs already. Raises Refusal."""
+        found = generation_of(content)
+        if found.sha256 == self.loaded.generation.sha256:
+            return None
+        gateway = await asyncio.to_thread(_checked, self._plan.config, content)
+        changed = restart_keys(self.loaded.gateway, gateway)
+        if changed:
+            by = "headgate restart takes" if all(map(_by_restart, changed)) else "a new start of headgate up takes"
+            raise Refusal(
+                f"restart needed: {', '.join(changed)} changed, which only {by} over; "
+                "until then nothing of this edit is applied"
+            )
+        return await self._candidate(gateway, found)
+
+    async def _candidate(self, gateway: Gateway, found: Generation) -> _Candidate:
+        edit = await asyncio.to_thread(self._edge.edit, gateway)
+        await self._edge.validate(binaries.envoy(), self._plan.env, edit.inline)
+        inotify.require(self._edge.watches_more(edit))
+        return _Candidate(gateway, found, edit)
+
+    async def take_for_restart(self) -> int:
+        """Take over the file as it stands, also what only processes that start anew can; the generation that runs.
+
+        For a restart, which holds `busy`. Raises Refusal; then nothing has changed.
+        """
+        inotify.require(self._edge.watches + inotify.OWN)  # for a while two Envoys run
+        content = await asyncio.to_thread(self._watch.read_now)
+        found = generation_of(content)
+        if found.sha256 != self.loaded.generation.sha256:
+            gateway = await asyncio.to_thread(_checked, self._plan.config, content)
+            left = [key for key in restart_keys(self.loaded.gateway, gateway) if not _by_restart(key)]
+            if left:
+                raise Refusal(f"{', '.join(left)} changed, which only a new start of headgate up takes over")
+            held = ports.edge_listens(self.loaded.gateway)
+            for listen in ports.edge_listens(gateway):
+                if not any((one.kind, one.address) == (listen.kind, listen.address) for one in held):
+                    ports.require_free(listen)
+            undo = await asyncio.to_thread(self._edge.rebase, gateway)
+            try:
+                candidate = await self._candidate(gateway, found)
+                await self._apply(candidate)
+            except BaseException:
+                undo()
+                raise
+        self.error = self._again = None
+        return self.loaded.generation.number
+
+    async def _apply(self, candidate: _Candidate) -> None:
+        """The switch. Raises Refusal when Envoy does not take its part: then the tables have not turned."""
+        generation.store(candidate.generation)  # before anybody can bill by this number
+        self._edge.add(candidate.edit)
+        await asyncio.to_thread(self._edge.write)
+        await self._until_envoy_has(set(candidate.edit.clusters))
+        tables = compile_snapshot(candidate.gateway, candidate.generation.number)
+        await asyncio.to_thread(write_snapshot, tables, contract.SNAPSHOT)
+        await self._until_tables_turned(candidate.generation.number)
+        before, self.loaded = self.loaded, Loaded(candidate.gateway, candidate.generation, time.time())
+        self._routes = candidate.edit.routes
+        self._watch.sources(secret_sources(candidate.gateway, self._plan.config.parent))
+        self._note_needs(before.gateway)
+
+    async def until_envoy_has_all(self) -> None:
+        """Wait until an Envoy that was taken over knows every cluster of the tables, or does not say so in time."""
+        try:
+            await self._until_envoy_has(_clusters_of(self.loaded.gateway))
+        except Refusal as refusal:
+            log.warning("envoy does not say what it has read", reason=str(refusal))
+
+    async def _until_envoy_has(self, new: set[str]) -> None:
+        deadline = time.monotonic() + ENVOY_WITHIN_S
+        read, warming = False, new
+        while True:
+            try:
+                read = read or await self._envoy.versions() == self._edge.versions
+                warming = new & await self._envoy.warming() if read and new else set()
+            except _NO_ANSWER:
+                read = False  # it is being restarted: it reads the files before it takes requests
+            if read and not warming:
+                return
+            if time.monotonic() >= deadline:
+                break
+            await asyncio.sleep(0.02)
+        if not read:
+            raise Refusal(f"Envoy has read no new file for {ENVOY_WITHIN_S:g} s; tried again every {RETRY_S:g} s")
+        log.warning("providers are not reachable yet", clusters=sorted(warming))
+
+    async def _until_tables_turned(self, number: int) -> None:
+        """Have every part that works by the tables read them, also one that is just starting."""
+        deadline = time.monotonic() + TABLES_WITHIN_S
+        told: set[int] = set()
+        while behind := [part for part in self._parts() if _works_by_older_tables(part, number)]:
+            for part in behind:
+                # Before it has said which tables it has, it starts, and a signal would end it.
+                if part.process and part.process.pid not in told and _tables_of(part) is not None:
+                    part.process.send(signal.SIGHUP)
+                    told.add(part.process.pid)
+            if time.monotonic() >= deadline:
+                await self._end_hanging(behind)
+                deadline = time.monotonic() + TABLES_WITHIN_S
+            await asyncio.sleep(0.01)
+
+    async def _end_hanging(self, behind: Sequence[Part]) -> None:
+        """One that hangs would come back with old tables; its successor reads the new ones."""
+        for part in behind:
+            if part.process:
+                log.warning("part does not take the new tables, it ends", part=part.name, pid=part.process.pid)
+                await part.process.end(1.0)
+
+    def _note_needs(self, before: Gateway) -> None:
+        """The old tables are gone now; what was planned by them may go on."""
+        now = time.monotonic()
+        for model in before.models.values():
+            stay_s = min(model.timeouts.total_s, LONGEST_STAY_S) + STAY_SLACK_S
+            for target in model.targets:
+                cluster = cluster_of(target.provider, before.providers[target.provider])
+                self._needed_until[cluster] = max(self._needed_until.get(cluster, 0.0), now + stay_s)
+
+    async def _drop(self) -> None:
+        """Take out of Envoy what nothing needs any more."""
+        now = time.monotonic()
+        named = _clusters_of(self.loaded.gateway)
+        self._needed_until = {name: until for name, until in self._needed_until.items() if until > now}
+        kept = {name for name in self._edge.clusters if name in named or name in self._needed_until}
+        if self._edge.keep(kept, self._routes):
+            await asyncio.to_thread(self._edge.write)
+            self._dropping = True
+        if self._dropping and await self._has_read():
+            self._edge.remove_secrets()
+            self._dropping = False
+
+    async def _has_read(self) -> bool:
+        """Whether Envoy has read its files by now."""
+        try:
+            return await self._envoy.versions() == self._edge.versions
+        except _NO_ANSWER:
+            return False
+
+    async def _renew_secrets(self) -> None:
+        """Hand on secrets and certificates whose files say something else; what cannot be used changes nothing."""
+        gateway, base = self.loaded.gateway, self._plan.config.parent
+        found, problems = await asyncio.to_thread(usable_secret_files, gateway, base, os.environ)
+        changed = self._edge.renew_secrets(found)
+        if changed:
+            log.info("secrets renewed", files=sorted(changed))
+        text = "\n".join(f"{problem}; the one in use stays" for problem in problems) or None
+        if text and text != self._secrets_error:
+            log.error("secrets not renewed", problems=problems)
+        self._secrets_error = text
+
+
+def _checked(config: Path, content: bytes) -> Gateway:
+    try:
+        return checked_gateway(config, content or None)  # b"": it may have gone, and the check says so
+    except Refusal as refusal:
+        if any("environment variable" in line for line in refusal.lines):
+            raise Refusal(*refusal.lines, "headgate up has the environment of its start: restart it") from None
+        raise
+
+
+def restart_keys(running: Gateway, wanted: Gateway) -> list[str]:
+    """Keys of gateway.yaml that differ and that a reload cannot change."""
+    sections = [name for name in Gateway.model_fields if name not in RELOADED]
+    return [key for name in sections for key in _differing(name, getattr(running, name), getattr(wanted, name))]
+
+
+def _by_restart(key: str) -> bool:
+    """What Envoy's bootstrap holds or a part reads when it starts; the rest is the supervisor's, or adds parts."""
+    section = key.partition(".")[0]
+    return section in ("telemetry", "spool") or (section == "listen" and key != "listen.admin")
+
+
+def _differing(key: str, running: object, wanted: object) -> list[str]:
+    if running == wanted:
+        return []
+    if type(running) is not type(wanted) or not isinstance(running, Entry):
+        return [key]
+    return [
+        inner
+        for name, field in type(running).model_fields.items()
+        for inner in _differing(f"{key}.{field.alias or name}", getattr(running, name), getattr(wanted, name))
+    ]
+
+
+def _clusters_of(gateway: Gateway) -> set[str]:
+    return {cluster_of(name, provider) for name, provider in gateway.providers.items()}
+
+
+def _works_by_older_tables(part: Part, number: int) -> bool:
+    """A part that does not run works by no tables: it reads the newest when it starts."""
+    return part.spec.tables is not None and part.process is not None and (_tables_of(part) or 0) < number
+
+
+def _tables_of(part: Part) -> int | None:
+    """The generation that it says it has; None while it starts."""
+    try:
+        return int(part.spec.tables.read_text()) if part.spec.tables else None
+    except (FileNotFoundError, ValueError):
+        return None

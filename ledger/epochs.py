@@ -1,0 +1,55 @@
+"""Which Envoys live: an epoch is one life of one Envoy, named by its spool file.
+
+An epoch counts as dead only with proof: parts.json knows no such living process, and none has the file open. While
+neither can be known (no parts.json: the Envoy may be in another container) it counts as alive.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from headgate.contract import ENVOY_ADMIN_SOCKET, PARTS, epoch_of
+from headgate.supervise import parts_file
+from headgate.supervise.process import start_ticks_of
+
+
+@dataclass(frozen=True, slots=True)
+class LivingEnvoy:
+    """One that writes into the spool."""
+
+    epoch: str
+    pid: int
+    admin: Path
+
+
+def living() -> dict[str, LivingEnvoy] | None:
+    """The Envoys of parts.json that run, by epoch; None when there is no such file to ask."""
+    if not PARTS.exists():
+        return None
+    found = {}
+    for record in parts_file.load().values():
+        if record.spool and start_ticks_of(record.pid) == record.start_ticks:
+            epoch = epoch_of(record.spool)
+            found[epoch] = LivingEnvoy(epoch, record.pid, Path(record.admin or ENVOY_ADMIN_SOCKET))
+    return found
+
+
+def is_open_somewhere(inodes: Iterable[tuple[int, int]]) -> bool:
+    """Whether a process other than this one has a file with such a (device, inode) open. Looks at all we may see."""
+    wanted, own = set(inodes), str(os.getpid())
+    return any(_opens(process, wanted) for process in Path("/proc").glob("[0-9]*") if process.name != own)
+
+
+def _opens(process: Path, wanted: set[tuple[int, int]]) -> bool:
+    try:
+        for descriptor in os.scandir(process / "fd"):
+            try:
+                found = descriptor.stat()
+            except OSError:
+                continue
+            if (found.st_dev, found.st_ino) in wanted:
+                return True
+    except OSError:
+        return False  # ended, or another user's
+    return False

@@ -1,0 +1,49 @@
+"""Lines of the spool as types. docs/spool.md says what the fields mean. Pure."""
+
+import msgspec
+
+
+class Line(msgspec.Struct, frozen=True, gc=False):
+    """One line; what it does not say is None. Fields that this version does not know are left alone."""
+
+    type: str
+    request_id: str
+    time: str | None = None
+    trace_id: str | None = None
+    tenant: str | None = None
+    key_id: str | None = None
+    user: str | None = None
+    project: str | None = None
+    surface: str | None = None
+    model: str | None = None
+    target: str | None = None
+    upstream_model: str | None = None
+    attempts: int | None = None
+    status: int | None = None
+    flags: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    estimated_tokens: int | None = None
+    content_events: int | None = None
+    content_bytes: int | None = None
+    bytes_in: int | None = None
+    bytes_out: int | None = None
+    first_byte_ms: int | None = None
+    duration_ms: int | None = None
+    reserved: bool | None = None
+    config_generation: int | None = None
+    price_generation: int | None = None
+
+
+# Not strict: Envoy writes whole numbers as 1e+06 at times.
+_decoder = msgspec.json.Decoder(Line, strict=False)
+
+
+def parsed(text: bytes) -> Line | None:
+    """The line; None when it is not one of ours, whatever else it is."""
+    try:
+        return _decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,93 @@
+"""The ledger's process: the follower, its connection to the counters, and a socket that says how far it is."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+
+import msgspec
+import structlog
+import uvloop
+
+from headgate.contract import LEDGER, LEDGER_SOCKET, SPOOL
+from headgate.counters.address import counters_address
+from headgate.counters.client import Counters
+from ledger.follower import Follower, OnLine
+from ledger.metrics import RequestMetrics
+from ledger.settlement import Settlement
+
+# The counters' own time: nobody waits for a settlement, so that a slow server is waited for.
+COUNTERS_TIMEOUT_S = 5.0
+END_S = 3.0  # for the last lines, once it is told to stop
+
+OBSERVERS: tuple[OnLine, ...] = (RequestMetrics().on_line,)
+
+log = structlog.get_logger()
+
+
+def run(*, lifeline: bool) -> None:
+    """Follows the spool of the working directory until SIGTERM, SIGINT or, with `lifeline`, the end of its stdin."""
+    for folder in (SPOOL, LEDGER, LEDGER_SOCKET.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    uvloop.run(_serve(lifeline=lifeline))
+
+
+async def _serve(*, lifeline: bool) -> None:
+    counters = Counters(counters_address(), COUNTERS_TIMEOUT_S, _on_change)
+    counters.start()
+    follower = Follower(Settlement(counters), OBSERVERS)
+    stop = asyncio.Event()
+    LEDGER_SOCKET.unlink(missing_ok=True)
+    listener = await asyncio.start_unix_server(_answering(follower), str(LEDGER_SOCKET))
+    ends = asyncio.create_task(_end(lifeline=lifeline))
+    ends.add_done_callback(lambda _: follower.stop(stop))
+    log.info("ledger started", pid=os.getpid())
+    following = asyncio.create_task(follower.run(stop))
+    await asyncio.wait({following, ends}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        await asyncio.wait_for(following, END_S)  # raises what it failed of: then a supervisor starts it again
+    except TimeoutError:
+        log.warning("ledger stops with lines to settle: the next one goes on with them", **follower.state())
+    listener.close()
+    await counters.close()
+    log.info("ledger stopped")
+
+
+def _answering(follower: Follower) -> "asyncio.streams._ClientConnectedCallback":
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            writer.write(msgspec.json.encode(follower.state()) + b"\n")
+            await writer.drain()
+        writer.close()
+
+    return answer
+
+
+def _on_change(reason: str | None) -> None:
+    if reason is None:
+        log.info("counters are back: settling goes on")
+    else:
+        log.error("counters are away: settling waits", reason=reason)
+
+
+async def _end(*, lifeline: bool) -> None:
+    """Returns when the process should stop."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    if lifeline:
+        reader = asyncio.StreamReader()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader, loop=loop), sys.stdin)
+        watch = asyncio.create_task(_until_eof(reader, ended))
+        await ended.wait()
+        watch.cancel()
+    else:
+        await ended.wait()
+
+
+async def _until_eof(reader: asyncio.StreamReader, ended: asyncio.Event) -> None:
+    while await reader.read(4096):
+        pass
+    ended.set()

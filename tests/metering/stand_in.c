@@ -1,0 +1,392 @@
+// Envoy's side of the metering module for tests: takes requests on standard input, calls the module's hooks as Envoy
+// does, answers on standard output. stand_in.py has the format. Built with sanitizers: what the module is lent is
+// freed as early as Envoy may free it, every piece of a body is memory of its own, and allocations can be made to fail.
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi.h"
+
+// Memory: what the module allocates, counted; the stand-in itself uses the real functions. ------------------------
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t number, size_t size);
+void *__real_realloc(void *at, size_t size);
+void __real_free(void *at);
+
+static uint64_t allocations, fail_at, now_bytes, peak_bytes;
+static bool keeps_failing;
+
+static bool fails(void) {
+  allocations++;
+  return fail_at && (keeps_failing ? allocations >= fail_at : allocations == fail_at);
+}
+
+static void *counted(void *at) {
+  now_bytes += malloc_usable_size(at);
+  if (now_bytes > peak_bytes) peak_bytes = now_bytes;
+  return at;
+}
+
+static void uncount(void *at) { now_bytes -= malloc_usable_size(at); }
+
+void *__wrap_malloc(size_t size) { return fails() ? NULL : counted(__real_malloc(size)); }
+void *__wrap_calloc(size_t number, size_t size) { return fails() ? NULL : counted(__real_calloc(number, size)); }
+
+void *__wrap_realloc(void *at, size_t size) {
+  if (fails()) return NULL;
+  uncount(at);
+  return counted(__real_realloc(at, size));
+}
+
+void __wrap_free(void *at) {
+  uncount(at);
+  __real_free(at);
+}
+
+static struct bytes copy_of(const char *at, size_t length) {
+  char *copy = __real_malloc(length ? length : 1);
+  if (!copy) abort();
+  if (length) memcpy(copy, at, length);
+  return (struct bytes){copy, length};
+}
+
+static void drop(struct bytes bytes) { __real_free((char *)bytes.at); }
+
+static bool equal(struct bytes a, struct bytes b) {
+  return a.length == b.length && (a.length == 0 || memcmp(a.at, b.at, a.length) == 0);
+}
+
+// Wire ----------------------------------------------------------------------------------------------------------
+
+static void get(void *at, size_t length) {
+  if (length && fread(at, length, 1, stdin) != 1) exit(0);
+}
+
+static uint32_t get_number(void) {
+  uint32_t number;
+  get(&number, sizeof number);
+  return number;
+}
+
+static struct bytes get_bytes(void) {
+  size_t length = get_number();
+  char *at = __real_malloc(length ? length : 1);
+  if (!at) abort();
+  get(at, length);
+  return (struct bytes){at, length};
+}
+
+static FILE *answer; // goes out whole, when the request has been read: neither side waits for the other
+
+static void put(const void *at, size_t length) {
+  if (length && fwrite(at, length, 1, answer) != 1) abort();
+}
+
+static void put_number(uint32_t number) { put(&number, sizeof number); }
+
+static void put_bytes(struct bytes bytes) {
+  put_number((uint32_t)bytes.length);
+  put(bytes.at, bytes.length);
+}
+
+// One stream ----------------------------------------------------------------------------------------------------
+
+enum { LIMIT = 64, WRITES = 1 << 16 };
+
+struct member {
+  struct bytes key, text;
+  enum { A_BOOL, A_NUMBER, A_STRING } type;
+  double number;
+};
+
+struct write {
+  uint32_t frame;
+  char key[16];
+  double value;
+};
+
+static struct {
+  struct bytes names[LIMIT], values[LIMIT];
+  size_t headers;
+  struct member members[LIMIT];
+  size_t member_count;
+  struct bytes *chunks;
+  size_t chunk_count;
+  bool in_body, touched, reset;
+  struct bytes trailing;
+  uint32_t frame;
+  size_t write_count;
+  uint64_t counters[2];
+} envoy;
+
+static struct write writes[WRITES];
+static size_t defined;
+
+bool envoy_dynamic_module_callback_http_get_header(void *filter, enum header_map map, struct bytes name,
+                                                   struct bytes *value, size_t index, size_t *number) {
+  if (filter != &envoy || map != RESPONSE_HEADERS) abort();
+  *value = (struct bytes){NULL, 0};
+  size_t found = 0;
+  for (size_t i = 0; i < envoy.headers; i++) {
+    if (!equal(envoy.names[i], name)) continue;
+    if (found++ == index) *value = envoy.values[i];
+  }
+  if (number) *number = found;
+  return true;
+}
+
+bool envoy_dynamic_module_callback_http_set_header(void *filter, enum header_map map, struct bytes name,
+                                                   struct bytes value) {
+  if (filter != &envoy || map != RESPONSE_HEADERS) abort();
+  size_t kept = 0;
+  for (size_t i = 0; i < envoy.headers; i++) {
+    struct bytes old_name = envoy.names[i], old_value = envoy.values[i];
+    if (equal(old_name, name)) {
+      drop(old_name);
+      drop(old_value);
+      continue;
+    }
+    envoy.names[kept] = copy_of(old_name.at, old_name.length); // moved: what was lent is gone
+    envoy.values[kept++] = copy_of(old_value.at, old_value.length);
+    drop(old_name);
+    drop(old_value);
+  }
+  envoy.headers = kept;
+  if (value.at) {
+    envoy.names[envoy.headers] = copy_of(name.at, name.length);
+    envoy.values[envoy.headers++] = copy_of(value.at, value.length);
+  }
+  return true;
+}
+
+size_t envoy_dynamic_module_callback_http_get_body_chunks_size(void *filter, enum body body) {
+  if (filter != &envoy || body != RECEIVED_RESPONSE_BODY) abort();
+  return envoy.in_body ? envoy.chunk_count : 0;
+}
+
+bool envoy_dynamic_module_callback_http_get_body_chunks(void *filter, enum body body, struct bytes *chunks) {
+  if (filter != &envoy || body != RECEIVED_RESPONSE_BODY) abort();
+  for (size_t i = 0; envoy.in_body && i < envoy.chunk_count; i++) chunks[i] = envoy.chunks[i];
+  return envoy.in_body;
+}
+
+// The body as one piece of fresh memory without its first `skip` bytes, `more` behind it.
+static void change(size_t skip, struct bytes more) {
+  size_t length = 0;
+  for (size_t i = 0; i < envoy.chunk_count; i++) length += envoy.chunks[i].length;
+  char *at = __real_malloc(length + more.length + 1);
+  if (!at) abort();
+  size_t to = 0;
+  for (size_t i = 0; i < envoy.chunk_count; i++) {
+    struct bytes chunk = envoy.chunks[i];
+    if (chunk.length) memcpy(at + to, chunk.at, chunk.length);
+    to += chunk.length;
+    drop(chunk);
+  }
+  if (more.length) memcpy(at + length, more.at, more.length);
+  skip = skip < length ? skip : length;
+  envoy.chunks = __real_realloc(envoy.chunks, sizeof *envoy.chunks);
+  if (!envoy.chunks) abort();
+  envoy.chunks[0] = copy_of(at + skip, length - skip + more.length);
+  envoy.chunk_count = 1;
+  envoy.touched = true;
+  __real_free(at);
+}
+
+bool envoy_dynamic_module_callback_http_drain_body(void *filter, enum body body, size_t length) {
+  if (filter != &envoy || body != RECEIVED_RESPONSE_BODY || !envoy.in_body) abort();
+  change(length, (struct bytes){NULL, 0});
+  return true;
+}
+
+bool envoy_dynamic_module_callback_http_append_body(void *filter, enum body body, struct bytes text) {
+  if (filter != &envoy) abort();
+  if (body == BUFFERED_RESPONSE_BODY) {
+    drop(envoy.trailing);
+    envoy.trailing = copy_of(text.at, text.length);
+    return true;
+  }
+  if (body != RECEIVED_RESPONSE_BODY || !envoy.in_body) abort();
+  change(0, text);
+  return true;
+}
+
+static const struct member *member_of(void *filter, struct bytes name_space, struct bytes key) {
+  if (filter != &envoy || !equal(name_space, (struct bytes){"hg.request", 10})) abort();
+  for (size_t i = 0; i < envoy.member_count; i++) {
+    if (equal(envoy.members[i].key, key)) return &envoy.members[i];
+  }
+  return NULL;
+}
+
+bool envoy_dynamic_module_callback_http_get_metadata_string(void *filter, enum metadata_source source,
+                                                            struct bytes name_space, struct bytes key,
+                                                            struct bytes *value) {
+  const struct member *member = member_of(filter, name_space, key);
+  if (source != DYNAMIC_METADATA || !member || member->type != A_STRING) return false;
+  *value = member->text;
+  return true;
+}
+
+bool envoy_dynamic_module_callback_http_get_metadata_number(void *filter, enum metadata_source source,
+                                                            struct bytes name_space, struct bytes key, double *value) {
+  const struct member *member = member_of(filter, name_space, key);
+  if (source != DYNAMIC_METADATA || !member || member->type != A_NUMBER) return false;
+  *value = member->number;
+  return true;
+}
+
+bool envoy_dynamic_module_callback_http_get_metadata_bool(void *filter, enum metadata_source source,
+                                                          struct bytes name_space, struct bytes key, bool *value) {
+  const struct member *member = member_of(filter, name_space, key);
+  if (source != DYNAMIC_METADATA || !member || member->type != A_BOOL) return false;
+  *value = member->number != 0;
+  return true;
+}
+
+void envoy_dynamic_module_callback_http_set_dynamic_metadata_number(void *filter, struct bytes name_space,
+                                                                    struct bytes key, double value) {
+  if (filter != &envoy || !equal(name_space, (struct bytes){"hg.usage", 8}) || key.length > 15) abort();
+  if (envoy.write_count == WRITES) return;
+  struct write *write = &writes[envoy.write_count++];
+  *write = (struct write){.frame = envoy.frame, .value = value};
+  memcpy(write->key, key.at, key.length);
+}
+
+void envoy_dynamic_module_callback_http_filter_reset_stream(void *filter, enum reset_reason reason,
+                                                            struct bytes details) {
+  if (filter != &envoy || reason != LOCAL_RESET || !details.at) abort();
+  envoy.reset = true;
+}
+
+int envoy_dynamic_module_callback_http_filter_config_define_counter(void *config, struct bytes name,
+                                                                    struct bytes *labels, size_t label_count,
+                                                                    size_t *id) {
+  if (config != &envoy || name.length == 0 || labels || label_count || defined == 2) abort();
+  *id = ++defined;
+  return 0;
+}
+
+int envoy_dynamic_module_callback_http_filter_increment_counter(void *filter, size_t id, struct bytes *labels,
+                                                                size_t label_count, uint64_t value) {
+  if (filter != &envoy || id < 1 || id > 2 || labels || label_count) abort();
+  envoy.counters[id - 1] += value;
+  return 0;
+}
+
+// A request -----------------------------------------------------------------------------------------------------
+
+static void take_frame(const void *stream, bool last) {
+  envoy.chunk_count = get_number();
+  envoy.chunks = __real_calloc(envoy.chunk_count + 1, sizeof *envoy.chunks);
+  if (!envoy.chunks) abort();
+  for (size_t i = 0; i < envoy.chunk_count; i++) envoy.chunks[i] = get_bytes();
+  envoy.touched = false;
+  bool stops = false;
+  if (!envoy.reset) {
+    envoy.in_body = true;
+    stops = envoy_dynamic_module_on_http_filter_response_body(&envoy, stream, last) != BODY_CONTINUE;
+    envoy.in_body = false;
+    if (stops != envoy.reset) abort();
+  }
+  put_number(envoy.touched);
+  change(0, (struct bytes){NULL, 0}); // one piece
+  put_bytes(envoy.reset ? (struct bytes){NULL, 0} : envoy.chunks[0]);
+  drop(envoy.chunks[0]);
+  __real_free(envoy.chunks);
+  envoy.chunks = NULL;
+  envoy.frame++;
+}
+
+static void read_request(void) {
+  envoy.headers = get_number();
+  if (envoy.headers > LIMIT - 8) abort();
+  for (size_t i = 0; i < envoy.headers; i++) {
+    envoy.names[i] = get_bytes();
+    envoy.values[i] = get_bytes();
+  }
+  envoy.member_count = get_number();
+  if (envoy.member_count > LIMIT) abort();
+  for (size_t i = 0; i < envoy.member_count; i++) {
+    struct member *member = &envoy.members[i];
+    member->key = get_bytes();
+    member->type = get_number();
+    if (member->type == A_STRING) member->text = get_bytes();
+    else get(&member->number, sizeof member->number);
+  }
+  envoy.trailing = copy_of(NULL, 0);
+}
+
+static void pass(const void *config, bool has_trailers) {
+  uint32_t frames = get_number();
+  const void *stream = envoy_dynamic_module_on_http_filter_new(config, &envoy);
+  if (!stream) abort();
+  bool is_empty = frames == 0 && !has_trailers;
+  if (envoy_dynamic_module_on_http_filter_response_headers(&envoy, stream, is_empty) != HEADERS_CONTINUE) abort();
+  for (uint32_t i = 0; i < frames; i++) take_frame(stream, i + 1 == frames && !has_trailers);
+  if (has_trailers && !envoy.reset) (void)envoy_dynamic_module_on_http_filter_response_trailers(&envoy, stream);
+  envoy_dynamic_module_on_http_filter_stream_complete(&envoy, stream);
+  envoy_dynamic_module_on_http_filter_destroy(stream);
+}
+
+static void write_rest(void) {
+  put_bytes(envoy.trailing);
+  drop(envoy.trailing);
+  put_number(envoy.reset);
+  put_number((uint32_t)envoy.headers);
+  for (size_t i = 0; i < envoy.headers; i++) {
+    put_bytes(envoy.names[i]);
+    put_bytes(envoy.values[i]);
+    drop(envoy.names[i]);
+    drop(envoy.values[i]);
+  }
+  for (size_t i = 0; i < envoy.member_count; i++) {
+    drop(envoy.members[i].key);
+    if (envoy.members[i].type == A_STRING) drop(envoy.members[i].text);
+  }
+  put_number((uint32_t)envoy.write_count);
+  for (size_t i = 0; i < envoy.write_count; i++) {
+    put_number(writes[i].frame);
+    put_bytes((struct bytes){writes[i].key, strlen(writes[i].key)});
+    put(&writes[i].value, sizeof writes[i].value);
+  }
+}
+
+int main(void) {
+  const void *config = envoy_dynamic_module_on_http_filter_config_new(&envoy, (struct bytes){"metering", 8},
+                                                                      (struct bytes){NULL, 0});
+  if (!config || strcmp(envoy_dynamic_module_on_program_init(), METERING_ABI_VERSION) != 0) abort();
+  for (int next; (next = getc(stdin)) != EOF;) {
+    char *text = NULL;
+    size_t length = 0;
+    answer = open_memstream(&text, &length);
+    if (!answer) abort();
+    memset(&envoy, 0, sizeof envoy);
+    keeps_failing = next == 'f';
+    uint64_t failing = get_number();
+    bool has_trailers = get_number();
+    read_request();
+    allocations = 0;
+    uint64_t before = peak_bytes = now_bytes;
+    fail_at = failing;
+    pass(config, has_trailers);
+    fail_at = 0;
+    if (now_bytes != before) abort(); // the module keeps nothing of a stream
+    write_rest();
+    put_number((uint32_t)envoy.counters[0]);
+    put_number((uint32_t)envoy.counters[1]);
+    put_number((uint32_t)(peak_bytes - before));
+    put_number((uint32_t)allocations);
+    if (fclose(answer) != 0) abort();
+    answer = stdout;
+    put_number((uint32_t)length);
+    put(text, length);
+    if (fflush(stdout) != 0) abort();
+    __real_free(text);
+  }
+  envoy_dynamic_module_on_http_filter_config_destroy(config);
+  return 0;
+}

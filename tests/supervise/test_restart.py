@@ -1,0 +1,228 @@
+"""`headgate restart` under load, and when something goes wrong in the middle of it."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateway_process import HEADGATE, GatewayProcess, free_address, until
+from load import Load
+
+STREAMS = 50
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[GatewayProcess]:
+    gateway = GatewayProcess(tmp_path / "state")
+    yield gateway
+    await gateway.clean_up()
+
+
+@contextlib.asynccontextmanager
+async def _restarting(gateway: GatewayProcess, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    command = (HEADGATE, "restart", "--state", str(gateway.state), "--json", *options)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def _until_step(process: asyncio.subprocess.Process, part: str) -> None:
+    """Until the restart of `part` has begun."""
+    assert process.stdout
+    while line := await process.stdout.readline():
+        if json.loads(line).get("part") == part:
+            return
+    raise AssertionError(f"{part} has no turn")
+
+
+async def _restart(gateway: GatewayProcess, *options: str) -> tuple[int, list[dict[str, Any]], str]:
+    async with _restarting(gateway, *options) as process:
+        output, errors = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, [json.loads(line) for line in output.splitlines()], errors.decode()
+
+
+async def test_three_restarts_under_load_fail_no_request_and_cut_no_stream(gateway: GatewayProcess) -> None:
+    await gateway.start()
+    seen = [gateway.pids()]
+    spools = len(list((gateway.state / "spool").glob("*.ndjson")))
+    ready: Counter[int] = Counter()
+    async with Load(gateway, STREAMS) as load:
+        for _ in range(3):
+            restarting = asyncio.create_task(_restart(gateway))
+            while not restarting.done():
+                status, _body = await gateway.readyz()
+                ready[status] += 1
+                await asyncio.sleep(0.02)
+            status, steps, errors = await restarting
+            assert (status, steps[-1]) == (0, {"done": True}), errors
+            seen.append(gateway.pids())
+            await asyncio.sleep(1)
+    assert set(load.outcomes) == {"new", "kept", "stream begun", "stream"}, load.outcomes
+    assert load.outcomes["new"] > 100
+    assert load.outcomes["kept"] > 100
+    assert load.outcomes["stream"] >= STREAMS
+    assert set(ready) == {200}
+    for part in ("filters-0", "filters-1", "envoy"):
+        assert len({pids[part] for pids in seen}) == 4
+    for part in ("valkey", "simulator"):
+        assert len({pids[part] for pids in seen}) == 1
+    assert len(list((gateway.state / "spool").glob("*.ndjson"))) == spools + 3
+    await until(lambda: not gateway.pids("envoy-retired-"), 30)
+    assert not any(gateway.alive(pids["envoy"]) for pids in seen[:-1])
+    gateway.send(signal.SIGTERM)
+    assert await gateway.wait() == 0
+    assert list((gateway.state / "run").iterdir()) == []
+
+
+async def _stream(gateway: GatewayProcess, tokens: int) -> "asyncio.Task[list[str]]":
+    started = asyncio.Event()
+    stream = asyncio.create_task(gateway.stream(tokens, started))
+    async with asyncio.timeout(5):
+        await started.wait()
+    return stream
+
+
+async def test_a_worker_that_does_not_come_up_leaves_the_old_one(gateway: GatewayProcess) -> None:
+    await gateway.start()
+    before = gateway.pids()
+    snapshot = gateway.state / "snapshot.json"
+    tables = snapshot.read_bytes()
+    snapshot.write_text("not tables")
+    status, steps, errors = await _restart(gateway)
+    assert status == 1
+    assert errors.startswith("filters-0: the new process ended; the end of ")
+    assert steps[-1] == {"done": False, "reason": errors.rstrip("\n")}
+    assert gateway.pids() == before
+    assert [await gateway.answer() for _ in range(4)] == [200] * 4
+    snapshot.write_bytes(tables)
+    assert (await _restart(gateway))[0] == 0
+    assert await gateway.answer() == 200
+
+
+async def test_an_envoy_that_gets_no_sockets_leaves_the_old_one(gateway: GatewayProcess) -> None:
+    await gateway.start()
+    before = gateway.pids()["envoy"]
+    stream = await _stream(gateway, 300)
+    for path in (gateway.state / "run").glob("envoy-*_parent_*"):
+        path.unlink()
+    status, _steps, errors = await _restart(gateway)
+    assert status == 1
+    assert errors.startswith("envoy: the running one does not hand over its sockets")
+    assert gateway.pids("envoy") == {"envoy": before}
+    assert (await gateway.readyz())[0] == 200
+    assert await gateway.answer() == 200
+    assert (await stream)[-1] == "[DONE]"
+
+
+@pytest.mark.parametrize("part", ["filters-1", "envoy"])
+async def test_a_supervisor_killed_in_the_middle_loses_nothing(gateway: GatewayProcess, part: str) -> None:
+    await gateway.start()
+    before = gateway.pids()
+    stream = await _stream(gateway, 400)
+    async with _restarting(gateway) as restarting:
+        await _until_step(restarting, part)
+        gateway.send(signal.SIGKILL)
+        await gateway.wait()
+        assert await restarting.wait() == 1
+    await gateway.start()
+    assert await gateway.answer() == 200
+    assert (await gateway.readyz())[0] == 200
+    assert (await _restart(gateway))[0] == 0
+    assert await gateway.answer() == 200
+    assert (await stream)[-1] == "[DONE]"
+    assert gateway.pids()["valkey"] == before["valkey"]
+    await until(lambda: not gateway.pids("envoy-retired-"), 30)
+    gateway.send(signal.SIGTERM)
+    assert await gateway.wait() == 0
+    assert not gateway.alive(before["envoy"])
+    assert list((gateway.state / "run").iterdir()) == []
+
+
+async def test_sigterm_in_the_middle_ends_everything(gateway: GatewayProcess) -> None:
+    await gateway.start()
+    async with _restarting(gateway) as restarting:
+        await _until_step(restarting, "envoy")
+        pids = gateway.pids()
+        gateway.send(signal.SIGTERM)
+        assert await gateway.wait() == 0
+        await restarting.wait()
+    assert not any(gateway.alive(pid) for pid in pids.values())
+    assert list((gateway.state / "run").iterdir()) == []
+    assert not (gateway.state / "parts.json").exists()
+
+
+async def test_one_restart_at_a_time_and_none_without_a_gateway(gateway: GatewayProcess) -> None:
+    gateway.state.mkdir()
+    status, steps, errors = await _restart(gateway)
+    assert (status, steps) == (1, [])
+    assert errors == f"no gateway runs on {gateway.state}: give its --state\n"
+    await gateway.start()
+    async with _restarting(gateway) as restarting:
+        await _until_step(restarting, "filters-0")
+        status, _steps, errors = await _restart(gateway)
+        assert (status, errors) == (1, "a restart is under way\n")
+        assert await restarting.wait() == 0
+
+
+async def test_only_our_own_user_may_ask(gateway: GatewayProcess) -> None:
+    await gateway.start()
+    assert (gateway.state / "run/supervisor.sock").stat().st_mode & 0o777 == 0o600
+    assert (await _restart(gateway))[0] == 0
+    hot = json.loads((gateway.state / "parts.json").read_bytes())["parts"]["envoy"]["hot"]
+    assert (gateway.state / hot).stat().st_mode & 0o777 == 0o600
+    memory = f"/dev/shm/envoy_shared_memory_{int(hot.rpartition('_')[2]) // 10 * 10}"  # noqa: S108 - only looked for
+    assert not os.path.exists(memory)  # noqa: ASYNC240, PTH110
+
+
+async def test_a_worker_that_hangs_fails_no_request(gateway: GatewayProcess) -> None:
+    await gateway.start()
+    before = gateway.pids("filters-")
+    async with Load(gateway, 5) as load:
+        os.kill(before["filters-1"], signal.SIGSTOP)
+        await until(lambda: gateway.pids("filters-").get("filters-1") not in (None, before["filters-1"]), 20)
+        await asyncio.sleep(1)
+    assert set(load.outcomes) == {"new", "kept", "stream begun", "stream"}, load.outcomes
+    assert gateway.pids("filters-")["filters-0"] == before["filters-0"]
+
+
+async def test_a_restart_takes_over_what_a_reload_cannot(gateway: GatewayProcess) -> None:
+    await gateway.start()
+    config, old_http = gateway.state / "quickstart.yaml", gateway.http
+    text = config.read_text()
+    stream = await _stream(gateway, 300)
+
+    gateway.http = free_address()
+    config.write_text(text.replace(old_http, gateway.http))
+    assert (await _restart(gateway))[0] == 0
+    assert await gateway.answer() == 200
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(old_http.rpartition(":")[2])))
+    assert (await stream)[-1] == "[DONE]"
+
+    taken = free_address()
+    with socket.create_server(("127.0.0.1", int(taken.rpartition(":")[2]))):
+        config.write_text(text.replace(old_http, taken))
+        status, _steps, errors = await _restart(gateway)
+    assert status == 1
+    assert errors.startswith(f"listen.http: {taken} is taken by another process")
+    config.write_text(text.replace(gateway.admin, free_address()).replace(old_http, gateway.http))
+    status, _steps, errors = await _restart(gateway)
+    assert (status, errors.splitlines()) == (
+        1,
+        ["listen.admin changed, which only a new start of headgate up takes over", "nothing was restarted"],
+    )
+    assert await gateway.answer() == 200
