@@ -83,6 +83,11 @@ def _check_content(document: Document, surface: Surface) -> None:
     empty = {EMBEDDINGS: "input", COMPLETIONS: "prompt"}.get(surface)
     if empty and document.get(empty) == []:
         raise BadRequest(f"The parameter '{empty}' is an empty array.", param=empty, code="invalid_value")
+    if surface.streams:
+        _check_stream_options(document)
+
+
+def _check_stream_options(document: Document) -> None:
     document.check_inside("stream_options")
     options = document.get("stream_options")
     include = options.get("include_usage") if options else None

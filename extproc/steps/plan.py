@@ -43,7 +43,8 @@ def make_plan(exchange: Exchange) -> None:
         metadata.append(("hide_usage_chunk", True))
     if exchange.hide_usage_member:
         metadata.append(("hide_usage_member", True))
-    answers = document.get("n") or 1
+    # Where `n` is nobody's parameter it may be anything.
+    answers = (document.get("n") or 1) if "n" in surface.parameters else 1
     prompts = _prompts(document.get("prompt")) if surface is COMPLETIONS else 1
     if answers * prompts > 1:
         metadata += [("answers", min(answers, _ANSWERS_LIMIT)), ("prompts", min(prompts, _ANSWERS_LIMIT))]

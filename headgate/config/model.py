@@ -226,7 +226,7 @@ class Services(Entry):
 
 
 class Spool(Entry):
-    """The records of requests on disk: when room is too short to take more, when a file is full, how long it stays."""
+    """The records of requests: when room is too short to take more, when a file is full, how long it stays."""
 
     min_free_bytes: Memory = Field(default=256 * 2**20, alias="min_free")
     rotate_bytes: Memory = Field(default=64 * 2**20, alias="rotate")

@@ -142,7 +142,7 @@ def test_any_sequence_of_calls(shared_valkey: ValkeyServer) -> None:
     with shared_valkey.client() as client:
         machine = type("Machine", (Scripts,), {"valkey": client})
         machine.TestCase.settings = settings(
-            max_examples=3000, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         )
         machine.TestCase().runTest()
 

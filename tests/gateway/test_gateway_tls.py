@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -259,6 +260,24 @@ def test_a_restarted_envoy_has_the_renewed_certificate(tls: Served) -> None:
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: tls.gateway.pids("envoy") and tls.gateway.pids("envoy") != {"envoy": pid})
     wait_until(lambda: serial_or_none(tls.address) == issued.serial)
+
+
+def test_a_restart_cuts_no_stream_and_serves_the_same_certificate(tls: Served, keys: Keys) -> None:
+    answers: list[str] = []
+
+    def ask() -> None:
+        with tls.client(http2=True, headers=bearer(keys)) as client:
+            answers.append(client.post(CHAT, json=chat(stream=True, simulate={"tokens": 400, "token_s": 0.02})).text)
+
+    running = threading.Thread(target=ask)
+    running.start()
+    before = served_serial(tls.address)
+    found = headgate("restart", "--state", str(tls.gateway.state))
+    assert found.returncode == 0, found.stderr
+    assert served_serial(tls.address) == before
+    running.join()
+    assert answers[0].count('"content":"') == 401
+    assert answers[0].endswith("data: [DONE]\n\n")
 
 
 def test_private_keys_are_in_the_secrets_folder_alone(tls: Served) -> None:
