@@ -61,7 +61,9 @@ def test_only_codecs_know_envoys_messages() -> None:
         and re.search(r"^(?:from|import) headgate\.wire", text_of(path), re.MULTILINE)
     }  # fmt: skip
     assert {"authz/codec.py", "extproc/codec.py", "ratelimit/codec.py"} <= importing
-    assert importing <= {"authz/codec.py", "extproc/codec.py", "ratelimit/codec.py", "extproc/service.py"}
+    speaks_with_envoy = {"headgate/supervise/hot_restart.py"}  # a protocol of its own, and no request's
+    codecs = {"authz/codec.py", "extproc/codec.py", "ratelimit/codec.py", "extproc/service.py"}
+    assert importing <= codecs | speaks_with_envoy
 
 
 def test_nothing_that_is_generated_or_ignored_is_tracked() -> None:
