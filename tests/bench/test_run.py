@@ -76,7 +76,7 @@ def test_a_run_counts_what_it_did_and_leaves_nothing(tiny: Path) -> None:
         "latency_gateway": 2,
         "up_s": 1,
     }
-    assert set(samples["idle"]) == {"envoy", "filters", "valkey", "supervisor"}
+    assert set(samples["idle"]) == {"envoy", "filters", "valkey", "ledger", "supervisor"}
     assert descendants() == before
 
 
