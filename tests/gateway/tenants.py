@@ -23,6 +23,7 @@ ACME_MODELS = [
     "prefixed",
     "pair",
     "dead",
+    "nameless",
     "closing",
     "hasty",
     "restless",
@@ -77,12 +78,15 @@ def configuration(keys: Keys, engine: str, other: str, dead: str, closing: str) 
         "keyed": {"api": "openai", "base_url": f"http://{other}/v1", "api_key": "env:HEADGATE_TEST_PROVIDER_KEY"},
         "prefixed": {"api": "openai", "base_url": f"http://{other}/proxy/openai/v7"},
         "dead": {"api": "openai", "base_url": f"http://{dead}/v1"},
+        # `.invalid` never resolves (RFC 6761).
+        "nameless": {"api": "openai", "base_url": "http://provider.invalid/v1"},
         "closing": {"api": "openai", "base_url": f"http://{closing}/v1"},
     }
     models: dict[str, Any] = {name: _model(name) for name in ("final", "plain", "keyed", "prefixed", "pair", "dead")}
     models |= {
         "chat": _model("local"),
         "vendor/chat-1": _model("local"),
+        "nameless": _model("nameless"),
         "closing": _model("closing"),
         "hasty": _model("local", headers="1s"),
         "restless": _model("local", idle="1s"),

@@ -63,6 +63,14 @@ def test_one_refused_connection_after_another(gateway: RunningGateway, keys: Key
 
 
 @pytest.mark.parametrize("stream", [False, True])
+def test_a_provider_whose_name_does_not_resolve(gateway: RunningGateway, keys: Keys, stream: bool) -> None:
+    reply = gateway.post(CHAT, chat("nameless", stream=stream), keys.acme)
+    error_of(reply, 503, "provider_unreachable")
+    assert "invalid" not in reply.text  # nor where it would have gone
+    assert gateway.post(CHAT, chat(), keys.acme).status_code == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
 def test_a_provider_that_closes_without_an_answer(gateway: RunningGateway, keys: Keys, stream: bool) -> None:
     error_of(gateway.post(CHAT, chat("closing", stream=stream), keys.acme), 503, "provider_disconnected")
 
