@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headgate.supervise.watch import Watch
+from headgate.supervise.watch import Watch, read_settled
 
 Edit = Callable[[Path], None]
 
@@ -124,3 +124,11 @@ def test_sources_are_told_from_the_file(tmp_path: Path) -> None:
     watch.sources([other])
     assert edited()
     assert watch.read_now() == b"x"
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_has_no_content_and_stays_closed(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "odd")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    assert read_settled(tmp_path / "odd", force=True) is None
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
