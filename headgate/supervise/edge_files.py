@@ -25,6 +25,7 @@ from headgate.config.model import Gateway
 from headgate.config.secrets import SecretError
 from headgate.edge.filters import METERING
 from headgate.edge.render import EdgeSettings, Edit, render, render_edit
+from headgate.feed.attempts_file import attempts_file
 from headgate.supervise import files, ports
 from headgate.supervise.refusal import Refusal
 
@@ -177,6 +178,7 @@ class EdgeFiles:
         path = contract.SECRETS / f"validate-{secrets.token_hex(4)}.json"  # never on a disk, whatever it holds
         # Validation opens access logs: without this it would leave an empty spool file behind.
         document = json.dumps(inline or self._inline).replace(self.spool, "/dev/null")
+        document = document.replace(attempts_file(self.spool), "/dev/null")
         files.write_atomic(path, document.encode())
         try:
             status, output = await _output_of(envoy, "--mode", "validate", "-l", "warning", "-c", str(path), env=env)

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import socket
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ class EnvoyLife:
 
     @property
     def asks(self) -> Path:
-        """The socket that it takes for its parent's."""
+        """The socket that it takes for its parent's; it holds that one too (`hot_restart.bind`)."""
         return self.hot.with_name(f"{self.hot.name[:-1]}{self._epoch - 1}")
 
     @property
@@ -100,6 +101,16 @@ class EnvoyLife:
         hot_restart.shared_memory(self.base).unlink(missing_ok=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """An Envoy that waits for `go`, and then asks `parent` for sockets: our copy of that end."""
+
+    life: EnvoyLife
+    process: Process
+    parent: socket.socket
+    go: Callable[[], None]
+
+
 class EnvoyLauncher:
     """Starts the edge. `life` is the life of the Envoy that serves, None before the first."""
 
@@ -128,21 +139,24 @@ class EnvoyLauncher:
         go()
         return process
 
-    def start_successor(self, log: Path) -> tuple[EnvoyLife, Process, Callable[[], None]]:
-        """Start an Envoy that will ask `life.asks` for sockets; it waits for the call of the last. Raises OSError."""
+    def start_successor(self, log: Path) -> Successor:
+        """Start an Envoy that will ask for sockets. Raises OSError."""
         life = EnvoyLife.new(self.digest, self.edge.addresses, takes_over=True)
         state.link_secrets()
         self.edge.write()
         hot_restart.create_shared_memory(life.base)
-        try:
-            return life, *self._spawn(life, log)
-        except OSError:
-            life.clear()
-            raise
+        with contextlib.ExitStack() as undo:
+            undo.callback(life.clear)
+            parent = undo.enter_context(hot_restart.bind(life.asks))
+            process, go = self._spawn(life, log, parent)
+            undo.pop_all()
+        return Successor(life, process, parent, go)
 
-    def _spawn(self, life: EnvoyLife, log: Path) -> tuple[Process, Callable[[], None]]:
+    def _spawn(
+        self, life: EnvoyLife, log: Path, parent: socket.socket | None = None
+    ) -> tuple[Process, Callable[[], None]]:
         self.edge.write_bootstrap(life.spool, life.admin)
-        process, go = Process.spawn_apart((*self.command, *life.arguments()), self._env, log)
+        process, go = Process.spawn_apart((*self.command, *life.arguments()), self._env, log, parent)
         forgetting = asyncio.create_task(_forget_when_attached(life, process))
         self._forgetting.add(forgetting)
         forgetting.add_done_callback(self._forgetting.discard)

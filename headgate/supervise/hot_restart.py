@@ -67,13 +67,27 @@ def child_of(parent: Path) -> Path:
     return parent.with_name(f"{stem.removesuffix('_parent')}_child_{int(number) + 1}")
 
 
-class Between:
-    """Parent of a new Envoy at `ours`, child of the old one at `old`. `serve` ends when the new one accepts."""
+def bind(path: Path) -> socket.socket:
+    """An end of the conversation. Raises OSError.
 
-    def __init__(self, ours: Path, old: Path) -> None:
-        self._paths = (ours, child_of(old))
+    The one that a new Envoy takes for its parent's has to stay open until that Envoy has ended: the last thing it
+    does is to tell its parent to end, and it aborts, with its streams unlogged, when nobody is there to be told
+    (1.40). It holds that end itself: nobody reads what it sends then, and its queue has room for it.
+    """
+    path.unlink(missing_ok=True)
+    end = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    end.setblocking(False)
+    end.bind(str(path))
+    return end
+
+
+class Between:
+    """Parent of a new Envoy by `to_new`, child of the old one at `old`. `serve` ends when the new one accepts."""
+
+    def __init__(self, to_new: socket.socket, old: Path) -> None:
+        self._child = child_of(old)
         self._old = str(old)
-        self._to_new, self._to_old = (_bound(path) for path in self._paths)
+        self._to_new, self._to_old = to_new, bind(self._child)
         self.passed: list[str] = []  # addresses, once for each of the old one's workers
 
     async def serve(self) -> None:
@@ -114,19 +128,9 @@ class Between:
         _send(self._to_new, message, sender, descriptors)
 
     def close(self) -> None:
-        """Leave nothing behind."""
-        self._to_new.close()
+        """Leave nothing behind for the old one; `to_new` is the caller's."""
         self._to_old.close()
-        for path in self._paths:
-            path.unlink(missing_ok=True)
-
-
-def _bound(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)
-    end = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    end.setblocking(False)
-    end.bind(str(path))
-    return end
+        self._child.unlink(missing_ok=True)
 
 
 def _send(end: socket.socket, message: HotRestartMessage, to: str, descriptors: list[int] | None = None) -> None:

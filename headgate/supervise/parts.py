@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headgate import contract
+from headgate.feed.identity import GATEWAY_ID_ENV, make_gateway_id
 from headgate.supervise import binaries, probes
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.envoy_life import EnvoyLauncher
@@ -94,7 +95,8 @@ def ledger(env: Mapping[str, str]) -> PartSpec:
 def counters_env(env: Mapping[str, str], url: str | None, workers: int) -> dict[str, str]:
     """The environment of the parts that use the counters. The URL may hold a password: it stands nowhere else."""
     without = {name: value for name, value in env.items() if name != contract.COUNTERS_URL_ENV}
-    return {**without, contract.WORKERS_ENV: str(workers)} | ({contract.COUNTERS_URL_ENV: url} if url else {})
+    ours = {contract.WORKERS_ENV: str(workers), GATEWAY_ID_ENV: make_gateway_id()}
+    return {**without, **ours} | ({contract.COUNTERS_URL_ENV: url} if url else {})
 
 
 def envoy_command(program: str, threads: int) -> tuple[str, ...]:

@@ -7,16 +7,19 @@ unknown.
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
+import socket
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 # The command's own input is /dev/null: a shell gives that to what it starts with `&`.
 _APART = 'exec 3<&0; { read -r _ <&3 && exec 3<&- && exec "$@"; } >&2 & echo $!'
+_BEYOND_THE_SCRIPT = 10  # no descriptor that the script above names is as high
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +75,15 @@ class Process:
 
     @classmethod
     def spawn_apart(
-        cls, command: Sequence[str], env: Mapping[str, str], log: Path
+        cls, command: Sequence[str], env: Mapping[str, str], log: Path, keeps: socket.socket | None = None
     ) -> tuple["Process", Callable[[], None]]:
         """Start `command` as nobody's child, in its own session; it waits for a call of the second of the two.
 
         An Envoy that can hot-restart asks the kernel to be ended with its parent (PR_SET_PDEATHSIG), and it must
         outlive us. Without the call, also when this process is killed before it, the command never runs.
+        The socket `keeps` stays open in it for as long as it lives.
         """
-        with log.open("ab") as output:
+        with log.open("ab") as output, _passed_on(keeps) as descriptors:
             shell = subprocess.Popen(
                 ("sh", "-c", _APART, "sh", *command),
                 env=dict(env),
@@ -87,6 +91,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=output,
                 start_new_session=True,
+                pass_fds=descriptors,
             )
         gate, answer = cast("IO[bytes]", shell.stdin), cast("IO[bytes]", shell.stdout)
         with answer:
@@ -159,6 +164,19 @@ class Process:
         if self._child:
             self.status = self._child.wait()  # it has ended: this reaps and does not block
         self._ended.set()
+
+
+@contextlib.contextmanager
+def _passed_on(end: socket.socket | None) -> Iterator[tuple[int, ...]]:
+    """The socket under a number that a child can have it by."""
+    if end is None:
+        yield ()
+        return
+    descriptor = fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _BEYOND_THE_SCRIPT)
+    try:
+        yield (descriptor,)
+    finally:
+        os.close(descriptor)
 
 
 def status_text(status: int | None) -> str:

@@ -179,9 +179,10 @@ class Reloader:
             )
         return await self._candidate(gateway, found)
 
-    async def _candidate(self, gateway: Gateway, found: Generation) -> _Candidate:
+    async def _candidate(self, gateway: Gateway, found: Generation, *, whole: bool = False) -> _Candidate:
+        """Rendered and validated. With `whole`, listeners too, whose secrets have no files yet. Raises Refusal."""
         edit = await asyncio.to_thread(self._edge.edit, gateway)
-        await self._edge.validate(binaries.envoy(), self._plan.env, edit.inline)
+        await self._edge.validate(binaries.envoy(), self._plan.env, None if whole else edit.inline)
         inotify.require(self._edge.watches_more(edit))
         return _Candidate(gateway, found, edit)
 
@@ -204,7 +205,7 @@ class Reloader:
                     ports.require_free(listen)
             undo = await asyncio.to_thread(self._edge.rebase, gateway)
             try:
-                candidate = await self._candidate(gateway, found)
+                candidate = await self._candidate(gateway, found, whole=True)
                 await self._apply(candidate)
             except BaseException:
                 undo()

@@ -17,6 +17,7 @@ import structlog
 from headgate import contract
 from headgate.supervise import files, hot_restart, parts, probes
 from headgate.supervise.envoy_admin import EnvoyAdmin
+from headgate.supervise.envoy_life import Successor
 from headgate.supervise.envoys import Envoys
 from headgate.supervise.part import END_GRACE_S, Part, Probe
 from headgate.supervise.process import Process
@@ -60,6 +61,8 @@ async def restart(
         generation = await take_file()
     except Refusal as refusal:
         raise RestartError("\n".join([*refusal.lines, "nothing was restarted"])) from refusal
+    except OSError as error:
+        raise RestartError(f"the configuration can't be taken over: {error}\nnothing was restarted") from error
     yield Step("configuration", "taken over", f"generation {generation}")
     for part in running:
         if reason := KEPT.get(part.name):
@@ -67,14 +70,21 @@ async def restart(
             continue
         yield Step(part.name, "starting")
         began = time.monotonic()
-        if part.name == parts.ENVOY:
-            await _restart_envoy(part, envoys, drain_s)
-        elif part.name.startswith(parts.WORKERS):
-            await _restart_worker(part)
-        else:
-            await _restart_plain(part)
+        try:
+            await _restart_part(part, envoys, drain_s)
+        except OSError as error:  # a full disk, a binary that went away
+            raise RestartError(f"{part.name}: the new process did not start: {error}") from error
         took = f"in {time.monotonic() - began:.1f} s"
         yield Step(part.name, "restarted", took, part.process.pid if part.process else None)
+
+
+async def _restart_part(part: Part, envoys: Envoys, drain_s: float) -> None:
+    if part.name == parts.ENVOY:
+        await _restart_envoy(part, envoys, drain_s)
+    elif part.name.startswith(parts.WORKERS):
+        await _restart_worker(part)
+    else:
+        await _restart_plain(part)
 
 
 async def _restart_worker(part: Part) -> None:
@@ -83,7 +93,11 @@ async def _restart_worker(part: Part) -> None:
     former.unlink(missing_ok=True)
     if before is not None:
         former.hardlink_to(socket)
-    successor = part.spec.spawn()
+    try:
+        successor = part.spec.spawn()
+    except OSError:
+        former.unlink(missing_ok=True)
+        raise
 
     async def serves() -> str | None:
         return await part.spec.probe() if _number_of(socket) not in (None, before) else "does not listen yet"
@@ -135,24 +149,28 @@ async def _restart_envoy(part: Part, envoys: Envoys, drain_s: float) -> None:
     await _require_known_protocol(launcher.command[0])
     if launcher.life is None or part.process is None:
         raise RestartError("envoy: is down just now and being restarted anyway")
-    life, successor, go = launcher.start_successor(part.spec.log_path)
-    between = hot_restart.Between(life.asks, launcher.life.hot)
-    envoys.come(life, successor)
+    coming = launcher.start_successor(part.spec.log_path)
+    envoys.come(coming.life, coming.process)
     try:
-        go()
-        live = _until(probes.envoy_live(EnvoyAdmin(life.admin)), successor, part, READY_WITHIN_S)
-        await _both(asyncio.create_task(between.serve()), asyncio.create_task(live))
+        passed = await _handed_over(coming, launcher.life.hot, part)
     except BaseException as error:
-        await successor.end(END_GRACE_S)
-        envoys.go_away(successor)
-        life.clear()
+        await coming.process.end(END_GRACE_S)
+        envoys.go_away(coming.process)
+        coming.life.clear()
         if isinstance(error, OSError | TimeoutError):
             raise RestartError(f"envoy: the running one does not hand over its sockets: {error!r}") from error
         raise
-    finally:
-        between.close()
-    log.info("envoy takes over", pid=successor.pid, before=part.process.pid, sockets=between.passed)
-    await envoys.take_over(part, life, successor, drain_s)
+    log.info("envoy takes over", pid=coming.process.pid, before=part.process.pid, sockets=passed)
+    await envoys.take_over(part, coming.life, coming.process, drain_s)
+
+
+async def _handed_over(coming: Successor, old: Path, part: Part) -> list[str]:
+    """Wait until the one that comes has the sockets of the one at `old`, and is live; what it got."""
+    with coming.parent, contextlib.closing(hot_restart.Between(coming.parent, old)) as between:
+        coming.go()
+        live = _until(probes.envoy_live(EnvoyAdmin(coming.life.admin)), coming.process, part, READY_WITHIN_S)
+        await _both(asyncio.create_task(between.serve()), asyncio.create_task(live))
+        return between.passed
 
 
 async def _both(*tasks: "asyncio.Task[None]") -> None:

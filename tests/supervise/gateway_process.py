@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,27 @@ class GatewayProcess:
                     events.append(line[6:].decode().strip())
                     started.set()
         return events
+
+    @contextlib.asynccontextmanager
+    async def restarting(self, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        """A `headgate restart` that runs, and that tells its steps."""
+        command = (HEADGATE, "restart", "--state", str(self.state), "--json", *options)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+    async def restart(self, *options: str) -> tuple[int, list[dict[str, Any]], str]:
+        """One restart: its exit status, its steps, what it wrote on stderr."""
+        async with self.restarting(*options) as process:
+            output, errors = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, [json.loads(line) for line in output.splitlines()], errors.decode()
 
     async def readyz(self) -> tuple[int, dict[str, Any]]:
         async with aiohttp.ClientSession() as session, session.get(f"http://{self.admin}/readyz") as reply:

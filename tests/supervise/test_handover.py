@@ -96,6 +96,18 @@ async def test_a_process_apart_waits_and_is_nobodys_child() -> None:
     assert not Process.find(process.identity)
 
 
+async def test_a_process_apart_keeps_a_socket_open_as_long_as_it_lives() -> None:
+    path = Path("run/kept")
+    with hot_restart.bind(path) as kept:
+        process, go = Process.spawn_apart(FOREVER, os.environ, Path("log/apart.log"), kept)
+    go()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+        end.sendto(b"nobody reads this", str(path))
+        await process.end(5)
+        with pytest.raises(ConnectionRefusedError):
+            end.sendto(b"nobody is there", str(path))
+
+
 async def test_a_process_apart_never_runs_when_nobody_lets_it(state: Path) -> None:
     process, go = Process.spawn_apart(("touch", "made"), os.environ, Path("log/apart.log"))
     inspect.getclosurevars(go).nonlocals["gate"].close()  # as the death of this process would
@@ -122,8 +134,9 @@ async def test_only_sockets_pass_between_two_envoys() -> None:
     """Both ends as Envoy speaks; the message lengths and kinds are those that Envoy 1.40 was seen to send."""
     old, new = Path("run/old_parent_10"), Path("run/new_child_21")
     ours = Path("run/new_parent_20")
-    between = hot_restart.Between(ours, old)
-    old_end, new_end = hot_restart._bound(old), hot_restart._bound(new)
+    to_new = hot_restart.bind(ours)
+    between = hot_restart.Between(to_new, old)
+    old_end, new_end = hot_restart.bind(old), hot_restart.bind(new)
     serving = asyncio.create_task(between.serve())
     try:
         shutdown = HotRestartMessage(request=Request(shutdown_admin=Request.Nothing()))
@@ -157,6 +170,7 @@ async def test_only_sockets_pass_between_two_envoys() -> None:
     finally:
         serving.cancel()
         between.close()
+        to_new.close()
         old_end.close()
         new_end.close()
-    assert set(os.listdir("run")) == {old.name, new.name}  # noqa: PTH208
+    assert set(os.listdir("run")) == {old.name, new.name, ours.name}  # noqa: PTH208

@@ -1,19 +1,22 @@
 """`headgate restart` under load, and when something goes wrong in the middle of it."""
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
 import socket
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
+import aiohttp
 import pytest
-from gateway_process import HEADGATE, GatewayProcess, free_address, until
+import yaml
+from gateway_process import GatewayProcess, free_address, until
 from load import Load
+
+from tests.certificates import Authority
 
 STREAMS = 50
 
@@ -25,20 +28,6 @@ async def gateway(tmp_path: Path) -> AsyncIterator[GatewayProcess]:
     await gateway.clean_up()
 
 
-@contextlib.asynccontextmanager
-async def _restarting(gateway: GatewayProcess, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    command = (HEADGATE, "restart", "--state", str(gateway.state), "--json", *options)
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 async def _until_step(process: asyncio.subprocess.Process, part: str) -> None:
     """Until the restart of `part` has begun."""
     assert process.stdout
@@ -48,13 +37,6 @@ async def _until_step(process: asyncio.subprocess.Process, part: str) -> None:
     raise AssertionError(f"{part} has no turn")
 
 
-async def _restart(gateway: GatewayProcess, *options: str) -> tuple[int, list[dict[str, Any]], str]:
-    async with _restarting(gateway, *options) as process:
-        output, errors = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, [json.loads(line) for line in output.splitlines()], errors.decode()
-
-
 async def test_three_restarts_under_load_fail_no_request_and_cut_no_stream(gateway: GatewayProcess) -> None:
     await gateway.start()
     seen = [gateway.pids()]
@@ -62,7 +44,7 @@ async def test_three_restarts_under_load_fail_no_request_and_cut_no_stream(gatew
     ready: Counter[int] = Counter()
     async with Load(gateway, STREAMS) as load:
         for _ in range(3):
-            restarting = asyncio.create_task(_restart(gateway))
+            restarting = asyncio.create_task(gateway.restart())
             while not restarting.done():
                 status, _body = await gateway.readyz()
                 ready[status] += 1
@@ -102,14 +84,22 @@ async def test_a_worker_that_does_not_come_up_leaves_the_old_one(gateway: Gatewa
     snapshot = gateway.state / "snapshot.json"
     tables = snapshot.read_bytes()
     snapshot.write_text("not tables")
-    status, steps, errors = await _restart(gateway)
+    status, steps, errors = await gateway.restart()
     assert status == 1
     assert errors.startswith("filters-0: the new process ended; the end of ")
     assert steps[-1] == {"done": False, "reason": errors.rstrip("\n")}
     assert gateway.pids() == before
     assert [await gateway.answer() for _ in range(4)] == [200] * 4
     snapshot.write_bytes(tables)
-    assert (await _restart(gateway))[0] == 0
+    log = gateway.state / "log/filters-0.log"
+    log.rename(log.with_suffix(".before"))
+    log.mkdir()
+    status, _steps, errors = await gateway.restart()
+    assert status == 1
+    assert errors == "filters-0: the new process did not start: [Errno 21] Is a directory: 'log/filters-0.log'\n"
+    assert gateway.pids() == before
+    log.rmdir()
+    assert (await gateway.restart())[0] == 0
     assert await gateway.answer() == 200
 
 
@@ -119,7 +109,7 @@ async def test_an_envoy_that_gets_no_sockets_leaves_the_old_one(gateway: Gateway
     stream = await _stream(gateway, 300)
     for path in (gateway.state / "run").glob("envoy-*_parent_*"):
         path.unlink()
-    status, _steps, errors = await _restart(gateway)
+    status, _steps, errors = await gateway.restart()
     assert status == 1
     assert errors.startswith("envoy: the running one does not hand over its sockets")
     assert gateway.pids("envoy") == {"envoy": before}
@@ -133,7 +123,7 @@ async def test_a_supervisor_killed_in_the_middle_loses_nothing(gateway: GatewayP
     await gateway.start()
     before = gateway.pids()
     stream = await _stream(gateway, 400)
-    async with _restarting(gateway) as restarting:
+    async with gateway.restarting() as restarting:
         await _until_step(restarting, part)
         gateway.send(signal.SIGKILL)
         await gateway.wait()
@@ -141,7 +131,7 @@ async def test_a_supervisor_killed_in_the_middle_loses_nothing(gateway: GatewayP
     await gateway.start()
     assert await gateway.answer() == 200
     assert (await gateway.readyz())[0] == 200
-    assert (await _restart(gateway))[0] == 0
+    assert (await gateway.restart())[0] == 0
     assert await gateway.answer() == 200
     assert (await stream)[-1] == "[DONE]"
     assert gateway.pids()["valkey"] == before["valkey"]
@@ -154,7 +144,7 @@ async def test_a_supervisor_killed_in_the_middle_loses_nothing(gateway: GatewayP
 
 async def test_sigterm_in_the_middle_ends_everything(gateway: GatewayProcess) -> None:
     await gateway.start()
-    async with _restarting(gateway) as restarting:
+    async with gateway.restarting() as restarting:
         await _until_step(restarting, "envoy")
         pids = gateway.pids()
         gateway.send(signal.SIGTERM)
@@ -167,13 +157,13 @@ async def test_sigterm_in_the_middle_ends_everything(gateway: GatewayProcess) ->
 
 async def test_one_restart_at_a_time_and_none_without_a_gateway(gateway: GatewayProcess) -> None:
     gateway.state.mkdir()
-    status, steps, errors = await _restart(gateway)
+    status, steps, errors = await gateway.restart()
     assert (status, steps) == (1, [])
     assert errors == f"no gateway runs on {gateway.state}: give its --state\n"
     await gateway.start()
-    async with _restarting(gateway) as restarting:
+    async with gateway.restarting() as restarting:
         await _until_step(restarting, "filters-0")
-        status, _steps, errors = await _restart(gateway)
+        status, _steps, errors = await gateway.restart()
         assert (status, errors) == (1, "a restart is under way\n")
         assert await restarting.wait() == 0
 
@@ -181,7 +171,7 @@ async def test_one_restart_at_a_time_and_none_without_a_gateway(gateway: Gateway
 async def test_only_our_own_user_may_ask(gateway: GatewayProcess) -> None:
     await gateway.start()
     assert (gateway.state / "run/supervisor.sock").stat().st_mode & 0o777 == 0o600
-    assert (await _restart(gateway))[0] == 0
+    assert (await gateway.restart())[0] == 0
     hot = json.loads((gateway.state / "parts.json").read_bytes())["parts"]["envoy"]["hot"]
     assert (gateway.state / hot).stat().st_mode & 0o777 == 0o600
     memory = f"/dev/shm/envoy_shared_memory_{int(hot.rpartition('_')[2]) // 10 * 10}"  # noqa: S108 - only looked for
@@ -207,7 +197,7 @@ async def test_a_restart_takes_over_what_a_reload_cannot(gateway: GatewayProcess
 
     gateway.http = free_address()
     config.write_text(text.replace(old_http, gateway.http))
-    assert (await _restart(gateway))[0] == 0
+    assert (await gateway.restart())[0] == 0
     assert await gateway.answer() == 200
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(old_http.rpartition(":")[2])))
@@ -216,13 +206,36 @@ async def test_a_restart_takes_over_what_a_reload_cannot(gateway: GatewayProcess
     taken = free_address()
     with socket.create_server(("127.0.0.1", int(taken.rpartition(":")[2]))):
         config.write_text(text.replace(old_http, taken))
-        status, _steps, errors = await _restart(gateway)
+        status, _steps, errors = await gateway.restart()
     assert status == 1
     assert errors.startswith(f"listen.http: {taken} is taken by another process")
     config.write_text(text.replace(gateway.admin, free_address()).replace(old_http, gateway.http))
-    status, _steps, errors = await _restart(gateway)
+    status, _steps, errors = await gateway.restart()
     assert (status, errors.splitlines()) == (
         1,
         ["listen.admin changed, which only a new start of headgate up takes over", "nothing was restarted"],
     )
     assert await gateway.answer() == 200
+
+
+async def test_a_restart_takes_over_tls_with_files_of_its_own(gateway: GatewayProcess, tmp_path: Path) -> None:
+    await gateway.start()
+    authority, https = Authority(), free_address()
+    (tmp_path / "ca.pem").write_bytes(authority.pem)
+    cert, key = authority.issue("127.0.0.1").write(tmp_path, "server")
+    config = gateway.state / "quickstart.yaml"
+    document = yaml.safe_load(config.read_text())
+    tls = {"address": https, "cert": str(cert), "key": str(key), "client_ca": str(tmp_path / "ca.pem")}
+    document["listen"]["https"] = tls
+    config.write_text(yaml.safe_dump(document))
+    status, _steps, errors = await gateway.restart()
+    assert (status, errors) == (0, "")
+
+    context = ssl.create_default_context(cafile=tls["client_ca"])
+    context.load_cert_chain(*authority.issue("client").write(tmp_path, "client"))
+    url = f"https://{https}/v1/models"
+    async with aiohttp.ClientSession() as session:
+        async with session.get(url, headers=gateway.headers(), ssl=context) as reply:
+            assert reply.status == 200
+        with pytest.raises(aiohttp.ClientOSError):
+            await session.get(url, ssl=ssl.create_default_context(cafile=tls["client_ca"]))
