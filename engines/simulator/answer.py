@@ -43,6 +43,7 @@ class Choice:
     reasoning: tuple[str, ...] = ()
     calls: tuple[ToolCall, ...] = ()
     echo: str = ""
+    stop_sequence: str | None = None  # the one that ended it
 
     @property
     def tokens(self) -> int:
@@ -143,8 +144,10 @@ def _text_choice(body: Generation, index: int, pieces: tuple[str, ...], budget: 
     finish_reason = "stop"
     if budget is not None and len(reasoning) + len(pieces) > budget:
         pieces, finish_reason = pieces[: budget - len(reasoning)], "length"
-    pieces, stopped = stopped_pieces(pieces, body.stops)
-    return Choice(index, "stop" if stopped else finish_reason, pieces, reasoning, echo=echo)
+    pieces, stop = stopped_pieces(pieces, body.stops)
+    if stop is not None:
+        finish_reason = "stop"
+    return Choice(index, finish_reason, pieces, reasoning, echo=echo, stop_sequence=stop)
 
 
 def _calling_choice(tools: list[Tool], index: int, seed: str, budget: int | None, simulate: Simulate) -> Choice:

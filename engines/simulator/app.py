@@ -14,17 +14,19 @@ from aiohttp import web
 from engines.simulator.answer import Answer, chat_answer, completion_answer
 from engines.simulator.bodies import Generation, chat_body, completion_body, embeddings_body
 from engines.simulator.embeddings import embeddings_reply
-from engines.simulator.errors import BodyError, error_body, error_object_body
+from engines.simulator.errors import BodyError, error_body
 from engines.simulator.faults import Simulate, is_html_page
+from engines.simulator.messages_bodies import counted_chat, messages_chat
+from engines.simulator.messages_reply import count_body
 from engines.simulator.options import Options
 from engines.simulator.record import Exchange, Record
-from engines.simulator.reply import reply_body
 from engines.simulator.send import send_json, send_stream
-from engines.simulator.stream import broken_event, stream_events
+from engines.simulator.shape import MESSAGES, OPENAI, Shape
+from engines.simulator.usage import chat_tokens
 
 MAX_BODY_BYTES: Final = 256 << 20  # far above any gateway's own limit, so that theirs is the one a client meets
 _EXCHANGE: Final[ContextVar[Exchange]] = ContextVar("exchange")
-_ID_PREFIXES: Final = {"/v1/chat/completions": "chatcmpl-", "/v1/completions": "cmpl-"}
+_ID_PREFIXES: Final = {"/v1/chat/completions": "chatcmpl-", "/v1/completions": "cmpl-", "/v1/messages": "msg_"}
 _DESCRIPTION: Final = "A simulator: deterministic text from no model at all, for trying, testing and measuring."
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -50,6 +52,8 @@ class Simulator:
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._completion)
         app.router.add_post("/v1/embeddings", self._embeddings)
+        app.router.add_post("/v1/messages", self._message)
+        app.router.add_post("/v1/messages/count_tokens", self._count_tokens)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/v1/models/{model:.+}", self._model)
         app.router.add_get("/health", self._health)
@@ -88,13 +92,13 @@ class Simulator:
             self._record.request(exchange, request.method, _printable(request.raw_path), headers, body)
             return await handler(request)
         except BodyError as error:
-            return _json_response(400, error_body(400, error.message, param=error.param))
+            return _json_response(400, _shape_of(request).refusal(400, error.message, exchange.id, param=error.param))
         except web.HTTPException as error:
             allow = error.headers.get("allow")
             message = f"{error.reason}: {request.method} {_printable(request.path)}"
             code = "unknown_url" if error.status == 404 else None
             kind = "invalid_request_error" if error.status < 500 else None
-            body = error_body(error.status, message, error_type=kind, code=code)
+            body = _shape_of(request).refusal(error.status, message, exchange.id, error_type=kind, code=code)
             return _json_response(error.status, body, {"allow": allow} if allow else {})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
@@ -105,10 +109,21 @@ class Simulator:
         body = completion_body(await request.read())
         return await self._generated(request, body, partial(completion_answer, body))
 
+    async def _message(self, request: web.Request) -> web.StreamResponse:
+        body = messages_chat(await request.read())
+        return await self._generated(request, body, partial(chat_answer, body))
+
+    async def _count_tokens(self, request: web.Request) -> web.StreamResponse:
+        messages, simulate = counted_chat(await request.read())
+        exchange = _EXCHANGE.get()
+        if simulate.status is not None:
+            return await _refused(request, exchange, simulate, simulate.status)
+        return await send_json(request, exchange, count_body(chat_tokens(messages), simulate), simulate)
+
     async def _generated(
         self, request: web.Request, body: Generation, answer_of: Callable[..., Answer]
     ) -> web.StreamResponse:
-        exchange, simulate, options = _EXCHANGE.get(), body.simulate, self._options
+        exchange, simulate, options, shape = _EXCHANGE.get(), body.simulate, self._options, _shape_of(request)
         if simulate.status is not None:
             return await _refused(request, exchange, simulate, simulate.status)
         answer = answer_of(answer_id=exchange.id, created=int(time.time()), model=options.model)
@@ -116,9 +131,8 @@ class Simulator:
         token_s = options.token_s if simulate.token_s is None else simulate.token_s
         if not body.wants_stream or is_html_page(simulate):
             work_s = ttft_s + token_s * answer.steps
-            return await send_json(request, exchange, reply_body(answer), simulate, work_s=work_s)
-        events = stream_events(answer, body.stream_options)
-        broken = broken_event(answer)
+            return await send_json(request, exchange, shape.reply(answer), simulate, work_s=work_s)
+        events, broken = shape.events(answer, body.stream_options), shape.broken(answer)
         return await send_stream(request, exchange, events, simulate, ttft_s=ttft_s, token_s=token_s, broken=broken)
 
     async def _embeddings(self, request: web.Request) -> web.StreamResponse:
@@ -154,12 +168,17 @@ class Simulator:
         }
 
 
+def _shape_of(request: web.Request) -> Shape:
+    return MESSAGES if request.path.startswith("/v1/messages") else OPENAI
+
+
 async def _refused(request: web.Request, exchange: Exchange, simulate: Simulate, status: int) -> web.StreamResponse:
     """Send the error that the request asked for."""
+    shape = _shape_of(request)
     if simulate.error is not None:
-        body = error_object_body(simulate.error)
+        body = shape.error(simulate.error, exchange.id)
     else:
-        body = error_body(status, f"A simulated error with status {status}.")
+        body = shape.refusal(status, f"A simulated error with status {status}.", exchange.id)
     if simulate.retry_after is not None:
         headers = {"retry-after": str(simulate.retry_after), **simulate.headers}
         simulate = msgspec.structs.replace(simulate, headers=headers)

@@ -157,7 +157,7 @@ _EMBEDDINGS = msgspec.json.Decoder(EmbeddingsBody)
 
 def chat_body(raw: bytes) -> ChatBody:
     """Decode a chat request. Raises `BodyError`."""
-    body = _decoded(raw, _CHAT)
+    body = decoded(raw, _CHAT)
     _check_stream_options(body)
     _check_tools(body)
     form = body.response_format
@@ -170,14 +170,14 @@ def chat_body(raw: bytes) -> ChatBody:
 
 def completion_body(raw: bytes) -> CompletionBody:
     """Decode a text completion request. Raises `BodyError`."""
-    body = _decoded(raw, _COMPLETION)
+    body = decoded(raw, _COMPLETION)
     _check_stream_options(body)
     return body
 
 
 def embeddings_body(raw: bytes) -> EmbeddingsBody:
     """Decode an embeddings request. Raises `BodyError`."""
-    return _decoded(raw, _EMBEDDINGS)
+    return decoded(raw, _EMBEDDINGS)
 
 
 def prompts_of(value: str | list[str | int | list[int]], param: str) -> list[str]:
@@ -195,7 +195,8 @@ def prompts_of(value: str | list[str | int | list[int]], param: str) -> list[str
     ]
 
 
-def _decoded(raw: bytes, decoder: msgspec.json.Decoder[Body]) -> Body:
+def decoded(raw: bytes, decoder: msgspec.json.Decoder[Body]) -> Body:
+    """Decode a body. Raises `BodyError`."""
     try:
         return decoder.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

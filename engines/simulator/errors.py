@@ -1,4 +1,4 @@
-"""Errors in OpenAI's shape, as bytes. Pure.
+"""Errors in the shapes of OpenAI and of Anthropic, as bytes. Pure.
 
 SimulatorError
 └── BodyError   the client's body is not JSON, or a known field has the wrong type or value (400)
@@ -14,6 +14,17 @@ _ERROR_TYPES: Final = {
     403: "permission_error",
     404: "not_found_error",
     429: "rate_limit_error",
+}
+
+_MESSAGES_ERROR_TYPES: Final = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
 }
 
 # msgspec's messages: "Expected `int`, got `str` - at `$.max_tokens`", "… unknown field `x` - at `$.simulate`"
@@ -61,3 +72,14 @@ def error_body(
 def error_object_body(error: dict[str, Any]) -> bytes:
     """Return the body for an error object that is complete already."""
     return msgspec.json.encode({"error": error})
+
+
+def messages_error_body(status: int, message: str, request_id: str) -> bytes:
+    """Return `{"type": "error", "error": {"type", "message"}, "request_id"}`; the type follows the status."""
+    kind = _MESSAGES_ERROR_TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
+    return messages_error_object_body({"type": kind, "message": message}, request_id)
+
+
+def messages_error_object_body(error: dict[str, Any], request_id: str) -> bytes:
+    """Return the body for an error object that is complete already."""
+    return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})

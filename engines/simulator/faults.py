@@ -39,6 +39,7 @@ class Simulate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nested_usage: bool = False
     usage_first: bool = False
     cached_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
     reasoning_tokens: Count | None = None
     spaces: bool = False
     crlf: bool = False

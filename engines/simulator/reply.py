@@ -14,7 +14,7 @@ def reply_body(answer: Answer) -> bytes:
     """Return the body of a `chat.completion` or `text_completion`."""
     simulate = answer.simulate
     one = _message_choice if answer.kind == CHAT else _text_choice
-    choices = [one(choice, _padding(answer, choice)) for choice in answer.choices]
+    choices = [one(choice, padding(answer, choice)) for choice in answer.choices]
     usage: Any = answer.usage
     if simulate.no_usage:
         usage = msgspec.UNSET
@@ -24,7 +24,7 @@ def reply_body(answer: Answer) -> bytes:
     return spaced(body) if simulate.spaces else body
 
 
-def _padding(answer: Answer, choice: Choice) -> str:
+def padding(answer: Answer, choice: Choice) -> str:
     """Return what fills the first choice's content up to `body_bytes`."""
     if answer.simulate.body_bytes is None or choice.index or choice.calls:
         return ""

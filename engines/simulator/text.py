@@ -61,19 +61,19 @@ def text_pieces(text: str, count: int | None = None) -> tuple[str, ...]:
     return tuple(text[at * len(text) // count : (at + 1) * len(text) // count] for at in range(count))
 
 
-def stopped_pieces(pieces: tuple[str, ...], stops: list[str]) -> tuple[tuple[str, ...], bool]:
-    """Cut the pieces before the first stop sequence; return them and whether there was one."""
+def stopped_pieces(pieces: tuple[str, ...], stops: list[str]) -> tuple[tuple[str, ...], str | None]:
+    """Cut the pieces before the first stop sequence; return them and the sequence, None where there was none."""
     text = "".join(pieces)
-    ends = [at for at in (text.find(stop) for stop in stops) if at >= 0]
+    ends = [(at, stop) for at, stop in ((text.find(stop), stop) for stop in stops) if at >= 0]
     if not ends:
-        return pieces, False
-    left, kept = min(ends), []
+        return pieces, None
+    (left, first), kept = min(ends), []
     for piece in pieces:
         if left <= 0:
             break
         kept.append(piece[:left])
         left -= len(piece)
-    return tuple(kept), True
+    return tuple(kept), first
 
 
 def _sentences(digest: bytes, count: int) -> list[str]:

@@ -9,10 +9,11 @@ from engines.simulator.bodies import Message
 from engines.simulator.faults import Simulate
 
 
-class PromptDetails(msgspec.Struct, frozen=True):
+class PromptDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     """`usage.prompt_tokens_details`."""
 
-    cached_tokens: int
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class CompletionDetails(msgspec.Struct, frozen=True):
@@ -52,11 +53,11 @@ def chat_tokens(messages: Iterable[Message]) -> int:
 
 def usage_of(prompt_tokens: int, completion_tokens: int, simulate: Simulate) -> Usage:
     """Return the usage object with the details that were asked for."""
-    cached, reasoning = simulate.cached_tokens, simulate.reasoning_tokens
+    cached, written, reasoning = simulate.cached_tokens, simulate.cache_write_tokens, simulate.reasoning_tokens
     return Usage(
         prompt_tokens=prompt_tokens,
         total_tokens=prompt_tokens + completion_tokens,
         completion_tokens=completion_tokens,
-        prompt_tokens_details=None if cached is None else PromptDetails(cached),
+        prompt_tokens_details=None if cached is None and written is None else PromptDetails(cached, written),
         completion_tokens_details=None if reasoning is None else CompletionDetails(reasoning),
     )

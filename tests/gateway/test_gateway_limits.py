@@ -65,6 +65,12 @@ async def test_a_body_at_the_limit_passes_and_one_byte_more_does_not(
         assert engine.has_seen(reply.request_id) == (status == 200)
 
 
+async def test_a_body_that_is_announced_as_too_large_is_not_waited_for(gateway: RunningGateway, keys: Keys) -> None:
+    async with connection(gateway.http) as (reader, writer):
+        writer.write(head("POST", CHAT, {**headers_of(keys), "content-length": str(32 * MIB + 1)}))
+        assert_refused(await read_reply(reader), 413, "request_too_large")
+
+
 async def test_a_body_without_a_key_is_not_waited_for(gateway: RunningGateway) -> None:
     async with connection(gateway.http) as (reader, writer):
         writer.write(
