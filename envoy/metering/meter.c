@@ -75,8 +75,35 @@ static bool add_choice(struct meter *meter, int64_t index, const struct usage *u
   return true;
 }
 
+static int64_t latest(int64_t before, int64_t said) { return said == SCAN_UNKNOWN ? before : said; }
+
+static int64_t known(int64_t tokens) { return tokens == SCAN_UNKNOWN ? 0 : tokens; }
+
+// Anthropic's numbers in OpenAI's terms: a prompt has its cached tokens and those written to the cache in it.
+static struct usage in_openai_terms(struct usage said) {
+  if (said.prompt != SCAN_UNKNOWN) said.prompt += known(said.cached) + known(said.cache_write);
+  return said;
+}
+
+// Adds one report of Anthropic's to what the ones before it said. Each is about the answer so far and may leave out
+// what has not changed. There is no prompt of 0 tokens: providers say so at that end of a stream where they know none.
+static void add_report(struct usage *all, const struct usage *said) {
+  if (said->prompt > 0 || said->cached > 0 || said->cache_write > 0) {
+    all->prompt = latest(all->prompt, said->prompt);
+    all->cached = latest(all->cached, said->cached);
+    all->cache_write = latest(all->cache_write, said->cache_write);
+  }
+  all->completion = latest(all->completion, said->completion);
+  all->reasoning = latest(all->reasoning, said->reasoning);
+}
+
 static void take_report(struct meter *meter, bool is_total) {
   struct usage *usage = &meter->counts.usage, before = *usage;
+  if (meter->settings.api == ANTHROPIC) {
+    add_report(&meter->said, &meter->scan.usage);
+    *usage = in_openai_terms(meter->said);
+    return;
+  }
   *usage = meter->scan.usage;
   if (is_total || !is_per_choice(meter)) {
     meter->sums = false;
@@ -158,7 +185,7 @@ static void end_event(struct meter *meter, const char *text, size_t length) {
     meter->counts.events++;
     meter->counts.bytes += meter->scan.text_bytes;
   }
-  scan_start(&meter->scan);
+  scan_start(&meter->scan, meter->settings.api);
   meter->event_length = 0;
   meter->passes = false;
 }
@@ -212,8 +239,8 @@ static void feed_stream(struct meter *meter, const char *text, size_t length) {
 
 void meter_start(struct meter *meter, const struct meter_settings *settings) {
   *meter = (struct meter){.settings = *settings, .is_data = true, .is_blank = true};
-  scan_start(&meter->scan);
-  meter->counts.usage = meter->scan.usage;
+  scan_start(&meter->scan, settings->api);
+  meter->counts.usage = meter->said = meter->scan.usage;
 }
 
 void meter_end(struct meter *meter) {
@@ -245,6 +272,7 @@ void meter_feed(struct meter *meter, const char *text, size_t length) {
   }
   scan_feed(&meter->scan, text, length, 0);
   meter->counts.usage = meter->scan.usage;
+  if (meter->settings.api == ANTHROPIC) meter->counts.usage = in_openai_terms(meter->counts.usage);
   meter->counts.events = 1;
   meter->counts.bytes += length;
 }

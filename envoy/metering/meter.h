@@ -1,5 +1,5 @@
 // Meters one answer as it passes: token usage of SSE streams and JSON bodies, events and bytes of generated text.
-// Cuts out of a stream the usage that the gateway asked for and its client did not.
+// Cuts out of a stream of OpenAI's API the usage that the gateway asked for and its client did not.
 //
 // Knows nothing of Envoy. Holds back at most one event of a stream, and only where something may have to be cut;
 // changes no byte other than usage; what it does not understand passes unmetered.
@@ -10,15 +10,16 @@
 #include "scan.h"
 
 struct meter_settings {
+  enum scan_api api;      // the client's
   bool streams;           // server-sent events; otherwise one JSON document
-  bool hides_chunk;       // drop the event that only carries usage
+  bool hides_chunk;       // OpenAI's API: drop the event that only carries usage
   bool hides_member;      // cut usage out of all other events
   uint64_t answers;       // to each prompt: above one in all, a report is about one choice, not about the request
   uint64_t prompts;
 };
 
 struct meter_counts {
-  struct usage usage;     // as last reported; summed over choices where reports are about one
+  struct usage usage;     // as last reported, `prompt` whole; summed over choices where reports are about one
   uint64_t events, bytes; // events with generated text and its UTF-8 bytes; for a JSON body 1 and its size
 };
 
@@ -49,6 +50,7 @@ struct meter {
   bool edited;                   // something was cut out of this frame
   struct meter_list by_choice, by_prompt;
   bool sums;                     // the last report was about one choice
+  struct usage said;             // by Anthropic's events so far, in its own terms
 };
 
 enum meter_verdict {

@@ -16,7 +16,7 @@
 static const struct bytes request_metadata = {"hg.request", 10};
 static const struct bytes usage_metadata = {"hg.usage", 8};
 
-enum { FEW_CHUNKS = 16, NUMBERS = 6 };
+enum { FEW_CHUNKS = 16, NUMBERS = 7 };
 
 struct config {
   size_t unmetered, unhidden; // counters' ids
@@ -47,11 +47,21 @@ static uint64_t count(void *filter, struct bytes key) {
   return found && value >= 1 && value <= 1 << 30 ? (uint64_t)value : 1;
 }
 
+static bool is_surface(void *filter, struct bytes name) {
+  struct bytes surface;
+  return envoy_dynamic_module_callback_http_get_metadata_string(filter, DYNAMIC_METADATA, request_metadata,
+                                                                TEXT("surface"), &surface) &&
+         surface.length == name.length && memcmp(surface.at, name.at, name.length) == 0;
+}
+
 static bool has_provider(void *filter) {
   struct bytes endpoint;
   return envoy_dynamic_module_callback_http_get_metadata_string(filter, DYNAMIC_METADATA, request_metadata,
                                                                 TEXT("endpoint"), &endpoint);
 }
+
+// Whether a provider generated it; one that is asked to count tokens generates nothing.
+static bool is_generated(void *filter) { return has_provider(filter) && !is_surface(filter, TEXT("count_tokens")); }
 
 // What the answer says -------------------------------------------------------------------------------------------
 
@@ -100,10 +110,12 @@ static bool start_meter(struct stream *stream, void *filter) {
   if (!header(filter, TEXT("content-type"), &type, 0, NULL)) return false;
   bool streams = mentions(type, TEXT("text/event-stream"));
   if (!streams && !mentions(type, TEXT("application/json"))) return false;
+  bool messages = is_surface(filter, TEXT("messages")); // in that API usage is in every stream, asked for or not
   struct meter_settings settings = {
+      .api = messages ? ANTHROPIC : OPENAI,
       .streams = streams,
-      .hides_chunk = is_set(filter, TEXT("hide_usage_chunk")),
-      .hides_member = is_set(filter, TEXT("hide_usage_member")),
+      .hides_chunk = !messages && is_set(filter, TEXT("hide_usage_chunk")),
+      .hides_member = !messages && is_set(filter, TEXT("hide_usage_member")),
       .answers = count(filter, TEXT("answers")),
       .prompts = count(filter, TEXT("prompts")),
   };
@@ -128,9 +140,13 @@ static void report(struct stream *stream, void *filter) {
     struct bytes key;
     int64_t value;
   } numbers[NUMBERS] = {
-      {TEXT("prompt"), counts->usage.prompt},       {TEXT("completion"), counts->usage.completion},
-      {TEXT("cached"), counts->usage.cached},       {TEXT("reasoning"), counts->usage.reasoning},
-      {TEXT("events"), (int64_t)counts->events},    {TEXT("bytes"), (int64_t)counts->bytes},
+      {TEXT("prompt"), counts->usage.prompt},
+      {TEXT("completion"), counts->usage.completion},
+      {TEXT("cached"), counts->usage.cached},
+      {TEXT("cache_write"), counts->usage.cache_write},
+      {TEXT("reasoning"), counts->usage.reasoning},
+      {TEXT("events"), (int64_t)counts->events},
+      {TEXT("bytes"), (int64_t)counts->bytes},
   };
   for (size_t i = 0; i < NUMBERS; i++) {
     if (numbers[i].value == stream->written[i]) continue;
@@ -214,7 +230,7 @@ enum headers_status envoy_dynamic_module_on_http_filter_response_headers(void *f
     envoy_dynamic_module_callback_http_set_header(filter, RESPONSE_HEADERS, TEXT("x-headgate-error-source"),
                                                   TEXT("provider"));
   }
-  if (end || status < 200 || status >= 300 || stream == &unmetered_stream || !has_provider(filter)) {
+  if (end || status < 200 || status >= 300 || stream == &unmetered_stream || !is_generated(filter)) {
     return HEADERS_CONTINUE;
   }
   stream->is_metered = start_meter(stream, filter);

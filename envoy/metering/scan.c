@@ -18,16 +18,29 @@ enum state {
   FRACTION, // after a number's point: 12.0 is 12
 };
 
-enum key { OTHER, TEXT, USAGE, CHOICE_LIST, INDEX, PROMPT, COMPLETION, CACHED, REASONING };
+enum key {
+  OTHER,
+  TEXT,
+  USAGE,
+  CHOICE_LIST,
+  MESSAGE,
+  DELTA,
+  INDEX, // from here on: numbers
+  PROMPT,
+  COMPLETION,
+  CACHED,
+  CACHE_WRITE,
+  REASONING
+};
 
-enum section { ELSEWHERE, IN_USAGE, IN_CHOICES };
+enum section { ELSEWHERE, IN_USAGE, IN_CHOICES, IN_MESSAGE, IN_DELTA };
 
 enum { DIGITS_LIMIT = 13 }; // 2^16 such numbers, one per choice, still add up below 2^63
 
-static const struct usage nothing = {SCAN_UNKNOWN, SCAN_UNKNOWN, SCAN_UNKNOWN, SCAN_UNKNOWN};
+static const struct usage nothing = {SCAN_UNKNOWN, SCAN_UNKNOWN, SCAN_UNKNOWN, SCAN_UNKNOWN, SCAN_UNKNOWN};
 
-void scan_start(struct scan *scan) {
-  *scan = (struct scan){.usage = nothing, .pending = nothing, .index = SCAN_UNKNOWN};
+void scan_start(struct scan *scan, enum scan_api api) {
+  *scan = (struct scan){.api = api, .usage = nothing, .pending = nothing, .index = SCAN_UNKNOWN};
 }
 
 static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
@@ -41,11 +54,13 @@ static size_t skip_space(const char *text, size_t at, size_t length) {
 
 #define NAME(text, key) {text, sizeof text - 1, key}
 
-static const struct {
-  const char *name;
+struct name {
+  const char *text;
   size_t length;
   enum key key;
-} names[] = {
+};
+
+static const struct name openai[] = {
     // A string under one of these is generated output, in chat, completion and reasoning streams.
     NAME("content", TEXT),
     NAME("text", TEXT),
@@ -59,27 +74,67 @@ static const struct {
     NAME("prompt_tokens", PROMPT),
     NAME("completion_tokens", COMPLETION),
     NAME("cached_tokens", CACHED),
+    NAME("cache_write_tokens", CACHE_WRITE),
+    NAME("cache_creation_tokens", CACHE_WRITE), // LiteLLM's name for it
     NAME("reasoning_tokens", REASONING),
+    {NULL, 0, OTHER},
 };
+
+static const struct name anthropic[] = {
+    NAME("text", TEXT),
+    NAME("partial_json", TEXT),
+    NAME("thinking", TEXT),
+    NAME("content", TEXT), // of a compaction
+    NAME("delta", DELTA),
+    NAME("usage", USAGE),
+    NAME("message", MESSAGE),
+    NAME("input_tokens", PROMPT),
+    NAME("output_tokens", COMPLETION),
+    NAME("cache_read_input_tokens", CACHED),
+    NAME("cache_creation_input_tokens", CACHE_WRITE),
+    NAME("thinking_tokens", REASONING),
+    {NULL, 0, OTHER},
+};
+
+static const struct name *const names[] = {[OPENAI] = openai, [ANTHROPIC] = anthropic};
+
+static bool has_place_in_openai(const struct scan *scan, enum key key) {
+  bool top = scan->depth == 1, used = scan->section == IN_USAGE;
+  return key == TEXT || ((key == USAGE || key == CHOICE_LIST) && top) ||
+         (key == INDEX && scan->section == IN_CHOICES && scan->depth == 3 && scan->index == SCAN_UNKNOWN) ||
+         ((key == PROMPT || key == COMPLETION) && used && scan->depth == 2) ||
+         (key >= CACHED && used); // at any depth: in `…_details`, or beside the others
+}
+
+static bool has_place_in_anthropic(const struct scan *scan, enum key key) {
+  size_t depth = scan->depth;
+  bool used = scan->section == IN_USAGE;
+  switch (key) {
+  case TEXT: return scan->section == IN_DELTA && depth == 2;
+  case MESSAGE:
+  case DELTA: return depth == 1;
+  case USAGE: return depth == 1 || (scan->section == IN_MESSAGE && depth == 2 && !scan->has_top_usage);
+  case PROMPT:
+  case CACHED:
+  case CACHE_WRITE: return used && depth == scan->usage_depth; // not in its `iterations`, which are parts of it
+  case COMPLETION: return used && scan->usage_depth == 2 && depth == 2;
+  case REASONING: return used && scan->usage_depth == 2 && depth == 3; // in `output_tokens_details`
+  default: return false;
+  }
+}
 
 // What the member that was just named is to us, where it stands; OTHER for nothing.
 static enum key key_of(const struct scan *scan) {
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    if (names[i].length != scan->name_length || memcmp(names[i].name, scan->name, scan->name_length) != 0) continue;
-    enum key key = names[i].key;
-    bool top = scan->depth == 1, used = scan->section == IN_USAGE;
-    bool known = key == TEXT || ((key == USAGE || key == CHOICE_LIST) && top) ||
-                 (key == INDEX && scan->section == IN_CHOICES && scan->depth == 3 && scan->index == SCAN_UNKNOWN) ||
-                 ((key == PROMPT || key == COMPLETION) && used && scan->depth == 2) ||
-                 ((key == CACHED || key == REASONING) && used); // at any depth: in `…_details`, or beside the others
-    return known ? key : OTHER;
-  }
-  return OTHER;
+  const struct name *name = names[scan->api];
+  while (name->text && (name->length != scan->name_length || memcmp(name->text, scan->name, name->length) != 0)) name++;
+  bool known = scan->api == OPENAI ? has_place_in_openai(scan, name->key) : has_place_in_anthropic(scan, name->key);
+  return known ? name->key : OTHER;
 }
 
 // The usage member begins: what an earlier one of the same name said is void, as JSON parsers have it.
 static void start_usage(struct scan *scan) {
   scan->report = REPORT_NONE;
+  if (scan->depth == 1) scan->has_top_usage = true;
   scan->cut_is_open = false;
   scan->member_from = scan->had_comma ? scan->comma_at : scan->string_at;
 }
@@ -90,7 +145,7 @@ static void end_usage(struct scan *scan, enum scan_report report, size_t end) {
   scan->cut_from = scan->member_from;
   scan->cut_to = end;
   scan->cut_is_open = !scan->had_comma;
-  scan->section = ELSEWHERE;
+  scan->section = scan->depth == 2 ? IN_MESSAGE : ELSEWHERE;
 }
 
 // Structure -----------------------------------------------------------------------------------------------------
@@ -107,9 +162,20 @@ static void open_container(struct scan *scan) {
   scan->depth++;
 }
 
+// The value of a member that we know is an object, just opened.
+static void open_section(struct scan *scan, enum key key) {
+  if (key == USAGE) {
+    scan->section = IN_USAGE;
+    scan->usage_depth = scan->depth;
+    scan->pending = nothing;
+  }
+  if (key == MESSAGE) scan->section = IN_MESSAGE;
+  if (key == DELTA) scan->section = IN_DELTA;
+}
+
 static void close_container(struct scan *scan, size_t end) {
   scan->depth--;
-  if (scan->depth == 1 && scan->section == IN_USAGE) {
+  if (scan->section == IN_USAGE && scan->depth == scan->usage_depth - 1) {
     scan->usage = scan->pending;
     end_usage(scan, REPORT_OBJECT, end);
   }
@@ -181,11 +247,8 @@ static size_t value(struct scan *scan, const char *text, size_t at, size_t lengt
     open_string(scan, false, key == TEXT);
     return at + 1;
   case '{':
-    if (key == USAGE) {
-      scan->section = IN_USAGE;
-      scan->pending = nothing;
-    }
     open_container(scan);
+    open_section(scan, key);
     return at + 1;
   case '[':
     open_container(scan);
@@ -291,6 +354,7 @@ static void keep_number(struct scan *scan) {
   case PROMPT: scan->pending.prompt = scan->value; break;
   case COMPLETION: scan->pending.completion = scan->value; break;
   case CACHED: scan->pending.cached = scan->value; break;
+  case CACHE_WRITE: scan->pending.cache_write = scan->value; break;
   case REASONING: scan->pending.reasoning = scan->value; break;
   default: break;
   }

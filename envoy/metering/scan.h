@@ -10,19 +10,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SCAN_NAME_SIZE = 18 }; // one more than the longest name that is known
+enum { SCAN_NAME_SIZE = 28 }; // one more than the longest name that is known
 
 #define SCAN_UNKNOWN ((int64_t)-1)
 
-// Tokens of a usage object, OpenAI's names; SCAN_UNKNOWN where it says nothing.
+// Whose API the document is written in: chat, completions and embeddings, or Messages.
+enum scan_api { OPENAI, ANTHROPIC };
+
+// Tokens of a usage object, OpenAI's names; SCAN_UNKNOWN where it says nothing. From OpenAI's API `prompt` has all of
+// the prompt; from Anthropic's only what no cache had to do with, `cached` and `cache_write` come on top.
 struct usage {
-  int64_t prompt, completion, cached, reasoning;
+  int64_t prompt, completion, cached, cache_write, reasoning;
 };
 
 enum scan_report { REPORT_NONE, REPORT_NULL, REPORT_OBJECT };
 
 struct scan {
-  // What the document has said so far. Only members of its top level count as `usage` and `choices`.
+  // What the document has said so far. Only members of its top level count as `usage`, `choices` and `delta`; with
+  // Anthropic, `usage` in a top-level `message` does where there is no other. That one stands in a stream's first event,
+  // before anything was generated: what it says of output is left out.
   struct usage usage;          // of the last usage object that was read to its end
   enum scan_report report;     // what `usage` is
   bool no_choices;             // `choices` is an empty list
@@ -33,9 +39,12 @@ struct scan {
   size_t cut_from, cut_to;     // the member `usage` and the comma that goes with it
 
   // Where the reader stands.
+  enum scan_api api;
   unsigned state, key, section;
   size_t depth;                // open objects and lists
-  struct usage pending;        // of the usage object that is being read
+  size_t usage_depth;          // the same for members of the usage object that is being read
+  struct usage pending;        // what it has said
+  bool has_top_usage;          // there was one at the top level
   bool counts_text;            // the string being read is generated text
   bool takes_name;             // the string being read may be a member's name
   char name[SCAN_NAME_SIZE];
@@ -47,7 +56,7 @@ struct scan {
 };
 
 // Makes `scan` ready for a new document.
-void scan_start(struct scan *scan);
+void scan_start(struct scan *scan, enum scan_api api);
 
 // Reads the document's next bytes; `offset` is where they stand, in the caller's count.
 void scan_feed(struct scan *scan, const char *text, size_t length, size_t offset);

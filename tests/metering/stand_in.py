@@ -26,9 +26,12 @@ WRAPPED = [f"-Wl,--wrap={name}" for name in ("malloc", "calloc", "realloc", "fre
 SSE = {":status": "200", "content-type": "text/event-stream; charset=utf-8"}
 JSON = {":status": "200", "content-type": "Application/JSON"}
 CHAT = {"endpoint": "/chat/completions", "surface": "chat"}
+MESSAGES = {"endpoint": "/messages", "surface": "messages"}
 
 Frame = bytes | Sequence[bytes]  # one piece, or several
-Counts = tuple[int | None, int | None, int | None, int | None]  # prompt, completion, cached, reasoning
+Number = int | None
+Counts = tuple[Number, Number, Number, Number, Number]  # in the order of COUNTED
+COUNTED = ("prompt", "completion", "cached", "cache_write", "reasoning")
 
 
 class Metered(NamedTuple):
@@ -69,7 +72,8 @@ class Answer:
     def metered(self) -> Metered:
         """Body and counts."""
         log = self.log
-        counts = (log.get("prompt"), log.get("completion"), log.get("cached"), log.get("reasoning"))
+        prompt, completion, cached, cache_write, reasoning = (log.get(name) for name in COUNTED)
+        counts = (prompt, completion, cached, cache_write, reasoning)
         return Metered(self.out, counts, log.get("events") or 0, log.get("bytes") or 0)
 
 
@@ -115,6 +119,19 @@ def sse_untouched(frames: Iterable[Frame], *, hide: bool = False) -> list[bool]:
 def json_body(frames: Iterable[Frame]) -> Metered:
     """A JSON body."""
     return answer(JSON, CHAT, [*frames, b""]).metered
+
+
+def messages(frames: Iterable[Frame], **ends: Any) -> Metered:
+    """An event stream of Anthropic's API for a client that speaks it: never changed."""
+    frames = [*frames, b""]
+    passed = answer(SSE, MESSAGES, frames, **ends)
+    assert not any(passed.touched)
+    return passed.metered
+
+
+def message(frames: Iterable[Frame]) -> Metered:
+    """A JSON body of Anthropic's API."""
+    return answer(JSON, MESSAGES, [*frames, b""]).metered
 
 
 def counts_of(usage: bytes) -> Counts:

@@ -21,7 +21,7 @@ _scan = json.JSONDecoder().raw_decode
 def expected(stream: bytes, *, hide_chunk: bool = False, hide_member: bool = False) -> Metered:
     """The client's bytes and the counts for a whole stream."""
     out: list[bytes] = []
-    counts: Counts = (None, None, None, None)
+    counts: Counts = (None, None, None, None, None)
     events = size = 0
     for event in _events(stream):
         at, text = _payload(event)
@@ -38,6 +38,11 @@ def expected(stream: bytes, *, hide_chunk: bool = False, hide_member: bool = Fal
         lengths = [len(generated.encode()) for generated in _generated(value)]
         events, size = events + any(lengths), size + sum(lengths)
     return Metered(b"".join(out), counts, events, size)
+
+
+def events_of(stream: bytes) -> Iterator[str]:
+    """The JSON objects of all complete events."""
+    return (text for event in _events(stream) if (text := _payload(event)[1]) is not None)
 
 
 def _events(stream: bytes) -> Iterator[bytes]:
@@ -113,5 +118,6 @@ def _counts(usage: dict[str, Any]) -> Counts:
         usage.get("prompt_tokens"),
         usage.get("completion_tokens"),
         prompt_details.get("cached_tokens"),
+        prompt_details.get("cache_write_tokens", prompt_details.get("cache_creation_tokens")),
         completion_details.get("reasoning_tokens"),
     )

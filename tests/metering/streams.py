@@ -53,6 +53,10 @@ STREAMS = {
     "nothing but usage": stream(*words("a"), {"usage": USAGE}),
     "no total, no details": stream(*words("a"), chunk(usage={"completion_tokens": 4})),
     "null details": stream(*words("a"), chunk(usage={"prompt_tokens_details": None, **SMALL_USAGE})),
+    "cache writes": stream(*words("a"), chunk(usage={**USAGE, "prompt_tokens_details": {"cache_write_tokens": 4}})),
+    "cache writes as LiteLLM has them": stream(
+        chunk(usage={**USAGE, "prompt_tokens_details": {"cached_tokens": 0, "cache_creation_tokens": 12}})
+    ),
     "spaces": stream(*words("a", "b", usage=SMALL_USAGE), FINAL, spaced=True),
     "spaces, usage first": stream({"usage": SMALL_USAGE, **chunk({"content": "a"})}, FINAL, spaced=True),
     "crlf": stream(*words("a", "b", usage=SMALL_USAGE), FINAL, end="\r\n"),

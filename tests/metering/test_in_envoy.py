@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import messages_streams
 import pytest
-from stand_in import settings
+from stand_in import COUNTED, MESSAGES, settings
 from streams import DONE, FINAL, SMALL_USAGE, chunk, event, stream, words
 
 import headgate
@@ -25,7 +26,7 @@ MODULES = "filters.http.dynamic_modules.v3"
 HIDE = settings(hide_chunk=True, hide_member=True)
 TEXT = stream(*words("Hello", " you", usage=SMALL_USAGE), FINAL)
 PLAIN = stream(*words("Hello", " you"))
-NUMBERS = ("prompt", "completion", "cached", "reasoning", "events", "bytes")
+NUMBERS = (*COUNTED, "events", "bytes")
 
 
 def chunked(*frames: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
@@ -33,9 +34,10 @@ def chunked(*frames: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
 
 
 class Metering:
-    """An Envoy with the metering filter alone; `ask` sends it what the upstream answers."""
+    """An Envoy with the metering filter alone; `ask` sends it what the upstream answers to requests like this one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, request: dict[str, Any] = HIDE) -> None:
+        self._request = request
         self._upstream = socket.create_server(("127.0.0.1", 0))
         self._port, self._admin, self._log = free_port(), free_port(), folder / "log"
         config = folder / "envoy.json"
@@ -93,7 +95,7 @@ class Metering:
                 time.sleep(0.03)
 
     def _bootstrap(self) -> dict[str, Any]:
-        request = [{"metadata_namespace": "hg.request", "value": HIDE}]
+        request = [{"metadata_namespace": "hg.request", "value": self._request}]
         module = {
             "filter_name": "metering",
             "dynamic_module_config": {
@@ -147,9 +149,24 @@ def metering(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Metering]:
     running.close()
 
 
+@pytest.fixture(scope="module")
+def messages_metering(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Metering]:
+    running = Metering(tmp_path_factory.mktemp("messages"), MESSAGES)
+    yield running
+    running.close()
+
+
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
-TOTALS = {"prompt": 12, "completion": 7, "cached": 5, "reasoning": 3, "events": 2, "bytes": 9, "flags": "-"}
+TOTALS = dict.fromkeys(NUMBERS) | {
+    "prompt": 12,
+    "completion": 7,
+    "cached": 5,
+    "reasoning": 3,
+    "events": 2,
+    "bytes": 9,
+}
+LINE = TOTALS | {"flags": "-"}
 
 
 def body_of(answer: bytes) -> bytes:
@@ -176,7 +193,7 @@ def body_of(answer: bytes) -> bytes:
 )
 def test_streams_however_they_end(metering: Metering, writes: list[bytes]) -> None:
     assert body_of(metering.ask(*writes)) == PLAIN
-    assert metering.line() == TOTALS
+    assert metering.line() == LINE
 
 
 def test_what_is_held_back_goes_out_in_front_of_trailers(metering: Metering) -> None:
@@ -199,7 +216,7 @@ def test_a_client_that_leaves_has_paid_for_what_had_passed(metering: Metering) -
 
 def test_a_number_that_became_unknown_is_null(metering: Metering) -> None:
     metering.ask(CHUNKED + chunked(event(FINAL), event(chunk(usage=SMALL_USAGE)), DONE))
-    assert metering.line() == {**TOTALS, "completion": 1, "cached": None, "reasoning": None, "events": 0, "bytes": 0}
+    assert metering.line() == {**LINE, "completion": 1, "cached": None, "reasoning": None, "events": 0, "bytes": 0}
 
 
 def test_large_numbers_are_written_in_full(metering: Metering) -> None:
@@ -217,3 +234,32 @@ def test_what_could_not_be_metered_is_counted(metering: Metering) -> None:
     assert body_of(metering.ask(CHUNKED + chunked(large, DONE))) == large + DONE
     after = metering.counters()
     assert {name.rpartition(".")[2]: after[name] - before[name] for name in before} == {"unhidden": 1, "unmetered": 1}
+
+
+def test_messages_through_envoy(messages_metering: Metering) -> None:
+    """Each event in two frames, cut in its middle."""
+    events = messages_streams.STREAMS["thinking"].split(b"\n\n")
+    halves = (half for text in events for half in (text[: len(text) // 2], text[len(text) // 2 :] + b"\n\n"))
+    received = messages_metering.ask(CHUNKED, *(chunked(half, end=b"") for half in halves if half), b"0\r\n\r\n")
+    assert body_of(received).rstrip() == messages_streams.STREAMS["thinking"].rstrip()
+    assert messages_metering.line() == {
+        "prompt": 1125,
+        "completion": 89,
+        "cached": 1000,
+        "cache_write": 100,
+        "reasoning": 30,
+        "events": 3,
+        "bytes": 12,
+        "flags": "-",
+    }
+
+
+def test_a_client_of_messages_that_leaves_has_its_prompt_recorded(messages_metering: Metering) -> None:
+    said = [messages_streams.event(data) for data in messages_streams.text("a", "b", "c")]
+    head = messages_streams.event(messages_streams.start())
+    frames = (chunked(frame, end=b"") for frame in (head, *said))
+    messages_metering.ask(CHUNKED, *frames, *[b""] * 3, leave_after=len(head) + 200)
+    line = messages_metering.line()
+    assert line["flags"] == "DC"
+    assert (line["prompt"], line["completion"], line["cached"], line["cache_write"]) == (1125, None, 1000, 100)
+    assert line["events"] == line["bytes"] <= 3

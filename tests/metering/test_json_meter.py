@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from stand_in import CHAT, JSON, Counts, answer, bytewise, framed, halves, json_body
 from streams import NASTY, USAGE, VENDOR
 
-COUNTED: Counts = (12, 7, 5, 3)
-NOTHING: Counts = (None, None, None, None)
+COUNTED: Counts = (12, 7, 5, None, 3)
+NOTHING: Counts = (None, None, None, None, None)
 CHOICES = [{"index": 0, "message": {"content": NASTY, "tool_calls": [{"function": {"arguments": '{"a":"}"}'}}]}}]
 
 
@@ -74,7 +74,7 @@ def embeddings(numbers: int) -> bytes:
 def test_a_large_body_is_counted() -> None:
     text = embeddings(100)
     assert len(text) > 2_000_000
-    assert json_body(framed(text, 16_384)).counts == (8, None, None, None)
+    assert json_body(framed(text, 16_384)).counts == (8, None, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,7 @@ def test_any_object_around_any_usage(members: dict[str, Any], usage: dict[str, i
         assert json_body(framed(text, size)).counts == (
             usage["prompt_tokens"],
             usage["completion_tokens"],
+            None,
             None,
             None,
         )

@@ -81,7 +81,7 @@ def test_an_event_too_large_to_hold_goes_out_unhidden_and_counted() -> None:
     text = event(chunk({"content": "x" * 1_500_000}, usage=SMALL_USAGE)) + event(FINAL) + DONE
     passed = answer(SSE, HIDE, framed(text, 16_384))
     assert passed.out == text.replace(event(FINAL), b"")
-    assert passed.metered[1:] == ((12, 7, 5, 3), 1, 1_500_000)
+    assert passed.metered[1:] == ((12, 7, 5, None, 3), 1, 1_500_000)
     assert (passed.unhidden, passed.unmetered) == (1, 0)
     assert passed.peak_bytes < 4_000_000
 

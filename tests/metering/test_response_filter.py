@@ -45,7 +45,7 @@ def test_a_number_is_written_when_it_has_changed_and_not_again() -> None:
 
 def test_a_number_that_the_last_report_leaves_out_is_unknown() -> None:
     passed = ended(SSE, HIDE, [event(chunk(usage=report)) for report in (USAGE, SMALL_USAGE)])
-    assert passed.metered.counts == (12, 1, None, None)
+    assert passed.metered.counts == (12, 1, None, None, None)
     assert passed.history[-2:] == [(1, "cached", None), (1, "reasoning", None)]
 
 

@@ -16,7 +16,9 @@ USAGES = st.fixed_dictionaries(
     {"prompt_tokens": TOKENS, "completion_tokens": TOKENS},
     optional={
         "total_tokens": TOKENS,
-        "prompt_tokens_details": st.fixed_dictionaries({"cached_tokens": TOKENS}),
+        "prompt_tokens_details": st.fixed_dictionaries(
+            {"cached_tokens": TOKENS}, optional={"cache_write_tokens": TOKENS}
+        ),
         "completion_tokens_details": st.fixed_dictionaries({"reasoning_tokens": TOKENS}),
         "cost": st.none() | st.floats(0, 1),
     },

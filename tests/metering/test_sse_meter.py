@@ -51,7 +51,7 @@ def test_continuous_usage_is_hidden_and_counted() -> None:
     plain, metered = stream(*words("Hello", " you")), stream(*words("Hello", " you", usage=SMALL_USAGE), FINAL)
     seen = sse([metered], hide_chunk=True, hide_member=True)
     assert seen.out == plain
-    assert seen.counts == (12, 7, 5, 3)
+    assert seen.counts == (12, 7, 5, None, 3)
     assert (seen.content_events, seen.content_bytes) == (2, 9)
 
 
@@ -64,8 +64,8 @@ def test_a_stream_that_ends_early_has_the_last_report() -> None:
     reports = [{"prompt_tokens": 12, "completion_tokens": done} for done in range(1, 5)]
     text = b"".join(event(chunk({"content": "w"}, usage=report)) for report in reports)
     for frames in (bytewise(text), [text]):
-        assert sse(frames, hide_chunk=True, hide_member=True).counts == (12, 4, None, None)
-    assert sse([text[:-1]], hide_chunk=True, hide_member=True).counts == (12, 3, None, None)
+        assert sse(frames, hide_chunk=True, hide_member=True).counts == (12, 4, None, None, None)
+    assert sse([text[:-1]], hide_chunk=True, hide_member=True).counts == (12, 3, None, None, None)
 
 
 def test_several_choices_add_up_until_the_total_comes() -> None:
@@ -77,9 +77,9 @@ def test_several_choices_add_up_until_the_total_comes() -> None:
     total = event(chunk(usage={"prompt_tokens": 4, "completion_tokens": 6}))
     for hide in MODES.values():
         for frames in ([text], bytewise(text)):
-            assert sse(frames, choices=2, **hide).counts == (4, 5, None, None)
-        assert sse([text, total], choices=2, **hide).counts == (4, 6, None, None)
-        assert sse([text[: text.index(b"data", 1)]], choices=2, **hide).counts == (4, 1, None, None)
+            assert sse(frames, choices=2, **hide).counts == (4, 5, None, None, None)
+        assert sse([text, total], choices=2, **hide).counts == (4, 6, None, None, None)
+        assert sse([text[: text.index(b"data", 1)]], choices=2, **hide).counts == (4, 1, None, None, None)
 
 
 def test_an_event_with_reasoning_and_text_counts_both() -> None:
@@ -129,12 +129,17 @@ def test_an_event_larger_than_many_frames() -> None:
 @pytest.mark.parametrize(
     ("usage", "counts"),
     [
-        (b"{}", (None, None, None, None)),
-        (b'{"prompt_tokens":0,"completion_tokens":0}', (0, 0, None, None)),
-        (b'{"prompt_tokens" : 3 , "completion_tokens":\t4}', (3, 4, None, None)),
-        (b'{"prompt_tokens":null,"completion_tokens":4}', (None, 4, None, None)),
-        (b'{"completion_tokens_details":{"reasoning_tokens":9},"completion_tokens":10}', (None, 10, None, 9)),
-        (b'{"prompt_tokens":1,"prompt_tokens_details":{"audio_tokens":2,"cached_tokens":0}}', (1, None, 0, None)),
+        (b"{}", (None, None, None, None, None)),
+        (b'{"prompt_tokens":0,"completion_tokens":0}', (0, 0, None, None, None)),
+        (b'{"prompt_tokens" : 3 , "completion_tokens":\t4}', (3, 4, None, None, None)),
+        (b'{"prompt_tokens":null,"completion_tokens":4}', (None, 4, None, None, None)),
+        (b'{"completion_tokens_details":{"reasoning_tokens":9},"completion_tokens":10}', (None, 10, None, None, 9)),
+        (b'{"prompt_tokens":9,"prompt_tokens_details":{"cache_write_tokens":8}}', (9, None, None, 8, None)),
+        (b'{"prompt_tokens":9,"prompt_tokens_details":{"cache_creation_tokens":8}}', (9, None, None, 8, None)),
+        (
+            b'{"prompt_tokens":1,"prompt_tokens_details":{"audio_tokens":2,"cached_tokens":0}}',
+            (1, None, 0, None, None),
+        ),
     ],
 )
 def test_counts(usage: bytes, counts: tuple[int | None, ...]) -> None:
