@@ -30,7 +30,7 @@ REQUESTS = Counter(
 )
 TOKENS = Counter(
     "headgate_tokens",
-    "Tokens as the providers reported them; cached ones are part of input, reasoning ones of output.",
+    "Tokens as the providers reported them; cached and cache_write ones are part of input, reasoning ones of output.",
     ("tenant", *_ROUTE, "type"),
     registry=None,
 )
@@ -75,6 +75,55 @@ LEDGER_BEHIND = Gauge(
     "Bytes of the spool that the follower has not read yet.",
     registry=None,
     multiprocess_mode="livesum",
+)
+
+# -- the feed: by the ledger's process what it says of targets, by the workers what they have heard --
+
+FEED_CLUSTERS = Gauge(
+    "headgate_feed_clusters",
+    "Clusters of providers that plans leave out or put last, by their state.",
+    ("state",),
+    registry=None,
+    multiprocess_mode="livesum",
+)
+FEED_RESTS = Gauge(
+    "headgate_feed_rests",
+    "Models at providers that rest because the provider asked for it, on all gateways that share the counters.",
+    registry=None,
+    multiprocess_mode="livemax",
+)
+FEED_SENT = Gauge(
+    "headgate_feed_sent_timestamp_seconds",
+    "When the ledger's process last told the workers how targets are, Unix time.",
+    registry=None,
+    multiprocess_mode="livemax",
+)
+FEED_HEARD = Gauge(
+    "headgate_feed_heard_timestamp_seconds",
+    "When the worker that has waited the longest last heard how targets are, Unix time.",
+    registry=None,
+    multiprocess_mode="livemin",
+)
+RESTS = Counter(
+    "headgate_rests", "Times that a provider's 429 made one of its models rest.", ("provider",), registry=None
+)
+
+# -- failed attempts, by the ledger from the attempts' lines --
+
+ATTEMPT_FAILURES = Counter(
+    "headgate_attempt_failures",
+    "Attempts at a provider that failed, whether another one followed or not, by what happened.",
+    ("provider", "kind"),
+    registry=None,
+)
+
+# -- answers that are translated, by the filter workers --
+
+FAILED_ANSWERS = Counter(
+    "headgate_failed_answers",
+    "Answers that a provider broke off, or that were not what its API says, found while translating them.",
+    ("provider", "kind"),
+    registry=None,
 )
 
 # -- decisions, by the filter workers --
@@ -133,6 +182,7 @@ AUTHZ_REASONS = (
     "tenant_mismatch",
 )
 EXTPROC_REASONS = (
+    "context_length_exceeded",
     "duplicate_key",
     "invalid_api_key",
     "invalid_content_encoding",
@@ -146,8 +196,10 @@ EXTPROC_REASONS = (
     "no_target",
     "request_too_large",
     "spool_full",
+    "target_not_allowed",
     "too_many_values",
     "unknown_parameter",
+    "unknown_target",
     "unknown_url",
     "unsupported_parameter",
 )

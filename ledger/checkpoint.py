@@ -11,6 +11,7 @@ from headgate.contract import LEDGER
 log = structlog.get_logger()
 
 CHECKPOINT = LEDGER / "checkpoint.json"
+ATTEMPTS_CHECKPOINT = LEDGER / "attempts.json"
 VERSION = 1
 
 
@@ -33,27 +34,27 @@ class Checkpoint(msgspec.Struct, frozen=True):
     version: int = VERSION
 
 
-def load() -> Checkpoint:
+def load(path: Path = CHECKPOINT) -> Checkpoint:
     """The last checkpoint; an empty one when there is none that can be read: then all files are read again."""
     try:
-        found = msgspec.json.decode(CHECKPOINT.read_bytes(), type=Checkpoint)
+        found = msgspec.json.decode(path.read_bytes(), type=Checkpoint)
     except FileNotFoundError:
         return Checkpoint()
     except (OSError, msgspec.DecodeError) as error:
-        log.warning("checkpoint can't be read: the whole spool is settled again", error=str(error))
+        log.warning("checkpoint can't be read: the whole spool is settled again", name=path.name, error=str(error))
         return Checkpoint()
     return found if found.version == VERSION else Checkpoint()
 
 
-def save(checkpoint: Checkpoint) -> None:
+def save(checkpoint: Checkpoint, path: Path = CHECKPOINT) -> None:
     """Replace the file; afterwards it is on the disk. Raises OSError."""
-    draft = CHECKPOINT.with_name(".checkpoint.json")
+    draft = path.with_name(f".{path.name}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
         file.write(msgspec.json.encode(checkpoint))
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(CHECKPOINT)
-    _sync_folder(CHECKPOINT.parent)
+    draft.replace(path)
+    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -35,10 +35,13 @@ def living() -> dict[str, LivingEnvoy] | None:
     return found
 
 
-def is_open_somewhere(inodes: Iterable[tuple[int, int]]) -> bool:
-    """Whether a process other than this one has a file with such a (device, inode) open. Looks at all we may see."""
-    wanted, own = set(inodes), str(os.getpid())
-    return any(_opens(process, wanted) for process in Path("/proc").glob("[0-9]*") if process.name != own)
+def is_open_somewhere(paths: Iterable[Path]) -> bool:
+    """Whether a process other than this one has one of these files open. Looks at all we may see."""
+    found = [path.stat() for path in paths if path.exists()]
+    wanted, own = {(one.st_dev, one.st_ino) for one in found}, str(os.getpid())
+    return bool(wanted) and any(
+        _opens(process, wanted) for process in Path("/proc").glob("[0-9]*") if process.name != own
+    )
 
 
 def _opens(process: Path, wanted: set[tuple[int, int]]) -> bool:

@@ -1,4 +1,7 @@
-"""The spool's folder: which files there are, how far each was read and settled, and what of that is on disk."""
+"""The spool's folder: which files there are, how far each was read and settled, and what of that is on disk.
+
+Files of one ending each: the spool's own, or those of failed attempts beside them.
+"""
 
 import os
 import time
@@ -16,10 +19,11 @@ log = structlog.get_logger()
 
 
 class Folder:
-    """All spool files by inode, those that are done with among them; `closed` are the epochs that are."""
+    """All files of an ending by inode, those that are done with among them; `closed` are the epochs that are."""
 
-    def __init__(self) -> None:
-        last = checkpoint.load()
+    def __init__(self, ending: str = ".ndjson", kept: Path = checkpoint.CHECKPOINT) -> None:
+        last = checkpoint.load(kept)
+        self._ending, self._kept = ending, kept
         self.closed = set(last.closed)
         self._marks = {mark.inode: mark for mark in last.files}
         self._heads: dict[int, str] = {}
@@ -30,7 +34,7 @@ class Folder:
         """Take up new files, learn new names, forget those that are gone and read to their end."""
         present: dict[int, Path] = {}
         for entry in os.scandir(SPOOL):
-            if entry.name.endswith(".ndjson") and not entry.name.startswith("."):
+            if entry.name.endswith(self._ending) and not entry.name.startswith("."):
                 present[entry.inode()] = Path(entry.path)
         for inode, path in present.items():
             file = self._files.get(inode)
@@ -78,7 +82,7 @@ class Folder:
         self.closed &= {file.epoch for file in self._files.values()}
         now = Checkpoint([self._mark(file) for file in self.files()], sorted(self.closed))
         if now != self._saved:
-            checkpoint.save(now)
+            checkpoint.save(now, self._kept)
             self._saved = now
 
     def close(self) -> None:

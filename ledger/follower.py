@@ -19,10 +19,12 @@ from headgate import metrics
 from headgate.contract import SNAPSHOT, SPOOL
 from headgate.snapshot import SpoolRow
 from ledger import epochs, rotation
+from ledger.attempt_files import AttemptFiles
 from ledger.epochs import LivingEnvoy
 from ledger.folder import Folder, complete
 from ledger.inotify import IN_CREATE, IN_MODIFY, IN_MOVED_TO, Watch
 from ledger.lines import Line, parsed
+from ledger.rotation import Rotation
 from ledger.settlement import Ended, Settlement, ended
 from ledger.spool_file import Batch, SpoolFile
 
@@ -57,10 +59,14 @@ class _Settings(msgspec.Struct, frozen=True):
 
 
 class Follower:
-    """Follows `spool/` until `stop` is set. `observers` see every line once, but for a crash."""
+    """Follows `spool/` until `stop` is set. `observers` see every line once, but for a crash.
 
-    def __init__(self, settlement: Settlement, observers: tuple[OnLine, ...] = ()) -> None:
+    Drives the one that follows the failed attempts beside the spool, too.
+    """
+
+    def __init__(self, settlement: Settlement, attempts: AttemptFiles, observers: tuple[OnLine, ...] = ()) -> None:
         self._settlement = settlement
+        self._attempts = attempts
         self._observers = observers
         self._folder = Folder()
         self._queue: asyncio.Queue[Work] = asyncio.Queue()
@@ -70,7 +76,7 @@ class Follower:
         self._held_up = False  # something can go on once more is settled
         self._lines: Counter[str] = Counter()
         self._closing: dict[str, asyncio.Task[None]] = {}
-        self._opened: dict[int, float] = {}
+        self._rotation = Rotation()
         self._settings = _Settings()
         self._settings_time: int | None = None
         self._last_look = 0.0
@@ -98,6 +104,7 @@ class Follower:
             with contextlib.suppress(OSError):
                 self._folder.save()
             self._folder.close()
+            self._attempts.close()
 
     def stop(self, stop: asyncio.Event) -> None:
         """Set `stop`, and have it seen now."""
@@ -121,6 +128,9 @@ class Follower:
         if looks:
             self._rescan = self._held_up = False
             self._folder.rescan()
+            self._attempts.rescan()
+        if not self._attempts.read():
+            self._woken.set()
         self._read_all()
         if looks:
             self._last_look = time.monotonic()
@@ -203,6 +213,7 @@ class Follower:
         for file in self._folder.files():
             if rotation.may_go(file, self._settings.spool.keep_s):
                 self._remove(file)
+        await self._attempts.look_around(living, self._settings.spool.rotate_bytes)
         metrics.LEDGER_BEHIND.set(self._folder.behind_bytes())
         try:
             self._folder.save()
@@ -212,7 +223,7 @@ class Follower:
     async def _look_at(self, epoch: str, files: list[SpoolFile], living: dict[str, LivingEnvoy] | None) -> None:
         alive = living is None or epoch in living or (epoch not in self._folder.closed and _is_open(files))
         if living and epoch in living:
-            await self._rotate(living[epoch], files)
+            await self._rotation.keep_small(living[epoch], files, self._settings.spool.rotate_bytes)
         current = files[-1]
         if not alive and not all(self._read_to_end(file) for file in files if file.descriptor >= 0):
             return
@@ -223,16 +234,6 @@ class Follower:
                 self._held_up = True
         if not alive and epoch not in self._folder.closed and all(file.descriptor < 0 for file in files):
             self._close(epoch)
-
-    async def _rotate(self, envoy: LivingEnvoy, files: list[SpoolFile]) -> None:
-        current = files[-1]
-        if current.rotated:
-            await rotation.reopen(envoy)  # an earlier attempt was broken off
-            return
-        opened = self._opened.setdefault(current.inode, time.time())
-        if rotation.set_aside(current, files, self._settings.spool.rotate_bytes, opened):
-            self._opened.pop(current.inode)
-            await rotation.reopen(envoy)
 
     def _read_to_end(self, file: SpoolFile) -> bool:
         """Read a dead Envoy's file to its last byte; False: not yet. Half a line says nothing to rely on."""
@@ -279,5 +280,4 @@ class Follower:
 
 
 def _is_open(files: list[SpoolFile]) -> bool:
-    found = [file.path.stat() for file in files if file.descriptor >= 0 and file.path.exists()]
-    return bool(found) and epochs.is_open_somewhere((one.st_dev, one.st_ino) for one in found)
+    return epochs.is_open_somewhere(file.path for file in files if file.descriptor >= 0)

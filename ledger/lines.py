@@ -4,10 +4,13 @@ import msgspec
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
-    """One line; what it does not say is None. Fields that this version does not know are left alone."""
+    """One line; what it does not say is None. Fields that this version does not know are left alone.
+
+    What Envoy refused before it was a request has no id, and nobody's.
+    """
 
     type: str
-    request_id: str
+    request_id: str | None
     time: str | None = None
     trace_id: str | None = None
     tenant: str | None = None
@@ -24,6 +27,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     estimated_tokens: int | None = None
     content_events: int | None = None

@@ -112,6 +112,7 @@ def _tokens(line: Line) -> list[tuple[str, int]]:
         "input": line.prompt_tokens,
         "output": line.completion_tokens,
         "cached": line.cached_tokens,
+        "cache_write": line.cache_write_tokens,
         "reasoning": line.reasoning_tokens,
     }
     # What a provider claims may be anything; a counter takes no step back.

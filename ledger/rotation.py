@@ -7,12 +7,11 @@ the usual name, and asks again.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import aiohttp
 import structlog
 
-from headgate.contract import SPOOL
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from ledger.epochs import LivingEnvoy
 from ledger.spool_file import SpoolFile
@@ -22,13 +21,31 @@ log = structlog.get_logger()
 ROTATE_AFTER_S = 3600.0  # so that `keep` means what it says, also where little happens
 
 
+class Rotation:
+    """Sets aside what is full of the Envoys that live; knows since when their files are in use."""
+
+    def __init__(self) -> None:
+        self._opened: dict[int, float] = {}  # by inode, Unix time
+
+    async def keep_small(self, envoy: LivingEnvoy, files: Sequence[SpoolFile], rotate_bytes: int) -> None:
+        """`files` are all of this Envoy's, in order."""
+        current = files[-1]
+        if current.rotated:
+            await reopen(envoy)  # an earlier attempt was broken off
+            return
+        opened = self._opened.setdefault(current.inode, time.time())
+        if set_aside(current, files, rotate_bytes, opened):
+            self._opened.pop(current.inode)
+            await reopen(envoy)
+
+
 def set_aside(file: SpoolFile, siblings: Iterable[SpoolFile], rotate_bytes: int, opened: float) -> bool:
     """Rename a living Envoy's current file if it is large or, being in use since `opened`, old. True when it was."""
     size = file.size()
     if not size or (size < rotate_bytes and time.time() - opened < ROTATE_AFTER_S):
         return False
     last = max((sibling.order[2] for sibling in siblings if sibling.epoch == file.epoch), default=0)
-    name = SPOOL / f"{file.epoch}.{last + 1:06d}.ndjson"
+    name = file.path.with_name(f"{file.epoch}.{last + 1:06d}{file.path.suffix}")
     if name.exists():  # not one that we know: a rename would destroy it
         log.error("spool file is not rotated: there is one of that name", name=name.name)
         return False

@@ -1,4 +1,6 @@
-"""The ledger's process: the follower, its connection to the counters, and a socket that says how far it is."""
+"""The ledger's process: the follower, the feed's writer, their connections to the counters, and a socket that says
+how far it is.
+"""
 
 import asyncio
 import contextlib
@@ -13,15 +15,21 @@ import uvloop
 from headgate.contract import LEDGER, LEDGER_SOCKET, SPOOL
 from headgate.counters.address import counters_address
 from headgate.counters.client import Counters
-from ledger.follower import Follower, OnLine
+from headgate.feed.identity import gateway_id, make_gateway_id
+from headgate.feed.publisher import Publisher
+from ledger.attempt_files import AttemptFiles
+from ledger.failed_requests import FailedRequests
+from ledger.follower import Follower
+from ledger.health import HealthWatcher
 from ledger.metrics import RequestMetrics
+from ledger.rests import AttemptMetrics, Rests
 from ledger.settlement import Settlement
 
 # The counters' own time: nobody waits for a settlement, so that a slow server is waited for.
 COUNTERS_TIMEOUT_S = 5.0
+FEED_TIMEOUT_S = 1.0  # what was to be told then is said again anyway
+FLUSH_EVERY_S = 1.0
 END_S = 3.0  # for the last lines, once it is told to stop
-
-OBSERVERS: tuple[OnLine, ...] = (RequestMetrics().on_line,)
 
 log = structlog.get_logger()
 
@@ -35,8 +43,17 @@ def run(*, lifeline: bool) -> None:
 
 async def _serve(*, lifeline: bool) -> None:
     counters = Counters(counters_address(), COUNTERS_TIMEOUT_S, _on_change)
+    # Of its own: what goes wrong with telling must not hold up settling.
+    feed_counters = Counters(counters_address(), FEED_TIMEOUT_S, _on_feed_change)
+    publisher = Publisher(feed_counters, gateway_id() or make_gateway_id())
+    failed = FailedRequests()
+    follower = _follower(counters, publisher, failed)
     counters.start()
-    follower = Follower(Settlement(counters), OBSERVERS)
+    feed_counters.start()
+    beside = [
+        asyncio.create_task(work)
+        for work in (publisher.run(), HealthWatcher(publisher.take_health).run(), _flush(failed))
+    ]
     stop = asyncio.Event()
     LEDGER_SOCKET.unlink(missing_ok=True)
     listener = await asyncio.start_unix_server(_answering(follower), str(LEDGER_SOCKET))
@@ -50,8 +67,26 @@ async def _serve(*, lifeline: bool) -> None:
     except TimeoutError:
         log.warning("ledger stops with lines to settle: the next one goes on with them", **follower.state())
     listener.close()
+    for task in beside:
+        task.cancel()
+    await asyncio.wait(beside)
+    failed.flush(all_of_them=True)
     await counters.close()
+    await feed_counters.close()
     log.info("ledger stopped")
+
+
+def _follower(counters: Counters, publisher: Publisher, failed: FailedRequests) -> Follower:
+    """Who reads the lines, and who is shown them."""
+    counts = AttemptMetrics()
+    attempts = AttemptFiles((counts.on_attempt, Rests(publisher).on_attempt, failed.on_attempt))
+    return Follower(Settlement(counters), attempts, (RequestMetrics().on_line, counts.on_line, failed.on_line))
+
+
+async def _flush(failed: FailedRequests) -> None:
+    while True:
+        await asyncio.sleep(FLUSH_EVERY_S)
+        failed.flush()
 
 
 def _answering(follower: Follower) -> "asyncio.streams._ClientConnectedCallback":
@@ -69,6 +104,13 @@ def _on_change(reason: str | None) -> None:
         log.info("counters are back: settling goes on")
     else:
         log.error("counters are away: settling waits", reason=reason)
+
+
+def _on_feed_change(reason: str | None) -> None:
+    if reason is not None:
+        log.warning("feed can't be told", reason=reason)
+    else:
+        log.info("feed is told again")
 
 
 async def _end(*, lifeline: bool) -> None:

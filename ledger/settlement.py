@@ -34,7 +34,7 @@ def ended(epoch: str, lines: Iterable[Line]) -> Ended:
     """Whose requests have ended and may hold something; `reserved` is false where the limiter knows of nothing."""
     found: Ended = defaultdict(list)
     for line in lines:
-        if line.type == "end" and line.tenant and line.model and line.reserved is not False:
+        if line.type == "end" and line.request_id and line.tenant and line.model and line.reserved is not False:
             found[line.tenant].append((epoch, line.request_id))
     return found
 

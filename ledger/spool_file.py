@@ -1,4 +1,4 @@
-"""One spool file as it grows, read in whole lines. Follows the file and not its name: rotation renames it."""
+"""One file of Envoy's as it grows, read in whole lines. Follows the file and not its name: rotation renames it."""
 
 import hashlib
 import os
@@ -48,7 +48,7 @@ class SpoolFile:
     @property
     def rotated(self) -> bool:
         """Whether it has been set aside: `<epoch>.<number>.ndjson`."""
-        return self.path.name != f"{self.epoch}.ndjson"
+        return self.path.name != f"{self.epoch}{self.path.suffix}"
 
     @property
     def order(self) -> tuple[str, int, int]:

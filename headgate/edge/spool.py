@@ -1,21 +1,34 @@
 """The spool: Envoy's access log as one JSON object per line, the record that the ledger reads.
 
 `start` when an attempt reaches its provider, `progress` every five seconds, `end` when the stream is over, once per
-request. docs/spool.md has the fields. Prompts, answers and credentials have no place in it.
+request. docs/spool.md has the fields. Attempts that failed have a file of their own beside it, which is no record.
+Prompts, answers and credentials have no place in either.
 """
 
 from typing import Any
 
-from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog, AccessLogFilter, LogTypeFilter
-from envoy_data_plane.envoy.config.core.v3 import SubstitutionFormatString
+from envoy_data_plane.envoy.config.accesslog.v3 import (
+    AccessLog,
+    AccessLogFilter,
+    AndFilter,
+    ComparisonFilter,
+    ComparisonFilterOp,
+    LogTypeFilter,
+    OrFilter,
+    ResponseFlagFilter,
+    StatusCodeFilter,
+)
+from envoy_data_plane.envoy.config.core.v3 import RuntimeUInt32, SubstitutionFormatString
 from envoy_data_plane.envoy.data.accesslog.v3 import AccessLogType
 from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
 from envoy_data_plane.google.protobuf import Struct
 
 from headgate.contract import AUTHZ, LIMITER, REQUEST, RESERVED, USAGE
 from headgate.edge.messages import pack
+from headgate.feed.attempts_file import attempts_file
 
 VERSION = 1
+TRIED_MODEL = "x-headgate-tried-model"  # on 429s, by envoy/attempt.lua: the router's log knows no model by itself
 
 
 # All that the router's log can say: it sees the attempt, not what was learned about the request.
@@ -44,6 +57,7 @@ def _fields(line_type: str, *, traced: bool = False) -> dict[str, Any]:
         "prompt_tokens": f"%DYNAMIC_METADATA({USAGE}:prompt)%",
         "completion_tokens": f"%DYNAMIC_METADATA({USAGE}:completion)%",
         "cached_tokens": f"%DYNAMIC_METADATA({USAGE}:cached)%",
+        "cache_write_tokens": f"%DYNAMIC_METADATA({USAGE}:cache_write)%",
         "reasoning_tokens": f"%DYNAMIC_METADATA({USAGE}:reasoning)%",
         "estimated_tokens": None,
         "content_events": f"%DYNAMIC_METADATA({USAGE}:events)%",
@@ -71,8 +85,52 @@ def edge_logs(path: str, *, traced: bool = False) -> list[AccessLog]:
 
 
 def attempt_logs(path: str) -> list[AccessLog]:
-    """What the router logs when an attempt reaches its provider: `start`."""
-    return [_log(path, "start", AccessLogType.UpstreamPoolReady)]
+    """What the router logs of attempts: `start` when one reaches its provider, and elsewhere those that failed."""
+    return [_log(path, "start", AccessLogType.UpstreamPoolReady), _failed_attempts(attempts_file(path))]
+
+
+def _failed_attempts(path: str) -> AccessLog:
+    """Of use for seconds and for people, so not among what is counted and kept. In the order of the attempts."""
+    line = {
+        "time": "%EMIT_TIME(%Y-%m-%dT%H:%M:%E3SZ)%",
+        "request_id": "%REQ(X-REQUEST-ID):36%",
+        "target": "%CLUSTER_METADATA(headgate:provider)%",
+        "cluster": "%UPSTREAM_CLUSTER_RAW%",
+        "upstream_model": f"%RESP({TRIED_MODEL}):256%",
+        "status": "%RESPONSE_CODE%",
+        "flags": "%RESPONSE_FLAGS%",
+        "reason": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
+        "retry_after": "%RESP(RETRY-AFTER):64%",
+        "duration_ms": "%DURATION%",
+    }
+    return AccessLog(
+        name="attempts.failed",
+        filter=AccessLogFilter(
+            and_filter=AndFilter(
+                filters=[
+                    AccessLogFilter(log_type_filter=LogTypeFilter(types=[AccessLogType.UpstreamEnd])),
+                    AccessLogFilter(
+                        or_filter=OrFilter(
+                            filters=[
+                                _status(ComparisonFilterOp.GE, 400),
+                                _status(ComparisonFilterOp.EQ, 0),
+                                AccessLogFilter(response_flag_filter=ResponseFlagFilter()),  # any
+                            ]
+                        )
+                    ),
+                ]
+            )
+        ),
+        typed_config=pack(
+            FileAccessLog(path=path, log_format=SubstitutionFormatString(json_format=Struct.from_dict(line)))
+        ),
+    )
+
+
+def _status(op: ComparisonFilterOp, status: int) -> AccessLogFilter:
+    # Envoy asks for a runtime key; nobody sets this one.
+    value = RuntimeUInt32(default_value=status, runtime_key=f"headgate.attempts.status_{status}")
+    return AccessLogFilter(status_code_filter=StatusCodeFilter(comparison=ComparisonFilter(op=op, value=value)))
 
 
 def _log(path: str, line_type: str, logged: AccessLogType, *, traced: bool = False) -> AccessLog:

@@ -1,5 +1,6 @@
 """A `headgate serve ledger` of a test's own, on a state folder and a spool that the test writes."""
 
+import datetime as dt
 import json
 import os
 import socket
@@ -85,12 +86,24 @@ class Ledger:
         found: dict[str, Any] = json.loads((self.state / "ledger/checkpoint.json").read_bytes())
         return found
 
+    def checkpoint_of(self, name: str) -> dict[str, Any]:
+        """How far it is with other files; empty before it has said so."""
+        try:
+            found: dict[str, Any] = json.loads((self.state / f"ledger/{name}.json").read_bytes())
+        except FileNotFoundError:
+            return {}
+        return found
+
     def path(self, name: str) -> Path:
         return self.spool / f"{name}.ndjson"
 
     def append(self, name: str, data: bytes) -> None:
         with self.path(name).open("ab", buffering=0) as file:
             file.write(data)
+
+    def append_attempts(self, epoch: str, *lines: bytes) -> None:
+        with (self.spool / f"{epoch}.attempts").open("ab", buffering=0) as file:
+            file.write(b"".join(lines))
 
     def alive(self, *epochs: str) -> None:
         """Have parts.json say that these Envoys live: each is this process, which does."""
@@ -117,6 +130,24 @@ def end_line(request_id: str, tenant: str = "acme", **more: Any) -> bytes:
         "tenant": tenant,
         "model": "chat",
         "reserved": True,
+        **more,
+    }
+    return json.dumps(line).encode() + b"\n"
+
+
+def attempt_line(request_id: str, **more: Any) -> bytes:
+    """The line of a failed attempt as Envoy writes it."""
+    line = {
+        "time": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
+        "request_id": request_id,
+        "target": "a",
+        "cluster": "provider/a@0123456789",
+        "upstream_model": None,
+        "status": 503,
+        "flags": "-",
+        "reason": None,
+        "retry_after": None,
+        "duration_ms": 12,
         **more,
     }
     return json.dumps(line).encode() + b"\n"

@@ -1,0 +1,77 @@
+"""What the feed's messages say and where they go: channels, keys and fields are spelt here alone. Pure.
+
+A message is JSON and holds everything that its sender knows, so that the next one makes up for a lost one. Times are
+what is left, never a clock's: machines that share the counters need not agree on the time.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from headgate.feed.states import Rest, State
+
+RESTS_KEY = "hg:feed:rests"  # a sorted set: [cluster, model] by the end of its rest in the server's milliseconds
+RESTS_CHANNEL = "hg:feed:rests"  # rests at once, for the workers of all gateways on these counters
+ANY_GATEWAY = "hg:feed:gateway:*"
+
+_WORDS = {state: state.name.lower() for state in State if state is not State.OK}
+_STATES = {word: state for state, word in _WORDS.items()}
+
+
+class RestSaid(msgspec.Struct, frozen=True):
+    """One rest on the wire."""
+
+    cluster: str
+    model: str
+    left_ms: int
+
+
+class Said(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A message. `health` has the clusters that are not good, None when the message is not about health."""
+
+    gateway: str = ""
+    health: dict[str, str] | None = None
+    rests: list[RestSaid] = []
+
+    def states(self) -> dict[str, State]:
+        """`health` in our words; a word that this version does not know says nothing."""
+        return {cluster: _STATES[word] for cluster, word in (self.health or {}).items() if word in _STATES}
+
+    def all_rests(self) -> tuple[Rest, ...]:
+        """`rests` as the worker keeps them."""
+        return tuple(Rest(rest.cluster, rest.model, rest.left_ms / 1000) for rest in self.rests)
+
+
+_decoder = msgspec.json.Decoder(Said)
+
+
+def gateway_channel(gateway: str) -> str:
+    """Where one gateway's workers listen."""
+    return f"hg:feed:gateway:{gateway}"
+
+
+def whole(gateway: str, health: Mapping[str, State], rests: Iterable[Rest]) -> str:
+    """The whole state of a gateway, and the rests that it knows of."""
+    bad = {cluster: _WORDS[state] for cluster, state in health.items() if state is not State.OK}
+    return _text(Said(gateway, bad, _said(rests)))
+
+
+def rests_alone(rests: Iterable[Rest]) -> str:
+    """Rests for everybody."""
+    return _text(Said(rests=_said(rests)))
+
+
+def decoded(data: bytes) -> Said | None:
+    """The message; None when it is none of ours."""
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _said(rests: Iterable[Rest]) -> list[RestSaid]:
+    return [RestSaid(rest.cluster, rest.model, round(rest.left_s * 1000)) for rest in rests]
+
+
+def _text(said: Said) -> str:
+    return msgspec.json.encode(said).decode()

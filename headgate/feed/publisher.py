@@ -1,0 +1,105 @@
+"""The feed's writer: tells this gateway's workers everything, at once when something changes and every second.
+
+While the counters are away nothing is told; rests wait here meanwhile, and end here too.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+import hiredis
+import structlog
+
+from headgate import metrics
+from headgate.counters.client import Counters, Unavailable
+from headgate.feed import messages, rests
+from headgate.feed.states import Rest, State
+
+HEARTBEAT_S = 1.0
+LONGEST_REST_S = 600.0
+
+log = structlog.get_logger()
+
+
+class Publisher:
+    """`take_health` and `rest` only take note; `run` tells."""
+
+    def __init__(self, counters: Counters, gateway: str) -> None:
+        self._counters = counters
+        self._gateway = gateway
+        self._channel = messages.gateway_channel(gateway)
+        self._health: dict[str, State] = {}
+        self._new: dict[tuple[str, str], float] = {}  # rests that the counters don't know yet, by their end
+        self._changed = asyncio.Event()
+        self._refused: str | None = None
+        self._count_health()
+
+    def take_health(self, health: Mapping[str, State]) -> None:
+        """The clusters that are not good; all others are."""
+        if health != self._health:
+            _log_changes(self._health, health)
+            self._health = dict(health)
+            self._count_health()
+            self._changed.set()
+
+    def rest(self, cluster: str, model: str, for_s: float) -> None:
+        """A provider wants to be left alone with this model."""
+        target, until = (cluster, model), time.monotonic() + min(for_s, LONGEST_REST_S)
+        if len(self._new) < rests.MOST_RESTS or target in self._new:
+            self._new[target] = max(until, self._new.get(target, 0.0))
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Tell, until cancelled."""
+        while True:
+            self._changed.clear()
+            try:
+                await self._tell()
+            except Unavailable:  # the counters' client has said so; they are tried again with the next heartbeat
+                pass
+            except Exception:  # a bug of ours must not leave the workers without the feed for good
+                log.exception("feed: failed to tell")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await self._changed.wait()
+
+    async def _tell(self) -> None:
+        now = time.monotonic()
+        self._new = {target: until for target, until in self._new.items() if until > now}
+        noting = dict(self._new)
+        new = [Rest(*target, until - now) for target, until in noting.items()]
+        running = await rests.note(self._counters, new)
+        for target, until in noting.items():
+            if self._new.get(target) == until:
+                del self._new[target]
+        whole = messages.whole(self._gateway, self._health, running)
+        metrics.FEED_RESTS.set(len(running))
+        if await self._publish(self._channel, whole):
+            metrics.FEED_SENT.set(time.time())
+        if new:  # the other gateways' workers, too, and now
+            await self._publish(messages.RESTS_CHANNEL, messages.rests_alone(new))
+
+    async def _publish(self, channel: str, message: str) -> bool:
+        """False when the server is well and refuses it, as to a user who may not publish."""
+        reply = await self._counters.call("PUBLISH", channel, message)
+        refused = str(reply).partition(" ")[0] if isinstance(reply, hiredis.ReplyError) else None
+        if refused != self._refused:
+            self._refused = refused
+            if refused:
+                log.error("feed: the counters refuse to publish", channel=channel, reason=refused)
+        return refused is None
+
+    def _count_health(self) -> None:
+        counts = Counter(self._health.values())
+        for state in (State.SATURATED, State.EJECTED, State.UNHEALTHY, State.UNRESOLVED):
+            metrics.FEED_CLUSTERS.labels(state.name.lower()).set(counts[state])
+
+
+def _log_changes(before: Mapping[str, State], after: Mapping[str, State]) -> None:
+    for cluster in before.keys() | after.keys():
+        was, now = before.get(cluster, State.OK), after.get(cluster, State.OK)
+        # A breaker opens and closes many times a second on a busy day: that is for the metrics.
+        if was is not now and {was, now} != {State.OK, State.SATURATED}:
+            log.info("target changed", cluster=cluster, was=was.name.lower(), now=now.name.lower())

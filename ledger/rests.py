@@ -1,0 +1,44 @@
+"""What failed attempts mean for the next ones: metrics of them, and a rest for a model whose provider said 429."""
+
+import datetime as dt
+
+from headgate import metrics
+from headgate.feed.publisher import Publisher
+from ledger.attempts import Attempt, age_s, kind_of, kind_of_flags, rest_s
+from ledger.lines import Line
+from ledger.metrics import PROVIDERS_CAP, Names
+
+
+class AttemptMetrics:
+    """An observer of attempts, and of `end` lines for those that Envoy did not even try."""
+
+    def __init__(self) -> None:
+        self._providers = Names(PROVIDERS_CAP)
+
+    def on_attempt(self, attempt: Attempt) -> None:
+        """Count it by what happened."""
+        metrics.ATTEMPT_FAILURES.labels(self._providers.label(attempt.target), kind_of(attempt)).inc()
+
+    def on_line(self, line: Line) -> None:
+        """A request that ended at a target which Envoy would not try has no line of that attempt."""
+        kind = kind_of_flags(line.flags) if line.type == "end" else None
+        if kind in ("breaker", "no_endpoint"):
+            metrics.ATTEMPT_FAILURES.labels(self._providers.label(line.target), kind).inc()
+
+
+class Rests:
+    """An observer of attempts: hands rests to the publisher."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._providers = Names(PROVIDERS_CAP)
+
+    def on_attempt(self, attempt: Attempt) -> None:
+        """Rest what asked for it. Without the model nobody knows what to rest."""
+        if attempt.status != 429 or not attempt.cluster or not attempt.upstream_model:
+            return
+        now = dt.datetime.now(dt.UTC)
+        left_s = rest_s(attempt.retry_after, now) - age_s(attempt, now)
+        if left_s > 0:
+            self._publisher.rest(attempt.cluster, attempt.upstream_model, left_s)
+            metrics.RESTS.labels(self._providers.label(attempt.target)).inc()
