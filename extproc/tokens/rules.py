@@ -1,0 +1,106 @@
+"""How each model counts: its encoding, what its provider adds around messages and tools, what a picture costs.
+
+Pure. Sources and known errors are in docs/tokens.md. A name that is not known is counted as an open model behind a
+chat template, with o200k_base.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+Encoding = Literal["cl100k_base", "o200k_base"]
+Family = Literal["openai", "anthropic", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """OpenAI's older rule: squares of 512 pixels, after the picture was made to fit 2048 by 2048, then 768."""
+
+    base: int
+    each: int
+
+
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """Squares of `side` pixels, at most `most`, `percent` tokens for a hundred; `edge` is the longest side."""
+
+    side: int
+    most: int
+    percent: int = 100
+    edge: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`percent` tokens of the model for a hundred of the encoding; the other numbers are tokens of the model."""
+
+    encoding: Encoding
+    family: Family
+    picture: Tiles | Patches
+    percent: int = 100
+    per_message: int = 3
+    opening: int = 3  # once: what primes the answer, and a template's own system message
+    tools: int = 0  # once, if there are any
+
+
+# https://platform.openai.com/docs/guides/images-vision, the longest name that fits first.
+_PICTURES: tuple[tuple[str, Tiles | Patches], ...] = (
+    ("gpt-4o-mini", Tiles(2833, 5667)),
+    ("gpt-4.1-mini", Patches(32, 1536, 162)),
+    ("gpt-4.1-nano", Patches(32, 1536, 246)),
+    ("gpt-5-mini", Patches(32, 1536, 162)),
+    ("gpt-5-nano", Patches(32, 1536, 246)),
+    ("o4-mini", Patches(32, 1536, 172)),
+    ("gpt-5.1", Tiles(70, 140)),
+    ("gpt-5.", Patches(32, 2500, 120)),
+    ("gpt-5", Tiles(70, 140)),
+    ("gpt-4", Tiles(85, 170)),
+    ("chatgpt-4o", Tiles(85, 170)),
+    ("o1", Tiles(75, 150)),
+    ("o3", Tiles(75, 150)),
+)
+_NEW_PICTURE = Patches(32, 2500, 120)
+
+# Chat templates: two to five tokens around each message; Llama's and Qwen's own system messages have about 25.
+_OPEN = Rule("o200k_base", "open", Patches(28, 16_384), per_message=5, opening=30)
+# The harmony format opens with a system message of its own.
+_GPT_OSS = Rule("o200k_base", "open", Patches(28, 16_384), per_message=5, opening=75)
+
+_OLD_CLAUDE = Rule(
+    "o200k_base", "anthropic", Patches(28, 1568, edge=1568), percent=130, per_message=2, opening=4, tools=346
+)
+# Claude Opus 4.7 and what came after it splits text finer and sees pictures larger.
+_CLAUDE = Rule(
+    "o200k_base", "anthropic", Patches(28, 4784, edge=2576), percent=170, per_message=2, opening=4, tools=346
+)
+_IS_OLD_CLAUDE = re.compile(
+    r"claude-(?:v?[123](?!\d)|instant|(?:opus|sonnet|haiku)-4(?:-[0-6](?!\d)|(?!-?\d{1,2}(?!\d))))"
+)
+
+
+@lru_cache(512)
+def rule_of(model: str, api: str = "openai") -> Rule:
+    """The rule for an upstream model's name, as its provider writes it; `api` is the provider's."""
+    name = model.rpartition("/")[2].lower()
+    if api == "anthropic" or "claude" in name:
+        return _OLD_CLAUDE if _IS_OLD_CLAUDE.search(name.replace(".", "-")) else _CLAUDE
+    if name.startswith("gpt-oss"):
+        return _GPT_OSS
+    encoding = _openai_encoding(name)
+    if encoding is None:
+        return _OPEN
+    base = name.removeprefix("ft:")
+    picture = next((rule for prefix, rule in _PICTURES if base.startswith(prefix)), _NEW_PICTURE)
+    return Rule(encoding, "openai", picture)
+
+
+def _openai_encoding(name: str) -> Encoding | None:
+    """By tiktoken's own table. Encodings that are not shipped belong to models that OpenAI has shut down."""
+    from tiktoken.model import encoding_name_for_model  # 4 MB in each worker: not before it is needed
+
+    try:
+        found = encoding_name_for_model(name)
+    except KeyError:
+        return None
+    return "o200k_base" if found.startswith("o200k") else "cl100k_base"
