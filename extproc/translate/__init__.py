@@ -1,0 +1,34 @@
+"""Translation between the APIs of clients and those of providers: one module per direction, client first.
+
+`direction.py` says what a direction is. A further API is a module here and a row in the table.
+"""
+
+from collections.abc import Callable
+
+from extproc.translate import anthropic_errors, openai_errors
+from extproc.translate.anthropic_openai import AnthropicToOpenAI
+from extproc.translate.direction import Direction
+from extproc.translate.failure import Failure
+from extproc.translate.openai_anthropic import OpenAIToAnthropic
+
+# (the client's surface, the provider's API) -> how one becomes the other
+_DIRECTIONS: dict[tuple[str, str], Direction] = {
+    ("chat", "anthropic"): OpenAIToAnthropic(),
+    ("messages", "openai"): AnthropicToOpenAI(),
+}
+
+# The provider's API -> what its errors mean: (status, body, provider)
+_FAILURES: dict[str, Callable[[int, bytes, str], Failure]] = {
+    "anthropic": anthropic_errors.failure_of,
+    "openai": openai_errors.failure_of,
+}
+
+
+def failures_of(api: str) -> Callable[[int, bytes, str], Failure]:
+    """How the errors of a provider that speaks an API are read."""
+    return _FAILURES[api]
+
+
+def direction_of(surface: str, api: str) -> Direction | None:
+    """How requests of a surface reach a provider that speaks another API; None: they do not."""
+    return _DIRECTIONS.get((surface, api))

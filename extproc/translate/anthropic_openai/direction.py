@@ -1,0 +1,36 @@
+"""The direction itself: what each of its calls is made of."""
+
+from typing import Any
+
+from extproc.translate.anthropic_openai.check import Check
+from extproc.translate.anthropic_openai.encode import json_bytes
+from extproc.translate.anthropic_openai.request import request_of
+from extproc.translate.anthropic_openai.stream import Decoder
+from extproc.translate.anthropic_openai.whole import whole_of
+from extproc.translate.direction import Known, ProviderRequest, Target
+from extproc.translate.failure import Failure
+
+
+class AnthropicToOpenAI:
+    """Clients of /v1/messages on providers of /v1/chat/completions."""
+
+    def unsupported(self, body: dict[str, Any]) -> tuple[str, ...]:
+        """What OpenAI's API cannot do, by name. Raises BadRequest."""
+        check = Check()
+        check.request(body)
+        return tuple(check.unsupported)
+
+    def request(self, body: dict[str, Any], target: Target) -> ProviderRequest:
+        """The request. `dropped` also names what is always left out, since the answer does not depend on it."""
+        check = Check()
+        check.request(body)
+        made = json_bytes(request_of(body, target))
+        return ProviderRequest("/chat/completions", made, dropped=(*check.unsupported, *check.left_out))
+
+    def whole(self, body: bytes, known: Known) -> bytes | Failure:
+        """A message, or why the provider's answer is none."""
+        return whole_of(body, known)
+
+    def stream(self, known: Known) -> Decoder:
+        """A decoder of one stream."""
+        return Decoder(known)

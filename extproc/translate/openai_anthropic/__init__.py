@@ -1,0 +1,45 @@
+"""Clients of OpenAI's chat completions on providers with Anthropic's Messages API. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from extproc.translate.direction import Known, ProviderRequest, Target
+from extproc.translate.failure import Failure
+from extproc.translate.openai_anthropic.answer import chat_completion
+from extproc.translate.openai_anthropic.request import DEFAULT_MAX_TOKENS, refuse_unencodable, translated
+from extproc.translate.openai_anthropic.stream import ChunkDecoder
+
+__all__ = ["DEFAULT_MAX_TOKENS", "OpenAIToAnthropic"]
+
+# The version that every model and every engine with this API takes, and the last with temperature and top_p.
+_HEADERS = (("anthropic-version", "2023-06-01"),)
+
+_ANY_TARGET = Target("", "")
+
+
+class OpenAIToAnthropic:
+    """The direction. Some of what Anthropic takes depends on the model, so `unsupported` knows more with a target."""
+
+    def unsupported(self, body: dict[str, Any], target: Target = _ANY_TARGET) -> tuple[str, ...]:
+        """The parameters that Anthropic's API, or the target's model, cannot do. Raises BadRequest."""
+        try:
+            return translated(body, target)[1]
+        except RecursionError as error:
+            raise refuse_unencodable(error) from None
+
+    def request(self, body: dict[str, Any], target: Target) -> ProviderRequest:
+        """The request to POST /v1/messages. Raises BadRequest."""
+        try:
+            made, dropped = translated(body, target)
+            return ProviderRequest("/messages", msgspec.json.encode(made), _HEADERS, dropped)
+        except (UnicodeEncodeError, RecursionError) as error:
+            raise refuse_unencodable(error) from None
+
+    def whole(self, body: bytes, known: Known, *, functions: bool = False) -> bytes | Failure:
+        """The answer as a chat completion; `functions`: the client sent `functions`, so it is told of one call."""
+        return chat_completion(body, known, functions=functions)
+
+    def stream(self, known: Known, *, functions: bool = False) -> ChunkDecoder:
+        """A decoder that makes chat completion chunks."""
+        return ChunkDecoder(known, functions=functions)
