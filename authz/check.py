@@ -14,7 +14,7 @@ _TENANT_PATH = re.compile(r"/tenants/([^/?]*)(?:[/?]|$)")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why not, in OpenAI's terms. The text never says which part of a credential was wrong."""
+    """Why not. The text never says which part of a credential was wrong."""
 
     status: int
     message: str

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import msgspec
-
 from authz.check import Refusal
-from headgate.contract import ANSWERED, CREDENTIAL_HEADERS, ERROR_SOURCE, TENANT_HEADER
+from headgate.contract import ANSWERED, CREDENTIAL_HEADERS, ERROR_SOURCE, REQUEST_ID, TENANT_HEADER
+from headgate.error_shapes import VERSION_HEADER, Api, Problem, api_of_path, rendered
 from headgate.snapshot import Key
 from headgate.wire.ext_authz_pb2 import CheckRequest, CheckResponse
 from headgate.wire.http_pb2 import HeaderValueOption
@@ -25,11 +24,16 @@ class Question:
     headers: Mapping[str, str]
     request_id: str
 
+    @property
+    def api(self) -> Api:
+        """Whose client asks."""
+        return api_of_path(self.path, versioned=bool(self.headers.get(VERSION_HEADER)))
+
 
 def decode(data: bytes) -> Question:
     """Reads a CheckRequest."""
     http = CheckRequest.FromString(data).attributes.request.http
-    return Question(http.path, http.headers, http.headers.get("x-request-id", ""))
+    return Question(http.path, http.headers, http.headers.get(REQUEST_ID, ""))
 
 
 def allow(key: Key, generation: int) -> bytes:
@@ -40,8 +44,8 @@ def allow(key: Key, generation: int) -> bytes:
     return response.SerializeToString()
 
 
-def deny(refusal: Refusal) -> bytes:
-    """Ends the request with an error in OpenAI's shape."""
+def deny(refusal: Refusal, question: Question) -> bytes:
+    """Ends the request with an error in the shape of the client's API."""
     response = CheckResponse()
     response.status.code = _UNAUTHENTICATED
     denied = response.denied_response
@@ -52,12 +56,7 @@ def deny(refusal: Refusal) -> bytes:
     for name, value in headers.items():
         option = denied.headers.add()
         option.header.key, option.header.value, option.append_action = name, value, _OVERWRITE
-    error = {
-        "message": refusal.message,
-        "type": "invalid_request_error",
-        "param": refusal.param,
-        "code": refusal.code,
-    }
-    denied.body = msgspec.json.encode({"error": error}).decode()
+    problem = Problem(refusal.status, refusal.message, "invalid_request_error", refusal.param, refusal.code)
+    denied.body = rendered(question.api, problem, question.request_id).decode()
     response.dynamic_metadata.update({ANSWERED: True})
     return response.SerializeToString()

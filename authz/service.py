@@ -42,7 +42,7 @@ class Authorization:
             self._refusals.count(verdict.reason)
             if span:
                 span.end(headgate__refusal=verdict.reason)
-            return codec.deny(verdict)
+            return codec.deny(verdict, question)
         answer = callers.allowed.get(verdict.digest)
         if answer is None:
             answer = callers.allowed[verdict.digest] = codec.allow(verdict, callers.generation)

@@ -22,6 +22,7 @@ from headgate.supervise.ports import free_port
 from headgate.supervise.process import start_ticks_of
 
 MODEL = "chat"
+TRANSLATED_MODEL = "translated"
 
 _END_WITHIN_S = 20.0
 
@@ -82,14 +83,24 @@ def _config(port: int, admin: int, upstream: int, key: str) -> dict[str, Any]:
         "usage": "continuous",
         "zone": "internal",
     }
+    foreign = {"api": "anthropic", "base_url": f"http://127.0.0.1:{upstream}"}
     digest = hashlib.sha256(key.encode()).hexdigest()
     return {
         "listen": {"http": f"127.0.0.1:{port}", "admin": f"127.0.0.1:{admin}"},
-        "providers": {"upstream": provider},
-        "models": {MODEL: {"targets": [{"provider": "upstream", "model": answers.MODEL}]}},
+        "providers": {"upstream": provider, "foreign": foreign},
+        "models": {
+            name: {"targets": [{"provider": provider_name, "model": answers.MODEL}]}
+            for name, provider_name in ((MODEL, "upstream"), (TRANSLATED_MODEL, "foreign"))
+        },
         # Never reached: every request makes its round trip to the counters and holds a slot until it is settled.
         "plans": {"counted": {"rpm": 10**9, "concurrency": 10**6}},
-        "tenants": {"bench": {"plan": "counted", "models": [MODEL], "keys": [{"name": "bench", "sha256": digest}]}},
+        "tenants": {
+            "bench": {
+                "plan": "counted",
+                "models": [MODEL, TRANSLATED_MODEL],
+                "keys": [{"name": "bench", "sha256": digest}],
+            }
+        },
     }
 
 

@@ -104,9 +104,8 @@ class Bench:
         counts.streams += streams
         counts.chunks += streams * chunks
         counts.errors.update({f"{subject.name}: {text}": count for text, count in outcome.errors.items()})
-        # [DONE] everywhere; the usage chunk, and usage in every event, only where it is not hidden.
-        extra, usages = (1, 0) if subject.hides_usage else (2, chunks + 1)
-        self._expect(subject, "events", outcome.events, outcome.answered * (chunks + extra))
+        usages = 0 if subject.hides_usage else chunks + 1  # one in every event
+        self._expect(subject, "events", outcome.events, outcome.answered * (chunks + subject.frame_events))
         self._expect(subject, "usages", outcome.usages, outcome.answered * usages)
         return cpu_ns
 

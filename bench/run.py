@@ -18,11 +18,11 @@ from bench import meter
 from bench.child import Child, running
 from bench.client import Batch, Outcome
 from bench.failure import Failure
-from bench.gateway import MODEL, Gateway, gateway
+from bench.gateway import MODEL, TRANSLATED_MODEL, Gateway, gateway
 from bench.measure import Bench
 from bench.plain import cores, plain_envoy
 from bench.report import Report, Samples, report_of
-from bench.subject import Subject, gateway_subject, plain_subject
+from bench.subject import Subject, gateway_subject, plain_subject, translated_subject
 from headgate.supervise.ports import free_port
 
 _READY_WITHIN_S = 60.0
@@ -98,7 +98,13 @@ def _run(
 
 
 def _round(bench: Bench, samples: Samples, options: Options, plain: Subject, ours: Subject) -> None:
-    for one, chunks in ((plain, samples.chunks_plain), (ours, samples.chunks_gateway)):
+    translated = translated_subject(ours, TRANSLATED_MODEL)
+    streamed = (
+        (plain, samples.chunks_plain),
+        (ours, samples.chunks_gateway),
+        (translated, samples.chunks_translated),
+    )
+    for one, chunks in streamed:
         chunks.append(bench.per_chunk(one, options.streams, options.short, options.long))
     for one, requests in ((plain, samples.requests_plain), (ours, samples.requests_gateway)):
         requests.append(bench.per_request(one, options.requests, options.connections))

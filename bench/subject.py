@@ -1,7 +1,7 @@
 """What is measured: a way to the upstream, with the processes whose CPU time is its price."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench import answers
@@ -13,7 +13,10 @@ _USAGE = {"stream_options": {"include_usage": True, "continuous_usage_stats": Tr
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """`pids` are the processes that count, by component. `asks` is what its client adds to a stream's body."""
+    """`pids` are the processes that count, by component. `asks` is what its client adds to a stream's body.
+
+    `frame_events` is how many events its client sees of a stream beside those with content, `[DONE]` among them.
+    """
 
     name: str
     port: int
@@ -21,6 +24,7 @@ class Subject:
     model: str
     asks: Mapping[str, Any]
     hides_usage: bool
+    frame_events: int
     pids: Mapping[str, tuple[int, ...]]
 
     def body(self) -> dict[str, Any]:
@@ -38,9 +42,17 @@ class Subject:
 
 def plain_subject(port: int, pid: int) -> Subject:
     """Plain Envoy: the client asks for usage itself, so that the same bytes come from the upstream."""
-    return Subject("plain", port, {}, answers.MODEL, _USAGE, hides_usage=False, pids={"envoy": (pid,)})
+    pids = {"envoy": (pid,)}
+    return Subject("plain", port, {}, answers.MODEL, _USAGE, hides_usage=False, frame_events=2, pids=pids)
 
 
 def gateway_subject(port: int, key: str, model: str, pids: Mapping[str, tuple[int, ...]]) -> Subject:
     """The gateway: the client asks for nothing, usage is metered and hidden."""
-    return Subject("gateway", port, {"authorization": f"Bearer {key}"}, model, {}, hides_usage=True, pids=pids)
+    return Subject(
+        "gateway", port, {"authorization": f"Bearer {key}"}, model, {}, hides_usage=True, frame_events=1, pids=pids
+    )
+
+
+def translated_subject(gateway: Subject, model: str) -> Subject:
+    """The same gateway, where a provider of another API answers: role and finish reason are events of their own."""
+    return replace(gateway, name="translated", model=model, frame_events=3)

@@ -54,6 +54,8 @@ class Connection(asyncio.Protocol):
     def _answer(self, head: bytes, body: bytes) -> None:
         if head.startswith(b"GET /health "):
             self._transport.write(answers.plain_answer(200, b"{}"))
+        elif head.startswith(b"POST /v1/messages ") and _MODEL.search(body) and _STREAM.search(body):
+            self._stream_message(_CHUNKS.search(body))
         elif not head.startswith(b"POST /v1/chat/completions ") or not _MODEL.search(body):
             self._transport.write(answers.plain_answer(400, b'{"error":{"message":"not what the bench sends"}}'))
         elif not _STREAM.search(body):
@@ -62,6 +64,12 @@ class Connection(asyncio.Protocol):
             self._stream(answers.stream_writes(int(chunks[1])), 0, self._loop.time())
         else:
             self._transport.write(answers.plain_answer(400, b'{"error":{"message":"usage not asked for"}}'))
+
+    def _stream_message(self, chunks: re.Match[bytes] | None) -> None:
+        if chunks:
+            self._stream(answers.message_writes(int(chunks[1])), 0, self._loop.time())
+        else:
+            self._transport.write(answers.plain_answer(400, b'{"error":{"message":"max_tokens is missing"}}'))
 
     def _stream(self, writes: tuple[bytes, ...], at: int, due: float) -> None:
         self._transport.write(writes[at])

@@ -1,8 +1,9 @@
--- Makes one attempt's request right for the provider that this attempt goes to, whatever the attempt before left.
--- Runs in each provider cluster's upstream filters. `CONFIG` (set in front of this text when the configuration is
--- rendered): `path`, what stands for the client's /v1; `host`; `keep`, the names of the request headers that may
--- leave; `key`, for a provider that takes one: its `file`, the `header` that carries it and the `prefix` before it.
--- Everything else stays here: credentials, cookies, proxies' notes.
+-- Makes one attempt's request right for the provider that this attempt goes to, whatever the attempt before left, and
+-- marks answers that another target may do better. Runs in each provider cluster's upstream filters. `CONFIG` (set in
+-- front of this text when the configuration is rendered): `path`, what stands for the client's /v1; `host`; `keep`,
+-- the names of the request headers that may leave; `key`, for a provider that takes one: its `file`, the `header`
+-- that carries it and the `prefix` before it; `broken`, the error in the provider's API that takes the place of an
+-- answer that is none. Everything else stays here: credentials, cookies, proxies' notes.
 
 local key, looked
 
@@ -21,9 +22,29 @@ local function provider_key()
   return key
 end
 
-function envoy_on_request(handle)
-  local request = handle:streamInfo():dynamicMetadata():get("hg.request")
-  local headers = handle:headers()
+-- Of headers that stay here, those that must not wait for a later attempt either.
+local NEVER = {
+  authorization = true, ["api-key"] = true, ["x-api-key"] = true, ["proxy-authorization"] = true, cookie = true,
+}
+
+-- Headers that this provider is not sent, but another one of the plan may be.
+local function set_aside(headers)
+  local aside, any = {}, false
+  for name, value in pairs(headers) do
+    if not CONFIG.keep[name] and not NEVER[name] and not name:find("^x%-envoy%-") and not name:find("^x%-headgate%-") then
+      aside[name], any = value, true
+    end
+  end
+  return any and aside
+end
+
+local function bring_back(headers, aside)
+  for name, value in pairs(aside) do
+    if CONFIG.keep[name] then headers:replace(name, value) end
+  end
+end
+
+local function drop_what_stays(headers)
   local drop = {}
   for name in pairs(headers) do
     if not CONFIG.keep[name] then drop[#drop + 1] = name end
@@ -31,9 +52,105 @@ function envoy_on_request(handle)
   for _, name in ipairs(drop) do
     headers:remove(name)
   end
-  headers:replace(":path", CONFIG.path .. request.endpoint)
+end
+
+-- A plan with more than one target says which model each attempt asks for; `models` is absent otherwise.
+local function turn_to_attempt(metadata, request, headers, number)
+  metadata:set("hg.request", "upstream_model", request.models[number])
+  local aside = metadata:get("hg.aside")
+  if aside then bring_back(headers, aside) end
+end
+
+function envoy_on_request(handle)
+  local metadata = handle:streamInfo():dynamicMetadata()
+  local request = metadata:get("hg.request")
+  local headers = handle:headers()
+  local number = tonumber(headers:get("x-envoy-attempt-count")) or 1
+  local path = headers:get("x-headgate-path")
+  if request.models and number == 1 then
+    local aside = set_aside(headers)
+    if aside then
+      for name, value in pairs(aside) do metadata:set("hg.aside", name, value) end
+    end
+  end
+  drop_what_stays(headers)
+  if number > 1 then
+    if request.models then turn_to_attempt(metadata, request, headers, number) end
+    -- Without a path of its own the body is the planned one; an attempt before may have had another one.
+    if not path then headers:replace("content-length", request.length) end
+  end
+  headers:replace(":path", CONFIG.path .. (path or request.endpoint))
   headers:replace(":authority", CONFIG.host)
   if CONFIG.key and provider_key() then
     headers:replace(CONFIG.key.header, CONFIG.key.prefix .. key)
   end
+end
+
+-- How providers say that a prompt is too long for a model, in lower case.
+local TOO_LONG = {
+  "context_length_exceeded",
+  "maximum context length",
+  "prompt is too long",
+  "context window",
+  "exceeds the model's context",
+  "too many input tokens",
+  "input is too long",
+}
+local ERROR_BYTES = 65536
+
+local function says_too_long(handle)
+  local body = handle:body()
+  if not body then return false end
+  local text = body:getBytes(0, math.min(body:length(), ERROR_BYTES)):lower()
+  for _, words in ipairs(TOO_LONG) do
+    if text:find(words, 1, true) then return true end
+  end
+  return false
+end
+
+-- Whether an answer can be what a provider's API promises: JSON or an event stream, and as it is, since nobody asked
+-- for compression.
+local function is_readable(headers)
+  local type, encoding = headers:get("content-type"), headers:get("content-encoding")
+  type = type and type:match("^[^;%s]*"):lower()
+  return (type == "application/json" or type == "text/event-stream")
+    and (not encoding or encoding == "" or encoding:lower() == "identity")
+end
+
+-- Makes an answer that is not the provider's API (a page of some proxy between, a redirect) an error in that API. The
+-- router sees the status at once and moves on where there is a further target; the body goes piece by piece, `is_held`
+-- if it has been read already, and no more of it than a piece is held.
+local function make_error(handle, status, is_held)
+  local headers, text = handle:headers(), CONFIG.broken
+  handle:logWarn(("not a provider's API: %s, %q"):format(status, (headers:get("content-type") or ""):sub(1, 80)))
+  headers:replace(":status", status)
+  headers:replace("content-type", "application/json")
+  for _, name in ipairs({ "content-length", "content-encoding", "location" }) do
+    headers:remove(name)
+  end
+  if not is_held then
+    for chunk in handle:bodyChunks() do
+      chunk:setBytes(text)
+      text = ""
+    end
+  end
+  -- No body: one can be made while the headers wait, which they do not if there are trailers.
+  if text ~= "" and (is_held or not handle:trailers()) then handle:body(true):setBytes(text) end
+end
+
+function envoy_on_response(handle)
+  local headers = handle:headers()
+  local status, readable = headers:get(":status"), is_readable(headers)
+  if status == "200" and readable then return end
+  if status < "400" then return make_error(handle, "502") end
+  if status == "400" or status == "413" or status == "422" then
+    if says_too_long(handle) then handle:headers():add("x-headgate-retry", "context_window") end
+    if not readable then make_error(handle, status, true) end
+    return
+  end
+  if status == "429" then
+    local request = handle:streamInfo():dynamicMetadata():get("hg.request")
+    headers:add("x-headgate-tried-model", request.upstream_model)
+  end
+  if not readable then make_error(handle, status) end
 end

@@ -4,12 +4,21 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import msgspec
-
-from extproc.exchange import Answer, Incoming, Plan
+from extproc.exchange import Answer, Exchange, Incoming, Plan, Value
 from extproc.refusal import Refusal
-from extproc.surfaces import NONE, Surface
-from headgate.contract import ANSWERED, AUTHZ, ERROR_SOURCE, PLAN, REQUEST, REQUEST_ID, ROUTE_PROFILE
+from extproc.surfaces import NONE
+from headgate.contract import (
+    ANSWERED,
+    AUTHZ,
+    ERROR_SOURCE,
+    FALLBACK,
+    PLAN,
+    REQUEST,
+    REQUEST_ID,
+    ROUTE_PROFILE,
+    TARGET,
+)
+from headgate.error_shapes import VERSION_HEADER, Problem, rendered
 from headgate.wire.ext_proc_pb2 import HeaderMutation, HeadersResponse, ProcessingRequest, ProcessingResponse
 from headgate.wire.http_pb2 import HeaderValueOption
 
@@ -46,6 +55,10 @@ def incoming(message: ProcessingRequest) -> Incoming:
         traceparent=_text(headers, "traceparent"),
         request_id=_text(headers, REQUEST_ID),
         tenant=caller["tenant"].string_value,
+        anthropic_version=_text(headers, VERSION_HEADER),
+        anthropic_beta=_text(headers, "anthropic-beta"),
+        wanted_target=_text(headers, TARGET),
+        fallback=_text(headers, FALLBACK),
     )
 
 
@@ -56,9 +69,12 @@ def planned(plan: Plan, body: bytes) -> bytes:
     common = response.request_body.response
     common.body_mutation.body = body
     _set(common.header_mutation, "content-length", str(len(body)))
-    for name, value in (("user", plan.user), ("trace_id", plan.trace_id)):
+    own = response.dynamic_metadata.fields[REQUEST].struct_value.fields
+    for name, value in plan.own:
         if value:
-            response.dynamic_metadata.fields[REQUEST].struct_value.fields[name].string_value = value
+            own[name].string_value = value
+    if len(plan.clusters) > 1:
+        own["length"].string_value = str(len(body))
     return response.SerializeToString()
 
 
@@ -67,12 +83,14 @@ def answered(answer: Answer) -> bytes:
     return _immediate(200, answer.body, {}, {"surface": answer.surface.name})
 
 
-def refused(refusal: Refusal, surface: Surface) -> bytes:
-    """The request ends here with an error in OpenAI's shape."""
-    error = {"message": refusal.message, "type": refusal.kind, "param": refusal.param, "code": refusal.code}
+def refused(refusal: Refusal, exchange: Exchange) -> bytes:
+    """The request ends here with an error in the shape of the client's API."""
+    incoming, surface = exchange.incoming, exchange.surface
+    problem = Problem(refusal.status, refusal.message, refusal.kind, refusal.param, refusal.code)
+    body = rendered(incoming.api, problem, incoming.request_id)
     headers = {ERROR_SOURCE: "gateway", **refusal.headers}
     metadata = {"surface": surface.name} if surface is not NONE else {}
-    return _immediate(refusal.status, msgspec.json.encode({"error": error}), headers, metadata)
+    return _immediate(refusal.status, body, headers, metadata)
 
 
 @lru_cache(maxsize=4096)
@@ -80,7 +98,7 @@ def _planned(
     clusters: tuple[str, ...],
     profile: str,
     headers_ms: int | None,
-    metadata: tuple[tuple[str, str | bool | int], ...],
+    metadata: tuple[tuple[str, Value], ...],
 ) -> bytes:
     """All of the answer that the requests for a model share."""
     response = ProcessingResponse()
@@ -94,7 +112,8 @@ def _planned(
         {"name": f"attempt-{number}", "clusters": [{"cluster_name": cluster, "weight": 1}]}
         for number, cluster in enumerate(clusters, 1)
     ]
-    response.dynamic_metadata.update({PLAN: {"priority_groups": groups}, REQUEST: dict(metadata)})
+    request: Any = {name: list(value) if isinstance(value, tuple) else value for name, value in metadata}
+    response.dynamic_metadata.update({PLAN: {"priority_groups": groups}, REQUEST: request})
     return response.SerializeToString()
 
 

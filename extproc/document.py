@@ -68,6 +68,11 @@ class Document:
         member = self.members.get(name)
         return member.value if member else None
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """All top-level members, parsed."""
+        return {name: member.value for name, member in self.members.items()}
+
     def check_inside(self, outer: str) -> None:
         """Raises BadRequest when the object `outer`, if it is there, has a key twice."""
         member = self.members.get(outer)

@@ -1,9 +1,12 @@
 """One request on its way through the steps: what came in, what the steps have learned, what goes out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from extproc.document import Document
 from extproc.surfaces import NONE, Surface
+from extproc.tokens.tally import Prompt
+from headgate.error_shapes import Api, api_of_path
 from headgate.snapshot import ModelRow, Snapshot, TargetRow
 
 
@@ -18,6 +21,15 @@ class Incoming:
     traceparent: str
     request_id: str
     tenant: str
+    anthropic_version: str = ""
+    anthropic_beta: str = ""
+    wanted_target: str = ""  # x-headgate-target
+    fallback: str = ""  # x-headgate-fallback
+
+    @property
+    def api(self) -> Api:
+        """Whose client asks: what errors look like, and lists of models."""
+        return api_of_path(self.path, versioned=bool(self.anthropic_version))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +40,25 @@ class Answer:
     surface: Surface
 
 
+Value = str | bool | int | tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What Envoy does with the request: attempt n goes to clusters[n]. `user` and `trace_id` are "" for none."""
+    """What Envoy does with the request: attempt n goes to clusters[n].
+
+    `metadata` is what many requests have in common, `own` what is this one's; in that, "" is for none.
+    """
 
     clusters: tuple[str, ...]
     profile: str
     headers_ms: int | None
-    user: str
-    trace_id: str
-    metadata: tuple[tuple[str, str | bool | int], ...]
+    metadata: tuple[tuple[str, Value], ...]
+    own: tuple[tuple[str, str], ...] = ()
+
+
+def _all_good(_cluster: str, _model: str) -> int:
+    return 0
 
 
 @dataclass(slots=True)
@@ -50,6 +71,7 @@ class Exchange:
     incoming: Incoming
     snapshot: Snapshot
     spool_is_short: bool = False
+    state_of: Callable[[str, str], int] = _all_good  # of a target, by cluster and model; 0 is good
     raw_body: bytes = b""
     refusal: str = ""  # why it ended here, for operators
     # find_surface
@@ -61,9 +83,14 @@ class Exchange:
     model: str = field(init=False)
     row: ModelRow = field(init=False)
     targets: list[TargetRow] = field(init=False)
-    # choose_target
-    target: TargetRow = field(init=False)
+    # measure, both by upstream model: what is to be counted yet, and what is known
+    to_count: dict[str, Prompt] = field(default_factory=dict)
+    prompt_tokens: dict[str, int] = field(default_factory=dict)
+    # draw_chain
+    chain: tuple[TargetRow, ...] = ()
     # ask_for_usage
+    asked_usage: bool = False
+    asked_each: bool = False
     hide_usage_chunk: bool = False
     hide_usage_member: bool = False
     # make_plan

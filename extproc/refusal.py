@@ -1,8 +1,10 @@
 """Refusals: what the client is told, apart from what the log is told.
 
 Refusal                the request cannot go on; the client can read why
-├── BadRequest         400: malformed or wrongly typed
+├── BadRequest         400: malformed, wrongly typed, or asking for what no target can do
+│   └── ContextTooLong 400: larger than the context window of every target
 ├── UnknownCaller      401: the tenant has gone since its key was accepted
+├── Forbidden          403: a target is named that the tenant may not choose
 ├── MethodNotAllowed   405: the URL exists, the method does not
 ├── TooLarge           413: over listen.max_body
 ├── UnsupportedMedia   415: compressed
@@ -13,6 +15,10 @@ Refusal                the request cannot go on; the client can read why
 Anything else that a step raises is our bug and becomes a 500 without details.
 """
 
+from collections.abc import Sequence
+
+_LISTED = 5  # a long conversation may have an unsupported part in every message
+
 
 def printable(text: str) -> str:
     """The text with what UTF-8 cannot carry replaced: JSON escapes can spell half a surrogate pair."""
@@ -20,7 +26,7 @@ def printable(text: str) -> str:
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of ours
-    """An answer in OpenAI's error shape (https://platform.openai.com/docs/guides/error-codes)."""
+    """An answer that says no. `kind` is OpenAI's `type` (https://platform.openai.com/docs/guides/error-codes)."""
 
     status = 500
     kind = "server_error"
@@ -46,10 +52,51 @@ class BadRequest(Refusal):
     status, kind = 400, "invalid_request_error"
 
 
+class ContextTooLong(BadRequest):
+    """No target of the model has a context window for the request; `window` is the largest one, in tokens."""
+
+    def __init__(self, model: str, window: int, input_tokens: int, output_tokens: int | None, param: str) -> None:
+        parts = f"{input_tokens} of input"
+        if output_tokens:
+            parts += f" and {output_tokens} for the answer"
+        super().__init__(
+            f"The model '{model}' has a context window of {window} tokens, and this request needs about "
+            f"{input_tokens + (output_tokens or 0)}: {parts}. Shorten '{param}'"
+            + (" or ask for a shorter answer." if output_tokens else "."),
+            param=param,
+            code="context_length_exceeded",
+        )
+
+
+def unsupported(parameters: Sequence[str], providers: Sequence[str]) -> BadRequest:
+    """What no target can do: the client's parameters, and the providers that have no place for them."""
+    one = len(parameters) == 1
+    return BadRequest(
+        f"The parameter{'' if one else 's'} {_listed(parameters)} {'is' if one else 'are'} not supported by the "
+        f"provider{'' if len(providers) == 1 else 's'} {_listed(providers)}. "
+        f"Remove {'it' if one else 'them'}, or set drop_unsupported for the model.",
+        param=parameters[0],
+        code="unsupported_parameter",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    listed = [f"'{name}'" for name in names[:_LISTED]]
+    if len(names) > _LISTED:
+        listed.append(f"{len(names) - _LISTED} more")
+    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
+
+
 class UnknownCaller(Refusal):
     """Authorized by tables that another worker has, or had."""
 
     status, kind = 401, "invalid_request_error"
+
+
+class Forbidden(Refusal):
+    """The tenant may not ask for this."""
+
+    status, kind = 403, "invalid_request_error"
 
 
 class MethodNotAllowed(Refusal):

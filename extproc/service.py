@@ -4,16 +4,22 @@ Closing it is what lets an answer outlive this process: nothing of a running str
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from extproc import codec
+from extproc.attempts import Attempt
 from extproc.exchange import Exchange
 from extproc.refusal import Refusal
-from extproc.steps import ON_BODY, ON_HEADERS, run
+from extproc.steps import ON_BODY, ON_COUNT, ON_HEADERS, run
 from extproc.surfaces import Surface
+from extproc.tokens.counter import Counter
+from extproc.tokens.ranks import RanksError
 from headgate import metrics, tracing
+from headgate.contract import ATTEMPT_ROLE, ROLE
+from headgate.feed import subscriber as feed
+from headgate.feed.states import TargetStates
 from headgate.grpc_server import Metadata, Method, Reply
 from headgate.snapshot import Snapshot
 from headgate.spool_room import SpoolRoom
@@ -29,29 +35,57 @@ _failures = metrics.FAILURES.labels("extproc")
 class Process:
     """One call: headers, then the body; the answer to the body is the plan and the last word."""
 
-    def __init__(self, snapshot: Snapshot, span: tracing.Span | None = None) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        state_of: Callable[[str, str], int],
+        counter: Counter,
+        span: tracing.Span | None = None,
+    ) -> None:
         self._snapshot = snapshot
+        self._counter = counter
+        self._state_of = state_of
         self._exchange: Exchange | None = None
         self._span = span
 
-    def on_message(self, message: codec.Message) -> Reply:
+    def on_message(self, message: codec.Message) -> Reply | Awaitable[Reply]:
         """Answers the next message of Envoy's."""
-        reply = self._reply(message)
-        if self._span and reply[1]:
-            _end(self._span, self._exchange)
-        return reply
-
-    def _reply(self, message: codec.Message) -> Reply:
         exchange = self._exchange
         if exchange is not None:
             exchange.raw_body = codec.body_of(message)
-            return _guarded(_on_body, exchange), True
+            return self._read(exchange)
         short = _room.is_short(self._snapshot.spool.min_free_bytes)
-        exchange = self._exchange = Exchange(codec.incoming(message), self._snapshot, spool_is_short=short)
+        exchange = self._exchange = Exchange(
+            codec.incoming(message), self._snapshot, spool_is_short=short, state_of=self._state_of
+        )
         answer = _guarded(_on_headers, exchange)
-        if answer is codec.CONTINUE and codec.ends_here(message):
-            answer = _guarded(_on_body, exchange)  # no body will come: the steps say what is missing
-        return answer, answer is not codec.CONTINUE
+        if answer is not None:
+            return self._last(answer)
+        # Without a body the steps say what is missing.
+        return self._read(exchange) if codec.ends_here(message) else (codec.CONTINUE, False)
+
+    def _read(self, exchange: Exchange) -> Reply | Awaitable[Reply]:
+        answer = _guarded(_on_body, exchange)
+        if answer is not None:
+            return self._last(answer)
+        return self._counted(exchange) if exchange.to_count else self._planned(exchange)
+
+    async def _counted(self, exchange: Exchange) -> Reply:
+        tenant = exchange.incoming.tenant
+        try:
+            for model, prompt in exchange.to_count.items():
+                exchange.prompt_tokens[model] = (await self._counter.count(prompt, tenant)).longest
+        except RanksError as error:  # then windows are for the providers to judge
+            log.error("tokens cannot be counted", problem=str(error))  # noqa: TRY400 - the installation's fault
+        return self._planned(exchange)
+
+    def _planned(self, exchange: Exchange) -> Reply:
+        return self._last(_guarded(_on_count, exchange))
+
+    def _last(self, answer: bytes | None) -> Reply:
+        if self._span:
+            _end(self._span, self._exchange)
+        return answer, True
 
 
 def _end(span: tracing.Span, exchange: Exchange | None) -> None:
@@ -68,19 +102,25 @@ def _end(span: tracing.Span, exchange: Exchange | None) -> None:
     )
 
 
-def _on_headers(exchange: Exchange) -> bytes:
+def _on_headers(exchange: Exchange) -> bytes | None:
     """The answer, when the headers are enough for one."""
     answer = run(ON_HEADERS, exchange)
-    return codec.answered(answer) if answer else codec.CONTINUE
+    return codec.answered(answer) if answer else None
 
 
-def _on_body(exchange: Exchange) -> bytes:
-    """An answer or the plan."""
+def _on_body(exchange: Exchange) -> bytes | None:
+    """The answer, when the body is enough for one."""
     answer = run(ON_BODY, exchange)
+    return codec.answered(answer) if answer else None
+
+
+def _on_count(exchange: Exchange) -> bytes:
+    """An answer or the plan."""
+    answer = run(ON_COUNT, exchange)
     return codec.answered(answer) if answer else codec.planned(exchange.plan, exchange.document.render())
 
 
-def _guarded(decide: Callable[[Exchange], bytes], exchange: Exchange) -> bytes:
+def _guarded(decide: Callable[[Exchange], bytes | None], exchange: Exchange) -> bytes | None:
     """What `decide` says; refusals in the client's API shape, our own failures too."""
     known = {"request_id": exchange.incoming.request_id, "tenant": exchange.incoming.tenant}
     try:
@@ -90,13 +130,13 @@ def _guarded(decide: Callable[[Exchange], bytes], exchange: Exchange) -> bytes:
         log.info("refused", **known, status=refusal.status, code=refusal.code, param=param)
         exchange.refusal = refusal.code or metrics.OTHER
         _refusals.count(refusal.code)
-        return codec.refused(refusal, exchange.surface)
+        return codec.refused(refusal, exchange)
     except Exception:  # the stream's boundary: a bug costs this request, not the worker
         log.exception("failed", **known)
         exchange.refusal = "gateway_error"
         _failures.inc()
         bug = Refusal("The gateway failed to handle the request. Report its request id.", code="gateway_error")
-        return codec.refused(bug, exchange.surface)
+        return codec.refused(bug, exchange)
 
 
 def _known(param: str | None, surface: Surface) -> str | None:
@@ -104,11 +144,14 @@ def _known(param: str | None, surface: Surface) -> str | None:
     return param if param and re.split(r"[.\[]", param)[0] in surface.parameters else None
 
 
-def services(holder: Holder) -> list[Method]:
-    """What a worker serves for this part."""
+def services(holder: Holder, states: TargetStates | None = None) -> list[Method]:
+    """What a worker serves for this part. Without `states` it listens to the feed, which takes a running loop."""
+    targets, counter = states or feed.start(), Counter()
 
-    def process(call: Metadata) -> Process:
+    def process(call: Metadata) -> Process | Attempt:
+        if call.header(ROLE) == ATTEMPT_ROLE:
+            return Attempt()
         # A call ends with the generation that it began with.
-        return Process(holder.current.snapshot, tracing.begin("extproc", call))
+        return Process(holder.current.snapshot, targets.of, counter, tracing.begin("extproc", call))
 
     return [Method(codec.SERVICE, codec.METHOD, process, codec.decode, streams=True)]

@@ -1,12 +1,14 @@
 """The endpoints that clients call, and the types of the parameters that each one takes.
 
-Names and types are OpenAI's (its OpenAPI file, version 2.3.0). A parameter that is not listed is the provider's
-to judge; it goes through as the client wrote it.
+Names and types are OpenAI's (its OpenAPI file, version 2.3.0) and Anthropic's (its SDK, version 2.11, and what its
+API took before). A parameter that is not listed is the provider's to judge; it goes through as the client wrote it.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from headgate.error_shapes import Api
 
 _NAMES = {
     bool: "a boolean",
@@ -46,13 +48,19 @@ def json_type(value: Any) -> str:
 
 @dataclass(frozen=True, eq=False)  # no slots: a cached property needs a __dict__
 class Surface:
-    """One endpoint. `path` is what follows /v1; `operation` is OpenTelemetry's name (gen_ai.operation.name)."""
+    """One endpoint. `path` is what follows /v1; `operation` is OpenTelemetry's name (gen_ai.operation.name).
+
+    `api` is the client's: a target that speaks another one gets the request translated. `prompt` is the parameter
+    that holds what is asked.
+    """
 
     name: str
     path: str
     parameters: dict[str, Types]
     streams: bool
     operation: str = ""
+    api: Api = "openai"
+    prompt: str = "messages"
 
     @cached_property
     def required(self) -> tuple[str, ...]:
@@ -115,6 +123,7 @@ COMPLETIONS = Surface(
     },
     streams=True,
     operation="text_completion",
+    prompt="prompt",
 )
 
 EMBEDDINGS = Surface(
@@ -129,10 +138,52 @@ EMBEDDINGS = Surface(
     },
     streams=False,
     operation="embeddings",
+    prompt="input",
 )
+
+_PROMPT = {
+    "model": _MODEL,
+    "messages": Types((list,), required=True),
+    "cache_control": _OBJECT,
+    "context_management": _OBJECT,
+    "mcp_servers": _LIST,
+    "output_config": _OBJECT,
+    "speed": _TEXT,
+    "system": _TEXTS,
+    "thinking": _OBJECT,
+    "tool_choice": _OBJECT,
+    "tools": _LIST,
+}
+
+MESSAGES = Surface(
+    "messages",
+    "/messages",
+    {
+        **_PROMPT,
+        "max_tokens": Types((int,), required=True),
+        "container": Types((str, dict)),
+        "diagnostics": _OBJECT,
+        "inference_geo": _TEXT,
+        "metadata": _OBJECT,
+        "service_tier": _TEXT,
+        "stop_sequences": _LIST,
+        "stream": _FLAG,
+        "temperature": _NUMBER,
+        "top_k": _WHOLE,
+        "top_p": _NUMBER,
+    },
+    streams=True,
+    operation="chat",
+    api="anthropic",
+)
+
+# OpenTelemetry has no name for it.
+COUNT_TOKENS = Surface("count_tokens", "/messages/count_tokens", _PROMPT, streams=False, api="anthropic")
 
 MODELS = Surface("models", "/models", {}, streams=False)  # GET, answered here: no provider is asked
 
 NONE = Surface("", "", {}, streams=False)  # before a request's surface is known
 
-BY_PATH = {surface.path: surface for surface in (CHAT, COMPLETIONS, EMBEDDINGS)}
+_ASKED = (CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, COUNT_TOKENS)
+BY_PATH = {surface.path: surface for surface in _ASKED}
+BY_NAME = {surface.name: surface for surface in _ASKED}

@@ -9,8 +9,6 @@ from headgate.contract import otlp_traces_url
 from headgate.profiles import profile_of
 from headgate.snapshot import Key, LimitsRow, ModelRow, Snapshot, SpoolRow, TargetRow, TenantRow
 
-SPEAKS = frozenset({"openai"})  # provider APIs that this version can send to
-
 
 def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
     """The tables of a checked gateway."""
@@ -30,7 +28,9 @@ def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
         ],
         tenants={
             name: TenantRow(
-                {model: _targets(gateway, name, model) for model in tenant.models}, _limits(gateway, tenant)
+                {model: _targets(gateway, name, model) for model in tenant.models},
+                _limits(gateway, tenant),
+                pins=tenant.pin_targets,
             )
             for name, tenant in gateway.tenants.items()
         },
@@ -48,6 +48,7 @@ def _model_row(model: Model) -> ModelRow:
         max_attempts=model.max_attempts,
         headers_ms=round(model.timeouts.headers_s * 1000),
         total_ms=round(model.timeouts.total_s * 1000),
+        drop_unsupported=model.drop_unsupported,
     )
 
 
@@ -59,20 +60,20 @@ def _limits(gateway: Gateway, tenant: Tenant) -> LimitsRow | None:
 
 
 def _targets(gateway: Gateway, tenant: str, model: str) -> list[TargetRow]:
-    return [
-        _target_row(gateway, target)
-        for target in targets_for(gateway, tenant, model)
-        if gateway.providers[target.provider].api in SPEAKS
-    ]
+    return [_target_row(gateway, target) for target in targets_for(gateway, tenant, model)]
 
 
 def _target_row(gateway: Gateway, target: Target) -> TargetRow:
     provider = gateway.providers[target.provider]
     return TargetRow(
+        provider=target.provider,
+        api=provider.api,
         cluster=cluster_of(target.provider, provider),
         model=target.model,
         usage=provider.usage,
         priority=target.priority,
         weight=target.weight,
         endpoints=len(provider.urls),
+        context_window=target.context_window,
+        max_output_tokens=target.max_output_tokens,
     )

@@ -12,8 +12,21 @@ TARGET = "x-headgate-target"
 ATTEMPTS = "x-headgate-attempts"
 ERROR_SOURCE = "x-headgate-error-source"
 
-# Set by extproc for Envoy's route table; never leaves the gateway.
+DROPPED = "x-headgate-dropped"
+
+# Of clients' requests: TARGET too, where a tenant may choose it.
+FALLBACK = "x-headgate-fallback"
+
+# Set by extproc for Envoy's route table and for envoy/attempt.lua; never leaves the gateway.
 ROUTE_PROFILE = "x-headgate-profile"
+ATTEMPT_PATH = "x-headgate-path"  # what follows a provider's root, for one attempt
+
+# Set by envoy/attempt.lua on providers' answers for Envoy's router and its log; never leaves the gateway.
+RETRY = "x-headgate-retry"  # why the next target is to be asked
+TRIED_MODEL = "x-headgate-tried-model"
+
+# Tells the two kinds of ext_proc calls apart: gRPC metadata.
+ROLE, ATTEMPT_ROLE = "x-headgate-role", "attempt"
 
 # Requests carry a credential in one of these; authz reads them, none goes further.
 CREDENTIAL_HEADERS = ("authorization", "api-key", "x-api-key")

@@ -23,12 +23,16 @@ class Key(msgspec.Struct, frozen=True):
 class TargetRow(msgspec.Struct, frozen=True):
     """Where one attempt can go. `endpoints` counts the identical replicas behind the cluster."""
 
+    provider: str
+    api: str
     cluster: str
     model: str
     usage: str
     priority: int
     weight: int
     endpoints: int
+    context_window: int | None = None
+    max_output_tokens: int | None = None
 
 
 class ModelRow(msgspec.Struct, frozen=True):
@@ -39,6 +43,7 @@ class ModelRow(msgspec.Struct, frozen=True):
     max_attempts: int
     headers_ms: int
     total_ms: int = 600_000
+    drop_unsupported: bool = False
 
 
 class LimitsRow(msgspec.Struct, frozen=True):
@@ -58,10 +63,14 @@ class SpoolRow(msgspec.Struct, frozen=True):
 
 
 class TenantRow(msgspec.Struct, frozen=True):
-    """What a tenant may use: model name -> the targets inside its zones, in order of priority; and how much."""
+    """What a tenant may use: model name -> the targets inside its zones, in order of priority; and how much.
+
+    `pins` says whether it may name the target of a request.
+    """
 
     models: dict[str, list[TargetRow]]
     limits: LimitsRow | None = None
+    pins: bool = False
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from headgate.snapshot import Snapshot
 from headgate.tables import Holder
 from ratelimit import codec
 from ratelimit.emergency import Emergency
-from ratelimit.limits import Refused, Standing, TenantLimits, tightest, whole_seconds
+from ratelimit.limits import Refused, TenantLimits, tightest, whole_seconds
 
 # A round trip takes well below a millisecond; what has not answered by now is not worth a client's time.
 COUNTERS_TIMEOUT_S = 0.1
@@ -84,15 +84,13 @@ class Limiter:
         finally:
             metrics.LIMITER_ROUND_TRIP.observe(time.perf_counter() - began)
         verdict = limits.verdict(reply)
-        standing = tightest(verdict.standings)
+        shown = codec.shown_to(ask, tightest(verdict.standings), time.time())
         if verdict.refused:
-            return self._refuse(ask, verdict.refused, standing)
+            return self._refuse(ask, verdict.refused, shown)
         self._decisions["allowed", "counters"].inc()
-        if standing is None:
-            return codec.allowed(None, 0, 0, limits.holds)
-        return codec.allowed(standing.limit.cap, standing.left, _rounded(standing.reset_ms), limits.holds)
+        return codec.allowed(shown, limits.holds)
 
-    def _refuse(self, ask: codec.Ask, refusal: Refused, standing: Standing | None) -> bytes:
+    def _refuse(self, ask: codec.Ask, refusal: Refused, shown: codec.Shown | None) -> bytes:
         limit, wait_s = refusal.limit, whole_seconds(refusal.wait_ms)
         self._decisions["refused", "counters"].inc()
         self._refusals.count(limit.name)
@@ -101,14 +99,14 @@ class Limiter:
             f"Rate limit reached for tenant '{ask.tenant}': limit {limit.cap} {limit.text} ({limit.name}), "
             f"used {refusal.used}. Retry in {wait_s} s."
         )
-        return codec.refused(message, refusal, standing)
+        return codec.refused(ask, message, refusal, shown)
 
     def _decide_alone(self, ask: codec.Ask, limits: TenantLimits, *, maybe: bool) -> bytes:
         refusal = self._emergency.take(ask.tenant, limits.windows, time.monotonic())
         if refusal is None:
             self._decisions["allowed", "emergency"].inc()
             # A call that was cut off may still take a slot: the follower is to look.
-            return codec.allowed(None, 0, 0, None if maybe and limits.holds else False)
+            return codec.allowed(None, None if maybe and limits.holds else False)
         limit, wait_s = refusal.limit, whole_seconds(refusal.wait_ms)
         self._decisions["refused", "emergency"].inc()
         self._refusals.count(limit.name)
@@ -120,7 +118,7 @@ class Limiter:
             f"each of its workers lets {self._emergency.share(limit)} of {limit.cap} {limit.text} ({limit.name}) "
             f"pass, used {refusal.used}. Retry in {wait_s} s."
         )
-        return codec.refused(message, refusal, None)
+        return codec.refused(ask, message, refusal, None)
 
     def _on_change(self, reason: str | None) -> None:
         """One line per change of state, whatever the load."""
@@ -131,11 +129,6 @@ class Limiter:
         else:
             self._since = time.monotonic()
             log.error("counters are away: this worker limits by itself", reason=reason)
-
-
-def _rounded(milliseconds: int) -> int:
-    """To whole seconds, upwards: what is shown, so that equal answers are made once."""
-    return -(-milliseconds // 1000) * 1000
 
 
 async def _traced(span: tracing.Span, ask: codec.Ask, answer: Awaitable[bytes]) -> bytes:

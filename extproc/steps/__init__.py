@@ -7,9 +7,11 @@ learns, raises a Refusal, or returns an Answer that ends the matter. Steps do no
 from collections.abc import Callable
 
 from extproc.exchange import Answer, Exchange
+from extproc.steps.chain import draw_chain
+from extproc.steps.measure import answer_count, measure
 from extproc.steps.models import answer_models
 from extproc.steps.parse import parse
-from extproc.steps.plan import choose_target, make_plan
+from extproc.steps.plan import make_plan, write_body
 from extproc.steps.policy import resolve_model
 from extproc.steps.room import require_room
 from extproc.steps.surface import find_surface
@@ -28,8 +30,15 @@ ON_HEADERS: tuple[Step, ...] = (
 ON_BODY: tuple[Step, ...] = (
     parse,
     resolve_model,
-    choose_target,
+    measure,
+)
+
+# When all of `to_count` has been counted.
+ON_COUNT: tuple[Step, ...] = (
+    answer_count,
+    draw_chain,
     ask_for_usage,
+    write_body,
     make_plan,
 )
 

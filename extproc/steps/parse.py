@@ -5,10 +5,14 @@ from typing import Any
 from extproc.document import Document
 from extproc.exchange import Exchange
 from extproc.refusal import BadRequest, TooLarge
-from extproc.surfaces import CHAT, COMPLETIONS, EMBEDDINGS, Surface, Types, json_type
+from extproc.surfaces import MESSAGES, Surface, Types, json_type
 
 # Top-level fields that are the gateway's own. They never reach a provider.
 _RESERVED = ("headgate", "rag")
+
+# Of Anthropic's messages. OpenAI's have more roles, and content may be missing.
+_ROLES = ("user", "assistant", "system")
+_CONTENT = Types((str, list), required=True)
 
 # About 0.2 s of reading at worst; the largest token lists that providers take have 300,000.
 _VALUES_LIMIT = 500_000
@@ -41,7 +45,7 @@ def parse(exchange: Exchange) -> None:
 def _check_types(document: Document, surface: Surface) -> None:
     for name in surface.required:
         if name not in document.members:
-            raise BadRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+            raise _missing(name)
     for name, member in document.members.items():
         types = surface.parameters.get(name)
         if types is None:
@@ -74,16 +78,27 @@ def _wrong_type(name: str, types: Types | str, value: Any) -> BadRequest:
     )
 
 
+def _missing(name: str) -> BadRequest:
+    return BadRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+
+
+def _bad_value(name: str, what: str) -> BadRequest:
+    return BadRequest(f"The parameter '{name}' {what}.", param=name, code="invalid_value")
+
+
 def _check_content(document: Document, surface: Surface) -> None:
     """What types alone do not say of the parameters that decide where a request goes and what it costs."""
     if document.get("model") == "":
-        raise BadRequest("The parameter 'model' is empty.", param="model", code="invalid_value")
-    if surface is CHAT:
+        raise _bad_value("model", "is empty")
+    if surface.prompt == "messages":
         _check_messages(document.get("messages"))
-    empty = {EMBEDDINGS: "input", COMPLETIONS: "prompt"}.get(surface)
-    if empty and document.get(empty) == []:
-        raise BadRequest(f"The parameter '{empty}' is an empty array.", param=empty, code="invalid_value")
-    if surface.streams:
+    if surface.api == "anthropic":
+        _check_turns(document.get("messages"))
+    if surface is MESSAGES and document.get("max_tokens") < 0:
+        raise _bad_value("max_tokens", "is negative")
+    if document.get(surface.prompt) == []:
+        raise _bad_value(surface.prompt, "is an empty array")
+    if "stream_options" in surface.parameters:
         _check_stream_options(document)
 
 
@@ -97,16 +112,24 @@ def _check_stream_options(document: Document) -> None:
 
 def _check_messages(messages: list[Any]) -> None:
     if not messages:
-        raise BadRequest(
-            "The parameter 'messages' is an empty array; at least one message is needed.",
-            param="messages",
-            code="invalid_value",
-        )
+        raise _bad_value("messages", "is an empty array; at least one message is needed")
     for index, message in enumerate(messages):
         if not isinstance(message, dict):
             raise _wrong_type(f"messages[{index}]", "an object", message)
         if "role" not in message:
-            name = f"messages[{index}].role"
-            raise BadRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+            raise _missing(f"messages[{index}].role")
         if not isinstance(message["role"], str):
             raise _wrong_type(f"messages[{index}].role", "a string", message["role"])
+
+
+def _check_turns(messages: list[Any]) -> None:
+    """What Anthropic's messages must have."""
+    for index, message in enumerate(messages):
+        role = message["role"]
+        if role not in _ROLES:
+            expected = " or ".join(f"'{name}'" for name in _ROLES)
+            raise _bad_value(f"messages[{index}].role", f"is '{role[:40]}'; expected {expected}")
+        if "content" not in message:
+            raise _missing(f"messages[{index}].content")
+        if not _CONTENT.accepts(message["content"]):
+            raise _wrong_type(f"messages[{index}].content", _CONTENT, message["content"])

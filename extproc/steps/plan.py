@@ -1,63 +1,126 @@
-"""The plan: which target answers, which one after that, within which times."""
+"""The plan: what Envoy and the filters behind it have to know of a request."""
 
-import random
 import re
 from typing import Any
 
-from extproc.exchange import Exchange, Plan
+from extproc.attempt_rows import AttemptRow, AttemptRows, encoded
+from extproc.document import Document
+from extproc.exchange import Exchange, Plan, Value
 from extproc.refusal import printable
+from extproc.same_api import write_same_api
 from extproc.surfaces import COMPLETIONS
-from headgate.snapshot import TargetRow
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")  # W3C Trace Context, 3.2
 _USER_LIMIT = 256  # characters of `user` that the records keep
 _ANSWERS_LIMIT = 2**20  # more than any provider gives at once; keeps a client's number within a double
 
-_random = random.Random()  # noqa: S311 - spreads load, guards nothing
 
+def write_body(exchange: Exchange) -> None:
+    """Edits the body for the first attempt when its target speaks the client's API: it then costs no further call.
 
-def choose_target(exchange: Exchange) -> None:
-    """Draws among the targets of the first priority by weight; writes its model into the body."""
-    first = [target for target in exchange.targets if target.priority == exchange.targets[0].priority]
-    target = first[0] if len(first) == 1 else _drawn(first)
-    if target.model != exchange.model:
-        exchange.document.set("model", target.model)
-    exchange.target = target
-
-
-def _drawn(targets: list[TargetRow]) -> TargetRow:
-    return _random.choices(targets, weights=[target.weight for target in targets])[0]
+    Otherwise the body stays as the client wrote it.
+    """
+    first, surface = exchange.chain[0], exchange.surface
+    if first.api == surface.api:
+        write_same_api(
+            exchange.document,
+            first.model,
+            first.usage,
+            streams=surface.api == "openai" and _streams(exchange),
+            asked_usage=exchange.asked_usage,
+            asked_each=exchange.asked_each,
+        )
 
 
 def make_plan(exchange: Exchange) -> None:
-    """Fills `plan`. Replicas of the one target are tried in turn; Envoy picks another one each time."""
-    document, surface, target, row = exchange.document, exchange.surface, exchange.target, exchange.row
-    metadata: list[tuple[str, str | bool | int]] = [
+    """Fills `plan`."""
+    row, incoming = exchange.row, exchange.incoming
+    streams = _streams(exchange)
+    exchange.plan = Plan(
+        clusters=tuple(target.cluster for target in exchange.chain),
+        profile=row.stream_profile if streams else row.whole_profile,
+        headers_ms=row.headers_ms if streams else None,
+        metadata=(*_of_request(exchange), *_of_answers(exchange), *_of_attempts(exchange)),
+        own=(
+            ("user", printable(_user(exchange)[:_USER_LIMIT])),
+            ("trace_id", _trace_id(incoming.traceparent)),
+        ),
+    )
+
+
+def _streams(exchange: Exchange) -> bool:
+    return exchange.surface.streams and exchange.document.get("stream") is True
+
+
+def _of_request(exchange: Exchange) -> list[tuple[str, Value]]:
+    surface = exchange.surface
+    return [
         ("surface", surface.name),
         ("endpoint", surface.path),
         ("operation", surface.operation),
         ("model", exchange.model),
-        ("upstream_model", target.model),
+        ("upstream_model", exchange.chain[0].model),
     ]
+
+
+def _of_answers(exchange: Exchange) -> list[tuple[str, Value]]:
+    """What the metering filter goes by."""
+    document, surface = exchange.document, exchange.surface
+    found: list[tuple[str, Value]] = []
     if exchange.hide_usage_chunk:
-        metadata.append(("hide_usage_chunk", True))
+        found.append(("hide_usage_chunk", True))
     if exchange.hide_usage_member:
-        metadata.append(("hide_usage_member", True))
+        found.append(("hide_usage_member", True))
     # Where `n` is nobody's parameter it may be anything.
     answers = (document.get("n") or 1) if "n" in surface.parameters else 1
     prompts = _prompts(document.get("prompt")) if surface is COMPLETIONS else 1
     if answers * prompts > 1:
-        metadata += [("answers", min(answers, _ANSWERS_LIMIT)), ("prompts", min(prompts, _ANSWERS_LIMIT))]
-    streams = document.get("stream") is True
-    trace = _TRACEPARENT.fullmatch(exchange.incoming.traceparent)
-    exchange.plan = Plan(
-        clusters=(target.cluster,) * min(row.max_attempts, target.endpoints),
-        profile=row.stream_profile if streams else row.whole_profile,
-        headers_ms=row.headers_ms if streams else None,
-        user=printable((document.get("user") or "")[:_USER_LIMIT]),
-        trace_id=trace[1] if trace else "",
-        metadata=tuple(metadata),
+        found += [("answers", min(answers, _ANSWERS_LIMIT)), ("prompts", min(prompts, _ANSWERS_LIMIT))]
+    return found
+
+
+def _of_attempts(exchange: Exchange) -> list[tuple[str, Value]]:
+    """`direct`: the attempts for which the body is right as it is, as ",1,3,"; for others, all that they need."""
+    chain, first = exchange.chain, exchange.chain[0]
+    is_direct = first.api == exchange.surface.api
+    direct = [number for number, target in enumerate(chain, 1) if is_direct and target is first]
+    found: list[tuple[str, Value]] = [("direct", f",{','.join(map(str, direct))},")]
+    if len(direct) < len(chain):
+        found += [("models", tuple(target.model for target in chain)), ("attempts", encoded(_rows(exchange)))]
+    return found
+
+
+def _rows(exchange: Exchange) -> AttemptRows:
+    incoming = exchange.incoming
+    return AttemptRows(
+        [
+            AttemptRow(target.provider, target.api, target.model, target.usage, target.max_output_tokens)
+            for target in exchange.chain
+        ],
+        _streams(exchange),
+        exchange.asked_usage,
+        exchange.asked_each,
+        incoming.anthropic_version,
+        incoming.anthropic_beta,
     )
+
+
+def _user(exchange: Exchange) -> str:
+    """Who the client says its user is."""
+    return _user_of(exchange.document, exchange.surface.api)
+
+
+def _user_of(document: Document, api: str) -> str:
+    if api == "anthropic":
+        metadata = document.get("metadata")
+        user = metadata.get("user_id") if isinstance(metadata, dict) else None
+        return user if isinstance(user, str) else ""
+    return document.get("user") or ""
+
+
+def _trace_id(traceparent: str) -> str:
+    match = _TRACEPARENT.fullmatch(traceparent)
+    return match[1] if match else ""
 
 
 def _prompts(prompt: Any) -> int:

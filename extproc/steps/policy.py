@@ -1,7 +1,7 @@
 """What the tenant may use: its models, each with the targets inside its zones."""
 
 from extproc.exchange import Exchange
-from extproc.refusal import NoTarget, NotFound, UnknownCaller
+from extproc.refusal import NotFound, UnknownCaller
 from headgate.snapshot import TargetRow
 
 
@@ -11,12 +11,6 @@ def resolve_model(exchange: Exchange) -> None:
     targets = models_of(exchange).get(name)
     if targets is None:
         raise unknown_model(name)
-    if not targets:
-        raise NoTarget(
-            f"The model '{name}' has no provider whose API this version of the gateway speaks.",
-            param="model",
-            code="no_target",
-        )
     exchange.model, exchange.targets = name, targets
     exchange.row = exchange.snapshot.models[name]
 

@@ -12,7 +12,7 @@ from headgate.commands.options import DurationType
 
 
 @click.command("bench")
-@click.option("--quick", is_flag=True, help="Two short rounds, below half a minute: a look, not a measurement.")
+@click.option("--quick", is_flag=True, help="Two short rounds, about half a minute: a look, not a measurement.")
 @click.option("--rounds", type=click.IntRange(1, 1000), help="Rounds of plain Envoy and gateway in turn.")
 @click.option("--interval", type=DurationType(), help="Time between the chunks of a stream.  [default: 10ms]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, with every sample, instead of the table.")

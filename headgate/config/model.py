@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, field_validator
 
 from headgate.config import addresses, values
 from headgate.config.addresses import Address, Url
@@ -50,7 +50,8 @@ Share = Annotated[float, _parsed(float, values.share)]
 Flag = Annotated[bool, PlainValidator(values.flag)]
 Count = Annotated[int, PlainValidator(values.whole(1))]
 Priority = Annotated[int, PlainValidator(values.whole(0))]
-Attempts = Annotated[int, PlainValidator(values.whole(1, 10))]
+MAX_ATTEMPTS = 10
+Attempts = Annotated[int, PlainValidator(values.whole(1, MAX_ATTEMPTS))]
 
 
 class Entry(BaseModel):
@@ -82,6 +83,13 @@ class Listen(Entry):
     request_timeout_s: Seconds = Field(default=120.0, alias="request_timeout")
 
 
+class RetryBudget(Entry):
+    """How many further attempts there may be at once: a share of what the provider is busy with, or this many."""
+
+    share: Share = 0.2
+    at_least: Count = 256
+
+
 class Provider(Entry):
     """An upstream: our own engines (`endpoints`) or somebody's API (`base_url`), never both."""
 
@@ -97,6 +105,8 @@ class Provider(Entry):
     client_cert: FilePath | None = None
     client_key: FilePath | None = None
     connect_timeout_s: Seconds = Field(default=2.0, alias="connect_timeout")
+    max_requests: Count = 65_536
+    retry_budget: RetryBudget = RetryBudget()
 
     @field_validator("endpoints")
     @classmethod
@@ -140,10 +150,22 @@ class Price(Entry):
     output: Usd
 
 
+def _position_is_priority(targets: Any) -> Any:
+    if not isinstance(targets, list):
+        return targets
+    return [
+        {"priority": position, **target} if isinstance(target, dict) else target
+        for position, target in enumerate(targets)
+    ]
+
+
+Chain = Annotated[list[Target], Field(min_length=1), BeforeValidator(_position_is_priority)]
+
+
 class Model(Entry):
     """A model as clients name it, and where it is served."""
 
-    targets: list[Target] = Field(min_length=1)
+    targets: Chain
     retry_on: list[
         Annotated[
             RetryOn,
@@ -152,17 +174,8 @@ class Model(Entry):
     ] = ["connect", "reset", "5xx", "429"]
     max_attempts: Attempts = 3
     timeouts: Timeouts = Timeouts()
+    drop_unsupported: Flag = False
     price: Price | None = None
-
-    @field_validator("targets", mode="before")
-    @classmethod
-    def _position_is_priority(cls, targets: Any) -> Any:
-        if not isinstance(targets, list):
-            return targets
-        return [
-            {"priority": position, **target} if isinstance(target, dict) else target
-            for position, target in enumerate(targets)
-        ]
 
 
 class Plan(Entry):
@@ -195,6 +208,8 @@ class Tenant(Entry):
     zones: list[Name] | None = Field(default=None, min_length=1)
     keys: list[Key] = []
     disabled: Flag = False
+    targets: dict[ModelName, Chain] = {}
+    pin_targets: Flag = False
 
 
 class Secrets(Entry):

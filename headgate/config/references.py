@@ -37,6 +37,10 @@ def _unknown_providers(root: dict[str, Any]) -> Iterator[Finding]:
     for path, _ in children_of(root, ("models",)):
         for target_path, _ in children_of(root, (*path, "targets")):
             yield from _unknown(root, "providers", "provider", (*target_path, "provider"))
+    for path, _ in children_of(root, ("tenants",)):
+        for chain_path, _ in children_of(root, (*path, "targets")):
+            for target_path, _ in children_of(root, chain_path):
+                yield from _unknown(root, "providers", "provider", (*target_path, "provider"))
 
 
 def _unknown_plans_and_models(root: dict[str, Any]) -> Iterator[Finding]:
@@ -44,6 +48,20 @@ def _unknown_plans_and_models(root: dict[str, Any]) -> Iterator[Finding]:
         yield from _unknown(root, "plans", "plan", (*path, "plan"))
         for model_path, _ in children_of(root, (*path, "models")):
             yield from _unknown(root, "models", "model", model_path)
+        yield from _targets_without_model(root, path)
+
+
+def _targets_without_model(root: dict[str, Any], path: KeyPath) -> Iterator[Finding]:
+    """A tenant's own targets for models that it may not use."""
+    models = value_at(root, (*path, "models"))
+    own = value_at(root, (*path, "targets"))
+    if not isinstance(models, list) or not isinstance(own, dict):
+        return
+    usable = [model for model in models if isinstance(model, str)]
+    for name in own:
+        if isinstance(name, str) and name not in usable:
+            hint = nearest(name, usable)
+            yield Finding((*path, "targets", name), f"the tenant has no model {quoted(name)}{hint}")
 
 
 def _unknown(root: dict[str, Any], section: str, noun: str, path: KeyPath) -> Iterator[Finding]:
@@ -63,7 +81,7 @@ def _unreachable_models(root: dict[str, Any]) -> Iterator[Finding]:
             yield Finding((*path, "zones"), "the tenant and its plan have no zone in common")
             continue
         for model_path, model in children_of(root, (*path, "models")):
-            reachable = _zones_of_model(root, model)
+            reachable = _zones_of_model(root, path, model)
             if reachable and not reachable & zones:
                 yield Finding(
                     model_path,
@@ -79,12 +97,16 @@ def _effective_zones(root: dict[str, Any], tenant: dict[str, Any]) -> frozenset[
     return zones_of(_names(of_plan), _names(tenant.get("zones")))
 
 
-def _zones_of_model(root: dict[str, Any], model: Any) -> frozenset[str]:
-    """The zones of a model's targets; none if one of them is not known, so that its mistake is named once."""
+def _zones_of_model(root: dict[str, Any], tenant: KeyPath, model: Any) -> frozenset[str]:
+    """The zones of a model's targets, the tenant's own where there are some.
+
+    None if one of them is not known, so that its mistake is named once.
+    """
     if not isinstance(model, str):
         return frozenset()
     zones = []
-    for path, _ in children_of(root, ("models", model, "targets")):
+    own = (*tenant, "targets", model)
+    for path, _ in children_of(root, own if value_at(root, own) else ("models", model, "targets")):
         provider = value_at(root, (*path, "provider"))
         zone = _zone(value_at(root, ("providers", provider))) if isinstance(provider, str) else None
         if zone is None:

@@ -6,7 +6,7 @@ name classes, never get out.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -158,6 +158,8 @@ def _is_entry(annotation: Any) -> bool:
 
 
 def _required(annotation: Any) -> Any:
-    """`X` of `X | None`."""
+    """`X` of `X | None` and of an annotated `X`."""
+    if get_origin(annotation) is Annotated:
+        annotation = annotation.__origin__
     arguments = get_args(annotation)
     return arguments[0] if type(None) in arguments else annotation

@@ -21,11 +21,12 @@ def tenant_zones(gateway: Gateway, tenant_name: str) -> frozenset[str] | None:
 
 
 def targets_for(gateway: Gateway, tenant_name: str, model_name: str) -> list[Target]:
-    """The targets of a model that a tenant may reach, the lowest priority first.
+    """The targets of a model that a tenant may reach, its own where it has some, the lowest priority first.
 
     Says nothing about whether the tenant may call the model at all: that is `Tenant.models`.
     """
     zones = tenant_zones(gateway, tenant_name)
-    targets = gateway.models[model_name].targets
+    own = gateway.tenants[tenant_name].targets.get(model_name)
+    targets = gateway.models[model_name].targets if own is None else own
     reachable = [target for target in targets if zones is None or gateway.providers[target.provider].zone in zones]
     return sorted(reachable, key=lambda target: target.priority)

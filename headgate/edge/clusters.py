@@ -8,6 +8,7 @@ failure moves the request on; Envoy would end the chain at a target it refuses t
 from envoy_data_plane.envoy.config.cluster.v3 import (
     CircuitBreakers,
     CircuitBreakersThresholds,
+    CircuitBreakersThresholdsRetryBudget,
     Cluster,
     ClusterDiscoveryType,
     ClusterDnsLookupFamily,
@@ -15,7 +16,6 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     OutlierDetection,
     UpstreamConnectionOptions,
 )
-from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation, HeaderMutationRemoveOnMatch
 from envoy_data_plane.envoy.config.core.v3 import (
     HealthCheck,
     HealthCheckHttpHealthCheck,
@@ -31,24 +31,19 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
     LbEndpoint,
     LocalityLbEndpoints,
 )
-from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import HeaderMutation as HeaderMutationFilter
-from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import Mutations
-from envoy_data_plane.envoy.extensions.filters.http.upstream_codec.v3 import UpstreamCodec
-from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
     HttpProtocolOptions,
     HttpProtocolOptionsAutoHttpConfig,
     HttpProtocolOptionsExplicitHttpConfig,
 )
-from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
+from envoy_data_plane.envoy.type.v3 import Percent
 from envoy_data_plane.google.protobuf import Any, Struct
 
 from headgate.cluster_names import cluster_of
 from headgate.config.model import Gateway, Provider
-from headgate.contract import CLUSTER_METADATA, SECRETS, cluster_name
-from headgate.edge.filters import lua_filter, lua_source
+from headgate.contract import CLUSTER_METADATA, cluster_name
+from headgate.edge.attempts import attempt_filters
 from headgate.edge.messages import pack, seconds, tcp
-from headgate.edge.secrets import credential_header, key_file
 from headgate.edge.tls import all_addresses, upstream_tls
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -56,23 +51,6 @@ HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 # Engines close idle connections early (uvicorn after 5 s): let go first, or a request meets a closing connection.
 ENGINE_IDLE_S = 4.0
 PROVIDER_IDLE_S = 55.0
-
-# Request headers that may leave the gateway; `forward_headers` of a provider adds to them.
-FORWARDED_HEADERS = (
-    ":method",
-    ":path",
-    ":authority",
-    ":scheme",
-    "accept",
-    "content-length",
-    "content-type",
-    "openai-beta",
-    "traceparent",
-    "tracestate",
-    "transfer-encoding",
-    "user-agent",
-    "x-request-id",
-)
 
 
 def provider_clusters(gateway: Gateway, *, inline: bool = False) -> list[Cluster]:
@@ -97,7 +75,7 @@ def provider_cluster(name: str, provider: Provider, *, inline: bool = False) -> 
         if provider.health_check
         else [],
         outlier_detection=_outlier_detection(),
-        circuit_breakers=high_circuit_breakers(),
+        circuit_breakers=_circuit_breakers(provider),
         upstream_connection_options=UpstreamConnectionOptions(
             tcp_keepalive=TcpKeepalive(keepalive_probes=3, keepalive_time=30, keepalive_interval=10)
         ),
@@ -159,6 +137,16 @@ def high_circuit_breakers() -> CircuitBreakers:
     )
 
 
+def _circuit_breakers(provider: Provider) -> CircuitBreakers:
+    breakers, budget = high_circuit_breakers(), provider.retry_budget
+    thresholds = breakers.thresholds[0]
+    thresholds.max_requests = provider.max_requests
+    thresholds.retry_budget = CircuitBreakersThresholdsRetryBudget(
+        budget_percent=Percent(value=budget.share * 100), min_retry_concurrency=budget.at_least
+    )
+    return breakers
+
+
 def _http_options(name: str, provider: Provider, idle_s: float, tls: bool) -> Any:
     http1 = HttpProtocolOptionsExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions())
     return pack(
@@ -170,61 +158,6 @@ def _http_options(name: str, provider: Provider, idle_s: float, tls: bool) -> An
             )
             if tls
             else None,
-            http_filters=_attempt_filters(name, provider),
+            http_filters=attempt_filters(cluster_of(name, provider), provider),
         )
     )
-
-
-def _attempt_filters(name: str, provider: Provider) -> list[HttpFilter]:
-    """Run once per attempt: make the request this provider's, its credential included, and send."""
-    attempt = lua_filter("attempt", _attempt_config(name, provider) + lua_source("attempt"))
-    return [
-        HttpFilter(name="headgate.attempt", typed_config=pack(attempt)),
-        HttpFilter(name="headgate.answer", typed_config=pack(_unforged_answer())),
-        HttpFilter(name="envoy.filters.http.upstream_codec", typed_config=pack(UpstreamCodec())),
-    ]
-
-
-def _unforged_answer() -> HeaderMutationFilter:
-    """Takes out of a provider's answer what only the gateway and its Envoy may say."""
-    return HeaderMutationFilter(
-        mutations=Mutations(
-            response_mutations=[
-                HeaderMutation(
-                    remove_on_match=HeaderMutationRemoveOnMatch(
-                        key_matcher=StringMatcher(prefix=prefix, ignore_case=True)
-                    )
-                )
-                for prefix in ("x-envoy-", "x-headgate-")
-            ]
-        )
-    )
-
-
-def _attempt_config(name: str, provider: Provider) -> str:
-    """The `CONFIG` table of envoy/attempt.lua. The key itself stays in its file."""
-    url = provider.urls[0]
-    path = url.path if provider.base_url is not None and provider.api == "openai" else f"{url.path}/v1"
-    default_port = {"http": 80, "https": 443}[url.scheme]
-    host = url.authority.removesuffix(f":{default_port}")
-    keep = [*FORWARDED_HEADERS, *provider.forward_headers]
-    return "local CONFIG = {{ path = {}, host = {}, keep = {{ {} }}, key = {} }}\n".format(
-        _lua_string(path),
-        _lua_string(host),
-        ", ".join(f"[{_lua_string(header)}] = true" for header in keep),
-        _key_config(name, provider),
-    )
-
-
-def _key_config(name: str, provider: Provider) -> str:
-    if provider.api_key is None:
-        return "nil"
-    file = SECRETS / key_file(cluster_of(name, provider))
-    header, prefix = credential_header(provider.api)
-    return "{{ file = {}, header = {}, prefix = {} }}".format(*map(_lua_string, (str(file), header, prefix)))
-
-
-def _lua_string(text: str) -> str:
-    """A Lua string literal; everything but plain characters as decimal escapes."""
-    plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_./:@"
-    return '"{}"'.format("".join(chr(b) if chr(b) in plain else f"\\{b:03d}" for b in text.encode()))

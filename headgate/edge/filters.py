@@ -45,16 +45,19 @@ import headgate
 from headgate.contract import (
     AUTHZ,
     CREDENTIAL_HEADERS,
+    FALLBACK,
     FILTERS_CLUSTER,
     LIMITER,
     PLAN,
     REQUEST,
     REQUEST_ID,
+    TARGET,
     TENANT_HEADER,
     epoch_of,
 )
 from headgate.edge.messages import pack, seconds, set_header
 from headgate.edge.spool import attempt_logs
+from headgate.error_shapes import VERSION_HEADER
 
 _PACKAGE = Path(headgate.__file__).parent
 METERING = _PACKAGE / "_envoy" / "metering.so"  # made of envoy/metering by hatch_build.py
@@ -150,7 +153,7 @@ def _ext_authz() -> ExtAuthz:
         failure_mode_allow=False,
         status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
         # The rest of the request is none of authz's business, and costs time to send.
-        allowed_headers=_only((*CREDENTIAL_HEADERS, TENANT_HEADER, REQUEST_ID)),
+        allowed_headers=_only((*CREDENTIAL_HEADERS, TENANT_HEADER, REQUEST_ID, VERSION_HEADER)),
     )
 
 
@@ -170,7 +173,20 @@ def _ext_proc() -> ExternalProcessor:
             response_trailer_mode=ProcessingModeHeaderSendMode.SKIP,
         ),
         forward_rules=HeaderForwardingRules(
-            allowed_headers=_only((":path", ":method", "content-type", "content-encoding", "traceparent", REQUEST_ID))
+            allowed_headers=_only(
+                (
+                    ":path",
+                    ":method",
+                    "content-type",
+                    "content-encoding",
+                    "traceparent",
+                    REQUEST_ID,
+                    VERSION_HEADER,
+                    "anthropic-beta",
+                    TARGET,
+                    FALLBACK,
+                )
+            )
         ),
         # allow_envoy: the plan sets x-envoy-max-retries and the timeouts.
         mutation_rules=HeaderMutationRules(allow_envoy=True),

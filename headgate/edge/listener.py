@@ -36,11 +36,11 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 from envoy_data_plane.envoy.extensions.http.early_header_mutation.header_mutation.v3 import (
     HeaderMutation as EarlyHeaderMutation,
 )
-from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
+from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
 
 from headgate.config.addresses import Address
 from headgate.config.model import Gateway, Https
-from headgate.contract import REQUEST_ID, ROUTES
+from headgate.contract import FALLBACK, REQUEST_ID, ROUTES, TARGET
 from headgate.edge.filters import BODY_SLACK_BYTES, http_filters
 from headgate.edge.messages import extension, pack, seconds, tcp, udp
 from headgate.edge.replies import local_replies
@@ -53,7 +53,8 @@ STAT_PREFIX = "edge"
 PROGRESS_S = 5.0  # requests that run longer leave a `progress` line this often
 
 # Headers by which a client could speak for the gateway.
-_FORGEABLE_PREFIXES = ("x-envoy-", "x-forwarded-", "x-headgate-")
+_FORGEABLE_PREFIXES = ("x-envoy-", "x-forwarded-")
+_TAKEN = (TARGET, FALLBACK)  # of the x-headgate- ones, what clients may say
 
 
 # Of a client's connection; a stream of one client may hold up to the first, all of them together the second.
@@ -214,10 +215,28 @@ def _strip_forgeable() -> TypedExtensionConfig:
                 )
                 for prefix in _FORGEABLE_PREFIXES
             ]
+            + [
+                HeaderMutation(
+                    remove_on_match=HeaderMutationRemoveOnMatch(
+                        key_matcher=StringMatcher(safe_regex=RegexMatcher(regex=f"x-headgate-{other}"))
+                    )
+                )
+                for other in _none_of([name.removeprefix("x-headgate-") for name in _TAKEN])
+            ]
             # Clients on private networks would keep theirs: Envoy takes such addresses for its own side.
             + [HeaderMutation(remove=REQUEST_ID)]
         ),
     )
+
+
+def _none_of(words: list[str]) -> list[str]:
+    """Regular expressions for every text but these: RE2 has no look-ahead, and Envoy takes no large program."""
+    heads = "".join(sorted({word[0] for word in words}))
+    return [f"(?:|[^{heads}].*)", *(word[0] + _not(word[1:]) for word in words)]
+
+
+def _not(word: str) -> str:
+    return f"(?:|[^{word[0]}].*|{word[0]}{_not(word[1:])})" if word else ".+"
 
 
 def _resolved(address: Address) -> Address:

@@ -1,8 +1,10 @@
-"""What Envoy itself answers, in OpenAI's error shape.
+"""What Envoy itself answers, in the error shape of the client's API: one table, rendered for each.
 
 Our own servers' refusals pass through here too (ext_authz and ext_proc answer by local reply); they are marked in
 dynamic metadata and keep the body that they came with. Texts name what to do, never an internal address.
 """
+
+from dataclasses import dataclass
 
 from envoy_data_plane.envoy.config.accesslog.v3 import (
     AccessLogFilter,
@@ -10,11 +12,14 @@ from envoy_data_plane.envoy.config.accesslog.v3 import (
     ComparisonFilter,
     ComparisonFilterOp,
     ExtensionFilter,
+    HeaderFilter,
     MetadataFilter,
+    OrFilter,
     ResponseFlagFilter,
     StatusCodeFilter,
 )
 from envoy_data_plane.envoy.config.core.v3 import DataSource, RuntimeUInt32, SubstitutionFormatString
+from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher
 from envoy_data_plane.envoy.extensions.access_loggers.filters.cel.v3 import ExpressionFilter
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     LocalReplyConfig,
@@ -23,6 +28,7 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 from envoy_data_plane.envoy.type.matcher.v3 import (
     MetadataMatcher,
     MetadataMatcherPathSegment,
+    RegexMatcher,
     StringMatcher,
     ValueMatcher,
 )
@@ -30,6 +36,16 @@ from envoy_data_plane.google.protobuf import Struct
 
 from headgate.contract import ANSWERED, AUTHZ, ERROR_SOURCE, LIMITER, REQUEST
 from headgate.edge.messages import pack, set_header
+from headgate.error_shapes import (
+    ANTHROPIC_REQUEST_ID,
+    ANTHROPIC_SURFACES,
+    MESSAGES_PATH,
+    MODELS_PATH,
+    VERSION_HEADER,
+    Api,
+    Problem,
+    error_object,
+)
 
 # Response flags: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/observability/access_log/usage
 _UNREACHABLE = ["UH", "UF", "UO", "NC", "DF", "LH"]
@@ -38,10 +54,8 @@ _TIMED_OUT = ["UT", "SI", "DT", "UMSDR"]
 # https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_conn_man/response_code_details
 _OVERLOADED = "overload"
 
-
-def _body(message: str, kind: str, code: str) -> SubstitutionFormatString:
-    error = {"message": message, "type": kind, "param": None, "code": code}
-    return SubstitutionFormatString(json_format=Struct.from_dict({"error": error}), content_type="application/json")
+# Cut: a request that is refused before it has an id of ours may have brought one of any length.
+_REQUEST_ID = "%REQ(X-REQUEST-ID):36%"
 
 
 def _status(code: int, op: ComparisonFilterOp = ComparisonFilterOp.EQ) -> AccessLogFilter:
@@ -68,136 +82,190 @@ def _details(details: str) -> AccessLogFilter:
     )
 
 
+def _metadata(namespace: str, key: str, value: ValueMatcher, *, missing: bool = False) -> AccessLogFilter:
+    """Matches a value in dynamic metadata; `missing`: the answer where there is none."""
+    matcher = MetadataMatcher(filter=namespace, path=[MetadataMatcherPathSegment(key=key)], value=value)
+    return AccessLogFilter(metadata_filter=MetadataFilter(matcher=matcher, match_if_key_not_found=missing))
+
+
 def _answered_by(namespace: str) -> AccessLogFilter:
     """Matches replies that one of our servers made: they set `answered` in their metadata."""
-    return AccessLogFilter(
-        metadata_filter=MetadataFilter(
-            matcher=MetadataMatcher(
-                filter=namespace,
-                path=[MetadataMatcherPathSegment(key=ANSWERED)],
-                value=ValueMatcher(bool_match=True),
-            ),
-            match_if_key_not_found=False,
-        )
-    )
+    return _metadata(namespace, ANSWERED, ValueMatcher(bool_match=True))
 
 
 def _unplanned() -> AccessLogFilter:
     """Matches requests that got no plan: trailers without a body, which HTTP/2 allows, pass ext_proc unasked."""
-    return AccessLogFilter(
-        metadata_filter=MetadataFilter(
-            matcher=MetadataMatcher(
-                filter=REQUEST,
-                path=[MetadataMatcherPathSegment(key="endpoint")],
-                value=ValueMatcher(string_match=StringMatcher(exact="none")),
-            ),
-            match_if_key_not_found=True,
-        )
+    return _metadata(REQUEST, "endpoint", _text("none"), missing=True)
+
+
+def _text(pattern: str) -> ValueMatcher:
+    return ValueMatcher(string_match=_regex(pattern))
+
+
+def _regex(pattern: str) -> StringMatcher:
+    return StringMatcher(safe_regex=RegexMatcher(regex=pattern))
+
+
+def _header(name: str, pattern: str = ".+") -> AccessLogFilter:
+    header = HeaderMatcher(name=name, string_match=_regex(pattern))
+    return AccessLogFilter(header_filter=HeaderFilter(header=header))
+
+
+def _all(*filters: AccessLogFilter) -> AccessLogFilter:
+    return AccessLogFilter(and_filter=AndFilter(filters=list(filters)))
+
+
+def _any(*filters: AccessLogFilter) -> AccessLogFilter:
+    return AccessLogFilter(or_filter=OrFilter(filters=list(filters)))
+
+
+def _from_anthropics_client() -> AccessLogFilter:
+    """By its path while it has no surface: after that, an attempt may have put a provider's path in its place."""
+    asked = _any(_header(":path", MESSAGES_PATH), _all(_header(VERSION_HEADER), _header(":path", MODELS_PATH)))
+    return _any(
+        _metadata(REQUEST, "surface", _text("|".join(ANTHROPIC_SURFACES))),
+        _all(_metadata(REQUEST, "surface", _text("models"), missing=True), asked),
     )
 
 
-def _reply(
-    matches: AccessLogFilter,
-    message: str,
-    kind: str,
-    code: str,
-    *,
-    status: int | None = None,
-    source: str = "gateway",
-) -> ResponseMapper:
-    return ResponseMapper(
-        filter=matches,
-        status_code=status,
-        body_format_override=_body(message, kind, code),
-        headers_to_add=[set_header(ERROR_SOURCE, source)],
-    )
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What clients are told when `matches`; without a status, Envoy's own stays."""
+
+    matches: AccessLogFilter
+    status: int | None
+    message: str
+    kind: str
+    code: str
+    source: str = "gateway"
 
 
-def _kept(namespace: str) -> ResponseMapper:
-    return ResponseMapper(
-        filter=_answered_by(namespace),
-        body_format_override=SubstitutionFormatString(
-            text_format_source=DataSource(inline_string="%LOCAL_REPLY_BODY%"), content_type="application/json"
-        ),
-    )
-
-
-def local_replies(max_body_bytes: int) -> LocalReplyConfig:
-    """The first mapper that matches decides; the last one catches everything else."""
+def _replies(max_body_bytes: int) -> list[_Reply]:
+    """The first one that matches decides; the last one catches everything else."""
     client, server = "invalid_request_error", "server_error"
-    too_large = f"The request body is larger than the {max_body_bytes} bytes that this gateway accepts."
-    mappers = [
-        _kept(AUTHZ),
-        _kept(REQUEST),
-        _kept(LIMITER),
-        _reply(
+    return [
+        _Reply(
             _flags(_TIMED_OUT),
+            504,
             "The model's provider did not answer in time.",
             "timeout",
             "provider_timeout",
-            status=504,
             source="provider",
         ),
-        _reply(
-            AccessLogFilter(and_filter=AndFilter(filters=[_flags(["UH"]), _unplanned()])),
+        _Reply(
+            _all(_flags(["UH"]), _unplanned()),
+            400,
             "The request has no body; send a JSON object.",
             client,
             "invalid_json",
-            status=400,
         ),
-        _reply(
+        _Reply(
             _flags(_UNREACHABLE),
+            503,
             "The model's provider could not be reached. Retry after a short wait.",
             server,
             "provider_unreachable",
             source="provider",
         ),
-        _reply(
+        _Reply(
             _flags(_BROKEN),
+            503,
             "The model's provider closed the connection before it answered. Retry after a short wait.",
             server,
             "provider_disconnected",
             source="provider",
         ),
-        _reply(
+        _Reply(
             _details(_OVERLOADED),
+            503,
             "The gateway is short of memory and takes no new requests right now. Retry after a short wait.",
             server,
             "gateway_overloaded",
-            status=503,
         ),
-        _reply(_status(413), too_large, client, "request_too_large"),
-        _reply(
+        _Reply(
+            _status(413),
+            413,
+            f"The request body is larger than the {max_body_bytes} bytes that this gateway accepts.",
+            client,
+            "request_too_large",
+        ),
+        _Reply(
             _status(431),
+            431,
             "The request's headers are larger than this gateway accepts.",
             client,
             "headers_too_large",
         ),
-        _reply(_status(408), "The request did not arrive completely in time.", client, "request_timeout"),
-        *(  # 501: a transfer coding that nobody knows
-            _reply(_status(status), "The request is not valid HTTP.", client, "bad_request", status=400)
-            for status in (400, 501)
+        _Reply(_status(408), 408, "The request did not arrive completely in time.", client, "request_timeout"),
+        _Reply(  # 501: a transfer coding that nobody knows
+            _any(_status(400), _status(501)), 400, "The request is not valid HTTP.", client, "bad_request"
         ),
-        _reply(_status(404), "There is nothing at this address.", client, "unknown_url"),
-        *(
-            _reply(
-                _status(status),
-                "The gateway cannot decide on requests right now. Retry after a short wait.",
-                server,
-                "gateway_unavailable",
-                status=503,
-            )
-            for status in (503, 504)  # 504: a filter worker that took too long; providers' have a flag
+        _Reply(_status(404), 404, "There is nothing at this address.", client, "unknown_url"),
+        _Reply(  # 504: a filter worker that took too long; providers' have a flag
+            _any(_status(503), _status(504)),
+            503,
+            "The gateway cannot decide on requests right now. Retry after a short wait.",
+            server,
+            "gateway_unavailable",
         ),
-        _reply(
+        _Reply(
             _status(500),
+            500,
             "The gateway failed to handle the request. Retry, then report the request id.",
             server,
             "gateway_error",
         ),
         # Anything else that Envoy refuses (403 for an upgrade): without a source it would look like a provider's.
-        _reply(_status(400, ComparisonFilterOp.GE), "The gateway refused the request.", client, "gateway_refused"),
+        _Reply(
+            _status(400, ComparisonFilterOp.GE), None, "The gateway refused the request.", client, "gateway_refused"
+        ),
     ]
+
+
+def _json(api: Api, reply: _Reply) -> SubstitutionFormatString:
+    problem = Problem(reply.status or 400, reply.message, reply.kind, code=reply.code)
+    error = error_object(api, problem, _REQUEST_ID)
+    return SubstitutionFormatString(json_format=Struct.from_dict(error), content_type="application/json")
+
+
+def _as_they_are() -> SubstitutionFormatString:
+    return SubstitutionFormatString(
+        text_format_source=DataSource(inline_string="%LOCAL_REPLY_BODY%"), content_type="application/json"
+    )
+
+
+def _mappers(api: Api, replies: list[_Reply]) -> list[ResponseMapper]:
+    """For one API's clients: what our servers answered, as they wrote it, then what Envoy has to say itself."""
+    anthropic = api == "anthropic"
+    # Anthropic's SDKs know a request by this header.
+    known_by = [set_header(ANTHROPIC_REQUEST_ID, _REQUEST_ID)] if anthropic else []
+
+    def told(matches: AccessLogFilter) -> AccessLogFilter:
+        return _all(matches, _from_anthropics_client()) if anthropic else matches
+
+    return [
+        *(
+            ResponseMapper(
+                filter=told(_answered_by(namespace)), headers_to_add=known_by, body_format_override=_as_they_are()
+            )
+            for namespace in (AUTHZ, REQUEST, LIMITER)
+        ),
+        *(
+            ResponseMapper(
+                filter=told(reply.matches),
+                status_code=reply.status,
+                body_format_override=_json(api, reply),
+                headers_to_add=[set_header(ERROR_SOURCE, reply.source), *known_by],
+            )
+            for reply in replies
+        ),
+    ]
+
+
+def local_replies(max_body_bytes: int) -> LocalReplyConfig:
+    """Anthropic's clients first: whoever is not one of them is answered as OpenAI's are."""
+    replies = _replies(max_body_bytes)
     return LocalReplyConfig(
-        mappers=mappers, body_format=_body("The gateway refused the request.", client, "gateway_refused")
+        mappers=[*_mappers("anthropic", replies), *_mappers("openai", replies)],
+        body_format=_json("openai", replies[-1]),
     )

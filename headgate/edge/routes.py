@@ -23,9 +23,12 @@ from envoy_data_plane.envoy.config.route.v3 import (
     RouteMatchConnectMatcher,
     VirtualHost,
 )
+from envoy_data_plane.envoy.extensions.filters.http.buffer.v3 import BufferPerRoute
+from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import ExtProcPerRoute
 from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from envoy_data_plane.envoy.type.metadata.v3 import MetadataKey, MetadataKeyPathSegment
+from envoy_data_plane.envoy.type.v3 import Int64Range
 
 from headgate.config.model import Gateway, Model
 from headgate.config.values import MAX_DURATION_S
@@ -37,8 +40,10 @@ from headgate.contract import (
     PLAN,
     REQUEST,
     REQUEST_ID,
+    RETRY,
     ROUTE_PROFILE,
     TARGET,
+    TRIED_MODEL,
 )
 from headgate.edge.filters import BODY_SLACK_BYTES
 from headgate.edge.messages import (
@@ -50,6 +55,7 @@ from headgate.edge.messages import (
     seconds,
     set_header,
 )
+from headgate.error_shapes import ANTHROPIC_REQUEST_ID, ANTHROPIC_SURFACES
 from headgate.profiles import RouteProfile, profiles_of
 
 ROUTE_CONFIG = "edge"
@@ -61,6 +67,7 @@ _RETRY_ON = {
     "5xx": "5xx",
     "429": "retriable-status-codes",
     "timeout": "gateway-error",
+    "context_window": "retriable-headers",  # envoy/attempt.lua recognises such answers
 }
 
 # What a provider says about itself, its account or its edge is not for our clients.
@@ -70,13 +77,13 @@ _PROVIDER_HEADERS = [
     "cf-ray",
     "openai-organization",
     "openai-project",
+    "request-id",
     "server",
     "set-cookie",
     "strict-transport-security",
     "via",
-    "x-headgate-dropped",
-    "x-headgate-error-source",
-    "x-headgate-max-tokens",
+    RETRY,
+    TRIED_MODEL,
     "x-powered-by",
     "x-ratelimit-limit-requests",
     "x-ratelimit-limit-tokens",
@@ -103,8 +110,15 @@ def route_configuration(gateway: Gateway) -> RouteConfiguration:
                 response_headers_to_add=[
                     set_header(TARGET, f"%CLUSTER_METADATA({CLUSTER_METADATA}:provider)%"),
                     set_header(ATTEMPTS, "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"),
+                    set_header(ANTHROPIC_REQUEST_ID, _id_for_anthropics_clients()),
                 ],
-                routes=[_no_tunnels(), *planned, _planned_meanwhile(buffer_bytes), _unplanned()],
+                routes=[
+                    _no_tunnels(),
+                    *planned,
+                    _planned_meanwhile(buffer_bytes),
+                    _too_large(gateway.listen.max_body_bytes),
+                    _unplanned(),
+                ],
             )
         ],
     )
@@ -112,7 +126,7 @@ def route_configuration(gateway: Gateway) -> RouteConfiguration:
 
 def _descriptors() -> RateLimit:
     """What the limiter is told of every request: one descriptor, and what is unknown is left out of it."""
-    known = {"tenant": AUTHZ, "key_id": AUTHZ, "model": REQUEST, "user": REQUEST}
+    known = {"tenant": AUTHZ, "key_id": AUTHZ, "model": REQUEST, "user": REQUEST, "surface": REQUEST}
     return RateLimit(
         actions=[
             *(
@@ -135,6 +149,12 @@ def _descriptors() -> RateLimit:
     )
 
 
+def _id_for_anthropics_clients() -> str:
+    """Empty for others; of what Envoy answers itself, headgate/edge/replies.py takes care."""
+    surface, surfaces = f"metadata.filter_metadata['{REQUEST}'].surface", list(ANTHROPIC_SURFACES)
+    return f"%CEL({surface} in {surfaces} ? request.id : '')%"
+
+
 def _specifier() -> ClusterSpecifierPlugin:
     return ClusterSpecifierPlugin(
         extension=extension(
@@ -154,6 +174,9 @@ def _retry_policy(profile: RouteProfile) -> RetryPolicy:
     return RetryPolicy(
         retry_on=",".join(conditions),
         retriable_status_codes=[429] if "429" in profile.retry_on else [],
+        retriable_headers=[HeaderMatcher(name=RETRY, present_match=True)]
+        if "context_window" in profile.retry_on
+        else [],
         num_retries=0,  # each plan sets x-envoy-max-retries: retries do not stop at the last group
         refresh_cluster_on_retry=True,
         retry_host_predicate=[
@@ -190,6 +213,20 @@ def _no_tunnels() -> Route:
         name="connect",
         match=RouteMatch(connect_matcher=RouteMatchConnectMatcher()),
         direct_response=DirectResponseAction(status=404),
+    )
+
+
+def _too_large(max_body_bytes: int) -> Route:
+    """For a body that announces itself as larger than a client may send: its arrival need not be waited for."""
+    announced = Int64Range(start=max_body_bytes + 1, end=2**63 - 1)
+    return Route(
+        name="too-large",
+        match=RouteMatch(prefix="/", headers=[HeaderMatcher(name="content-length", range_match=announced)]),
+        direct_response=DirectResponseAction(status=413),
+        typed_per_filter_config={
+            "envoy.filters.http.buffer": pack(BufferPerRoute(disabled=True)),
+            "envoy.filters.http.ext_proc": pack(ExtProcPerRoute(disabled=True)),
+        },
     )
 
 

@@ -30,7 +30,7 @@ from headgate.grpc_server.stream import Stream
 
 log = structlog.get_logger()
 
-Reply = tuple[bytes | None, bool]  # a message, if there is one, and whether it ends the call
+Reply = tuple[bytes | list[bytes] | None, bool]  # a message, several or none, and whether they end the call
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +259,11 @@ class StreamingCall(Call):
         return self._conversation.on_message(self._method.decode(message))
 
     def _answer(self, outcome: Reply) -> None:
-        message, last = outcome
-        payload = b"" if message is None else PREFIX.pack(0, len(message)) + message
+        messages, last = outcome
+        if isinstance(messages, bytes):
+            payload = PREFIX.pack(0, len(messages)) + messages
+        else:
+            payload = b"".join(PREFIX.pack(0, len(message)) + message for message in messages or ())
         self._over = last
         if last:
             self._conversation = None  # which may hold this call: no cycle for the collector

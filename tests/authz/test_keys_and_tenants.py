@@ -194,6 +194,29 @@ def test_another_tenant_is_named(service: Method, tenant: str | None, path: str)
     assert "other" not in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("headers", "path", "status", "kind", "code"),
+    [
+        ({}, "/v1/messages", 401, "authentication_error", None),
+        ({"x-api-key": UNKNOWN}, "/v1/messages/count_tokens", 401, "authentication_error", "invalid_api_key"),
+        ({**bearer(GOOD), "x-api-key": OTHER}, "/v1/messages", 401, "authentication_error", "invalid_api_key"),
+        ({"x-api-key": GOOD}, "/tenants/other/v1/messages", 403, "permission_error", "tenant_mismatch"),
+        ({"anthropic-version": "2023-06-01"}, "/v1/models?limit=9", 401, "authentication_error", None),
+    ],
+)
+def test_anthropics_clients_are_refused_as_by_anthropic(
+    service: Method, headers: dict[str, str], path: str, status: int, kind: str, code: str | None
+) -> None:
+    denied = ask(service, {**headers, "x-request-id": "r-1"}, path).denied_response
+    answer = json.loads(denied.body)
+    assert (denied.status.code, answer["type"], answer["request_id"]) == (status, "error", "r-1")
+    assert (answer["error"]["type"], answer["error"].get("details", {}).get("error_code")) == (kind, code)
+    plain = json.loads(
+        ask(service, headers, path.replace("messages", "chat").replace("models", "x")).denied_response.body
+    )
+    assert answer["error"]["message"] == plain["error"]["message"]
+
+
 @pytest.mark.parametrize("key", [GOOD, OTHER, DISABLED, EXPIRED, FUTURE, OF_DISABLED, UNKNOWN])
 def test_no_answer_repeats_a_key_or_its_digest(service: Method, key: str) -> None:
     for path in ("/v1/models", "/tenants/other/v1/models"):

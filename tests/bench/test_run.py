@@ -55,11 +55,12 @@ def test_a_run_counts_what_it_did_and_leaves_nothing(tiny: Path) -> None:
     report = json.loads(result.stdout)
     # Both ways, a warm-up of 4 each, then per round: 20 requests and 5 for the latency.
     assert report["requests"] == 2 * (4 + 2 * (20 + 5))
-    assert report["streams"] == 2 * 2 * 2 * 3
-    assert report["chunks"] == 2 * 2 * 3 * (2 + 5)
+    assert report["streams"] == 2 * 3 * 2 * 3  # rounds, ways, lengths, at once
+    assert report["chunks"] == 2 * 3 * 3 * (2 + 5)
     assert report["errors"] == {}
     assert [row["measure"] for row in report["rows"] if row["budget"]] == [
         "CPU per streamed chunk",
+        "CPU per translated chunk",
         "CPU per request",
         "latency p50, one client",
         "latency p99, one client",
@@ -70,6 +71,7 @@ def test_a_run_counts_what_it_did_and_leaves_nothing(tiny: Path) -> None:
     assert {name: len(found) for name, found in samples.items() if isinstance(found, list)} == {
         "chunks_plain": 2,
         "chunks_gateway": 2,
+        "chunks_translated": 2,
         "requests_plain": 2,
         "requests_gateway": 2,
         "latency_plain": 2,

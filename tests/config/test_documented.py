@@ -30,8 +30,8 @@ def inner_entry(annotation: Any) -> tuple[type[Entry] | None, str]:
     if isinstance(annotation, type) and issubclass(annotation, Entry):
         return annotation, ""
     step = {dict: ".<name>", list: "[]"}.get(get_origin(annotation), "")
-    inner = [entry for entry, _ in map(inner_entry, get_args(annotation)) if entry]
-    return (inner[0], step) if inner else (None, "")
+    inner = [(entry, f"{step}{more}") for entry, more in map(inner_entry, get_args(annotation)) if entry]
+    return inner[0] if inner else (None, "")
 
 
 FIELDS = dict(fields(Gateway))
@@ -57,4 +57,5 @@ def test_default(key: str) -> None:
         parsed = validators[0].func(written) if validators else adapter.validate_python(written)
         assert parsed == field.default
     else:
-        assert (key, shown) == ("models.<name>.targets[].priority", "position, from 0")
+        assert key.endswith(("targets[].priority", "targets.<name>[].priority"))
+        assert shown == "position, from 0"

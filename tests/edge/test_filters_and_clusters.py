@@ -245,11 +245,14 @@ def test_routes_take_their_clusters_from_the_plan() -> None:
     (table,) = FILES.routes["resources"]
     (host,) = table["virtual_hosts"]
     assert host["include_request_attempt_count"] is True
-    connect, *profiled, meanwhile, unplanned = host["routes"]
+    connect, *profiled, meanwhile, large, unplanned = host["routes"]
     assert (list(connect["match"]), connect["direct_response"]["status"]) == (["connect_matcher"], 404)
     assert (meanwhile["name"], unplanned["name"]) == ("planned-meanwhile", "unplanned")
     assert meanwhile["match"]["headers"] == [{"name": contract.ROUTE_PROFILE, "present_match": True}]
     assert meanwhile["route"]["timeout"] == meanwhile["route"]["idle_timeout"] == "86400s"
+    (announced,) = large["match"]["headers"]
+    assert announced["range_match"]["start"] == str(32 * 2**20 + 1)
+    assert large["direct_response"]["status"] == 413
     for route in profiled:
         (header,) = route["match"]["headers"]
         assert header == {"name": contract.ROUTE_PROFILE, "string_match": {"exact": route["name"]}}
@@ -266,7 +269,7 @@ def test_routes_take_their_clusters_from_the_plan() -> None:
 def test_every_profile_that_a_plan_can_name_is_a_route() -> None:
     snapshot = compile_snapshot(checked_example(), generation=1)
     (table,) = FILES.routes["resources"]
-    routes = {route["name"] for route in table["virtual_hosts"][0]["routes"]} - {"connect", "unplanned"}
+    routes = {route["name"] for route in table["virtual_hosts"][0]["routes"]} - {"connect", "too-large", "unplanned"}
     named = {profile for row in snapshot.models.values() for profile in (row.stream_profile, row.whole_profile)}
     assert named == routes - {"planned-meanwhile"}
 

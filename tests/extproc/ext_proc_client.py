@@ -1,6 +1,8 @@
 """Asks the ext_proc service as Envoy does: its messages in and out, over tables made from a gateway.yaml."""
 
+import asyncio
 import json
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +13,7 @@ from google.protobuf.json_format import MessageToDict
 from extproc.service import services
 from headgate.compile import compile_snapshot
 from headgate.config import check
+from headgate.feed.states import TargetStates
 from headgate.snapshot import Snapshot
 from headgate.tables import Holder
 from headgate.wire.ext_proc_pb2 import ProcessingRequest, ProcessingResponse
@@ -59,6 +62,13 @@ def snapshot_of(text: str) -> Snapshot:
 SNAPSHOT = snapshot_of(GATEWAY)
 
 
+class Call:
+    """The gRPC call as the handler sees it."""
+
+    def header(self, name: str) -> str | None:
+        return None
+
+
 @dataclass(frozen=True)
 class Reply:
     """What Envoy makes of the last message. `status` is None for a request that goes on."""
@@ -75,9 +85,11 @@ class Reply:
         assert self.headers["content-type"] == JSON
         assert self.headers["x-headgate-error-source"] == "gateway"
         answer = json.loads(self.body)
-        assert list(answer) == ["error"]
-        assert set(answer["error"]) == {"message", "type", "param", "code"}
         error: dict[str, Any] = answer["error"]
+        if "type" in answer:
+            return _anthropics(answer, error)
+        assert list(answer) == ["error"]
+        assert set(error) == {"message", "type", "param", "code"}
         return error
 
     @property
@@ -87,6 +99,16 @@ class Reply:
         assert all(len(group["clusters"]) == 1 for group in groups)
         # `@` and what follows says which version of the provider's entry it is.
         return [group["clusters"][0]["cluster_name"].partition("@")[0] for group in groups]
+
+
+def _anthropics(answer: dict[str, Any], error: dict[str, Any]) -> dict[str, Any]:
+    """The error object, with what its `details` say by OpenAI's names."""
+    assert list(answer) == ["type", "error", "request_id"]
+    assert (answer["type"], answer["request_id"]) == ("error", "r-1")
+    assert set(error) - {"details"} == {"type", "message"}
+    details = error.get("details", {})
+    assert set(details) <= {"error_code", "param"}
+    return {**error, "code": details.get("error_code"), "param": details.get("param")}
 
 
 def ask(
@@ -120,14 +142,19 @@ def chat(**members: Any) -> bytes:
 
 
 def _exchanged(messages: list[ProcessingRequest], snapshot: Snapshot) -> list[ProcessingResponse]:
-    (method,) = services(Holder(snapshot))
-    call, answers = method.handler(None), []
+    (method,) = services(Holder(snapshot), TargetStates())
+    call, answers = method.handler(Call()), []
     for message in messages:
-        answer, last = call.on_message(method.decode(message.SerializeToString()))
+        reply = call.on_message(method.decode(message.SerializeToString()))
+        answer, last = reply if isinstance(reply, tuple) else asyncio.run(awaited(reply))
         answers.append(ProcessingResponse.FromString(answer))
         if last:
             return answers
     raise AssertionError("the last message was not answered for good")
+
+
+async def awaited(reply: Awaitable[tuple[bytes, bool]]) -> tuple[bytes, bool]:
+    return await reply
 
 
 def _reply(messages: list[ProcessingResponse]) -> Reply:

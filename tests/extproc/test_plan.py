@@ -36,13 +36,19 @@ def test_a_plan() -> None:
     body = b'{"messages": [{"role":"user"}],\n "temperature": 1.0e+00, "model" :"chat" ,"user":"u-1","x":-0}'
     reply = planned(body, traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
     assert reply.body == body.replace(b'"chat"', b'"up/stream-8b"')
-    assert reply.clusters == ["provider/local", "provider/local"]
+    assert reply.clusters == ["provider/local", "provider/local", "provider/final"]
     assert reply.headers == {
         "content-length": str(len(reply.body)),
         "x-headgate-profile": "429+5xx+connect+reset/idle=600/total=600",
-        "x-envoy-max-retries": "1",
+        "x-envoy-max-retries": "2",
     }
-    assert reply.metadata["hg.request"] == {
+    request = reply.metadata["hg.request"]
+    attempts = json.loads(request.pop("attempts"))
+    assert [row[:4] for row in attempts[0]] == [
+        *[["local", "openai", "up/stream-8b", "continuous"]] * 2,
+        ["final", "openai", "big", "final"],
+    ]
+    assert request == {
         "surface": "chat",
         "endpoint": "/chat/completions",
         "operation": "chat",
@@ -50,6 +56,9 @@ def test_a_plan() -> None:
         "upstream_model": "up/stream-8b",
         "user": "u-1",
         "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "direct": ",1,2,",
+        "models": ["up/stream-8b", "up/stream-8b", "big"],
+        "length": str(len(reply.body)),
     }
     assert set(reply.metadata) == {"hg.plan", "hg.request"}
 
@@ -144,10 +153,10 @@ def test_times_of_a_stream() -> None:
 @pytest.mark.parametrize(
     ("model", "clusters"),
     [
-        ("chat", ["provider/local"] * 2),  # two replicas, three attempts
+        ("chat", [*["provider/local"] * 2, "provider/final"]),  # two replicas and another target, three attempts
         ("silent", ["provider/many"] * 2),  # three replicas, two attempts
         ("same", ["provider/final"]),
-        ("late", ["provider/many"] * 3),  # the lower priority comes first, whatever the order in the file
+        ("late", [*["provider/many"] * 2, "provider/final"]),  # the lower priority comes first, whatever the order in the file
     ],
 )
 def test_replicas_and_retries(model: str, clusters: list[str]) -> None:

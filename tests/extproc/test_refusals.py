@@ -12,6 +12,8 @@ REQUIRED = {
     "/chat/completions": {"model": "chat", "messages": [{"role": "user", "content": "hi"}]},
     "/completions": {"model": "chat", "prompt": "hi"},
     "/embeddings": {"model": "chat", "input": "hi"},
+    "/messages": {"model": "claude", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9},
+    "/messages/count_tokens": {"model": "claude", "messages": [{"role": "user", "content": "hi"}]},
 }
 NAMES = {
     bool: "a boolean",
@@ -165,7 +167,7 @@ def test_models_that_are_not_there_for_this_tenant(path: str) -> None:
 
 
 def test_a_model_without_a_usable_target() -> None:
-    reply = ask("/v1/chat/completions", chat(model="claude"))
+    reply = ask("/v1/embeddings", b'{"model":"claude","input":"hi"}')
     assert reply.status == 503
     refused(503, reply.error, "no_target", "model")
 

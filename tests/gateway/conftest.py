@@ -5,6 +5,7 @@ from pathlib import Path
 
 import openai
 import pytest
+from chains import Chains, running_chains
 from running_gateway import RunningGateway, running_gateway
 from tenants import PROVIDER_ENV, Keys, configuration, new_keys
 from upstreams import Engine, closing_address, refused_address, simulator
@@ -54,6 +55,14 @@ def spare_gateway(
         with running_gateway(tmp_path_factory.mktemp("spare"), config, PROVIDER_ENV) as running:
             _running.append(running)
             yield running
+
+
+@pytest.fixture(scope="session")
+def chains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chains]:
+    """One before scripted providers, with the models that the chains' test modules have declared."""
+    with running_chains(tmp_path_factory.mktemp("chains")) as running:
+        _running.append(running.gateway)
+        yield running
 
 
 @pytest.fixture

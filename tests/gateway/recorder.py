@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -48,8 +48,12 @@ class Recorder:
         self.broken.clear()
 
 
+# Sends the answer to one request; the connection goes on if h11 says that the answer is whole.
+Answer = Callable[[socket.socket, h11.Connection, Received, Recorder, threading.Event], None]
+
+
 @contextmanager
-def recorder() -> Iterator[Recorder]:
+def recorder(answer: Answer | None = None) -> Iterator[Recorder]:
     """Run one on loopback. A body with `flood: n` gets a stream of n bytes, as fast as it is taken."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as server:
         server.settimeout(0.1)
@@ -60,7 +64,7 @@ def recorder() -> Iterator[Recorder]:
             while not ended.is_set():
                 with contextlib.suppress(TimeoutError):
                     peer, _ = server.accept()
-                    threading.Thread(target=_serve, args=(peer, found, ended), daemon=True).start()
+                    threading.Thread(target=_serve, args=(peer, answer or _answer, found, ended), daemon=True).start()
 
         thread = threading.Thread(target=accept)
         thread.start()
@@ -71,7 +75,7 @@ def recorder() -> Iterator[Recorder]:
             thread.join()
 
 
-def _serve(peer: socket.socket, found: Recorder, ended: threading.Event) -> None:
+def _serve(peer: socket.socket, answer: Answer, found: Recorder, ended: threading.Event) -> None:
     connection = h11.Connection(h11.SERVER)
     raw = b""
     with peer, contextlib.suppress(OSError):
@@ -100,7 +104,7 @@ def _serve(peer: socket.socket, found: Recorder, ended: threading.Event) -> None
                 else:
                     return
             found.requests.append(request)
-            _answer(peer, connection, request, found, ended)
+            answer(peer, connection, request, found, ended)
             if connection.our_state is not h11.DONE:
                 return
             connection.start_next_cycle()

@@ -1,5 +1,6 @@
 """The rate limit service as processes of its own, asked as Envoy asks it."""
 
+import datetime as dt
 import json
 import os
 import subprocess
@@ -128,6 +129,26 @@ def test_over_the_limit(workers: list[Worker], valkey: Redis) -> None:
     assert answer.dynamic_metadata.fields["answered"].bool_value
     assert valkey.zcard("hg:{small}:open") == 3
     assert workers[1].ask("c").overall_code == RateLimitResponse.OK  # the third one's call, repeated
+
+
+def test_anthropics_clients_read_their_own_headers_and_errors(workers: list[Worker], valkey: Redis) -> None:
+    for surface, left in (("messages", "2"), ("count_tokens", "1"), ("messages", "0")):
+        answer = workers[0].ask(left, surface=surface)
+        assert header(answer, "anthropic-ratelimit-requests-limit") == "3"
+        assert header(answer, "anthropic-ratelimit-requests-remaining") == left
+        reset = dt.datetime.fromisoformat(header(answer, "anthropic-ratelimit-requests-reset") or "")
+        assert 50 < (reset - dt.datetime.now(dt.UTC)).total_seconds() <= 62
+        assert header(answer, "x-ratelimit-limit-requests") is None
+    refused = workers[0].ask("d", surface="messages")
+    answered = json.loads(refused.raw_body)
+    assert (answered["type"], answered["request_id"]) == ("error", "d")
+    assert answered["error"]["type"] == "rate_limit_error"
+    assert answered["error"]["details"] == {"error_code": "rate_limit_exceeded"}
+    assert header(refused, "anthropic-ratelimit-requests-remaining") == "0"
+    assert int(header(refused, "retry-after") or "") >= 1
+    as_before = json.loads(workers[0].ask("e", surface="chat").raw_body)["error"]
+    assert (as_before["type"], as_before["code"]) == ("requests", "rate_limit_exceeded")
+    assert as_before["message"].partition("Retry")[0] == answered["error"]["message"].partition("Retry")[0]
 
 
 def test_nothing_to_give_back_is_nothing_to_settle(workers: list[Worker], valkey: Redis) -> None:

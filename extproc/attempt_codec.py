@@ -1,0 +1,149 @@
+"""ext_proc on the wire for one attempt: its request, and where it is translated its answer too.
+
+Beside `extproc.codec` the one place in extproc that knows Envoy's messages. Answers go back FULL_DUPLEX_STREAMED:
+any number of pieces for any number of pieces, and the headers when we are ready.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from headgate.contract import ATTEMPT_PATH, ERROR_SOURCE, REQUEST, REQUEST_ID
+from headgate.wire.ext_proc_pb2 import (
+    HeaderMutation,
+    HeadersResponse,
+    ProcessingRequest,
+    ProcessingResponse,
+    TrailersResponse,
+)
+from headgate.wire.http_pb2 import HeaderValueOption
+
+Message = ProcessingRequest
+
+CONTINUE = ProcessingResponse(request_headers=HeadersResponse()).SerializeToString()
+TRAILERS = ProcessingResponse(response_trailers=TrailersResponse()).SerializeToString()
+
+_OVERWRITE = HeaderValueOption.AppendAction.OVERWRITE_IF_EXISTS_OR_ADD
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """Which attempt of which request this is; `attempts` is the plan's text, "" when the plan has none."""
+
+    number: int
+    request_id: str
+    surface: str
+    model: str
+    attempts: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerHead:
+    """The head of a provider's answer."""
+
+    status: int
+    content_type: str
+    content_encoding: str
+    ends: bool
+
+
+def kind(message: ProcessingRequest) -> str | None:
+    """Which part of the exchange the message holds."""
+    part: str | None = message.WhichOneof("request")
+    return part
+
+
+def attempted(message: ProcessingRequest) -> Attempted:
+    """The headers message, with the plan from the metadata."""
+    headers = {header.key: header.raw_value for header in message.request_headers.headers.headers}
+    fields = message.metadata_context.filter_metadata[REQUEST].fields
+    return Attempted(
+        number=int(headers.get("x-envoy-attempt-count", b"1")),
+        request_id=headers.get(REQUEST_ID, b"").decode("utf-8", "replace"),
+        surface=fields["surface"].string_value,
+        model=fields["model"].string_value,
+        attempts=fields["attempts"].string_value,
+    )
+
+
+def body_of(message: ProcessingRequest) -> bytes:
+    """The request's body, as Envoy has kept it since it was planned."""
+    return message.request_body.body
+
+
+def request(body: bytes, path: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    """What this attempt sends."""
+    response = ProcessingResponse()
+    common = response.request_body.response
+    common.body_mutation.body = body
+    _set(common.header_mutation, "content-length", str(len(body)))
+    _set(common.header_mutation, ATTEMPT_PATH, path)
+    for name, value in headers:
+        _set(common.header_mutation, name, value)
+    return response.SerializeToString()
+
+
+def refused(status: int, body: bytes) -> bytes:
+    """The attempt ends before it is sent."""
+    response = ProcessingResponse()
+    immediate = response.immediate_response
+    immediate.status.code = status
+    immediate.body = body
+    immediate.details = "extproc"
+    _set(immediate.headers, "content-type", "application/json")
+    _set(immediate.headers, ERROR_SOURCE, "gateway")
+    return response.SerializeToString()
+
+
+def head_of(message: ProcessingRequest) -> AnswerHead:
+    """The head of the provider's answer."""
+    headers = {header.key: header.raw_value for header in message.response_headers.headers.headers}
+    return AnswerHead(
+        status=int(headers.get(":status", b"0")),
+        content_type=_text(headers.get("content-type")),
+        content_encoding=_text(headers.get("content-encoding")),
+        ends=message.response_headers.end_of_stream,
+    )
+
+
+def piece_of(message: ProcessingRequest) -> tuple[bytes, bool]:
+    """A piece of the provider's answer, and whether it is the last one."""
+    return message.response_body.body, message.response_body.end_of_stream
+
+
+def head(status: int, headers: Iterable[tuple[str, str]], remove: Iterable[str]) -> bytes:
+    """The head of the answer as it goes on."""
+    response = ProcessingResponse()
+    mutation = response.response_headers.response.header_mutation
+    _set(mutation, ":status", str(status))
+    for name, value in headers:
+        _set(mutation, name, value)
+    mutation.remove_headers.extend(remove)
+    return response.SerializeToString()
+
+
+def whole(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
+    """An answer in the place of one that has no body, to which none can be added."""
+    response = ProcessingResponse()
+    common = response.response_headers.response
+    common.status = common.CONTINUE_AND_REPLACE
+    common.body_mutation.body = body
+    for name, value in ((":status", str(status)), ("content-length", str(len(body))), *headers):
+        _set(common.header_mutation, name, value)
+    return response.SerializeToString()
+
+
+def piece(data: bytes, *, last: bool) -> bytes:
+    """A piece of the answer as it goes on."""
+    response = ProcessingResponse()
+    streamed = response.response_body.response.body_mutation.streamed_response
+    streamed.body, streamed.end_of_stream = data, last
+    return response.SerializeToString()
+
+
+def _set(mutation: HeaderMutation, name: str, value: str) -> None:
+    option = mutation.set_headers.add()
+    option.header.key, option.header.raw_value, option.append_action = name, value.encode(), _OVERWRITE
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "replace").strip().lower()

@@ -1,0 +1,147 @@
+"""The chain: which targets are asked, one attempt after the other.
+
+A target that is left out has a reason: the client wanted another one, it cannot do what is asked, the prompt is too
+long for it, or it is known not to work now. Where only the last would leave nothing, the least bad are asked.
+"""
+
+import random
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter
+
+from extproc.exchange import Exchange
+from extproc.refusal import BadRequest, ContextTooLong, Forbidden, NoTarget, unsupported
+from extproc.tokens.room import asked_for, room
+from extproc.translate import direction_of
+from headgate.snapshot import TargetRow
+
+_random = random.Random()  # noqa: S311 - spreads load, guards nothing
+
+
+def draw_chain(exchange: Exchange) -> None:
+    """Fills `chain`: the target of each attempt."""
+    single = _fallback_is_off(exchange)
+    targets = _working(exchange, _roomy(exchange, _able(exchange, _wanted(exchange))))
+    drawn = tuple(_in_order(targets))
+    exchange.chain = drawn[:1] if single else attempts(drawn, exchange.row.max_attempts)
+
+
+def attempts(targets: tuple[TargetRow, ...], most: int) -> tuple[TargetRow, ...]:
+    """Each target once, as far as `most` goes; what is left goes to further replicas of the first ones."""
+    targets = targets[:most]
+    spare = most - len(targets)
+    chain: list[TargetRow] = []
+    for target in targets:
+        again = min(spare, target.endpoints - 1)
+        spare -= again
+        chain += [target] * (1 + again)
+    return tuple(chain)
+
+
+def _wanted(exchange: Exchange) -> list[TargetRow]:
+    """The one provider that the request names, where the tenant may name one; otherwise all."""
+    wanted = exchange.incoming.wanted_target
+    if not wanted:
+        return exchange.targets
+    if not exchange.snapshot.tenants[exchange.incoming.tenant].pins:
+        raise Forbidden(
+            "This tenant may not choose the target of a request: remove the header 'x-headgate-target'.",
+            param="x-headgate-target",
+            code="target_not_allowed",
+        )
+    found = [target for target in exchange.targets if target.provider == wanted]
+    if not found:
+        names = ", ".join(dict.fromkeys(target.provider for target in exchange.targets))
+        raise BadRequest(
+            f"The header 'x-headgate-target' names no target of the model '{exchange.model}'; it has {names}.",
+            param="x-headgate-target",
+            code="unknown_target",
+        )
+    return found
+
+
+def _fallback_is_off(exchange: Exchange) -> bool:
+    value = exchange.incoming.fallback.strip().lower()
+    if value not in ("", "on", "off"):
+        raise BadRequest(
+            "The header 'x-headgate-fallback' takes 'on' or 'off'.", param="x-headgate-fallback", code="invalid_value"
+        )
+    return value == "off"
+
+
+def _able(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:
+    """Those that can do what is asked; with `drop_unsupported` also those that would leave something out."""
+    api = exchange.surface.api
+    foreign = dict.fromkeys(target.api for target in targets if target.api != api)
+    if not foreign:
+        return targets
+    lacking = {api: _lacking(exchange, api) for api in foreign}
+    able = [target for target in targets if target.api == api or _can(exchange, lacking[target.api])]
+    return able or _refuse(exchange, targets, lacking)
+
+
+def _can(exchange: Exchange, lacking: tuple[str, ...] | None) -> bool:
+    return lacking is not None and (not lacking or exchange.row.drop_unsupported)
+
+
+def _lacking(exchange: Exchange, api: str) -> tuple[str, ...] | None:
+    """What a provider API cannot carry of the request; None when it cannot answer such requests at all."""
+    direction = direction_of(exchange.surface.name, api)
+    return None if direction is None else direction.unsupported(exchange.document.values)
+
+
+def _refuse(
+    exchange: Exchange, targets: list[TargetRow], lacking: dict[str, tuple[str, ...] | None]
+) -> list[TargetRow]:
+    names = tuple(dict.fromkeys(name for some in lacking.values() for name in some or ()))
+    if not names:
+        raise NoTarget(
+            f"No provider of the model '{exchange.model}' answers {exchange.surface.name} requests.",
+            param="model",
+            code="no_target",
+        )
+    providers = tuple(dict.fromkeys(target.provider for target in targets if lacking[target.api]))
+    raise unsupported(names, providers)
+
+
+def _roomy(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:
+    """Those whose context window takes the prompt and what may follow, where the prompt's length is known."""
+    known = exchange.prompt_tokens
+    if not known:
+        return targets
+    asked = asked_for(exchange.surface.name, exchange.document.get)
+    roomy = [
+        one
+        for one in targets
+        if one.context_window is None or one.model not in known or room(known[one.model], asked, one.context_window)
+    ]
+    if not roomy:
+        widest = max(targets, key=lambda target: target.context_window or 0)
+        window = widest.context_window or 0
+        output = asked if asked > 1 else None  # 1 is for a client that does not say
+        raise ContextTooLong(exchange.model, window, known[widest.model], output, exchange.surface.prompt)
+    return roomy
+
+
+def _working(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:
+    """Those in the best state that one of them is in: all the good ones, if there are any."""
+    if len(targets) == 1:
+        return targets
+    states = [exchange.state_of(target.cluster, target.model) for target in targets]
+    best = min(states)
+    return [target for target, state in zip(targets, states, strict=True) if state == best]
+
+
+def _in_order(targets: list[TargetRow]) -> Iterator[TargetRow]:
+    """By priority; among equals by weight, drawn here: Envoy would draw when a body is written already."""
+    priority = attrgetter("priority")
+    for _, equals in groupby(sorted(targets, key=priority), priority):
+        yield from _drawn(equals)
+
+
+def _drawn(targets: Iterable[TargetRow]) -> Iterator[TargetRow]:
+    left = list(targets)
+    while len(left) > 1:
+        (index,) = _random.choices(range(len(left)), weights=[target.weight for target in left])
+        yield left.pop(index)
+    yield from left

@@ -1,0 +1,229 @@
+"""What happens to one attempt in its provider's cluster: upstream filters, in the order of a request.
+
+Headers that these filters change stay changed for the attempts that follow; the body each attempt gets is the one
+that was planned.
+"""
+
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import (
+    HeaderMutation,
+    HeaderMutationRemoveOnMatch,
+    HeaderMutationRules,
+)
+from envoy_data_plane.envoy.config.core.v3 import (
+    GrpcService,
+    GrpcServiceEnvoyGrpc,
+    HeaderValue,
+)
+from envoy_data_plane.envoy.config.core.v3 import RetryPolicy as GrpcRetryPolicy
+from envoy_data_plane.envoy.extensions.common.matching.v3 import ExtensionWithMatcher
+from envoy_data_plane.envoy.extensions.filters.common.matcher.action.v3 import SkipFilter
+from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
+    ExternalProcessor,
+    HeaderForwardingRules,
+    MetadataOptions,
+    MetadataOptionsMetadataNamespaces,
+    ProcessingMode,
+    ProcessingModeBodySendMode,
+    ProcessingModeHeaderSendMode,
+)
+from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import HeaderMutation as HeaderMutationFilter
+from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import Mutations
+from envoy_data_plane.envoy.extensions.filters.http.upstream_codec.v3 import UpstreamCodec
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
+from envoy_data_plane.envoy.extensions.matching.common_inputs.network.v3 import (
+    DynamicMetadataInput,
+    DynamicMetadataInputPathSegment,
+)
+from envoy_data_plane.envoy.extensions.matching.input_matchers.metadata.v3 import Metadata as MetadataMatch
+from envoy_data_plane.envoy.type.matcher.v3 import (
+    HttpRequestHeaderMatchInput,
+    ListStringMatcher,
+    StringMatcher,
+    ValueMatcher,
+)
+from envoy_data_plane.envoy.type.v3 import HttpStatus, StatusCode
+from envoy_data_plane.xds.core.v3 import TypedExtensionConfig as XdsExtension
+from envoy_data_plane.xds.type.matcher.v3 import (
+    Matcher,
+    MatcherMatcherList,
+    MatcherMatcherListFieldMatcher,
+    MatcherMatcherListPredicate,
+    MatcherMatcherListPredicatePredicateList,
+    MatcherMatcherListPredicateSinglePredicate,
+    MatcherOnMatch,
+)
+from envoy_data_plane.xds.type.matcher.v3 import StringMatcher as XdsStringMatcher
+
+from headgate.config.model import MAX_ATTEMPTS, Provider
+from headgate.contract import ATTEMPT_ROLE, FILTERS_CLUSTER, REQUEST, REQUEST_ID, ROLE, SECRETS
+from headgate.edge.filters import lua_filter, lua_source
+from headgate.edge.messages import extension, pack, seconds
+from headgate.edge.secrets import credential_header, key_file
+from headgate.error_shapes import Problem, rendered
+
+# Of a worker that hangs; an answer may take as long as the route lets it.
+MESSAGE_TIMEOUT_S = 5.0
+
+# Request headers that may leave the gateway; `forward_headers` of a provider adds to them.
+FORWARDED_HEADERS = (
+    ":method",
+    ":path",
+    ":authority",
+    ":scheme",
+    "accept",
+    "content-length",
+    "content-type",
+    "traceparent",
+    "tracestate",
+    "transfer-encoding",
+    "user-agent",
+    "x-request-id",
+)
+
+# Those that belong to a provider's API.
+API_HEADERS = {"openai": ("openai-beta",), "anthropic": ("anthropic-beta", "anthropic-version")}
+
+
+# In the place of an answer that is none of its API: a page of a proxy between, a redirect, something compressed.
+_BROKEN = Problem(
+    502,
+    "The model's provider answered with something that is not its API.",
+    "server_error",
+    code="provider_malformed_answer",
+)
+
+
+def attempt_filters(cluster: str, provider: Provider) -> list[HttpFilter]:
+    """Make the request this provider's, its credential included, and send; make the answer the client's."""
+    lua = lua_filter("attempt", _lua_config(cluster, provider) + lua_source("attempt"))
+    return [
+        HttpFilter(name="headgate.translate", typed_config=pack(_unless_direct(_ext_proc()))),
+        HttpFilter(name="headgate.attempt", typed_config=pack(lua)),
+        HttpFilter(name="headgate.answer", typed_config=pack(_unforged_answer())),
+        HttpFilter(name="envoy.filters.http.upstream_codec", typed_config=pack(UpstreamCodec())),
+    ]
+
+
+def _unless_direct(filter_config: ExternalProcessor) -> ExtensionWithMatcher:
+    """Skips the call for attempts whose body is right as it is: the plan numbers them."""
+    return ExtensionWithMatcher(
+        extension_config=extension("envoy.filters.http.ext_proc", filter_config),
+        xds_matcher=Matcher(
+            matcher_list=MatcherMatcherList(
+                matchers=[
+                    MatcherMatcherListFieldMatcher(
+                        predicate=_is_direct(number),
+                        on_match=MatcherOnMatch(action=XdsExtension(name="skip", typed_config=pack(SkipFilter()))),
+                    )
+                    for number in range(1, MAX_ATTEMPTS + 1)
+                ]
+            )
+        ),
+    )
+
+
+def _is_direct(number: int) -> MatcherMatcherListPredicate:
+    count = HttpRequestHeaderMatchInput(header_name="x-envoy-attempt-count")
+    direct = DynamicMetadataInput(filter=REQUEST, path=[DynamicMetadataInputPathSegment(key="direct")])
+    named = MetadataMatch(value=ValueMatcher(string_match=StringMatcher(contains=f",{number},")))
+    return MatcherMatcherListPredicate(
+        and_matcher=MatcherMatcherListPredicatePredicateList(
+            predicate=[
+                MatcherMatcherListPredicate(
+                    single_predicate=MatcherMatcherListPredicateSinglePredicate(
+                        input=XdsExtension(name="attempt", typed_config=pack(count)),
+                        value_match=XdsStringMatcher(exact=str(number)),
+                    )
+                ),
+                MatcherMatcherListPredicate(
+                    single_predicate=MatcherMatcherListPredicateSinglePredicate(
+                        input=XdsExtension(name="direct", typed_config=pack(direct)),
+                        custom_match=XdsExtension(
+                            name="envoy.matching.matchers.metadata_matcher", typed_config=pack(named)
+                        ),
+                    )
+                ),
+            ]
+        )
+    )
+
+
+def _ext_proc() -> ExternalProcessor:
+    """Served by extproc/attempts.py. It closes the call with the request unless it has to see the answer."""
+    return ExternalProcessor(
+        grpc_service=GrpcService(
+            envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=FILTERS_CLUSTER),
+            initial_metadata=[HeaderValue(key=ROLE, value=ATTEMPT_ROLE)],
+            # A worker that died has sent nothing: ask the next one.
+            retry_policy=GrpcRetryPolicy(retry_on="connect-failure,reset", num_retries=2),
+        ),
+        stat_prefix="attempt",
+        message_timeout=seconds(MESSAGE_TIMEOUT_S),
+        failure_mode_allow=False,
+        status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
+        processing_mode=ProcessingMode(
+            request_header_mode=ProcessingModeHeaderSendMode.SEND,
+            request_body_mode=ProcessingModeBodySendMode.BUFFERED,
+            request_trailer_mode=ProcessingModeHeaderSendMode.SKIP,
+            response_header_mode=ProcessingModeHeaderSendMode.SEND,
+            response_body_mode=ProcessingModeBodySendMode.FULL_DUPLEX_STREAMED,
+            response_trailer_mode=ProcessingModeHeaderSendMode.SEND,
+        ),
+        forward_rules=HeaderForwardingRules(
+            allowed_headers=ListStringMatcher(
+                patterns=[
+                    StringMatcher(exact=header, ignore_case=True)
+                    for header in (REQUEST_ID, "x-envoy-attempt-count", ":status", "content-type", "content-encoding")
+                ]
+            )
+        ),
+        mutation_rules=HeaderMutationRules(allow_envoy=True),
+        metadata_options=MetadataOptions(forwarding_namespaces=MetadataOptionsMetadataNamespaces(untyped=[REQUEST])),
+    )
+
+
+def _unforged_answer() -> HeaderMutationFilter:
+    """Takes out of a provider's answer what only the gateway may say, and what is about our account there."""
+    return HeaderMutationFilter(
+        mutations=Mutations(
+            response_mutations=[
+                HeaderMutation(
+                    remove_on_match=HeaderMutationRemoveOnMatch(
+                        key_matcher=StringMatcher(prefix=prefix, ignore_case=True)
+                    )
+                )
+                for prefix in ("x-envoy-", "x-headgate-", "anthropic-")
+            ]
+        )
+    )
+
+
+def _lua_config(cluster: str, provider: Provider) -> str:
+    """The `CONFIG` table of envoy/attempt.lua. The key itself stays in its file."""
+    url = provider.urls[0]
+    path = url.path if provider.base_url is not None and provider.api == "openai" else f"{url.path}/v1"
+    default_port = {"http": 80, "https": 443}[url.scheme]
+    host = url.authority.removesuffix(f":{default_port}")
+    keep = [*FORWARDED_HEADERS, *API_HEADERS[provider.api], *provider.forward_headers]
+    return "local CONFIG = {{ path = {}, host = {}, broken = {}, keep = {{ {} }}, key = {} }}\n".format(
+        _lua_string(path),
+        _lua_string(host),
+        _lua_string(rendered(provider.api, _BROKEN, None).decode()),
+        ", ".join(f"[{_lua_string(header)}] = true" for header in keep),
+        _key_config(cluster, provider),
+    )
+
+
+def _key_config(cluster: str, provider: Provider) -> str:
+    if provider.api_key is None:
+        return "nil"
+    header, prefix = credential_header(provider.api)
+    return "{{ file = {}, header = {}, prefix = {} }}".format(
+        *map(_lua_string, (str(SECRETS / key_file(cluster)), header, prefix))
+    )
+
+
+def _lua_string(text: str) -> str:
+    """A Lua string literal; everything but plain characters as decimal escapes."""
+    plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_./:@"
+    return '"{}"'.format("".join(chr(b) if chr(b) in plain else f"\\{b:03d}" for b in text.encode()))
