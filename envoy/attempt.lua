@@ -2,7 +2,8 @@
 -- marks answers that another target may do better. Runs in each provider cluster's upstream filters. `CONFIG` (set in
 -- front of this text when the configuration is rendered): `path`, what stands for the client's /v1; `host`; `keep`,
 -- the names of the request headers that may leave; `key`, for a provider that takes one: its `file`, the `header`
--- that carries it and the `prefix` before it; `broken`, the error in the provider's API that takes the place of an
+-- that carries it and the `prefix` before it; `version`, the header and
+-- the value that its API has to be told; `broken`, the error in the provider's API that takes the place of an
 -- answer that is none. Everything else stays here: credentials, cookies, proxies' notes.
 
 local key, looked
@@ -22,20 +23,28 @@ local function provider_key()
   return key
 end
 
--- Of headers that stay here, those that must not wait for a later attempt either.
+-- Of headers that stay here, those that no provider is sent: credentials, and what clients and proxies say of themselves.
 local NEVER = {
-  authorization = true, ["api-key"] = true, ["x-api-key"] = true, ["proxy-authorization"] = true, cookie = true,
+  ["accept-encoding"] = true, ["api-key"] = true, authorization = true, connection = true, cookie = true,
+  ["proxy-authorization"] = true, ["x-api-key"] = true,
 }
+local NEVER_PREFIXES = { "^x%-envoy%-", "^x%-forwarded%-", "^x%-headgate%-", "^x%-stainless%-" }
 
--- Headers that this provider is not sent, but another one of the plan may be.
-local function set_aside(headers)
-  local aside, any = {}, false
-  for name, value in pairs(headers) do
-    if not CONFIG.keep[name] and not NEVER[name] and not name:find("^x%-envoy%-") and not name:find("^x%-headgate%-") then
-      aside[name], any = value, true
-    end
+local function may_wait(name)
+  if CONFIG.keep[name] or NEVER[name] then return false end
+  for _, prefix in ipairs(NEVER_PREFIXES) do
+    if name:find(prefix) then return false end
   end
-  return any and aside
+  return true
+end
+
+-- Keeps headers that this provider is not sent for another one of the plan that may be.
+local function set_aside(metadata, headers)
+  local aside = {}
+  for name, value in pairs(headers) do
+    if may_wait(name) then aside[name] = value end
+  end
+  for name, value in pairs(aside) do metadata:set("hg.aside", name, value) end
 end
 
 local function bring_back(headers, aside)
@@ -67,12 +76,7 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   local number = tonumber(headers:get("x-envoy-attempt-count")) or 1
   local path = headers:get("x-headgate-path")
-  if request.models and number == 1 then
-    local aside = set_aside(headers)
-    if aside then
-      for name, value in pairs(aside) do metadata:set("hg.aside", name, value) end
-    end
-  end
+  if request.models and number == 1 then set_aside(metadata, headers) end
   drop_what_stays(headers)
   if number > 1 then
     if request.models then turn_to_attempt(metadata, request, headers, number) end
@@ -81,6 +85,9 @@ function envoy_on_request(handle)
   end
   headers:replace(":path", CONFIG.path .. (path or request.endpoint))
   headers:replace(":authority", CONFIG.host)
+  if CONFIG.version and not headers:get(CONFIG.version.header) then
+    headers:add(CONFIG.version.header, CONFIG.version.value)
+  end
   if CONFIG.key and provider_key() then
     headers:replace(CONFIG.key.header, CONFIG.key.prefix .. key)
   end

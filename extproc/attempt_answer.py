@@ -11,9 +11,9 @@ from typing import Protocol
 from extproc import attempt_codec as codec
 from extproc.attempt_codec import AnswerHead
 from extproc.translate.direction import Direction, Known, StreamDecoder
-from extproc.translate.failure import Failure, Kind
-from headgate.contract import DROPPED
-from headgate.error_shapes import Api, Problem, rendered
+from extproc.translate.failure import Failure
+from extproc.translate.problem import problem_of
+from headgate.error_shapes import Api, rendered
 from headgate.grpc_server import Reply
 
 WHOLE_LIMIT_BYTES = 64 * 2**20
@@ -32,7 +32,7 @@ class Context:
     api: Api  # the client's
     known: Known
     streams: bool
-    dropped: str
+    notes: tuple[tuple[str, str], ...]  # headers that say how the request was changed
     failure_of: Callable[[int, bytes], Failure]
     report: Callable[[Failure, bool], None]
 
@@ -94,7 +94,7 @@ class _WholeAnswer:
         body = context.direction.whole(b"".join(self._pieces), context.known)
         if isinstance(body, Failure):
             return _refused(body, context)
-        headers = [_JSON, *_dropped(context)]
+        headers = [_JSON, *context.notes]
         return [codec.head(200, headers, _BODY_HEADERS), codec.piece(body, last=True)], True
 
 
@@ -120,7 +120,7 @@ class _StreamedAnswer:
         if not (decoder.started or last):
             return _NOTHING
         begun, self._held = b"".join(self._held), None
-        return [codec.head(200, _dropped(self._context), _BODY_HEADERS), codec.piece(begun, last=last)], last
+        return [codec.head(200, self._context.notes, _BODY_HEADERS), codec.piece(begun, last=last)], last
 
     def _failed(self, failure: Failure, out: bytes) -> Reply:
         if self._held is not None:
@@ -173,27 +173,6 @@ def _status(status: int, context: Context) -> int:
     return 503 if status == 529 and context.api == "openai" else status
 
 
-def _dropped(context: Context) -> list[tuple[str, str]]:
-    return [(DROPPED, context.dropped)] if context.dropped else []
-
-
-# OpenAI's `type` of an error; Anthropic's follows from the status.
-_OPENAI_TYPES: dict[Kind, str] = {
-    "invalid_request": "invalid_request_error",
-    "authentication": "authentication_error",
-    "permission": "permission_error",
-    "not_found": "invalid_request_error",
-    "too_large": "invalid_request_error",
-    "rate_limit": "rate_limit_error",
-    "overloaded": "server_error",
-    "timeout": "timeout",
-    "server": "server_error",
-    "malformed": "server_error",
-}
-
-
 def _rendered(failure: Failure, context: Context) -> bytes:
-    status = _status(failure.status, context)
-    code = failure.code or ("provider_malformed_answer" if failure.kind == "malformed" else None)
-    problem = Problem(status, failure.message, _OPENAI_TYPES[failure.kind], failure.param, code)
+    problem = problem_of(failure, _status(failure.status, context))
     return rendered(context.api, problem, context.known.request_id)

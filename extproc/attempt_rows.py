@@ -23,8 +23,6 @@ class AttemptRows(msgspec.Struct, frozen=True, array_like=True):
     streams: bool
     asked_usage: bool
     asked_each: bool
-    api_version: str = ""
-    api_beta: str = ""
 
 
 _decoder = msgspec.json.Decoder(AttemptRows)

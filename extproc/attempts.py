@@ -5,6 +5,7 @@ too. Everything that it has to know comes with the request: another worker may h
 """
 
 import time
+from collections.abc import Iterator
 
 import structlog
 
@@ -13,18 +14,20 @@ from extproc.attempt_answer import Answer, Context, answer_of
 from extproc.attempt_rows import AttemptRow, AttemptRows, decoded
 from extproc.document import Document
 from extproc.refusal import Refusal
-from extproc.same_api import write_same_api
+from extproc.same_api import Wanted, write_same_api
 from extproc.surfaces import BY_NAME, Surface
 from extproc.translate import direction_of, failures_of
 from extproc.translate.direction import Direction, Known, ProviderRequest, Target
 from extproc.translate.failure import Failure
 from headgate import metrics
+from headgate.contract import DROPPED, MAX_TOKENS
 from headgate.error_shapes import Problem, rendered
 from headgate.grpc_server import Reply
 
 log = structlog.get_logger()
 
 _failures = metrics.FAILURES.labels("extproc")
+_HEADER_LIMIT = 1_000  # characters of `x-headgate-dropped`
 
 
 class Attempt:
@@ -85,7 +88,9 @@ class Attempt:
         if direction is None:
             raise LookupError(f"no way from {surface.name} to {row.api}")
         sent = direction.request(document.values, Target(row.provider, row.model, row.usage, row.max_output_tokens))
-        self._translation = _Translation(what, row, rows, surface, direction, sent)
+        self._translation = _Translation(
+            what, row, rows, surface, direction, sent, functions=bool(document.get("functions"))
+        )
         return codec.request(sent.body, sent.path, sent.headers), False
 
 
@@ -100,18 +105,21 @@ class _Translation:
         surface: Surface,
         direction: Direction,
         sent: ProviderRequest,
+        *,
+        functions: bool,
     ) -> None:
         self._what, self._row, self._rows = what, row, rows
-        self._surface, self._direction, self._dropped = surface, direction, ", ".join(sent.dropped)
+        self._surface, self._direction, self._notes = surface, direction, tuple(_notes(sent))
+        self._functions = functions
 
     def context(self) -> Context:
         """What the answer's translation goes by."""
         return Context(
             direction=self._direction,
             api=self._surface.api,
-            known=Known(self._what.request_id, int(time.time())),
+            known=Known(self._what.request_id, int(time.time()), functions=self._functions),
             streams=self._rows.streams,
-            dropped=self._dropped,
+            notes=self._notes,
             failure_of=self._failure_of,
             report=self._report,
         )
@@ -133,15 +141,17 @@ class _Translation:
         metrics.FAILED_ANSWERS.labels(row.provider, failure.kind).inc()
 
 
+def _notes(sent: ProviderRequest) -> Iterator[tuple[str, str]]:
+    """Headers for the client: what was changed of its request."""
+    if sent.dropped:
+        names = ", ".join(sent.dropped)
+        yield DROPPED, names if len(names) <= _HEADER_LIMIT else f"{names[:_HEADER_LIMIT].rpartition(', ')[0]}, ..."
+    if sent.max_tokens is not None:
+        yield MAX_TOKENS, str(sent.max_tokens)
+
+
 def _same_api(document: Document, surface: Surface, row: AttemptRow, rows: AttemptRows) -> bytes:
-    write_same_api(
-        document,
-        row.model,
-        row.usage,
-        streams=surface.api == "openai" and rows.streams,
-        asked_usage=rows.asked_usage,
-        asked_each=rows.asked_each,
-    )
+    write_same_api(document, surface, Wanted(row.model, row.usage, rows.asked_usage, rows.asked_each))
     return codec.request(document.render(), surface.path, ())
 
 

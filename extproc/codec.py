@@ -56,7 +56,6 @@ def incoming(message: ProcessingRequest) -> Incoming:
         request_id=_text(headers, REQUEST_ID),
         tenant=caller["tenant"].string_value,
         anthropic_version=_text(headers, VERSION_HEADER),
-        anthropic_beta=_text(headers, "anthropic-beta"),
         wanted_target=_text(headers, TARGET),
         fallback=_text(headers, FALLBACK),
     )

@@ -22,7 +22,6 @@ class Incoming:
     request_id: str
     tenant: str
     anthropic_version: str = ""
-    anthropic_beta: str = ""
     wanted_target: str = ""  # x-headgate-target
     fallback: str = ""  # x-headgate-fallback
 

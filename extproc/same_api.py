@@ -3,25 +3,47 @@
 Edits keep the client's bytes. A body may have been edited so for another target before.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from extproc.document import Document
+from extproc.surfaces import Surface
+from extproc.translate.anthropic_openai.echoes import messages_for_anthropic
 
 
-def write_same_api(
-    document: Document, model: str, usage: str, *, streams: bool, asked_usage: bool, asked_each: bool
-) -> None:
-    """Edits a body for a target that speaks the client's own API, OpenAI's stream options included.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a target is sent beside what the client wrote. `asked_*` is what the client wanted of stream options."""
 
-    The body may have been edited so for another target before.
-    """
-    if document.get("model") != model:
-        document.set("model", model)
-    if streams:
-        given = document.get("stream_options")
-        wanted = stream_options(given, usage, asked_usage=asked_usage, asked_each=asked_each)
-        if wanted != given:
-            _edit_options(document, given, wanted)
+    model: str
+    usage: str
+    asked_usage: bool
+    asked_each: bool
+
+
+def write_same_api(document: Document, surface: Surface, wanted: Wanted) -> None:
+    """Edits a body for a target that speaks the client's own API."""
+    if document.get("model") != wanted.model:
+        document.set("model", wanted.model)
+    if surface.api == "anthropic":
+        _drop_echoes(document)
+    elif surface.streams and document.get("stream") is True:
+        _write_options(document, wanted)
+
+
+def _drop_echoes(document: Document) -> None:
+    """Takes out of a conversation what another provider's translated answers have left there."""
+    messages = document.get("messages")
+    fit = messages_for_anthropic(messages) if isinstance(messages, list) else None
+    if fit is not None:
+        document.set("messages", fit)
+
+
+def _write_options(document: Document, wanted: Wanted) -> None:
+    given = document.get("stream_options")
+    options = stream_options(given, wanted)
+    if options != given:
+        _edit_options(document, given, options)
 
 
 def _edit_options(document: Document, given: object, wanted: dict[str, object] | None) -> None:
@@ -34,14 +56,14 @@ def _edit_options(document: Document, given: object, wanted: dict[str, object] |
         document.set("stream_options", wanted)
 
 
-def stream_options(given: Any, usage: str, *, asked_usage: bool, asked_each: bool) -> dict[str, Any] | None:
-    """OpenAI's `stream_options` for a provider that reports `usage` so; `asked_*` is what the client wanted."""
+def stream_options(given: Any, wanted: Wanted) -> dict[str, Any] | None:
+    """OpenAI's `stream_options` for a provider that reports usage so; `given` may be what another one was sent."""
     options = dict(given) if isinstance(given, dict) else {}
-    for name, asked in (("include_usage", asked_usage), ("continuous_usage_stats", asked_each)):
+    for name, asked in (("include_usage", wanted.asked_usage), ("continuous_usage_stats", wanted.asked_each)):
         if options.get(name) is True and not asked:
             del options[name]
-    if usage != "none":
+    if wanted.usage != "none":
         options["include_usage"] = True
-    if usage == "continuous":
+    if wanted.usage == "continuous":
         options["continuous_usage_stats"] = True
     return options if options or given == {} else None

@@ -13,6 +13,7 @@ ATTEMPTS = "x-headgate-attempts"
 ERROR_SOURCE = "x-headgate-error-source"
 
 DROPPED = "x-headgate-dropped"
+MAX_TOKENS = "x-headgate-max-tokens"
 
 # Of clients' requests: TARGET too, where a tenant may choose it.
 FALLBACK = "x-headgate-fallback"

@@ -280,7 +280,7 @@ METERING = Family(
 )
 WORKERS = Family("headgate_filter_workers", "Filter workers that Envoy knows.")
 WORKERS_HEALTHY = Family("headgate_filter_workers_healthy", "Filter workers that Envoy sends calls to.")
-SPOOL_LINES = Family("headgate_spool_lines_total", "Lines that Envoy has written for the spool.")
+SPOOL_LINES = Family("headgate_spool_lines_total", "Lines that Envoy has written for the spool and beside it.")
 SPOOL_WRITE_FAILURES = Family(
     "headgate_spool_write_failures_total", "Times that Envoy could not write to the spool: those lines are lost."
 )

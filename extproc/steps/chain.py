@@ -13,6 +13,7 @@ from extproc.exchange import Exchange
 from extproc.refusal import BadRequest, ContextTooLong, Forbidden, NoTarget, unsupported
 from extproc.tokens.room import asked_for, room
 from extproc.translate import direction_of
+from extproc.translate.direction import Target
 from headgate.snapshot import TargetRow
 
 _random = random.Random()  # noqa: S311 - spreads load, guards nothing
@@ -72,11 +73,8 @@ def _fallback_is_off(exchange: Exchange) -> bool:
 def _able(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:
     """Those that can do what is asked; with `drop_unsupported` also those that would leave something out."""
     api = exchange.surface.api
-    foreign = dict.fromkeys(target.api for target in targets if target.api != api)
-    if not foreign:
-        return targets
-    lacking = {api: _lacking(exchange, api) for api in foreign}
-    able = [target for target in targets if target.api == api or _can(exchange, lacking[target.api])]
+    lacking = {index: _lacking(exchange, target) for index, target in enumerate(targets) if target.api != api}
+    able = [target for index, target in enumerate(targets) if _can(exchange, lacking.get(index, ()))]
     return able or _refuse(exchange, targets, lacking)
 
 
@@ -84,14 +82,17 @@ def _can(exchange: Exchange, lacking: tuple[str, ...] | None) -> bool:
     return lacking is not None and (not lacking or exchange.row.drop_unsupported)
 
 
-def _lacking(exchange: Exchange, api: str) -> tuple[str, ...] | None:
-    """What a provider API cannot carry of the request; None when it cannot answer such requests at all."""
-    direction = direction_of(exchange.surface.name, api)
-    return None if direction is None else direction.unsupported(exchange.document.values)
+def _lacking(exchange: Exchange, target: TargetRow) -> tuple[str, ...] | None:
+    """What a target of another API cannot do of the request; None when it cannot answer such requests at all."""
+    direction = direction_of(exchange.surface.name, target.api)
+    if direction is None:
+        return None
+    asked = Target(target.provider, target.model, target.usage, target.max_output_tokens)
+    return direction.unsupported(exchange.document.values, asked)
 
 
 def _refuse(
-    exchange: Exchange, targets: list[TargetRow], lacking: dict[str, tuple[str, ...] | None]
+    exchange: Exchange, targets: list[TargetRow], lacking: dict[int, tuple[str, ...] | None]
 ) -> list[TargetRow]:
     names = tuple(dict.fromkeys(name for some in lacking.values() for name in some or ()))
     if not names:
@@ -99,8 +100,9 @@ def _refuse(
             f"No provider of the model '{exchange.model}' answers {exchange.surface.name} requests.",
             param="model",
             code="no_target",
+            headers={"x-should-retry": "false"},
         )
-    providers = tuple(dict.fromkeys(target.provider for target in targets if lacking[target.api]))
+    providers = tuple(dict.fromkeys(target.provider for index, target in enumerate(targets) if lacking[index]))
     raise unsupported(names, providers)
 
 

@@ -7,7 +7,7 @@ from extproc.attempt_rows import AttemptRow, AttemptRows, encoded
 from extproc.document import Document
 from extproc.exchange import Exchange, Plan, Value
 from extproc.refusal import printable
-from extproc.same_api import write_same_api
+from extproc.same_api import Wanted, write_same_api
 from extproc.surfaces import COMPLETIONS
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")  # W3C Trace Context, 3.2
@@ -22,14 +22,8 @@ def write_body(exchange: Exchange) -> None:
     """
     first, surface = exchange.chain[0], exchange.surface
     if first.api == surface.api:
-        write_same_api(
-            exchange.document,
-            first.model,
-            first.usage,
-            streams=surface.api == "openai" and _streams(exchange),
-            asked_usage=exchange.asked_usage,
-            asked_each=exchange.asked_each,
-        )
+        wanted = Wanted(first.model, first.usage, exchange.asked_usage, exchange.asked_each)
+        write_same_api(exchange.document, surface, wanted)
 
 
 def make_plan(exchange: Exchange) -> None:
@@ -91,7 +85,6 @@ def _of_attempts(exchange: Exchange) -> list[tuple[str, Value]]:
 
 
 def _rows(exchange: Exchange) -> AttemptRows:
-    incoming = exchange.incoming
     return AttemptRows(
         [
             AttemptRow(target.provider, target.api, target.model, target.usage, target.max_output_tokens)
@@ -100,8 +93,6 @@ def _rows(exchange: Exchange) -> AttemptRows:
         _streams(exchange),
         exchange.asked_usage,
         exchange.asked_each,
-        incoming.anthropic_version,
-        incoming.anthropic_beta,
     )
 
 

@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING
 
 from extproc.tokens.cache import Cache, Key
 from extproc.tokens.cuts import pieces
-from extproc.tokens.prompt import Get, prompt_of
 from extproc.tokens.ranks import load
-from extproc.tokens.room import room, room_at_a_glance
-from extproc.tokens.rules import Encoding, Rule
+from extproc.tokens.rules import Encoding
 from extproc.tokens.tally import Prompt, Size
 
 if TYPE_CHECKING:
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
 INLINE = 6_000  # characters counted in line, about 0.4 ms; a turn in the thread costs 0.1 ms
 LOOKED_UP = 200_000  # characters digested in line for a look at the cache, 0.3 ms
-READ_INLINE = 65_536  # bytes of body
 STEP = 65_536
 _SWITCH_S = 0.001  # how long the thread may keep the GIL from the loop; Python's own default is 5 ms
 _EACH = 40  # characters' worth of work for a text, however short
@@ -33,7 +30,7 @@ _CACHED_FROM = 64  # characters; shorter texts are counted as fast as they are l
 
 
 class Counter:
-    """For one event loop. The tenant is part of every key of its cache."""
+    """One for a worker. The tenant is part of every key of its cache."""
 
     def __init__(self, cache_texts: int = 16_384) -> None:
         self.cache = Cache(cache_texts)
@@ -50,13 +47,6 @@ class Counter:
         counting = _Counting(self, prompt, tenant)
         return counting.finish() if self._is_quick(counting) else None
 
-    async def read(self, surface: str, get: Get, rule: Rule, body_bytes: int) -> Prompt:
-        """What `prompt_of` gives, from the thread if the body is large: it may have thousands of messages."""
-        if body_bytes <= READ_INLINE:
-            return prompt_of(surface, get, rule)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, prompt_of, surface, get, rule)
-
     async def count(self, prompt: Prompt, tenant: str) -> Size:
         """The prompt's size. Raises RanksError when its encoding cannot be loaded."""
         counting = _Counting(self, prompt, tenant)
@@ -65,13 +55,6 @@ class Counter:
             while not await loop.run_in_executor(self._thread, counting.step):
                 pass
         return counting.finish()
-
-    async def fits(self, prompt: Prompt, asked: int, window: int, tenant: str) -> bool:
-        """Whether the window holds the prompt and `asked` tokens of answer; counts only if a look is not enough."""
-        at_a_glance = room_at_a_glance(prompt, asked, window)
-        if at_a_glance is not None:
-            return at_a_glance
-        return room((await self.count(prompt, tenant)).longest, asked, window)
 
     def encoding(self, name: Encoding) -> "tiktoken.Encoding":
         """The encoding, loaded when it is first asked for. Raises RanksError."""

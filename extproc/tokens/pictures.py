@@ -10,6 +10,7 @@ PAGE = 3_000  # tokens of a document's page: its text and its picture
 PAGE_BYTES = 65_536  # of a document, for each page that it is taken to have
 _SOUND_PER_S = 10
 _SOUND_BYTES_PER_S = 4_000  # compressed speech
+_LEAST_PER_S = 1_000  # bytes: less is no sound
 _HEAD = 2**17  # characters of base64 in which a JPEG has its size: EXIF and colour profiles come before it
 
 
@@ -48,7 +49,7 @@ def sound_tokens(data: Any) -> int:
         return _SOUND_PER_S
     head = _decoded(data, 64)
     per_s = int.from_bytes(head[28:32], "little") if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else 0
-    return _SOUND_PER_S * -(-len(data) * 3 // 4 // (per_s or _SOUND_BYTES_PER_S))
+    return _SOUND_PER_S * -(-len(data) * 3 // 4 // max(per_s or _SOUND_BYTES_PER_S, _LEAST_PER_S))
 
 
 def url_data(url: Any) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ chat template, with o200k_base.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -67,16 +67,14 @@ _OPEN = Rule("o200k_base", "open", Patches(28, 16_384), per_message=5, opening=3
 # The harmony format opens with a system message of its own.
 _GPT_OSS = Rule("o200k_base", "open", Patches(28, 16_384), per_message=5, opening=75)
 
-_OLD_CLAUDE = Rule(
-    "o200k_base", "anthropic", Patches(28, 1568, edge=1568), percent=130, per_message=2, opening=4, tools=346
-)
+_OLD_CLAUDE = Rule("o200k_base", "anthropic", Patches(28, 1568, edge=1568), percent=130, per_message=2, opening=4)
 # Claude Opus 4.7 and what came after it splits text finer and sees pictures larger.
-_CLAUDE = Rule(
-    "o200k_base", "anthropic", Patches(28, 4784, edge=2576), percent=170, per_message=2, opening=4, tools=346
-)
+_CLAUDE = Rule("o200k_base", "anthropic", Patches(28, 4784, edge=2576), percent=170, per_message=2, opening=4)
 _IS_OLD_CLAUDE = re.compile(
     r"claude-(?:v?[123](?!\d)|instant|(?:opus|sonnet|haiku)-4(?:-[0-6](?!\d)|(?!-?\d{1,2}(?!\d))))"
 )
+# https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview: what is added where there are any, at most.
+_CLAUDE_TOOLS = (("opus-4-8", 410), ("opus-4-7", 804), ("-4-6", 589), ("-4-5", 589), ("3-opus", 530))
 
 
 @lru_cache(512)
@@ -84,7 +82,7 @@ def rule_of(model: str, api: str = "openai") -> Rule:
     """The rule for an upstream model's name, as its provider writes it; `api` is the provider's."""
     name = model.rpartition("/")[2].lower()
     if api == "anthropic" or "claude" in name:
-        return _OLD_CLAUDE if _IS_OLD_CLAUDE.search(name.replace(".", "-")) else _CLAUDE
+        return _claude(name.replace(".", "-"))
     if name.startswith("gpt-oss"):
         return _GPT_OSS
     encoding = _openai_encoding(name)
@@ -93,6 +91,12 @@ def rule_of(model: str, api: str = "openai") -> Rule:
     base = name.removeprefix("ft:")
     picture = next((rule for prefix, rule in _PICTURES if base.startswith(prefix)), _NEW_PICTURE)
     return Rule(encoding, "openai", picture)
+
+
+def _claude(name: str) -> Rule:
+    old = _IS_OLD_CLAUDE.search(name) is not None
+    tools = next((tokens for part, tokens in _CLAUDE_TOOLS if part in name), 355 if old else 474)
+    return replace(_OLD_CLAUDE if old else _CLAUDE, tools=tools)
 
 
 def _openai_encoding(name: str) -> Encoding | None:

@@ -68,14 +68,16 @@ class Tally:
 
     def plain(self, message: Any, roles: frozenset[str]) -> bool:
         """Adds a message that is no more than a role and a text; False for others. A body may have thousands."""
-        if type(message) is not dict or len(message) != 2:
+        if type(message) is not dict:
             return False
         content, role = message.get("content"), message.get("role")
-        if type(content) is not str or type(role) is not str or role not in roles:
+        if type(role) is not str or role not in roles:
+            return False
+        if type(content) is str and len(message) == 2:
+            self._texts.append(content)
+        elif len(message) > 1:
             return False
         self._fixed += self.rule.per_message + 1
-        if content:
-            self._texts.append(content)
         return True
 
     def text(self, value: Any) -> None:

@@ -29,14 +29,16 @@ class ProviderRequest:
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     dropped: tuple[str, ...] = ()  # the client's parameters that the provider's API has no place for
+    max_tokens: int | None = None  # the limit of the answer, where it is lower than what the client asked for
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What an answer in the client's API says that the provider's answer does not: ids and times."""
+    """What an answer to the client depends on beside the provider's answer: ids, times, the client's request."""
 
     request_id: str
     created: int  # seconds since the epoch
+    functions: bool = False  # the client knows tools as OpenAI's deprecated `functions`
 
 
 class StreamDecoder(Protocol):
@@ -61,8 +63,8 @@ class StreamDecoder(Protocol):
 class Direction(Protocol):
     """One client API to one provider API; stateless."""
 
-    def unsupported(self, body: dict[str, Any]) -> tuple[str, ...]:
-        """The parameters that the provider's API cannot do, as `messages[2].content[0].type` or `logprobs`.
+    def unsupported(self, body: dict[str, Any], target: Target) -> tuple[str, ...]:
+        """The parameters that the target cannot do, as `messages[2].content[0].type` or `logprobs`.
 
         Raises BadRequest for what the client's own API does not allow either.
         """

@@ -59,7 +59,7 @@ from headgate.contract import ATTEMPT_ROLE, FILTERS_CLUSTER, REQUEST, REQUEST_ID
 from headgate.edge.filters import lua_filter, lua_source
 from headgate.edge.messages import extension, pack, seconds
 from headgate.edge.secrets import credential_header, key_file
-from headgate.error_shapes import Problem, rendered
+from headgate.error_shapes import VERSION_HEADER, Problem, rendered
 
 # Of a worker that hangs; an answer may take as long as the route lets it.
 MESSAGE_TIMEOUT_S = 5.0
@@ -83,6 +83,8 @@ FORWARDED_HEADERS = (
 # Those that belong to a provider's API.
 API_HEADERS = {"openai": ("openai-beta",), "anthropic": ("anthropic-beta", "anthropic-version")}
 
+
+API_VERSION = "2023-06-01"  # where the client names none
 
 # In the place of an answer that is none of its API: a page of a proxy between, a redirect, something compressed.
 _BROKEN = Problem(
@@ -205,13 +207,21 @@ def _lua_config(cluster: str, provider: Provider) -> str:
     default_port = {"http": 80, "https": 443}[url.scheme]
     host = url.authority.removesuffix(f":{default_port}")
     keep = [*FORWARDED_HEADERS, *API_HEADERS[provider.api], *provider.forward_headers]
-    return "local CONFIG = {{ path = {}, host = {}, broken = {}, keep = {{ {} }}, key = {} }}\n".format(
+    return "local CONFIG = {{ path = {}, host = {}, version = {}, broken = {}, keep = {{ {} }}, key = {} }}\n".format(
         _lua_string(path),
         _lua_string(host),
+        _version_config(provider),
         _lua_string(rendered(provider.api, _BROKEN, None).decode()),
         ", ".join(f"[{_lua_string(header)}] = true" for header in keep),
         _key_config(cluster, provider),
     )
+
+
+def _version_config(provider: Provider) -> str:
+    """Anthropic's API refuses requests that name no version of it."""
+    if provider.api != "anthropic":
+        return "nil"
+    return "{{ header = {}, value = {} }}".format(*map(_lua_string, (VERSION_HEADER, API_VERSION)))
 
 
 def _key_config(cluster: str, provider: Provider) -> str:

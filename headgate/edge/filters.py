@@ -182,7 +182,6 @@ def _ext_proc() -> ExternalProcessor:
                     "traceparent",
                     REQUEST_ID,
                     VERSION_HEADER,
-                    "anthropic-beta",
                     TARGET,
                     FALLBACK,
                 )

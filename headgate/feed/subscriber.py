@@ -14,7 +14,7 @@ from headgate import metrics
 from headgate.counters.address import CountersAddress, counters_address
 from headgate.feed.identity import gateway_id
 from headgate.feed.messages import ANY_GATEWAY, RESTS_CHANNEL, Said, decoded, gateway_channel
-from headgate.feed.states import TargetStates
+from headgate.feed.states import FORGET_S, TargetStates
 
 CONNECT_TIMEOUT_S = 1.0
 QUIET_S = 2.0  # without a word; then the server is asked whether it is there, and given as long to answer
@@ -39,6 +39,8 @@ class Subscriber:
             ("SUBSCRIBE", RESTS_CHANNEL, *([gateway_channel(gateway)] if gateway else [])),
             *([] if gateway else [("PSUBSCRIBE", ANY_GATEWAY)]),
         ]
+        self._listens = False
+        self._silent_since = time.monotonic()
         self._told_down = False
         self._keeper: asyncio.Task[None] | None = None
 
@@ -121,13 +123,17 @@ class Subscriber:
         self._states.take_rests(said.all_rests())
 
     def _up(self) -> None:
+        self._listens = True
         if self._told_down:
             self._told_down = False
             log.info("feed is back")
 
     def _down(self, reason: str) -> None:
-        """One line per change of state."""
-        if not self._told_down:
+        """One line per change of state, and none for what is back before anything is forgotten."""
+        now = time.monotonic()
+        if self._listens:
+            self._listens, self._silent_since = False, now
+        if not self._told_down and now - self._silent_since >= FORGET_S:
             self._told_down = True
             log.warning("feed is away: targets count as good", reason=reason)
 

@@ -65,7 +65,7 @@ SNAPSHOT = snapshot_of(GATEWAY)
 class Call:
     """The gRPC call as the handler sees it."""
 
-    def header(self, name: str) -> str | None:
+    def header(self, _name: str) -> str | None:
         return None
 
 

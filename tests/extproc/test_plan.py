@@ -156,7 +156,7 @@ def test_times_of_a_stream() -> None:
         ("chat", [*["provider/local"] * 2, "provider/final"]),  # two replicas and another target, three attempts
         ("silent", ["provider/many"] * 2),  # three replicas, two attempts
         ("same", ["provider/final"]),
-        ("late", [*["provider/many"] * 2, "provider/final"]),  # the lower priority comes first, whatever the order in the file
+        ("late", [*["provider/many"] * 2, "provider/final"]),  # the lower priority first
     ],
 )
 def test_replicas_and_retries(model: str, clusters: list[str]) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.feed.ends import listening, until
 from tests.ledger.ledger_process import Ledger
 
 E1, E2 = "20260101T000000-aaaaaa", "20260101T000001-bbbbbb"
-CHECKED = {
+CHECKED: dict[str, Any] = {
     "health_checks": [
         {
             "timeout": "1s",
@@ -28,7 +29,7 @@ CHECKED = {
         }
     ]
 }
-EJECTING = {
+EJECTING: dict[str, Any] = {
     "outlier_detection": {
         "consecutive_5xx": 1,
         "interval": "0.1s",
@@ -38,7 +39,7 @@ EJECTING = {
         "always_eject_one_host": True,
     }
 }
-ONE_AT_A_TIME = {"circuit_breakers": {"thresholds": [{"max_requests": 1}]}}
+ONE_AT_A_TIME: dict[str, Any] = {"circuit_breakers": {"thresholds": [{"max_requests": 1}]}}
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def gateway_of(ledger: Ledger) -> str:
     return (ledger.state / "gateway-id").read_text().strip()
 
 
-def resolved_by(names: NameServer) -> dict[str, object]:
+def resolved_by(names: NameServer) -> dict[str, Any]:
     resolver = {"socket_address": {"address": "127.0.0.1", "port_value": names.port, "protocol": "UDP"}}
     config = {
         "@type": "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",

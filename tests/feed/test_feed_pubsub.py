@@ -2,11 +2,15 @@
 
 import asyncio
 import signal
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prometheus_client import Gauge
 from redis import Redis
 
+from headgate import metrics
 from headgate.feed.states import State
 from tests.counters.valkey_server import valkey_server
 from tests.feed.ends import listening, telling, until
@@ -58,7 +62,8 @@ async def test_a_worker_that_comes_late_or_missed_a_message_hears_everything_aga
         await until(lambda: early.of(B, "m") is State.RESTED and early.of(A, "m") is State.EJECTED)
         async with listening(url, "g1") as late:
             await until(lambda: late.of(A, "m") is State.EJECTED and late.of(B, "m") is State.RESTED)
-        valkey.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        server: Any = valkey
+        server.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         publisher.take_health({A: State.UNHEALTHY})  # most likely unheard
         await until(lambda: early.of(A, "m") is State.UNHEALTHY)
 
@@ -118,15 +123,38 @@ async def test_a_user_who_may_not_publish_or_listen_costs_one_log_line_each(
     url: str, valkey: Redis, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The channels came after the keys: an operator's user may know only those. Then targets count as good."""
-    valkey.execute_command("ACL", "SETUSER", "old", "on", ">pw", "~hg:*", "resetchannels", "+@all")
+    server: Any = valkey
+    server.execute_command("ACL", "SETUSER", "old", "on", ">pw", "~hg:*", "resetchannels", "+@all")
     refused = url.replace("unix://", "unix://old:pw@")
     async with telling(refused, "g1") as publisher, listening(refused, "g1") as states:
         publisher.take_health({A: State.UNHEALTHY})
         publisher.rest(B, "m", 60)
         await until(lambda: valkey.zcard("hg:feed:rests"))
-        await asyncio.sleep(2.5)  # two more heartbeats
+        said = ""
+        while "feed is away" not in said:
+            said += capfd.readouterr().out
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(2.5)  # two more heartbeats and attempts
         assert states.of(A, "m") is State.OK
-    said = capfd.readouterr().out
+    said += capfd.readouterr().out
     assert said.count("feed is away") == said.count("refuse to publish") == 1
     assert "NOPERM" in said
     assert "pw" not in said
+
+
+async def test_metrics_say_what_was_told_and_heard(url: str) -> None:
+    def value(gauge: Gauge) -> float:
+        return float(next(iter(gauge.collect())).samples[0].value)
+
+    metrics.FEED_HEARD.set(0)
+    async with telling(url, "g1") as publisher, listening(url, "g1") as states:
+        assert time.time() - value(metrics.FEED_HEARD) < 60  # a worker that has just started has not waited long
+        metrics.FEED_HEARD.set(0)
+        publisher.take_health({A: State.UNHEALTHY, B: State.UNHEALTHY})
+        publisher.rest(A, "m", 60)
+        await until(lambda: states.of(A, "m") is State.UNHEALTHY)
+        assert time.time() - value(metrics.FEED_HEARD) < 60
+        assert time.time() - value(metrics.FEED_SENT) < 60
+        await until(lambda: value(metrics.FEED_RESTS) == 1)
+        clusters = {one.labels["state"]: one.value for one in next(iter(metrics.FEED_CLUSTERS.collect())).samples}
+        assert clusters == {"saturated": 0, "ejected": 0, "unhealthy": 2, "unresolved": 0}

@@ -203,10 +203,10 @@ async def test_rotation_loses_and_doubles_no_line(
         statuses = await push([gateway], setup.keys["acme"], clients=24, each=150, ttft_s=0, token_s=0, tokens=1)
         assert statuses == {200: 3600}
         await until(lambda: not counters.exists(OPEN))
-        files = sorted(path.name for path in (gateway.state / "spool").iterdir())
+        files = sorted(path.name for path in (gateway.state / "spool").glob("*.ndjson"))
         current = [name for name in files if name.count(".") == 1]
         if keep == "0s":
-            await until(lambda: len(list((gateway.state / "spool").iterdir())) == 1)
+            await until(lambda: len(list((gateway.state / "spool").glob("*.ndjson"))) == 1)
         else:
             await until(lambda: len(ends_of(gateway)) == 3600)
             assert set(ends_of(gateway).values()) == {1}
@@ -222,7 +222,7 @@ async def test_rotation_loses_and_doubles_no_line(
 async def test_an_orderly_end_leaves_nothing_to_settle(setup: Limited, tmp_path: Path) -> None:
     with running_gateway(tmp_path, setup.config, {}) as gateway:
         await push([gateway], setup.keys["acme"], clients=8, each=20)
-        size = sum(path.stat().st_size for path in (gateway.state / "spool").iterdir())
+        size = sum(path.stat().st_size for path in (gateway.state / "spool").glob("*.ndjson"))
         assert size
     checkpoint = json.loads((tmp_path / "state/ledger/checkpoint.json").read_bytes())
     (mark,) = checkpoint["files"]

@@ -2,13 +2,11 @@
 
 import asyncio
 import random
-import threading
-from typing import Any
 
 import pytest
 
-from extproc.tokens import room, rule_of
-from extproc.tokens.counter import INLINE, READ_INLINE, STEP, Counter
+from extproc.tokens import room, room_at_a_glance
+from extproc.tokens.counter import INLINE, STEP, Counter
 from extproc.tokens.cuts import PIECE
 from tests.tokens.counting import chat, prompt, says
 
@@ -98,7 +96,7 @@ async def test_the_work_grows_with_the_text_and_no_faster(counter: Counter, text
         calls.append(len(piece))
         return encode(piece)
 
-    encoding.encode_ordinary = counted  # type: ignore[method-assign]
+    encoding.encode_ordinary = counted  # type: ignore[method-assign, assignment]
     size = await counter.count(prompt(chat(says("user", text))), "acme")
     assert sum(calls) == len(text)
     assert max(calls) <= PIECE
@@ -119,20 +117,6 @@ async def test_a_huge_prompt_lets_a_large_one_pass(counter: Counter) -> None:
     assert ended == ["small", "large", "huge"]
 
 
-async def test_large_bodies_are_read_in_the_thread(counter: Counter) -> None:
-    body, rule = chat(*(says("user", words(50)) for _ in range(1_500))), rule_of("gpt-4o")
-    threads = set[str]()
-
-    def get(name: str) -> Any:
-        threads.add(threading.current_thread().name)
-        return body.get(name)
-
-    assert await counter.read("chat", get, rule, READ_INLINE) == prompt(body)
-    assert threads == {threading.current_thread().name}
-    assert await counter.read("chat", get, rule, READ_INLINE + 1) == prompt(body)
-    assert len(threads) == 2
-
-
 async def test_a_count_that_nobody_waits_for_ends(counter: Counter) -> None:
     task = asyncio.create_task(counter.count(prompt(chat(says("user", words(40 * STEP)))), "acme"))
     while counter.counted_chars == 0:  # noqa: ASYNC110 - it is counted in a thread
@@ -151,19 +135,11 @@ def test_room(tokens: int, asked: int, window: int, expected: bool) -> None:
     assert room(tokens, asked, window) is expected
 
 
-async def test_what_fits_at_a_glance_is_not_counted() -> None:
-    counter = Counter()
+def test_what_is_known_at_a_glance() -> None:
     text = words(8_000)
     asked = prompt(chat(says("user", text)))
-    assert await counter.fits(asked, 100, 8_200, "acme")
-    assert not await counter.fits(prompt(chat(says("user", text * 200))), 100, 8_200, "acme")
-    assert counter.counted_chars == 0
-    size = await counter.count(asked, "acme")
-    assert await counter.fits(asked, 100, size.total + 100, "acme")
-    assert not await counter.fits(asked, 100, size.total + 99, "acme")
-
-
-async def test_each_embedding_has_the_window_to_itself(counter: Counter) -> None:
-    asked = prompt({"input": ["one two three"] * 100}, "text-embedding-3-small", "embeddings")
-    assert await counter.fits(asked, 0, 3, "acme")
-    assert not await counter.fits(asked, 0, 2, "acme")
+    assert room_at_a_glance(asked, 100, 8_200) is True
+    assert room_at_a_glance(asked, 100, 8_000) is None
+    assert room_at_a_glance(prompt(chat(says("user", text * 200))), 100, 8_200) is False
+    assert room_at_a_glance(prompt({"prompt": [[1] * 9, [2] * 5]}, surface="completions"), 1, 10) is True
+    assert room_at_a_glance(prompt({"prompt": [[1] * 9, [2] * 5]}, surface="completions"), 2, 10) is False

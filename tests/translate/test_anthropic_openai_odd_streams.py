@@ -156,6 +156,29 @@ def test_text_after_a_tool_call_is_a_block_of_its_own() -> None:
     ]
 
 
+ARGUMENTS = r'{"a": [1.50, "x, {\"y\\", {"b{": true}, []], "\u00e9": {"c": null}, "z": -3e2}'
+
+
+@pytest.mark.parametrize("length", range(len(ARGUMENTS)))
+def test_arguments_that_are_cut_off_are_what_the_sdk_makes_of_them(length: int) -> None:
+    function = {"name": "f", "arguments": ARGUMENTS[:length]}
+    message = {"role": "assistant", "tool_calls": [{"id": "a", "type": "function", "function": function}]}
+    choices = [{"index": 0, "message": message, "finish_reason": "length"}]
+    whole = DIRECTION.whole(json.dumps({"choices": choices}).encode(), KNOWN)
+    assert isinstance(whole, bytes)
+    stream = call(ARGUMENTS[:length], name="f", call_id="a") + chunk({}, "length")
+    streamed = anthropic_assembled(fed(DIRECTION.stream(KNOWN), [stream]).output)
+    assert json.loads(whole)["content"] == streamed["content"]
+
+
+def test_numbers_in_arguments_keep_their_digits() -> None:
+    function = {"name": "f", "arguments": '{"x": 0.10000000000000000001, "y": 1e999}'}
+    choices = [{"message": {"tool_calls": [{"id": "a", "function": function}]}, "finish_reason": "tool_calls"}]
+    whole = DIRECTION.whole(json.dumps({"choices": choices}).encode(), KNOWN)
+    assert isinstance(whole, bytes)
+    assert b'"input":{"x": 0.10000000000000000001, "y": 1e999}' in whole
+
+
 def test_a_failed_decoder_stays_silent() -> None:
     decoder = DIRECTION.stream(KNOWN)
     assert decoder.feed(TEXT + b"data: {\n\n").endswith(b"\n\n")

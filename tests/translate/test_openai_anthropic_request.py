@@ -55,6 +55,7 @@ REFUSED = {
         body({"role": "user", "content": {}}),
         "Invalid type for 'messages[0].content': expected an array, found an object.",
     ),
+    "no messages[0].content": (body({"role": "user"}), "'messages[0]' has no content."),
     "messages[0].content[0]": (
         body({"role": "user", "content": ["x"]}),
         "Invalid type for 'messages[0].content[0]': expected an object, found a string.",
@@ -192,6 +193,13 @@ def test_arguments_that_are_no_object_stay_readable(arguments: str) -> None:
     call = {**CALL, "function": {"name": "f", "arguments": arguments}}
     made = provider_body(body(HELLO, {"role": "assistant", "tool_calls": [call]}))
     assert made["messages"][1]["content"][0]["input"] == {"arguments": arguments}
+
+
+def test_names_of_what_has_no_place_fit_into_a_header() -> None:
+    odd = "x\r\nset-cookie: a,b \u00e9" + "y" * 500
+    (name,) = DIRECTION.unsupported(body(**{odd: 1}))
+    assert name == "x??set-cookie:?a?b??" + "y" * 80
+    assert DIRECTION.unsupported(body({**HELLO, odd: 1})) == (f"messages[0].{name}",)
 
 
 def test_a_custom_tools_call_is_carried_in_the_conversation() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from extproc.translate.direction import Known
 from extproc.translate.openai_anthropic import OpenAIToAnthropic
 from tests.translate.anthropic_events import (
     END,
@@ -23,6 +24,7 @@ from tests.translate.cutting import Outcome, fed, same_however_cut
 from tests.translate.golden import KNOWN
 
 DIRECTION = OpenAIToAnthropic()
+KNOWN_FUNCTIONS = Known(KNOWN.request_id, KNOWN.created, functions=True)
 
 
 def outcome(data: bytes) -> Outcome:
@@ -54,6 +56,13 @@ IGNORED = {
 def test_what_is_not_known_is_left_out(data: bytes) -> None:
     first = start(input_tokens=3, output_tokens=1) + opened(TEXT)
     assert outcome(first + data + WORD + closed() + STOPPED + END) == outcome(PLAIN)
+
+
+def test_null_is_the_same_as_absent() -> None:
+    nulls = dict.fromkeys(("thinking", "signature", "data", "id", "name", "citations", "partial_json", "citation"))
+    word = delta("text_delta", text="Hi", **{name: nulls[name] for name in ("thinking", "signature", "partial_json")})
+    first = start(input_tokens=3, output_tokens=1) + opened({**nulls, **TEXT})
+    assert outcome(first + word + closed() + STOPPED + END) == outcome(PLAIN)
 
 
 def test_nothing_leaves_before_the_first_word() -> None:
@@ -131,7 +140,7 @@ def test_a_client_with_functions_is_told_of_one_call_the_old_way() -> None:
     )
     two = opened(TOOL, 1) + delta("input_json_delta", 1, partial_json="{}") + closed(1)
     reason = event("message_delta", delta={"stop_reason": "tool_use"})
-    found = same_however_cut(lambda: DIRECTION.stream(KNOWN, functions=True), start() + one + two + reason + END)
+    found = same_however_cut(lambda: DIRECTION.stream(KNOWN_FUNCTIONS), start() + one + two + reason + END)
     first, *deltas, finish, _ = (chunk["choices"] and chunk["choices"][0] for chunk in chunks(found.output))
     assert first["delta"] == {"role": "assistant", "content": None}
     calls = [chunk["delta"]["function_call"] for chunk in deltas]
@@ -142,7 +151,7 @@ def test_a_client_with_functions_is_told_of_one_call_the_old_way() -> None:
 
 def test_a_whole_answer_to_a_client_with_functions() -> None:
     answer = {"type": "message", "model": "m", "content": [{**TOOL, "input": {"a": 1.10}}], "stop_reason": "tool_use"}
-    made = DIRECTION.whole(json.dumps(answer).encode(), KNOWN, functions=True)
+    made = DIRECTION.whole(json.dumps(answer).encode(), KNOWN_FUNCTIONS)
     assert isinstance(made, bytes)
     choice = json.loads(made)["choices"][0]
     assert choice["message"]["function_call"] == {"name": "get_time", "arguments": '{"a":1.1}'}

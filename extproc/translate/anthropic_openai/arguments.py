@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-_token = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+_token = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _CLOSERS = {"{": "}", "[": "]"}
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])  # reads no numbers, so their digits stay
 
@@ -32,21 +32,25 @@ def _is_object(text: str) -> bool:
 
 def _closed(text: str) -> str:
     """The text up to its last whole value, with what is open there closed. Keys without values go."""
-    closers, before, at, ending = list[str](), "", 0, ""
+    opened, before, at = list[str](), "", 0
     for match in _token.finditer(text):
         part = match[0]
-        whole = part in "{}[]"
-        if part in _CLOSERS:
-            closers.append(_CLOSERS[part])
-        elif part in _CLOSERS.values():
-            closers = closers[:-1]
-        else:
-            is_key = closers[-1:] == ["}"] and before in ("{", ",")
-            whole = part not in (",", ":") and not is_key and _is_value(part)
-        if whole:
-            at, ending = match.end(), "".join(reversed(closers))
+        is_key = opened[-1:] == ["{"] and before in ("{", ",")
+        _follow(opened, part)
+        if part in "{}[]" or (part not in ",:" and not is_key and _is_value(part)):
+            at = match.end()
         before = part
-    return text[:at] + ending
+    opened = []
+    for match in _token.finditer(text, 0, at):
+        _follow(opened, match[0])
+    return text[:at] + "".join(_CLOSERS[part] for part in reversed(opened))
+
+
+def _follow(opened: list[str], part: str) -> None:
+    if part in _CLOSERS:
+        opened.append(part)
+    elif part in "}]" and opened:
+        opened.pop()
 
 
 def _is_value(part: str) -> bool:

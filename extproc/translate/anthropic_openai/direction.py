@@ -14,7 +14,7 @@ from extproc.translate.failure import Failure
 class AnthropicToOpenAI:
     """Clients of /v1/messages on providers of /v1/chat/completions."""
 
-    def unsupported(self, body: dict[str, Any]) -> tuple[str, ...]:
+    def unsupported(self, body: dict[str, Any], _target: Target | None = None) -> tuple[str, ...]:
         """What OpenAI's API cannot do, by name. Raises BadRequest."""
         check = Check()
         check.request(body)
@@ -24,8 +24,14 @@ class AnthropicToOpenAI:
         """The request. `dropped` also names what is always left out, since the answer does not depend on it."""
         check = Check()
         check.request(body)
-        made = json_bytes(request_of(body, target))
-        return ProviderRequest("/chat/completions", made, dropped=(*check.unsupported, *check.left_out))
+        made = request_of(body, target)
+        limit = made["max_completion_tokens"]
+        return ProviderRequest(
+            "/chat/completions",
+            json_bytes(made),
+            dropped=(*check.unsupported, *check.left_out),
+            max_tokens=limit if limit < body["max_tokens"] else None,
+        )
 
     def whole(self, body: bytes, known: Known) -> bytes | Failure:
         """A message, or why the provider's answer is none."""

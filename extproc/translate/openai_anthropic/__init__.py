@@ -15,11 +15,12 @@ __all__ = ["DEFAULT_MAX_TOKENS", "OpenAIToAnthropic"]
 # The version that every model and every engine with this API takes, and the last with temperature and top_p.
 _HEADERS = (("anthropic-version", "2023-06-01"),)
 
+
 _ANY_TARGET = Target("", "")
 
 
 class OpenAIToAnthropic:
-    """The direction. Some of what Anthropic takes depends on the model, so `unsupported` knows more with a target."""
+    """The direction. Some of what Anthropic takes depends on the model."""
 
     def unsupported(self, body: dict[str, Any], target: Target = _ANY_TARGET) -> tuple[str, ...]:
         """The parameters that Anthropic's API, or the target's model, cannot do. Raises BadRequest."""
@@ -36,10 +37,10 @@ class OpenAIToAnthropic:
         except (UnicodeEncodeError, RecursionError) as error:
             raise refuse_unencodable(error) from None
 
-    def whole(self, body: bytes, known: Known, *, functions: bool = False) -> bytes | Failure:
-        """The answer as a chat completion; `functions`: the client sent `functions`, so it is told of one call."""
-        return chat_completion(body, known, functions=functions)
+    def whole(self, body: bytes, known: Known) -> bytes | Failure:
+        """The answer as a chat completion; a client that sent `functions` is told of one call."""
+        return chat_completion(body, known)
 
-    def stream(self, known: Known, *, functions: bool = False) -> ChunkDecoder:
+    def stream(self, known: Known) -> ChunkDecoder:
         """A decoder that makes chat completion chunks."""
-        return ChunkDecoder(known, functions=functions)
+        return ChunkDecoder(known)

@@ -19,32 +19,32 @@ from extproc.translate.openai_anthropic.provider import (
 _message = msgspec.json.Decoder(Message)
 
 
-def chat_completion(body: bytes, known: Known, *, functions: bool) -> bytes | Failure:
-    """The answer in OpenAI's API; `functions`: the client knows tools as functions."""
+def chat_completion(body: bytes, known: Known) -> bytes | Failure:
+    """The answer in OpenAI's API."""
     try:
         message = _message.decode(body)
         if message.type == "error":
             return failure_in_stream(message.error)
         if message.type != "message":
             return Failure.of("malformed", "The provider's answer is not a message.")
-        return msgspec.json.encode(_completion(message, known, functions=functions))
+        return msgspec.json.encode(_completion(message, known))
     except (msgspec.DecodeError, ValueError, RecursionError):
         return Failure.of("malformed", "The provider's answer is not a message in its API's form.")
 
 
-def _completion(message: Message, known: Known, *, functions: bool) -> dict[str, Any]:
-    calls = any(block.type == "tool_use" for block in message.content)
+def _completion(message: Message, known: Known) -> dict[str, Any]:
+    calls = any(block.type == "tool_use" for block in message.content or ())
     choice = {
         "index": 0,
-        "message": _chat_message(message, functions=functions),
+        "message": _chat_message(message, functions=known.functions),
         "logprobs": None,
-        "finish_reason": finish_reason(message.stop_reason, calls=calls, functions=functions),
+        "finish_reason": finish_reason(message.stop_reason, calls=calls, functions=known.functions),
     }
     return {
         "id": completion_id(known),
         "object": "chat.completion",
         "created": known.created,
-        "model": message.model,
+        "model": message.model or "",
         "choices": [choice],
         "usage": usage_of(message.usage),
         **tier_of(message.usage),
@@ -60,10 +60,10 @@ def _chat_message(message: Message, *, functions: bool) -> dict[str, Any]:
     texts, made = list[str](), dict[str, Any]()
     calls, thoughts, annotations = list[Any](), list[dict[str, Any]](), list[Any]()
     length = 0
-    for block in message.content:
+    for block in message.content or ():
         if block.type == "text":
-            texts.append(block.text)
-            end = length + len(block.text)
+            texts.append(block.text or "")
+            end = length + len(texts[-1])
             annotations += (annotation_of(citation, length, end) for citation in block.citations or ())
             length = end
         elif block.type == "tool_use":
@@ -99,9 +99,10 @@ def thought_of(block: Block, number: int, others: int) -> dict[str, Any] | None:
     """Thinking as clients must send it back. Where it does not come before all else, it says where it stands among
     the blocks that are sent back: `others` before it are the text and tool calls."""
     if block.type == "thinking":
-        made: dict[str, Any] = {"type": "thinking", "thinking": block.thinking, "signature": block.signature}
+        made: dict[str, Any] = {"type": "thinking", "thinking": block.thinking or ""}
+        made["signature"] = block.signature or ""
     elif block.type == "redacted_thinking":
-        made = {"type": "redacted_thinking", "data": block.data}
+        made = {"type": "redacted_thinking", "data": block.data or ""}
     else:
         return None
     return {**made, "position": number + others} if others else made

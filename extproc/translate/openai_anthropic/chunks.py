@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 
-from extproc.translate.failure import Failure, Kind
+from extproc.translate.failure import Failure
 from extproc.translate.openai_anthropic.provider import Block, FinishReason, Usage, tier_of
-from headgate.error_shapes import Problem, rendered
+from extproc.translate.problem import problem_of
+from headgate.error_shapes import rendered
 
 DONE = b"data: [DONE]\n\n"
 
@@ -15,17 +16,6 @@ _json = msgspec.json.encode
 _END = b'},"logprobs":null,"finish_reason":null}]}\n\n'
 _TEXT = b'"content":'
 _REASONING = b'"reasoning_content":'
-
-# OpenAI's `type` of an error.
-_TYPES: dict[Kind, str] = {
-    "invalid_request": "invalid_request_error",
-    "authentication": "authentication_error",
-    "permission": "permission_error",
-    "not_found": "invalid_request_error",
-    "too_large": "invalid_request_error",
-    "rate_limit": "rate_limit_error",
-    "timeout": "timeout",
-}
 
 
 class Chunks:
@@ -92,7 +82,4 @@ class Chunks:
 
 def error_event(failure: Failure) -> bytes:
     """The end of a stream that has failed."""
-    kind = _TYPES.get(failure.kind, "server_error")
-    code = failure.code or ("provider_malformed_answer" if failure.kind == "malformed" else None)
-    problem = Problem(failure.status, failure.message, kind, failure.param, code)
-    return b"data: " + rendered("openai", problem, None) + b"\n\n"
+    return b"data: " + rendered("openai", problem_of(failure), None) + b"\n\n"

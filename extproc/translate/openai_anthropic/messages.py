@@ -161,7 +161,10 @@ class Conversation:
         self._say("user", [hinted(block, message, path, self._walk)])
 
     def _content(self, message: dict[str, Any], path: str, kinds: tuple[str, ...]) -> list[Block]:
-        blocks = blocks_of(message.get("content"), f"{path}.content", self._walk, kinds)
+        content = message.get("content")
+        if content is None:
+            raise BadRequest(f"'{path}' has no content.", param=f"{path}.content", code="missing_required_parameter")
+        blocks = blocks_of(content, f"{path}.content", self._walk, kinds)
         if blocks:
             hinted(blocks[-1], message, path, self._walk)
         return blocks

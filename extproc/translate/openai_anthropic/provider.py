@@ -1,6 +1,7 @@
 """What Anthropic sends: answers and events of streams, as far as OpenAI's API has a place for them.
 
 Members that are not listed are ignored, as Anthropic asks of its clients; so are kinds of blocks, deltas and events.
+Null is the same as absent: other engines with this API send it.
 """
 
 from typing import Any, Literal
@@ -48,13 +49,13 @@ class Block(msgspec.Struct):
     """A block of content, at its start in a stream."""
 
     type: str
-    text: str = ""
+    text: str | None = None
     citations: list[dict[str, Any]] | None = None
-    thinking: str = ""
-    signature: str = ""
-    data: str = ""
-    id: str = ""
-    name: str = ""
+    thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None
+    id: str | None = None
+    name: str | None = None
     input: msgspec.Raw = msgspec.Raw(b"{}")
 
 
@@ -62,8 +63,8 @@ class Message(msgspec.Struct):
     """A whole answer, or what a stream starts with. `type` is "error" where an error comes with status 200."""
 
     type: str
-    model: str = ""
-    content: list[Block] = []
+    model: str | None = None
+    content: list[Block] | None = None
     stop_reason: str | None = None
     stop_details: StopDetails | None = None
     usage: Usage | None = None
@@ -73,11 +74,11 @@ class Message(msgspec.Struct):
 class Delta(msgspec.Struct):
     """What an event adds."""
 
-    type: str = ""
-    text: str = ""
-    partial_json: str = ""
-    thinking: str = ""
-    signature: str = ""
+    type: str | None = None
+    text: str | None = None
+    partial_json: str | None = None
+    thinking: str | None = None
+    signature: str | None = None
     citation: dict[str, Any] | None = None
     stop_reason: str | None = None
     stop_details: StopDetails | None = None

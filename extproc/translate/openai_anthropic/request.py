@@ -12,7 +12,7 @@ from extproc.translate.openai_anthropic.parts import Block, checked_kind, text_b
 from extproc.translate.openai_anthropic.schema import constrained
 from extproc.translate.openai_anthropic.thinking import sampling_of, thinking_of
 from extproc.translate.openai_anthropic.tools import forces, tools_of
-from extproc.translate.openai_anthropic.walk import Walk, count_of, list_of, object_of, text_of
+from extproc.translate.openai_anthropic.walk import Walk, count_of, list_of, object_of, shown, text_of
 
 # Anthropic's API wants a limit with every request. Thinking counts, so it is not a small one; every Claude since 4
 # can write as much.
@@ -71,7 +71,7 @@ def translated(body: dict[str, Any], target: Target) -> tuple[Block, tuple[str, 
     walk, model = Walk(), abilities_of(target.model)
     for name, value in body.items():
         if value is not None and name not in _CARRIED and value not in _NO_PLACE.get(name, ()):
-            walk.no_place(name)
+            walk.no_place(shown(name))
     talk = Conversation(walk)
     for number, message in enumerate(list_of(body.get("messages"), "messages")):
         talk.add(message, number)
@@ -140,7 +140,7 @@ def _rest(body: dict[str, Any], walk: Walk) -> Block:
     if (options := body.get("stream_options")) is not None:  # usage is always in the stream that we make
         for name, value in object_of(options, "stream_options").items():
             if name != "include_usage" and value:
-                walk.no_place(f"stream_options.{name}")
+                walk.no_place(f"stream_options.{shown(name)}")
     if body.get("stream"):
         made["stream"] = True
     return made

@@ -49,18 +49,18 @@ class _OpenBlock:
         self.call = call  # how many tool calls are before it
         self.starts_at = starts_at  # in the message's text, in characters
         self.citations = block.citations or []
-        self.thoughts = [block.thinking]
+        self.thoughts = [block.thinking or ""]
         self.wrote = False  # anything of a tool's input
 
 
 class ChunkDecoder:
-    """One stream. `functions`: the client knows tools as functions."""
+    """One stream."""
 
-    def __init__(self, known: Known, *, functions: bool = False) -> None:
+    def __init__(self, known: Known) -> None:
         self.started = False
         self.failure: Failure | None = None
         self._known = known
-        self._functions = functions
+        self._functions = known.functions
         self._reader = EventReader()
         self._chunks: Chunks | None = None  # from message_start on
         self._blocks = dict[int, _OpenBlock]()
@@ -117,7 +117,7 @@ class ChunkDecoder:
         if event.message is None or self._chunks is not None:
             return self._malformed("starts a message where none can start")
         self._usage = event.message.usage
-        self._chunks = Chunks(completion_id(self._known), self._known.created, event.message.model, self._usage)
+        self._chunks = Chunks(completion_id(self._known), self._known.created, event.message.model or "", self._usage)
         return b""
 
     def _block_start(self, event: Event) -> bytes:

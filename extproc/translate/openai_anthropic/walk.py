@@ -3,6 +3,7 @@
 Paths are the client's own, as in `messages[2].content[0].type`.
 """
 
+import re
 from collections.abc import Container, Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from extproc.refusal import BadRequest
 from extproc.surfaces import json_type
 
 _SHOWN = 100  # characters of a client's value in a message
+_NOT_IN_NAMES = re.compile(r"[^!-+\--~]")  # the names go into a header, between commas
 
 
 class Walk:
@@ -25,13 +27,18 @@ class Walk:
 
     def no_place(self, path: str) -> None:
         """The provider's API cannot express this member; it is left out."""
-        self._found[path] = None
+        self._found[_NOT_IN_NAMES.sub("?", path)] = None
 
     def only(self, value: dict[str, Any], known: Container[str], path: str) -> None:
         """Every other member that says something has no place."""
         for name in value:
             if name not in known and value[name] is not None:
-                self.no_place(f"{path}.{name[:_SHOWN]}")
+                self.no_place(f"{path}.{shown(name)}")
+
+
+def shown(name: str) -> str:
+    """A name of the client's own making, short enough for a message."""
+    return name[:_SHOWN]
 
 
 def object_of(value: Any, path: str) -> dict[str, Any]:

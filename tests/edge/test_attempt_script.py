@@ -1,0 +1,179 @@
+"""What leaves the gateway on every attempt, and which answers are marked: envoy/attempt.lua, run by LuaJIT."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attempt_script import Request, Script, cluster
+
+from headgate import contract
+from headgate.edge.attempts import API_HEADERS, FORWARDED_HEADERS
+
+CREDENTIALS = {
+    "authorization": "Bearer hg-client",
+    "api-key": "hg-client",
+    "x-api-key": "hg-client",
+    "proxy-authorization": "Basic hg-client",
+    "cookie": "session=hg-client",
+}
+PROXYS = {
+    "x-forwarded-for": "192.0.2.7",
+    "x-forwarded-proto": "https",
+    "x-envoy-max-retries": "2",
+    "x-headgate-profile": "429/idle=1/total=1",
+    "x-headgate-target": "other",
+    "accept-encoding": "gzip",
+    "openai-tenant": "acme",
+}
+PLAIN = {"content-type": "application/json", "content-length": "77", "user-agent": "u", "x-request-id": "r-1"}
+OF_CHAT: dict[str, Any] = {"endpoint": "/chat/completions", "upstream_model": "m-1"}
+CHAIN: dict[str, Any] = {**OF_CHAT, "length": "77", "models": ["m-1", "m-2", "m-3"], "direct": ",1,"}
+
+OPENAI, CLAUDE, LOCAL = (("openai", "env:OPENAI_API_KEY"), ("anthropic", "env:ANTHROPIC_API_KEY"), ("openai", None))
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> dict[str, Script]:
+    """Three providers, two of which have a key."""
+    made = {}
+    for name, (api, key) in {"openai": OPENAI, "claude": CLAUDE, "local": LOCAL}.items():
+        found = cluster(f"base_url: 'http://{name}.test/v1'" + (f", api_key: {key}" if key else ""), api)
+        (tmp_path / name).write_text(f"sk-{name}")
+        file = f"secrets/{found['name'].removeprefix('provider/')}.key"
+        made[name] = Script(found, **({file: str(tmp_path / name)} if key else {}))
+    return made
+
+
+OWN: dict[str, dict[str, str]] = {"openai": {"authorization": "Bearer sk-openai"}, "claude": {"x-api-key": "sk-claude"}, "local": {}}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(OWN)), ids="-".join)
+def test_each_provider_gets_its_own_credential_and_no_other(scripts: dict[str, Script], order: list[str]) -> None:
+    request = Request({**PLAIN, **CREDENTIALS, **PROXYS}, CHAIN)
+    for name in order:
+        sent = request.attempt(scripts[name])
+        assert {header: sent.get(header) for header in CREDENTIALS if header in sent} == OWN[name]
+        assert sent[":authority"] == f"{name}.test"
+        assert sent[":path"] == ("/v1/v1" if name == "claude" else "/v1") + "/chat/completions"
+        allowed = {*FORWARDED_HEADERS, *API_HEADERS["anthropic" if name == "claude" else "openai"], *OWN[name]}
+        assert sent.keys() <= allowed
+        assert PLAIN.items() <= sent.items()
+
+
+@pytest.mark.parametrize("plan", [CHAIN, OF_CHAT], ids=["chain", "single"])
+def test_nothing_of_a_credential_waits_for_a_later_attempt(scripts: dict[str, Script], plan: dict[str, Any]) -> None:
+    request = Request({**PLAIN, **CREDENTIALS, **PROXYS, "x-hint": "a"}, dict(plan))
+    request.attempt(scripts["local"])
+    aside = request.metadata.get("hg.aside", {})
+    assert not aside.keys() & {*CREDENTIALS, *PROXYS, *PLAIN} - {"openai-tenant"}
+    assert not [value for value in aside.values() if "hg-client" in value or "192.0.2.7" in value]
+    assert ("x-hint" in aside) == ("models" in plan)
+
+
+def test_headers_that_a_later_provider_may_have_come_back(scripts: dict[str, Script]) -> None:
+    wants = Script(cluster("base_url: 'http://own.test', forward_headers: [x-hint]"))
+    request = Request({**PLAIN, "x-hint": "a", "anthropic-beta": "b", "openai-beta": "c"}, CHAIN)
+    seen = [request.attempt(script) for script in (scripts["local"], wants, scripts["claude"], wants)]
+    own = [{name: sent.get(name) for name in ("x-hint", "anthropic-beta", "openai-beta")} for sent in seen]
+    nothing = dict.fromkeys(own[0])
+    assert own == [
+        {**nothing, "openai-beta": "c"},
+        {**nothing, "x-hint": "a", "openai-beta": "c"},
+        {**nothing, "anthropic-beta": "b"},
+        {**nothing, "x-hint": "a"},
+    ]
+
+
+def test_one_target_keeps_nothing_aside(scripts: dict[str, Script]) -> None:
+    request = Request({**PLAIN, "x-hint": "a"}, dict(OF_CHAT))
+    assert "x-hint" not in request.attempt(scripts["local"])
+    assert set(request.metadata) == {"hg.request"}
+
+
+def test_the_attempts_model_is_on_record(scripts: dict[str, Script]) -> None:
+    request = Request(PLAIN, dict(CHAIN))
+    found = []
+    for name in ("openai", "claude", "local"):
+        request.attempt(scripts[name])
+        found.append(request.metadata["hg.request"]["upstream_model"])
+    assert found == ["m-1", "m-2", "m-3"]
+
+
+def test_path_and_length_after_a_translated_attempt(scripts: dict[str, Script]) -> None:
+    request = Request(PLAIN, dict(CHAIN))
+    translated = {"content_length": "1234", "x_headgate_path": "/messages", "anthropic_version": "2023-06-01"}
+    first = request.attempt(scripts["claude"], **translated)
+    assert (first[":path"], first["content-length"]) == ("/v1/v1/messages", "1234")
+    second = request.attempt(scripts["local"])
+    assert (second[":path"], second["content-length"]) == ("/v1/chat/completions", "77")
+    assert not {"anthropic-version", contract.ATTEMPT_PATH} & second.keys()
+    third = request.attempt(scripts["claude"], **translated | {"content_length": "99"})
+    assert (third[":path"], third["content-length"]) == ("/v1/v1/messages", "99")
+
+
+def test_replicas_send_the_planned_body_again(scripts: dict[str, Script]) -> None:
+    request = Request(PLAIN, OF_CHAT | {"length": "80", "direct": ",1,2,"})
+    assert request.attempt(scripts["local"])["content-length"] == "77"  # the first is as ext_proc has left it
+    assert request.attempt(scripts["local"])["content-length"] == "80"
+
+
+@pytest.mark.parametrize(("given", "sent"), [({}, "2023-06-01"), ({"anthropic-version": "2024-01-01"}, "2024-01-01")])
+def test_anthropics_api_is_always_told_a_version(
+    scripts: dict[str, Script], given: dict[str, str], sent: str
+) -> None:
+    assert Request(PLAIN | given, dict(CHAIN)).attempt(scripts["claude"])["anthropic-version"] == sent
+    later = Request(PLAIN | given, dict(CHAIN))
+    assert "anthropic-version" not in later.attempt(scripts["openai"])
+    assert later.attempt(scripts["claude"])["anthropic-version"] == sent
+
+
+def test_a_translations_own_header_holds_on_every_attempt(scripts: dict[str, Script]) -> None:
+    """The version that a translation was written for, whatever a client of another API sends under that name."""
+    for before in ([], ["openai"], ["openai", "local"]):
+        request = Request(PLAIN | {"anthropic-version": "nonsense"}, dict(CHAIN))
+        for name in before:
+            request.attempt(scripts[name])
+        sent = request.attempt(scripts["claude"], x_headgate_path="/messages", anthropic_version="2023-06-01")
+        assert sent["anthropic-version"] == "2023-06-01"
+
+
+TOO_LONG = [
+    "This model's Maximum Context Length is 8192 tokens.",
+    '{"error":{"code":"context_length_exceeded"}}',
+    "prompt is too long: 210000 tokens > 200000 maximum",
+]
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+@pytest.mark.parametrize("body", [*TOO_LONG, "x" * 60_000 + TOO_LONG[0]])
+def test_a_prompt_that_is_too_long_may_fit_elsewhere(scripts: dict[str, Script], status: int, body: str) -> None:
+    headers, after = Request(PLAIN, dict(CHAIN)).answered(scripts["local"], status, body)
+    assert headers == {":status": str(status), "content-type": "application/json", contract.RETRY: "context_window"}
+    assert after == body
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(400, ""), (400, '{"error":{"message":"temperature"}}'), (413, "{}"), *((s, TOO_LONG[0]) for s in (200, 401, 404))],
+)
+def test_other_answers_are_not_marked(scripts: dict[str, Script], status: int, body: str) -> None:
+    headers, after = Request(PLAIN, dict(CHAIN)).answered(scripts["local"], status, body)
+    assert (headers, after) == ({":status": str(status), "content-type": "application/json"}, body)
+
+
+def test_a_limit_names_the_model_that_it_is_for(scripts: dict[str, Script]) -> None:
+    request = Request(PLAIN, dict(CHAIN))
+    for model in ("m-1", "m-2"):
+        request.attempt(scripts["openai"])
+        headers, _ = request.answered(scripts["openai"], 429)
+        assert headers[contract.TRIED_MODEL] == model
+
+
+@pytest.mark.parametrize("api", ["openai", "anthropic"])
+def test_a_page_becomes_an_error_of_the_providers_api(api: str) -> None:
+    script = Script(cluster("base_url: 'http://p.test'", api))
+    headers, body = Request(PLAIN, dict(OF_CHAT)).answered(script, 200, "<html>", content_type="text/html")
+    assert headers == {":status": "502", "content-type": "application/json"}
+    assert body == script.config["broken"]
+    assert ('"type":"error"' in body) == (api == "anthropic")
