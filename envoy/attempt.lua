@@ -47,9 +47,10 @@ local function set_aside(metadata, headers)
   for name, value in pairs(aside) do metadata:set("hg.aside", name, value) end
 end
 
+-- What is there already was set for this attempt, by its translation.
 local function bring_back(headers, aside)
   for name, value in pairs(aside) do
-    if CONFIG.keep[name] then headers:replace(name, value) end
+    if CONFIG.keep[name] and not headers:get(name) then headers:replace(name, value) end
   end
 end
 

@@ -82,9 +82,9 @@ class Exchange:
     model: str = field(init=False)
     row: ModelRow = field(init=False)
     targets: list[TargetRow] = field(init=False)
-    # measure, both by upstream model: what is to be counted yet, and what is known
-    to_count: dict[str, Prompt] = field(default_factory=dict)
-    prompt_tokens: dict[str, int] = field(default_factory=dict)
+    # measure, both by a target's API and model: what is to be counted yet, and what is known
+    to_count: dict[tuple[str, str], Prompt] = field(default_factory=dict)
+    prompt_tokens: dict[tuple[str, str], int] = field(default_factory=dict)
     # draw_chain
     chain: tuple[TargetRow, ...] = ()
     # ask_for_usage

@@ -5,6 +5,7 @@ Closing it is what lets an answer outlive this process: nothing of a running str
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
@@ -16,6 +17,7 @@ from extproc.steps import ON_BODY, ON_COUNT, ON_HEADERS, run
 from extproc.surfaces import Surface
 from extproc.tokens.counter import Counter
 from extproc.tokens.ranks import RanksError
+from extproc.tokens.rules import rule_of
 from headgate import metrics, tracing
 from headgate.contract import ATTEMPT_ROLE, ROLE
 from headgate.feed import subscriber as feed
@@ -68,7 +70,14 @@ class Process:
         answer = _guarded(_on_body, exchange)
         if answer is not None:
             return self._last(answer)
-        return self._counted(exchange) if exchange.to_count else self._planned(exchange)
+        tenant, counter = exchange.incoming.tenant, self._counter
+        for model, prompt in list(exchange.to_count.items()):
+            size = counter.quick(prompt, tenant)
+            if size is None:
+                return self._counted(exchange)
+            exchange.prompt_tokens[model] = size.longest
+            del exchange.to_count[model]
+        return self._planned(exchange)
 
     async def _counted(self, exchange: Exchange) -> Reply:
         tenant = exchange.incoming.tenant
@@ -144,9 +153,20 @@ def _known(param: str | None, surface: Surface) -> str | None:
     return param if param and re.split(r"[.\[]", param)[0] in surface.parameters else None
 
 
+def _warm(counter: Counter, snapshot: Snapshot) -> None:
+    """Loads what the tables' context windows are counted in: a request should not wait for it."""
+    targets = {target for tenant in snapshot.tenants.values() for some in tenant.models.values() for target in some}
+    windowed = [target for target in targets if target.context_window is not None]
+    try:
+        counter.warm({rule_of(target.model, target.api).encoding for target in windowed})
+    except RanksError as error:  # then windows are for the providers to judge
+        log.error("tokens cannot be counted", problem=str(error))  # noqa: TRY400 - the installation's fault
+
+
 def services(holder: Holder, states: TargetStates | None = None) -> list[Method]:
     """What a worker serves for this part. Without `states` it listens to the feed, which takes a running loop."""
     targets, counter = states or feed.start(), Counter()
+    holder.add(partial(_warm, counter))
 
     def process(call: Metadata) -> Process | Attempt:
         if call.header(ROLE) == ATTEMPT_ROLE:

@@ -112,17 +112,17 @@ def _roomy(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:
     if not known:
         return targets
     asked = asked_for(exchange.surface.name, exchange.document.get)
-    roomy = [
-        one
-        for one in targets
-        if one.context_window is None or one.model not in known or room(known[one.model], asked, one.context_window)
-    ]
+    roomy = [target for target in targets if _has_room(target, known.get((target.api, target.model)), asked)]
     if not roomy:
         widest = max(targets, key=lambda target: target.context_window or 0)
-        window = widest.context_window or 0
+        window, tokens = widest.context_window or 0, known[widest.api, widest.model]
         output = asked if asked > 1 else None  # 1 is for a client that does not say
-        raise ContextTooLong(exchange.model, window, known[widest.model], output, exchange.surface.prompt)
+        raise ContextTooLong(exchange.model, window, tokens, output, exchange.surface.prompt)
     return roomy
+
+
+def _has_room(target: TargetRow, tokens: int | None, asked: int) -> bool:
+    return target.context_window is None or tokens is None or room(tokens, asked, target.context_window)
 
 
 def _working(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:

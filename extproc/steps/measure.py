@@ -10,8 +10,13 @@ from extproc.surfaces import COUNT_TOKENS
 from extproc.tokens.prompt import prompt_of
 from extproc.tokens.room import asked_for, room_at_a_glance
 from extproc.tokens.rules import rule_of
+from extproc.tokens.tally import Prompt
 from extproc.translate.anthropic_openai.count import count_answer, uncounted
 from headgate.snapshot import TargetRow
+
+# Members and parts of a body that may have many tokens in few bytes, or ask for many.
+_DENSE = (b"audio", b"document", b"file", b"image", b"max_")
+_AROUND = 900  # tokens at most around messages and tools: templates, Claude's tool prompt
 
 
 def measure(exchange: Exchange) -> None:
@@ -19,12 +24,9 @@ def measure(exchange: Exchange) -> None:
     if exchange.surface is COUNT_TOKENS:
         _to_answer(exchange, exchange.targets[0])
         return
-    windows = [target.context_window for target in exchange.targets if target.context_window is not None]
-    if not windows or _is_short(exchange.raw_body, min(windows)):
-        return
-    for target in exchange.targets:
-        if target.context_window is not None and target.model not in exchange.to_count:
-            _look(exchange, target, target.context_window)
+    bounded = [(target, target.context_window) for target in exchange.targets if target.context_window is not None]
+    if bounded and not _is_short(exchange.raw_body, min(window for _, window in bounded)):
+        _look(exchange, bounded)
 
 
 def answer_count(exchange: Exchange) -> Answer | None:
@@ -36,18 +38,22 @@ def answer_count(exchange: Exchange) -> Answer | None:
 
 
 def _is_short(body: bytes, window: int) -> bool:
-    """Whether it fits in any case: at most 1.7 tokens for a byte, templates included, but for pictures."""
-    return len(body) * 2 < window and b"image" not in body
+    """Whether it fits in any case: no tokenizer makes two tokens of a byte."""
+    return len(body) * 2 + _AROUND < window and not any(word in body for word in _DENSE)
 
 
-def _look(exchange: Exchange, target: TargetRow, window: int) -> None:
-    get = exchange.document.get
-    prompt = prompt_of(exchange.surface.name, get, rule_of(target.model, target.api))
-    fits = room_at_a_glance(prompt, asked_for(exchange.surface.name, get), window)
-    if fits is None:
-        exchange.to_count[target.model] = prompt
-    elif not fits:
-        exchange.prompt_tokens[target.model] = prompt.at_least.longest
+def _look(exchange: Exchange, bounded: list[tuple[TargetRow, int]]) -> None:
+    name, get = exchange.surface.name, exchange.document.get
+    prompts: dict[tuple[str, str], Prompt] = {}
+    for target, window in bounded:
+        model = target.api, target.model
+        if model not in prompts:
+            prompts[model] = prompt_of(name, get, rule_of(target.model, target.api))
+        fits = room_at_a_glance(prompts[model], asked_for(name, get), window)
+        if fits is None:
+            exchange.to_count[model] = prompts[model]
+        elif not fits:
+            exchange.prompt_tokens[model] = prompts[model].at_least.longest
 
 
 def _to_answer(exchange: Exchange, target: TargetRow) -> None:
@@ -57,4 +63,4 @@ def _to_answer(exchange: Exchange, target: TargetRow) -> None:
     if missing and not exchange.row.drop_unsupported:
         raise unsupported(missing, (target.provider,))
     rule = rule_of(target.model, target.api)
-    exchange.to_count[target.model] = prompt_of(COUNT_TOKENS.name, exchange.document.get, rule)
+    exchange.to_count[target.api, target.model] = prompt_of(COUNT_TOKENS.name, exchange.document.get, rule)

@@ -32,7 +32,13 @@ def _worker_command(part: str, what: str) -> click.Command:
     @click.option("--worker", type=click.IntRange(0, 255), default=0, show_default=True, help="Number of the worker.")
     @click.option("--address", help="gRPC address.  [default: the worker's Unix socket below the state folder]")
     @click.option("--lifeline", is_flag=True, help="End when standard input does.")
-    @click.option("--drain-timeout", type=DurationType(), default="5s", show_default=True)
+    @click.option(
+        "--drain-timeout",
+        type=DurationType(),
+        default="30s",
+        show_default=True,
+        help="How long answers that are being translated may go on after SIGTERM.",
+    )
     def serve(
         config: Path | None, state: Path, worker: int, address: str | None, lifeline: bool, drain_timeout: float
     ) -> None:

@@ -21,7 +21,7 @@ from headgate.supervise.shutdown import drain_and_end
 
 log = structlog.get_logger()
 
-# Workers end by themselves when their supervisor dies, and nobody serves until they have.
+# The ledger ends by itself when its supervisor dies, and nobody serves until all strays have ended.
 STRAY_GRACE_S = 1.0
 
 
@@ -36,10 +36,14 @@ class Living:
 
 @dataclass(slots=True)
 class Found:
-    """What to do with each; `retiring` are Envoys that are not, or no longer, what we would start."""
+    """What to do with each; `retiring` are Envoys that are not, or no longer, what we would start.
+
+    `leaving` are filter workers: without their supervisor they finish their streams and end.
+    """
 
     adopted: dict[str, Process] = field(default_factory=dict)
     retiring: list[Living] = field(default_factory=list)
+    leaving: list[Living] = field(default_factory=list)
     strays: list[Living] = field(default_factory=list)
 
 
@@ -58,6 +62,8 @@ async def sort_out(alive: Mapping[str, Living], specs: Sequence[PartSpec]) -> Fo
             found.adopted[name] = one.process
         elif name == parts.ENVOY or name.startswith(parts_file.RETIRED):
             found.retiring.append(one)
+        elif name.startswith(parts.WORKERS):
+            found.leaving.append(one)
         else:
             found.strays.append(one)
     return found

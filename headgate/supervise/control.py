@@ -12,11 +12,10 @@ import structlog
 from aiohttp import web
 
 from headgate import contract
+from headgate.supervise.leaving import PATIENCE_S
 from headgate.supervise.rolling import RestartError, Step
 
 log = structlog.get_logger()
-
-DEFAULT_DRAIN_S = 600.0
 
 
 class BusyError(Exception):
@@ -70,7 +69,7 @@ async def serve(restarter: Restarter, why_not: Callable[[], str | None]) -> web.
 
     async def restart(request: web.Request) -> web.StreamResponse:
         try:
-            drain_s = float(request.query.get("drain_s", DEFAULT_DRAIN_S))
+            drain_s = float(request.query.get("drain_s", PATIENCE_S))
             lines = restarter.start(drain_s, why_not())
         except ValueError:
             return web.json_response({"done": False, "reason": "drain_s: must be seconds"}, status=400)

@@ -21,6 +21,9 @@ VALKEY = "valkey"
 LEDGER = "ledger"
 WORKERS = "filters-"  # + number
 
+# Envoy ends every stream by its model's `timeouts.total`, which is this at most; a supervisor may end it earlier.
+_LONGEST_STREAM = "24h"
+
 
 def valkey(env: Mapping[str, str]) -> PartSpec:
     """The embedded counters: only on a Unix socket, on disk within a second."""
@@ -65,7 +68,10 @@ def simulator(env: Mapping[str, str], port: int) -> PartSpec:
 def worker(env: Mapping[str, str], index: int) -> PartSpec:
     """Filter worker `index`: authorization and planning for Envoy."""
     socket, tables = contract.worker_socket(index), contract.worker_generation(index)
-    command = (*binaries.headgate(), "serve", "filters", "--worker", str(index), "--state", ".", "--lifeline")
+    command = (
+        *(*binaries.headgate(), "serve", "filters", "--worker", str(index), "--state", ".", "--lifeline"),
+        *("--drain-timeout", _LONGEST_STREAM),
+    )
     return PartSpec(
         name=f"{WORKERS}{index}",
         command=command,

@@ -20,6 +20,7 @@ log = structlog.get_logger()
 
 VERSION = 1
 RETIRED = "envoy-retired-"  # + pid: an Envoy that only finishes its streams
+RETIRED_WORKER = "filters-retired-"  # + pid: a filter worker that does
 
 
 class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -140,10 +140,14 @@ class Process:
             except ProcessLookupError:
                 return  # it ended just now; the loop will tell
 
-    async def end(self, grace_s: float) -> None:
-        """Close the lifeline, SIGTERM, SIGKILL after `grace_s`; returns when it has ended."""
+    def let_end(self) -> None:
+        """Close the lifeline and SIGTERM: it may take its time."""
         self._close_lifeline()
         self.send(signal.SIGTERM)
+
+    async def end(self, grace_s: float) -> None:
+        """Let it end, SIGKILL after `grace_s`; returns when it has ended."""
+        self.let_end()
         try:
             await asyncio.wait_for(self._ended.wait(), grace_s)
         except TimeoutError:

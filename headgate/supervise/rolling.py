@@ -1,6 +1,6 @@
 """The rolling restart: one part after the other gets a new process, and no request notices.
 
-A worker's successor takes its socket's name, then the old one finishes its calls; Envoy's successor takes over the
+A worker's successor takes its socket's name, then the old one finishes its streams; Envoy's successor takes over the
 listening sockets, then the old one finishes its streams. One that does not come up ends, and what ran goes on.
 """
 
@@ -16,10 +16,13 @@ import structlog
 
 from headgate import contract
 from headgate.supervise import files, hot_restart, parts, probes
+from headgate.supervise.adopt import Living
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.envoy_life import Successor
 from headgate.supervise.envoys import Envoys
+from headgate.supervise.leaving import Leaving
 from headgate.supervise.part import END_GRACE_S, Part, Probe
+from headgate.supervise.parts_file import PartRecord
 from headgate.supervise.process import Process
 from headgate.supervise.refusal import Refusal
 
@@ -27,8 +30,6 @@ log = structlog.get_logger()
 
 READY_WITHIN_S = 30.0
 HEALTHY_WITHIN_S = 15.0
-# A worker gives its calls in flight five seconds (`headgate serve filters --drain-timeout`).
-WORKER_GRACE_S = 8.0
 
 KEPT = {
     parts.VALKEY: "keeps running: it holds the counters",
@@ -51,10 +52,15 @@ class Step:
 
 
 async def restart(
-    running: Sequence[Part], envoys: Envoys, drain_s: float, take_file: Callable[[], Awaitable[int]]
+    running: Sequence[Part],
+    envoys: Envoys,
+    leaving: Leaving,
+    drain_s: float,
+    take_file: Callable[[], Awaitable[int]],
 ) -> AsyncIterator[Step]:
     """Restart every part, one at a time. Raises RestartError; parts that had their turn stay as they are then.
 
+    Streams of what is replaced may go on for `drain_s`; the restart does not wait for them.
     Before, `take_file` takes over what only new processes can of the configuration; it may raise Refusal.
     """
     try:
@@ -71,23 +77,23 @@ async def restart(
         yield Step(part.name, "starting")
         began = time.monotonic()
         try:
-            await _restart_part(part, envoys, drain_s)
+            await _restart_part(part, envoys, leaving, drain_s)
         except OSError as error:  # a full disk, a binary that went away
             raise RestartError(f"{part.name}: the new process did not start: {error}") from error
         took = f"in {time.monotonic() - began:.1f} s"
         yield Step(part.name, "restarted", took, part.process.pid if part.process else None)
 
 
-async def _restart_part(part: Part, envoys: Envoys, drain_s: float) -> None:
+async def _restart_part(part: Part, envoys: Envoys, leaving: Leaving, drain_s: float) -> None:
     if part.name == parts.ENVOY:
         await _restart_envoy(part, envoys, drain_s)
     elif part.name.startswith(parts.WORKERS):
-        await _restart_worker(part)
+        await _restart_worker(part, leaving, drain_s)
     else:
         await _restart_plain(part)
 
 
-async def _restart_worker(part: Part) -> None:
+async def _restart_worker(part: Part, leaving: Leaving, drain_s: float) -> None:
     socket = part.spec.sockets[0]
     before, former = _number_of(socket), socket.with_name(f".{socket.name}.former")
     former.unlink(missing_ok=True)
@@ -110,10 +116,12 @@ async def _restart_worker(part: Part) -> None:
             former.replace(socket)  # the one before still listens there
         raise
     former.unlink(missing_ok=True)
-    old = part.hand_over(successor)
+    old = part.process
+    if old:  # before it is handed over: from its record on, no supervisor takes it for a stray
+        record = PartRecord(old.identity.pid, old.identity.start_ticks, part.spec.digest)
+        leaving.leave(Living(part.name, record, old), drain_s)
+    part.hand_over(successor)
     log.info("part restarted", part=part.name, pid=successor.pid, before=old.pid if old else None)
-    if old:
-        await old.end(WORKER_GRACE_S)
     await _until(_healthy_for_envoy(socket), successor, part, HEALTHY_WITHIN_S)
 
 

@@ -4,7 +4,7 @@ Measured facts about Envoy's draining are in `envoy_admin`.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -35,11 +35,17 @@ async def drain_and_end(process: Process, admin: EnvoyAdmin, drain_s: float, hur
     await process.end(END_GRACE_S)
 
 
-async def stop_parts(running: Sequence[Part], drain_s: float, hurry: asyncio.Event) -> None:
-    """End every part; a part's users go before it."""
+async def stop_parts(
+    running: Sequence[Part],
+    replaced: Mapping[str, Callable[[], Awaitable[None]]],
+    drain_s: float,
+    hurry: asyncio.Event,
+) -> None:
+    """End every part; a part's users go before it. `replaced` ends what a kind of parts has replaced, in its turn."""
     for prefix in ORDER:
-        group = [part for part in running if part.name.startswith(prefix)]
-        await asyncio.gather(*(_stop(part, drain_s, hurry) for part in group))
+        ends = [_stop(part, drain_s, hurry) for part in running if part.name.startswith(prefix)]
+        others = [replaced[prefix]()] if prefix in replaced else []
+        await asyncio.gather(*ends, *others)
 
 
 def clean_up(sockets: Sequence[Path]) -> None:

@@ -34,6 +34,7 @@ from headgate.supervise.adopt import Living, Retirement
 from headgate.supervise.control import Restarter
 from headgate.supervise.envoys import Envoys
 from headgate.supervise.greeting import greeting
+from headgate.supervise.leaving import Leaving
 from headgate.supervise.part import Part
 from headgate.supervise.parts_file import PartRecord
 from headgate.supervise.plan import Plan
@@ -62,6 +63,7 @@ class Supervisor:
         self._parts = [Part(spec, self._record_parts, adopted.get(spec.name)) for spec in plan.specs]
         old = [self._retirement(one) for one in plan.found.retiring]
         self._envoys = Envoys(plan.launcher, old, self._retirement, self._record_parts)
+        self._leaving = Leaving(plan.found.leaving, self._record_parts)
         self._reloader = Reloader(plan, lambda: self._parts)
         self._restarter = Restarter(self._restart, self._reloader.busy)
         url = plan.gateway.services.counters
@@ -90,7 +92,7 @@ class Supervisor:
             await listener.cleanup()
 
     def _restart(self, drain_s: float) -> AsyncIterator[Step]:
-        return rolling.restart(self._parts, self._envoys, drain_s, self._reloader.take_for_restart)
+        return rolling.restart(self._parts, self._envoys, self._leaving, drain_s, self._reloader.take_for_restart)
 
     def _retirement(self, one: Living, patience_s: float = 0.0) -> Retirement:
         return Retirement(one, self._drain_s, self._hurry, self._stop, patience_s)
@@ -124,7 +126,7 @@ class Supervisor:
         for part in self._parts:
             if part.process:
                 log.info("part taken over", part=part.name, pid=part.process.pid)
-        await adopt.end_strays(plan.found.strays)
+        await asyncio.gather(adopt.end_strays(plan.found.strays), self._leaving.let_go())
         metric_files.prepare()
         await self._retire_envoys()
         # Envoy knows every cluster before a worker can plan for it.
@@ -153,7 +155,7 @@ class Supervisor:
 
     def _record_parts(self) -> None:
         records = {part.name: record for part in self._parts if (record := self._record_of(part))}
-        records |= self._envoys.records()
+        records |= self._envoys.records() | self._leaving.records()
         try:
             parts_file.save(records)
         except OSError as error:  # a full disk: the parts go on, only a successor would not find them
@@ -178,7 +180,8 @@ class Supervisor:
         log.info("stopping", drain_s=self._drain_s)
         # A start that was broken off may have left these half done.
         await adopt.end_strays([stray for stray in self._plan.found.strays if stray.process.running])
-        await asyncio.gather(self._envoys.finished(), shutdown.stop_parts(self._parts, self._drain_s, self._hurry))
+        replaced = {parts.ENVOY: self._envoys.finished, parts.WORKERS: self._leaving.finished}
+        await shutdown.stop_parts(self._parts, replaced, self._drain_s, self._hurry)
         envoy_life.clear_all_but(())
         shutdown.clean_up(parts.sockets(self._plan.specs))
         log.info("stopped")

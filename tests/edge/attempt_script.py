@@ -99,7 +99,7 @@ class Request:
     """One request inside Envoy. What filters do to its headers and metadata stays from attempt to attempt."""
 
     def __init__(self, headers: dict[str, str], plan: dict[str, Any]) -> None:
-        self.metadata: dict[str, Any] = {"hg.request": plan}
+        self.metadata: dict[str, Any] = {"hg.request": dict(plan)}
         self._headers = {":method": "POST", ":path": "/v1/x", ":authority": "gateway", ":scheme": "http"} | headers
         self._number = 0
 

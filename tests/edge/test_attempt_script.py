@@ -1,7 +1,6 @@
 """What leaves the gateway on every attempt, and which answers are marked: envoy/attempt.lua, run by LuaJIT."""
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,19 +32,24 @@ CHAIN: dict[str, Any] = {**OF_CHAT, "length": "77", "models": ["m-1", "m-2", "m-
 OPENAI, CLAUDE, LOCAL = (("openai", "env:OPENAI_API_KEY"), ("anthropic", "env:ANTHROPIC_API_KEY"), ("openai", None))
 
 
-@pytest.fixture
-def scripts(tmp_path: Path) -> dict[str, Script]:
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Script]:
     """Three providers, two of which have a key."""
+    folder = tmp_path_factory.mktemp("keys")
     made = {}
     for name, (api, key) in {"openai": OPENAI, "claude": CLAUDE, "local": LOCAL}.items():
         found = cluster(f"base_url: 'http://{name}.test/v1'" + (f", api_key: {key}" if key else ""), api)
-        (tmp_path / name).write_text(f"sk-{name}")
+        (folder / name).write_text(f"sk-{name}")
         file = f"secrets/{found['name'].removeprefix('provider/')}.key"
-        made[name] = Script(found, **({file: str(tmp_path / name)} if key else {}))
+        made[name] = Script(found, **({file: str(folder / name)} if key else {}))
     return made
 
 
-OWN: dict[str, dict[str, str]] = {"openai": {"authorization": "Bearer sk-openai"}, "claude": {"x-api-key": "sk-claude"}, "local": {}}
+OWN: dict[str, dict[str, str]] = {
+    "openai": {"authorization": "Bearer sk-openai"},
+    "claude": {"x-api-key": "sk-claude"},
+    "local": {},
+}
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(OWN)), ids="-".join)
@@ -63,7 +67,7 @@ def test_each_provider_gets_its_own_credential_and_no_other(scripts: dict[str, S
 
 @pytest.mark.parametrize("plan", [CHAIN, OF_CHAT], ids=["chain", "single"])
 def test_nothing_of_a_credential_waits_for_a_later_attempt(scripts: dict[str, Script], plan: dict[str, Any]) -> None:
-    request = Request({**PLAIN, **CREDENTIALS, **PROXYS, "x-hint": "a"}, dict(plan))
+    request = Request({**PLAIN, **CREDENTIALS, **PROXYS, "x-hint": "a"}, plan)
     request.attempt(scripts["local"])
     aside = request.metadata.get("hg.aside", {})
     assert not aside.keys() & {*CREDENTIALS, *PROXYS, *PLAIN} - {"openai-tenant"}
@@ -86,13 +90,13 @@ def test_headers_that_a_later_provider_may_have_come_back(scripts: dict[str, Scr
 
 
 def test_one_target_keeps_nothing_aside(scripts: dict[str, Script]) -> None:
-    request = Request({**PLAIN, "x-hint": "a"}, dict(OF_CHAT))
+    request = Request({**PLAIN, "x-hint": "a"}, OF_CHAT)
     assert "x-hint" not in request.attempt(scripts["local"])
     assert set(request.metadata) == {"hg.request"}
 
 
 def test_the_attempts_model_is_on_record(scripts: dict[str, Script]) -> None:
-    request = Request(PLAIN, dict(CHAIN))
+    request = Request(PLAIN, CHAIN)
     found = []
     for name in ("openai", "claude", "local"):
         request.attempt(scripts[name])
@@ -101,7 +105,7 @@ def test_the_attempts_model_is_on_record(scripts: dict[str, Script]) -> None:
 
 
 def test_path_and_length_after_a_translated_attempt(scripts: dict[str, Script]) -> None:
-    request = Request(PLAIN, dict(CHAIN))
+    request = Request(PLAIN, CHAIN)
     translated = {"content_length": "1234", "x_headgate_path": "/messages", "anthropic_version": "2023-06-01"}
     first = request.attempt(scripts["claude"], **translated)
     assert (first[":path"], first["content-length"]) == ("/v1/v1/messages", "1234")
@@ -122,8 +126,8 @@ def test_replicas_send_the_planned_body_again(scripts: dict[str, Script]) -> Non
 def test_anthropics_api_is_always_told_a_version(
     scripts: dict[str, Script], given: dict[str, str], sent: str
 ) -> None:
-    assert Request(PLAIN | given, dict(CHAIN)).attempt(scripts["claude"])["anthropic-version"] == sent
-    later = Request(PLAIN | given, dict(CHAIN))
+    assert Request(PLAIN | given, CHAIN).attempt(scripts["claude"])["anthropic-version"] == sent
+    later = Request(PLAIN | given, CHAIN)
     assert "anthropic-version" not in later.attempt(scripts["openai"])
     assert later.attempt(scripts["claude"])["anthropic-version"] == sent
 
@@ -131,7 +135,7 @@ def test_anthropics_api_is_always_told_a_version(
 def test_a_translations_own_header_holds_on_every_attempt(scripts: dict[str, Script]) -> None:
     """The version that a translation was written for, whatever a client of another API sends under that name."""
     for before in ([], ["openai"], ["openai", "local"]):
-        request = Request(PLAIN | {"anthropic-version": "nonsense"}, dict(CHAIN))
+        request = Request(PLAIN | {"anthropic-version": "nonsense"}, CHAIN)
         for name in before:
             request.attempt(scripts[name])
         sent = request.attempt(scripts["claude"], x_headgate_path="/messages", anthropic_version="2023-06-01")
@@ -148,22 +152,27 @@ TOO_LONG = [
 @pytest.mark.parametrize("status", [400, 413, 422])
 @pytest.mark.parametrize("body", [*TOO_LONG, "x" * 60_000 + TOO_LONG[0]])
 def test_a_prompt_that_is_too_long_may_fit_elsewhere(scripts: dict[str, Script], status: int, body: str) -> None:
-    headers, after = Request(PLAIN, dict(CHAIN)).answered(scripts["local"], status, body)
+    headers, after = Request(PLAIN, CHAIN).answered(scripts["local"], status, body)
     assert headers == {":status": str(status), "content-type": "application/json", contract.RETRY: "context_window"}
     assert after == body
 
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(400, ""), (400, '{"error":{"message":"temperature"}}'), (413, "{}"), *((s, TOO_LONG[0]) for s in (200, 401, 404))],
+    [
+        (400, ""),
+        (400, '{"error":{"message":"temperature"}}'),
+        (413, "{}"),
+        *((s, TOO_LONG[0]) for s in (200, 401, 404)),
+    ],
 )
 def test_other_answers_are_not_marked(scripts: dict[str, Script], status: int, body: str) -> None:
-    headers, after = Request(PLAIN, dict(CHAIN)).answered(scripts["local"], status, body)
+    headers, after = Request(PLAIN, CHAIN).answered(scripts["local"], status, body)
     assert (headers, after) == ({":status": str(status), "content-type": "application/json"}, body)
 
 
 def test_a_limit_names_the_model_that_it_is_for(scripts: dict[str, Script]) -> None:
-    request = Request(PLAIN, dict(CHAIN))
+    request = Request(PLAIN, CHAIN)
     for model in ("m-1", "m-2"):
         request.attempt(scripts["openai"])
         headers, _ = request.answered(scripts["openai"], 429)
@@ -173,7 +182,7 @@ def test_a_limit_names_the_model_that_it_is_for(scripts: dict[str, Script]) -> N
 @pytest.mark.parametrize("api", ["openai", "anthropic"])
 def test_a_page_becomes_an_error_of_the_providers_api(api: str) -> None:
     script = Script(cluster("base_url: 'http://p.test'", api))
-    headers, body = Request(PLAIN, dict(OF_CHAT)).answered(script, 200, "<html>", content_type="text/html")
+    headers, body = Request(PLAIN, OF_CHAT).answered(script, 200, "<html>", content_type="text/html")
     assert headers == {":status": "502", "content-type": "application/json"}
     assert body == script.config["broken"]
     assert ('"type":"error"' in body) == (api == "anthropic")

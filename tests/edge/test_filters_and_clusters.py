@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lupa.luajit21 import LuaRuntime
+from attempt_script import PROVIDER, cluster
+from hypothesis import given
+from hypothesis import strategies as st
 from rendering import EXAMPLE, ROOT, SECRETS, clusters_of, manager_of, rendered
 
 from headgate import contract
@@ -19,26 +21,6 @@ FILTERS = manager_of(FILES)["http_filters"]
 CLUSTERS = clusters_of(FILES)
 ATTEMPT = (ROOT / "envoy" / "attempt.lua").read_text()
 METERING = (ROOT / "envoy" / "metering" / "module.c").read_text()
-PROVIDER = "providers: {{p: {{api: {api}, {rest}}}}}\nmodels: {{m: {{targets: [{{provider: p, model: m}}]}}}}\n"
-HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-
-
-def cluster(rest: str, api: str = "openai", **files: str) -> dict[str, Any]:
-    found: dict[str, Any] = clusters_of(rendered(PROVIDER.format(api=api, rest=rest), **files))["provider/p"]
-    return found
-
-
-def attempt_filters(found: dict[str, Any]) -> list[dict[str, Any]]:
-    filters: list[dict[str, Any]] = found["typed_extension_protocol_options"][HTTP_OPTIONS]["http_filters"]
-    return filters
-
-
-def attempt_config(found: dict[str, Any]) -> dict[str, Any]:
-    """The table that envoy/attempt.lua gets, as LuaJIT reads it."""
-    source = attempt_filters(found)[0]["typed_config"]["default_source_code"]["inline_string"]
-    table = LuaRuntime(encoding="utf-8").execute(source + "\nreturn CONFIG")
-    key = dict(table["key"].items()) if table["key"] else None
-    return {"path": table["path"], "host": table["host"], "keep": set(table["keep"]), "key": key}
 
 
 def test_the_order_of_the_filters() -> None:
@@ -62,20 +44,48 @@ def test_every_filter_that_asks_a_server_fails_closed() -> None:
         assert config["grpc_service"]["envoy_grpc"]["cluster_name"] == contract.FILTERS_CLUSTER
 
 
+def is_removed(mutations: list[dict[str, Any]], name: str) -> bool:
+    """Whether Envoy takes the header away: it has names in lower case, and matches regular expressions whole."""
+    for mutation in mutations:
+        matcher = mutation.get("remove_on_match", {}).get("key_matcher", {"exact": mutation.get("remove")})
+        if re.fullmatch(matcher.get("safe_regex", {}).get("regex", "(?!)"), name):
+            return True
+        if name == matcher.get("exact") or name.startswith(matcher.get("prefix", "\0")):
+            return True
+    return False
+
+
+MANAGER = manager_of(FILES)
+EARLY = MANAGER["early_header_mutation_extensions"][0]["typed_config"]["mutations"]
+SAID_BY_CLIENTS = {contract.TARGET, contract.FALLBACK}
+OURS = {name for name in vars(contract).values() if isinstance(name, str) and name.startswith("x-headgate-")}
+NEAR = {near for name in SAID_BY_CLIENTS for at in range(len("x-headgate-"), len(name) + 1)
+        for near in (name[:at], name[:at] + name[at + 1 :], name[:at] + "-" + name[at:], name[:at] + "x" + name[at + 1 :])}  # fmt: skip
+
+
 def test_forgeable_headers_are_taken_from_clients() -> None:
-    manager = manager_of(FILES)
-    assert manager["use_remote_address"] is True
-    assert not manager.get("preserve_external_request_id", False)
-    (early,) = manager["early_header_mutation_extensions"]
-    mutations = early["typed_config"]["mutations"]
-    assert prefixes_removed(mutations) == {"x-envoy-", "x-forwarded-", "x-headgate-"}
-    assert {"remove": contract.REQUEST_ID} in mutations  # its own id is what a request is billed by
+    assert MANAGER["use_remote_address"] is True
+    assert not MANAGER.get("preserve_external_request_id", False)
+    assert len(MANAGER["early_header_mutation_extensions"]) == 1
+    assert is_removed(EARLY, contract.REQUEST_ID)  # its own id is what a request is billed by
+    assert len(OURS) >= 8
+    for name in (OURS | NEAR) - SAID_BY_CLIENTS:
+        assert is_removed(EARLY, name), name
+    for name in ("x-envoy-max-retries", "x-envoy-", "x-forwarded-for", "x-headgate-", "x-headgate-target-x"):
+        assert is_removed(EARLY, name), name
 
 
-def prefixes_removed(mutations: list[dict[str, Any]]) -> set[str]:
-    matchers = [entry["remove_on_match"]["key_matcher"] for entry in mutations if "remove_on_match" in entry]
-    assert all(matcher["ignore_case"] for matcher in matchers)
-    return {matcher["prefix"] for matcher in matchers}
+@given(st.text("abcdefgklrt-_.0", max_size=12))
+def test_of_our_own_headers_clients_may_say_two(rest: str) -> None:
+    name = f"x-headgate-{rest}"
+    assert is_removed(EARLY, name) == (name not in SAID_BY_CLIENTS)
+
+
+@pytest.mark.parametrize(
+    "name", [*SAID_BY_CLIENTS, "content-type", "authorization", "x-head", "traceparent", "x-own"]
+)
+def test_headers_that_clients_may_send(name: str) -> None:
+    assert not is_removed(EARLY, name)
 
 
 def test_one_cluster_for_each_provider() -> None:
@@ -85,9 +95,26 @@ def test_one_cluster_for_each_provider() -> None:
         assert found["load_assignment"]["endpoints"][0]["lb_endpoints"]
         assert found["outlier_detection"]["max_ejection_percent"] == 50
         assert "common_lb_config" not in found  # an unhealthy target is still tried, so that the chain goes on
-        assert found["circuit_breakers"]["thresholds"][0]["max_requests"] == 65536
     assert [len(found.get("health_checks", [])) for found in CLUSTERS.values()] == [1, 0, 0]
     assert CLUSTERS["provider/local"]["health_checks"][0]["http_health_check"]["path"] == "/health"
+
+
+@pytest.mark.parametrize(
+    ("more", "max_requests", "share", "at_least"),
+    [
+        ("", 65_536, 20, 256),
+        (", max_requests: 7", 7, 20, 256),
+        (", retry_budget: {share: 0.055}", 65_536, 5.5, 256),
+        (", retry_budget: {share: 0, at_least: 1}", 65_536, 0, 1),
+        (", retry_budget: {share: 1, at_least: 9}, max_requests: 1", 1, 100, 9),
+    ],
+)
+def test_breakers_and_budgets(more: str, max_requests: int, share: float, at_least: int) -> None:
+    (found,) = cluster(f"base_url: http://p.test{more}")["circuit_breakers"]["thresholds"]
+    assert found.get("priority", "DEFAULT") == "DEFAULT"
+    assert found["max_requests"] == max_requests
+    assert found["retry_budget"]["min_retry_concurrency"] == at_least
+    assert found["retry_budget"]["budget_percent"].get("value", 0) == pytest.approx(share)
 
 
 @pytest.mark.parametrize(
@@ -143,91 +170,6 @@ def test_a_ca_of_ones_own_is_found_beside_the_file() -> None:
 
 def test_http_has_no_tls() -> None:
     assert "transport_socket" not in cluster('base_url: "http://api.test/v1"')
-
-
-@pytest.mark.parametrize(
-    ("api", "rest", "path", "host"),
-    [
-        ("openai", 'endpoints: ["http://127.0.0.1:8000"]', "/v1", "127.0.0.1:8000"),
-        ("openai", 'endpoints: ["http://engine:80/deep/er"]', "/deep/er/v1", "engine"),
-        ("openai", 'base_url: "https://api.test/v1"', "/v1", "api.test"),
-        ("openai", 'base_url: "https://api.test:443"', "", "api.test"),
-        ("openai", 'base_url: "http://api.test:443/a/"', "/a", "api.test:443"),
-        ("openai", 'base_url: "https://[::1]:9/x"', "/x", "[::1]:9"),
-        ("anthropic", 'base_url: "https://api.test"', "/v1", "api.test"),
-        ("openai", "base_url: http://p.test/~it%27s'(*)--%22%5C/v1", "/~it%27s'(*)--%22%5C/v1", "p.test"),
-    ],
-)
-def test_where_an_attempt_goes(api: str, rest: str, path: str, host: str) -> None:
-    config = attempt_config(cluster(rest, api))
-    assert (config["path"], config["host"]) == (path, host)
-
-
-def test_what_leaves_the_gateway() -> None:
-    keep = attempt_config(cluster('base_url: "http://p.test", forward_headers: [x-own]'))["keep"]
-    assert "x-own" in keep
-    assert keep.isdisjoint({*contract.CREDENTIAL_HEADERS, contract.TENANT_HEADER, "cookie", "x-forwarded-for"})
-    assert not any(name.startswith(("x-headgate-", "x-envoy-", "x-forwarded-")) for name in keep)
-    assert "accept-encoding" not in keep  # metering reads plain bytes
-
-
-@pytest.mark.parametrize(
-    ("api", "header", "prefix"), [("openai", "authorization", "Bearer "), ("anthropic", "x-api-key", "")]
-)
-def test_the_credential_is_named_by_its_file(api: str, header: str, prefix: str) -> None:
-    found = cluster('base_url: "http://p.test", api_key: env:OPENAI_API_KEY', api)
-    assert [entry["name"] for entry in attempt_filters(found)] == [
-        "headgate.attempt",
-        "headgate.answer",
-        "envoy.filters.http.upstream_codec",
-    ]
-    file = f"secrets/{found['name'].removeprefix('provider/')}.key"
-    assert attempt_config(found)["key"] == {"file": file, "header": header, "prefix": prefix}
-    assert attempt_config(cluster('base_url: "http://p.test"', api))["key"] is None
-
-
-def test_a_key_is_read_again_and_what_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
-    """By LuaJIT, as in Envoy: headers of the attempts, the clock and the file in between as the test says."""
-    found = cluster('base_url: "http://p.test", api_key: env:OPENAI_API_KEY')
-    key = attempt_config(found)["key"]["file"]
-    source = attempt_filters(found)[0]["typed_config"]["default_source_code"]["inline_string"]
-    lua = LuaRuntime(encoding="utf-8")
-    lua.globals().now = 0
-    lua.execute("os.time = function() return now end")
-    lua.execute(source.replace(key, str(tmp_path / "key")))
-    sent: dict[str, str] = {}
-    ask = lua.eval("""function(replaced)
-      local headers = setmetatable({}, {__index = {replace = function(_, name, value) replaced(name, value) end}})
-      local metadata = {get = function() return {endpoint = "/x"} end}
-      local info = {dynamicMetadata = function() return metadata end}
-      envoy_on_request({streamInfo = function() return info end, headers = function() return headers end})
-    end""")
-
-    def asked(seconds: int) -> str | None:
-        sent.clear()
-        lua.globals().now = seconds
-        ask(sent.__setitem__)
-        return sent.get("authorization")
-
-    assert asked(1) is None  # no file, no key: the provider refuses
-    (tmp_path / "key").write_text("sk-one")
-    assert asked(2) == "Bearer sk-one"
-    (tmp_path / "key").write_text("sk-two")
-    assert [asked(2), asked(3)] == ["Bearer sk-one", "Bearer sk-two"]
-    (tmp_path / "key").unlink()
-    assert asked(4) == "Bearer sk-two"
-
-
-def test_an_engine_without_a_key_gets_none() -> None:
-    names = [entry["name"] for entry in attempt_filters(cluster('base_url: "http://p.test"'))]
-    assert names == ["headgate.attempt", "headgate.answer", "envoy.filters.http.upstream_codec"]
-
-
-def test_a_provider_cannot_speak_for_the_gateway() -> None:
-    (answer,) = [
-        entry for entry in attempt_filters(CLUSTERS["provider/openai"]) if entry["name"] == "headgate.answer"
-    ]
-    assert prefixes_removed(answer["typed_config"]["mutations"]["response_mutations"]) == {"x-envoy-", "x-headgate-"}
 
 
 def test_dead_workers_are_left_out_at_once() -> None:
@@ -292,8 +234,11 @@ def contract_names() -> set[str]:
 
 def test_names_that_run_inside_envoy_are_in_the_contract() -> None:
     standard = {":status", ":path", ":authority", "content-type", "content-encoding", "content-length"}
+    standard |= {"x-envoy-attempt-count"}  # Envoy's own
     used = set(re.findall(r'headers:\w+\("([^"]+)"', ATTEMPT))
-    used |= set(re.findall(r'dynamicMetadata\(\):get\("([^"]+)"', ATTEMPT))
+    used |= set(re.findall(r'(?:dynamicMetadata\(\)|metadata):[gs]et\("([^"]+)"', ATTEMPT)) - {
+        "hg.aside"
+    }  # is nobody else's
     used |= set(re.findall(r'header\([^"\n]*TEXT\("([^"]+)"\)', METERING))
     namespaces = re.findall(r'_metadata = \{"([^"]+)", (\d+)\}', METERING)
     assert all(len(name) == int(length) for name, length in namespaces)
@@ -304,10 +249,11 @@ def test_names_that_run_inside_envoy_are_in_the_contract() -> None:
 
 def test_metadata_keys_are_written_on_one_side_and_read_on_the_other() -> None:
     plan = (ROOT / "extproc" / "steps" / "plan.py").read_text()
+    codec = (ROOT / "extproc" / "codec.py").read_text()
     read = set(re.findall(r"\brequest\.(\w+)", ATTEMPT))
     read |= set(re.findall(r'(?:is_set|count)\(filter, TEXT\("(\w+)"\)', METERING)) | {"endpoint"}
-    assert {"endpoint", "hide_usage_chunk", "answers"} <= read
-    assert read <= set(re.findall(r'\("(\w+)", ', plan))
+    assert {"endpoint", "hide_usage_chunk", "answers", "models", "length"} <= read
+    assert read <= set(re.findall(r'\("(\w+)", ', plan)) | set(re.findall(r'\bown\["(\w+)"\]', codec))
     logged = set(re.findall(r"%DYNAMIC_METADATA\(hg\.usage:(\w+)\)%", str(manager_of(FILES)["access_log"])))
     written = set(re.findall(r'\{TEXT\("(\w+)"\), ', METERING))
     assert logged == written

@@ -1,0 +1,152 @@
+"""The upstream filters of a provider's cluster: their order, who is called for which attempt, keys and addresses."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attempt_script import Request, Script, attempt_filters, cluster
+
+from headgate import contract
+from headgate.config.model import MAX_ATTEMPTS
+
+ORDER = ["headgate.translate", "headgate.attempt", "headgate.answer", "envoy.filters.http.upstream_codec"]
+P = 'base_url: "http://p.test"'
+
+
+def config_of(rest: str, api: str = "openai") -> dict[str, Any]:
+    """The table that envoy/attempt.lua gets, as LuaJIT reads it."""
+    table = Script(cluster(rest, api)).config
+    key, version = table["key"], table["version"]
+    return {
+        "path": table["path"],
+        "host": table["host"],
+        "keep": set(table["keep"]),
+        "key": dict(key.items()) if key else None,
+        "version": dict(version.items()) if version else None,
+    }
+
+
+@pytest.mark.parametrize("key", ["", ", api_key: env:OPENAI_API_KEY"])
+@pytest.mark.parametrize("api", ["openai", "anthropic"])
+def test_the_order_of_the_filters(api: str, key: str) -> None:
+    """Of a request; an answer meets them the other way round, so the translation sees what the script has marked."""
+    assert list(attempt_filters(cluster(P + key, api))) == ORDER
+
+
+def test_a_dead_or_silent_worker_lets_nothing_pass() -> None:
+    config = attempt_filters(cluster(P))["headgate.translate"]["extension_config"]["typed_config"]
+    assert config["grpc_service"]["envoy_grpc"] == {"cluster_name": contract.FILTERS_CLUSTER}
+    assert config["grpc_service"]["initial_metadata"] == [{"key": contract.ROLE, "value": contract.ATTEMPT_ROLE}]
+    assert "timeout" not in config["grpc_service"]  # an answer takes as long as the route lets it
+    assert config["message_timeout"] == "5s"
+    assert config["status_on_error"] == {"code": "ServiceUnavailable"}
+    assert not config.get("failure_mode_allow", False)
+
+
+def test_what_the_call_for_an_attempt_gets_to_see() -> None:
+    config = attempt_filters(cluster(P))["headgate.translate"]["extension_config"]["typed_config"]
+    assert config["processing_mode"] == {
+        "request_header_mode": "SEND",
+        "request_body_mode": "BUFFERED",
+        "request_trailer_mode": "SKIP",
+        "response_header_mode": "SEND",
+        "response_body_mode": "FULL_DUPLEX_STREAMED",
+        "response_trailer_mode": "SEND",
+    }
+    seen = {pattern["exact"] for pattern in config["forward_rules"]["allowed_headers"]["patterns"]}
+    assert seen == {contract.REQUEST_ID, "x-envoy-attempt-count", ":status", "content-type", "content-encoding"}
+    assert config["metadata_options"] == {"forwarding_namespaces": {"untyped": [contract.REQUEST]}}
+
+
+def is_skipped(matchers: list[dict[str, Any]], attempt: int, direct: str) -> bool:
+    """Whether Envoy, by these matchers, makes no call for an attempt."""
+    for matcher in matchers:
+        count, plan = (one["single_predicate"] for one in matcher["predicate"]["and_matcher"]["predicate"])
+        assert count["input"]["typed_config"]["header_name"] == "x-envoy-attempt-count"
+        place = plan["input"]["typed_config"]
+        assert (place["filter"], place["path"]) == (contract.REQUEST, [{"key": "direct"}])
+        assert matcher["on_match"]["action"]["typed_config"]["@type"].endswith(".SkipFilter")
+        wanted = plan["custom_match"]["typed_config"]["value"]["string_match"]["contains"]
+        if count["value_match"]["exact"] == str(attempt) and wanted in direct:
+            return True
+    return False
+
+
+def test_direct_attempts_cost_no_call() -> None:
+    matchers = attempt_filters(cluster(P))["headgate.translate"]["xds_matcher"]["matcher_list"]["matchers"]
+    for numbers in ([], [1], [1, 2], [2], [1, 3, 10], [10], list(range(1, MAX_ATTEMPTS + 1))):
+        direct = f",{','.join(map(str, numbers))},"
+        skipped = [attempt for attempt in range(1, MAX_ATTEMPTS + 2) if is_skipped(matchers, attempt, direct)]
+        assert skipped == numbers
+    assert not is_skipped(matchers, 1, "")
+
+
+@pytest.mark.parametrize(
+    ("api", "rest", "path", "host"),
+    [
+        ("openai", 'endpoints: ["http://127.0.0.1:8000"]', "/v1", "127.0.0.1:8000"),
+        ("openai", 'endpoints: ["http://engine:80/deep/er"]', "/deep/er/v1", "engine"),
+        ("openai", 'base_url: "https://api.test/v1"', "/v1", "api.test"),
+        ("openai", 'base_url: "https://api.test:443"', "", "api.test"),
+        ("openai", 'base_url: "http://api.test:443/a/"', "/a", "api.test:443"),
+        ("openai", 'base_url: "https://[::1]:9/x"', "/x", "[::1]:9"),
+        ("anthropic", 'base_url: "https://api.test"', "/v1", "api.test"),
+        ("anthropic", 'endpoints: ["http://engine:1/a"]', "/a/v1", "engine:1"),
+        ("openai", "base_url: http://p.test/~it%27s'(*)--%22%5C/v1", "/~it%27s'(*)--%22%5C/v1", "p.test"),
+    ],
+)
+def test_where_an_attempt_goes(api: str, rest: str, path: str, host: str) -> None:
+    config = config_of(rest, api)
+    assert (config["path"], config["host"]) == (path, host)
+
+
+@pytest.mark.parametrize(
+    ("api", "own"), [("openai", {"openai-beta"}), ("anthropic", {"anthropic-beta", "anthropic-version"})]
+)
+def test_what_may_leave_the_gateway(api: str, own: set[str]) -> None:
+    keep = config_of(P + ", forward_headers: [x-own]", api)["keep"]
+    assert {"x-own", *own} <= keep
+    assert {name for name in keep if name.startswith(("openai-", "anthropic-"))} == own
+    assert keep.isdisjoint({*contract.CREDENTIAL_HEADERS, contract.TENANT_HEADER, "cookie", "x-forwarded-for"})
+    assert not any(name.startswith(("x-headgate-", "x-envoy-", "x-forwarded-")) for name in keep)
+    assert "accept-encoding" not in keep  # metering and translation read plain bytes
+
+
+@pytest.mark.parametrize(
+    ("api", "header", "prefix"), [("openai", "authorization", "Bearer "), ("anthropic", "x-api-key", "")]
+)
+def test_the_credential_is_named_by_its_file(api: str, header: str, prefix: str) -> None:
+    rest = f"{P}, api_key: env:OPENAI_API_KEY"
+    file = f"secrets/{cluster(rest, api)['name'].removeprefix('provider/')}.key"
+    assert config_of(rest, api)["key"] == {"file": file, "header": header, "prefix": prefix}
+    assert config_of(P, api)["key"] is None
+
+
+def test_which_api_is_told_its_version() -> None:
+    assert config_of(P)["version"] is None
+    assert config_of(P, "anthropic")["version"] == {"header": "anthropic-version", "value": "2023-06-01"}
+
+
+def test_a_key_is_read_again_and_what_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
+    found = cluster(f"{P}, api_key: env:OPENAI_API_KEY")
+    file = f"secrets/{found['name'].removeprefix('provider/')}.key"
+    script = Script(found, **{file: str(tmp_path / "key")})
+
+    def asked(seconds: int) -> str | None:
+        script.now(seconds)
+        return Request({}, {"endpoint": "/x"}).attempt(script).get("authorization")
+
+    assert asked(1) is None  # no file, no key: the provider refuses
+    (tmp_path / "key").write_text("sk-one")
+    assert asked(2) == "Bearer sk-one"
+    (tmp_path / "key").write_text("sk-two")
+    assert [asked(2), asked(3)] == ["Bearer sk-one", "Bearer sk-two"]
+    (tmp_path / "key").unlink()
+    assert asked(4) == "Bearer sk-two"
+
+
+def test_a_provider_cannot_speak_for_the_gateway() -> None:
+    mutations = attempt_filters(cluster(P))["headgate.answer"]["mutations"]["response_mutations"]
+    matchers = [entry["remove_on_match"]["key_matcher"] for entry in mutations]
+    assert all(matcher["ignore_case"] for matcher in matchers)
+    assert {matcher["prefix"] for matcher in matchers} == {"x-envoy-", "x-headgate-", "anthropic-"}
