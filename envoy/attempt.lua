@@ -77,7 +77,7 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   local number = tonumber(headers:get("x-envoy-attempt-count")) or 1
   local path = headers:get("x-headgate-path")
-  if request.models and number == 1 then set_aside(metadata, headers) end
+  if request.models then set_aside(metadata, headers) end
   drop_what_stays(headers)
   if number > 1 then
     if request.models then turn_to_attempt(metadata, request, headers, number) end
@@ -103,6 +103,7 @@ local TOO_LONG = {
   "exceeds the model's context",
   "too many input tokens",
   "input is too long",
+  "exceed context limit",
 }
 local ERROR_BYTES = 65536
 

@@ -56,7 +56,7 @@ def answer_of(head: AnswerHead, context: Context) -> tuple[Answer, Reply]:
     if fault := _fault(head, context):
         failure = Failure.of("malformed", fault)
         return _Refused(), _refused(failure, context, has_body=not head.ends)
-    return (_StreamedAnswer if context.streams else _WholeAnswer)(context), _NOTHING
+    return (StreamedAnswer if context.streams else _WholeAnswer)(context), _NOTHING
 
 
 def _fault(head: AnswerHead, context: Context) -> str | None:
@@ -98,13 +98,25 @@ class _WholeAnswer:
         return [codec.head(200, headers, _BODY_HEADERS), codec.piece(body, last=True)], True
 
 
-class _StreamedAnswer:
+class StreamedAnswer:
     """A stream of events: held until the answer itself has begun, then piece by piece."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._decoder: StreamDecoder = context.direction.stream(context.known)
-        self._held: list[bytes] | None = []  # None once the answer has begun
+        self._held: list[bytes] | None = []  # None once the head has gone on
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its head waits."""
+        return self._held is not None
+
+    def let_go(self) -> bytes | None:
+        """The head, if it was held until now: it must not wait longer."""
+        if self._held is None:
+            return None
+        self._held = None  # before the answer itself has begun, a decoder says nothing
+        return codec.head(200, self._context.notes, _BODY_HEADERS)
 
     def take(self, data: bytes, last: bool) -> Reply:
         """What the decoder makes of it."""
@@ -126,7 +138,8 @@ class _StreamedAnswer:
         if self._held is not None:
             return _refused(failure, self._context)
         self._context.report(failure, True)
-        return codec.piece(out, last=True), True
+        told = out if self._decoder.started else self._decoder.told(failure)
+        return codec.piece(told, last=True), True
 
 
 class _ErrorAnswer:

@@ -4,13 +4,14 @@ Its request is made from the body that Envoy has kept; when the target speaks an
 too. Everything that it has to know comes with the request: another worker may have planned it.
 """
 
+import asyncio
 import time
 from collections.abc import Iterator
 
 import structlog
 
 from extproc import attempt_codec as codec
-from extproc.attempt_answer import Answer, Context, answer_of
+from extproc.attempt_answer import Answer, Context, StreamedAnswer, answer_of
 from extproc.attempt_rows import AttemptRow, AttemptRows, decoded
 from extproc.document import Document
 from extproc.refusal import Refusal
@@ -22,18 +23,22 @@ from extproc.translate.failure import Failure
 from headgate import metrics
 from headgate.contract import DROPPED, MAX_TOKENS
 from headgate.error_shapes import Problem, rendered
-from headgate.grpc_server import Reply
+from headgate.grpc_server import Metadata, Reply
 
 log = structlog.get_logger()
 
 _failures = metrics.FAILURES.labels("extproc")
+_HELD_SHARE = 0.8  # of the time that a target has for its head
 _HEADER_LIMIT = 1_000  # characters of `x-headgate-dropped`
 
 
 class Attempt:
     """One call. For a target that speaks the client's API it ends with the request, otherwise with the answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, call: Metadata) -> None:
+        self._call = call
+        self._began = time.monotonic()
+        self._timer: asyncio.TimerHandle | None = None
         self._what: codec.Attempted | None = None
         self._translation: _Translation | None = None
         self._answer: Answer | None = None
@@ -50,10 +55,25 @@ class Attempt:
             return self._request(self._what, codec.body_of(message))
         if part == "response_headers" and self._translation:
             self._answer, reply = answer_of(codec.head_of(message), self._translation.context())
+            if isinstance(self._answer, StreamedAnswer) and self._translation.headers_ms:
+                self._let_go_in_time(self._answer, self._translation.headers_ms)
             return reply
         return None, True
 
+    def _let_go_in_time(self, answer: StreamedAnswer, headers_ms: int) -> None:
+        """Envoy gives up on a target whose head it has not seen in time, and this one has sent it."""
+        left_s = headers_ms * _HELD_SHARE / 1000 - (time.monotonic() - self._began)
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, left_s), self._let_go, answer)
+
+    def _let_go(self, answer: StreamedAnswer) -> None:
+        head = answer.let_go()
+        if head is not None:
+            self._call.push(head)
+
     def _of_answer(self, message: codec.Message) -> Reply:
+        if self._timer and isinstance(self._answer, StreamedAnswer) and not self._answer.is_held:
+            self._timer.cancel()
+            self._timer = None
         if self._answer and codec.kind(message) == "response_body":
             return self._answer.take(*codec.piece_of(message))
         if self._answer and codec.kind(message) == "response_trailers":
@@ -111,6 +131,7 @@ class _Translation:
         self._what, self._row, self._rows = what, row, rows
         self._surface, self._direction, self._notes = surface, direction, tuple(_notes(sent))
         self._functions = functions
+        self.headers_ms = rows.headers_ms
 
     def context(self) -> Context:
         """What the answer's translation goes by."""

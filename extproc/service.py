@@ -170,7 +170,7 @@ def services(holder: Holder, states: TargetStates | None = None) -> list[Method]
 
     def process(call: Metadata) -> Process | Attempt:
         if call.header(ROLE) == ATTEMPT_ROLE:
-            return Attempt()
+            return Attempt(call)
         # A call ends with the generation that it began with.
         return Process(holder.current.snapshot, targets.of, counter, tracing.begin("extproc", call))
 

@@ -100,7 +100,8 @@ FEED_SENT = Gauge(
 )
 FEED_HEARD = Gauge(
     "headgate_feed_heard_timestamp_seconds",
-    "When the worker that has waited the longest last heard how targets are, Unix time.",
+    "When the worker that has waited the longest last heard of this, Unix time.",
+    ("what",),  # without a label it would be 0 in every process that counts, and 0 the smallest
     registry=None,
     multiprocess_mode="livemin",
 )

@@ -79,6 +79,8 @@ def _of_attempts(exchange: Exchange) -> list[tuple[str, Value]]:
     is_direct = first.api == exchange.surface.api
     direct = [number for number, target in enumerate(chain, 1) if is_direct and target is first]
     found: list[tuple[str, Value]] = [("direct", f",{','.join(map(str, direct))},")]
+    if _streams(exchange):
+        found.append(("headers_ms", exchange.row.headers_ms))
     if len(direct) < len(chain):
         found += [("models", tuple(target.model for target in chain)), ("attempts", encoded(_rows(exchange)))]
     return found
@@ -93,6 +95,7 @@ def _rows(exchange: Exchange) -> AttemptRows:
         _streams(exchange),
         exchange.asked_usage,
         exchange.asked_each,
+        exchange.row.headers_ms if _streams(exchange) else None,
     )
 
 

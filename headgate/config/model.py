@@ -49,6 +49,7 @@ PositiveUsd = Annotated[Decimal, PlainValidator(values.positive_usd)]
 Share = Annotated[float, _parsed(float, values.share)]
 Flag = Annotated[bool, PlainValidator(values.flag)]
 Count = Annotated[int, PlainValidator(values.whole(1))]
+AtOnce = Annotated[int, PlainValidator(values.whole(1, 2**32 - 1))]  # Envoy counts in 32 bits
 Priority = Annotated[int, PlainValidator(values.whole(0))]
 MAX_ATTEMPTS = 10
 Attempts = Annotated[int, PlainValidator(values.whole(1, MAX_ATTEMPTS))]
@@ -87,7 +88,7 @@ class RetryBudget(Entry):
     """How many further attempts there may be at once: a share of what the provider is busy with, or this many."""
 
     share: Share = 0.2
-    at_least: Count = 256
+    at_least: AtOnce = 256
 
 
 class Provider(Entry):
@@ -105,7 +106,7 @@ class Provider(Entry):
     client_cert: FilePath | None = None
     client_key: FilePath | None = None
     connect_timeout_s: Seconds = Field(default=2.0, alias="connect_timeout")
-    max_requests: Count = 65_536
+    max_requests: AtOnce = 65_536
     retry_budget: RetryBudget = RetryBudget()
 
     @field_validator("endpoints")

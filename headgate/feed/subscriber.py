@@ -39,6 +39,7 @@ class Subscriber:
             ("SUBSCRIBE", RESTS_CHANNEL, *([gateway_channel(gateway)] if gateway else [])),
             *([] if gateway else [("PSUBSCRIBE", ANY_GATEWAY)]),
         ]
+        self._heard = metrics.FEED_HEARD.labels("targets")
         self._listens = False
         self._silent_since = time.monotonic()
         self._told_down = False
@@ -46,7 +47,7 @@ class Subscriber:
 
     def start(self) -> None:
         """Listen in the background of the running loop."""
-        metrics.FEED_HEARD.set(time.time())
+        self._heard.set(time.time())
         self._keeper = asyncio.get_running_loop().create_task(self._keep())
 
     async def close(self) -> None:
@@ -118,7 +119,7 @@ class Subscriber:
 
     def _hear(self, said: Said) -> None:
         if said.health is not None:
-            metrics.FEED_HEARD.set(time.time())
+            self._heard.set(time.time())
             self._states.take_health(said.gateway, said.states())
         self._states.take_rests(said.all_rests())
 

@@ -155,6 +155,43 @@ def test_secrets_resolve_and_never_show(check_text: Checking, tmp_path: Path) ->
     assert f"{openai} {openai!r}" == "*** ***"
 
 
+def test_fallback_is_bounded_by_default(check_text: Checking) -> None:
+    small = gateway(check_text(SMALL))
+    provider = small.providers["a"]
+    assert (provider.max_requests, provider.retry_budget.share, provider.retry_budget.at_least) == (65_536, 0.2, 256)
+    assert small.models["m"].drop_unsupported is False
+
+
+@pytest.mark.parametrize(("share", "parsed"), [("0", 0.0), ("0.05", 0.05), ("1", 1.0), ("1.0", 1.0)])
+def test_breakers_and_budgets(share: str, parsed: float, check_text: Checking) -> None:
+    more = f"max_requests: 4294967295, retry_budget: {{share: {share}, at_least: 1}}, "
+    provider = gateway(check_text(SMALL.replace("a: {api", f"a: {{{more}api"))).providers["a"]
+    assert (provider.max_requests, provider.retry_budget.share, provider.retry_budget.at_least) == (
+        2**32 - 1,
+        parsed,
+        1,
+    )
+
+
+def test_a_tenants_own_targets(check_text: Checking) -> None:
+    text = SMALL + (
+        "tenants:\n  common: {models: [m]}\n"
+        "  own: {models: [m], pin_targets: true, targets: {m: [{provider: b, model: z}, {provider: a, model: x}]}}\n"
+        "  inside: {models: [m], zones: [eu], targets: {m: [{provider: a, model: x}, {provider: b, model: z}]}}\n"
+    )
+    small = gateway(check_text(text))
+    reached = {
+        tenant: [(target.provider, target.model, target.priority) for target in targets_for(small, tenant, "m")]
+        for tenant in small.tenants
+    }
+    assert reached == {
+        "common": [("a", "x", 0), ("b", "y", 0)],
+        "own": [("b", "z", 0), ("a", "x", 1)],
+        "inside": [("b", "z", 1)],
+    }
+    assert [tenant.pin_targets for tenant in small.tenants.values()] == [False, True, False]
+
+
 def test_the_zones_of_plan_and_tenant_both_hold(check_text: Checking) -> None:
     text = SMALL.replace("{a: {api: openai,", "{a: {api: openai, zone: us,") + (
         "plans: {p: {zones: [eu, us]}}\n"

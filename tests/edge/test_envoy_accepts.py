@@ -45,6 +45,8 @@ def test_yaml_and_json_say_the_same() -> None:
         'base_url: "https://127.0.0.1:9/v1", api_key: env:OPENAI_API_KEY',
         'base_url: "http://p.test/a%22b%5C/v1", forward_headers: [x-trace, "x-a\'b"]',
         'base_url: "http://p.test/~it%27s%5D/--%7B/v1", connect_timeout: 1ms',
+        'base_url: "http://p.test", max_requests: 1, retry_budget: {share: 0, at_least: 1}',
+        'base_url: "http://p.test", max_requests: 1000000, retry_budget: {share: 1, at_least: 1000000}',
     ],
 )
 def test_providers_of_every_kind(provider: str, tmp_path: Path) -> None:

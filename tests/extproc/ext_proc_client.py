@@ -118,6 +118,7 @@ def ask(
     method: str = "POST",
     tenant: str = "acme",
     snapshot: Snapshot = SNAPSHOT,
+    states: TargetStates | None = None,
     **headers: str,
 ) -> Reply:
     """One request, all the way; `body` None is a request that ends with its headers."""
@@ -133,7 +134,7 @@ def ask(
         following = ProcessingRequest()
         following.request_body.body, following.request_body.end_of_stream = body, True
         sent.append(following)
-    return _reply(_exchanged(sent, snapshot))
+    return _reply(_exchanged(sent, snapshot, states or TargetStates()))
 
 
 def chat(**members: Any) -> bytes:
@@ -141,8 +142,10 @@ def chat(**members: Any) -> bytes:
     return json.dumps({"model": "chat", "messages": [{"role": "user", "content": "hi"}], **members}).encode()
 
 
-def _exchanged(messages: list[ProcessingRequest], snapshot: Snapshot) -> list[ProcessingResponse]:
-    (method,) = services(Holder(snapshot), TargetStates())
+def _exchanged(
+    messages: list[ProcessingRequest], snapshot: Snapshot, states: TargetStates
+) -> list[ProcessingResponse]:
+    (method,) = services(Holder(snapshot), states)
     call, answers = method.handler(Call()), []
     for message in messages:
         reply = call.on_message(method.decode(message.SerializeToString()))

@@ -34,6 +34,7 @@ FIELDS = {
     "prompt_tokens": int,
     "completion_tokens": int,
     "cached_tokens": int,
+    "cache_write_tokens": int,
     "reasoning_tokens": int,
     "estimated_tokens": int,
     "content_events": int,
@@ -48,7 +49,15 @@ FIELDS = {
 }
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 NO_USAGE: dict[str, Any] = dict.fromkeys(
-    ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "content_events", "content_bytes")
+    (
+        "prompt_tokens",
+        "completion_tokens",
+        "cached_tokens",
+        "cache_write_tokens",
+        "reasoning_tokens",
+        "content_events",
+        "content_bytes",
+    )
 )
 
 
@@ -71,7 +80,8 @@ def end_of(gateway: RunningGateway, request_id: str, **expected: Any) -> Line:
 @pytest.mark.parametrize("model", ["chat", "final", "plain", "keyed", "vendor/chat-1"])
 def test_the_end_of_a_chat(gateway: RunningGateway, keys: Keys, model: str, stream: bool) -> None:
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-    wish = {"text": 'wörter "quoted" 😀\n', "tokens": 5, "cached_tokens": 3, "reasoning_tokens": 2}
+    text, cache = 'wörter "quoted" 😀\n', {"cached_tokens": 2, "cache_write_tokens": 1}
+    wish = {"text": text, "tokens": 5, "reasoning_tokens": 2, **cache}
     body = chat(model, stream=stream, simulate=wish, user='user "7"\né')
     reply = gateway.post(CHAT, body, keys.acme, traceparent=f"00-{trace}-00f067aa0ba902b7-01")
     provider = {"chat": "local", "vendor/chat-1": "local"}.get(model, model)
@@ -94,11 +104,12 @@ def test_the_end_of_a_chat(gateway: RunningGateway, keys: Keys, model: str, stre
         flags="-",  # Envoy's word for none
         prompt_tokens=4 if metered else None,
         completion_tokens=5 if metered else None,
-        cached_tokens=3 if metered else None,
+        cached_tokens=2 if metered else None,
+        cache_write_tokens=1 if metered else None,
         reasoning_tokens=2 if metered else None,
         estimated_tokens=None,
         content_events=5 if stream else 1,
-        content_bytes=len(wish["text"].encode()) if stream else len(reply.content),
+        content_bytes=len(text.encode()) if stream else len(reply.content),
         config_generation=1,
         price_generation=1,
     )

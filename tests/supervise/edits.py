@@ -41,10 +41,10 @@ class Engine:
 
 
 @asynccontextmanager
-async def engine(folder: Path, name: str, token_time: str = "1ms") -> AsyncIterator[Engine]:
+async def engine(folder: Path, name: str) -> AsyncIterator[Engine]:
     record = folder / f"{name}.jsonl"
     record.touch()
-    command = (HEADGATE, "serve", "simulator", "--port", "0", "--ttft", "2ms", "--token-time", token_time)
+    command = (HEADGATE, "serve", "simulator", "--port", "0", "--ttft", "2ms", "--token-time", "1ms")
     with (folder / f"{name}.stderr").open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
             *command, "--record", str(record), stdout=asyncio.subprocess.PIPE, stderr=errors

@@ -232,7 +232,11 @@ class ChunkDecoder:
 
     def _fail(self, failure: Failure) -> bytes:
         self.failure, self._done = failure, True
-        return error_event(failure) if self.started else b""
+        return self.told(failure) if self.started else b""
+
+    def told(self, failure: Failure) -> bytes:
+        """The failure as the client's stream says it."""
+        return error_event(failure)
 
 
 def _merged(old: Usage | None, new: Usage | None) -> Usage | None:

@@ -1,0 +1,75 @@
+"""Workers that were replaced, or that have lost their supervisor: how long each is waited for."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from headgate.supervise.adopt import Living
+from headgate.supervise.leaving import Leaving
+from headgate.supervise.parts_file import PartRecord
+from headgate.supervise.process import Process
+
+_BUSY = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('busy', flush=True); signal.pause()"
+SOCKET = Path("run/worker-0.sock")
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in another process
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Living]:
+    """A worker that has streams: it does not end when it is asked to."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    log = tmp_path / "log"
+    process = Process.spawn((sys.executable, "-c", _BUSY), os.environ, log, lifeline=True)
+    await _until(lambda: "busy" in log.read_text())
+    record = PartRecord(process.identity.pid, process.identity.start_ticks, "digest")
+    yield Living("filters-0", record, process)
+    process.send(signal.SIGKILL)
+    await process.wait()
+
+
+async def test_one_that_is_replaced_is_killed_when_its_time_is_over(busy: Living) -> None:
+    changes: list[object] = []
+    leaving = Leaving([], lambda: changes.append(leaving.records()))
+    leaving.leave(busy, 0.2)
+    assert leaving.records() == {f"filters-retired-{busy.process.pid}": busy.record}
+    assert await busy.process.wait() == -signal.SIGKILL
+    await _until(lambda: changes)
+    assert changes == [{}]
+
+
+async def test_one_that_lost_its_supervisor_goes_on_once_it_does_not_listen(busy: Living) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(SOCKET))
+        listening.listen()
+        leaving = Leaving([busy], lambda: None)
+        letting_go = asyncio.create_task(leaving.let_go())
+        await asyncio.sleep(0.1)
+        assert not letting_go.done()
+    async with asyncio.timeout(10):
+        await letting_go
+    assert busy.process.running
+    assert list(leaving.records()) == [f"filters-retired-{busy.process.pid}"]
+    busy.process.send(signal.SIGKILL)
+    await leaving.finished()
+    assert leaving.records() == {}
+
+
+async def test_one_that_hangs_is_killed(busy: Living) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(SOCKET))
+        listening.listen()
+        async with asyncio.timeout(10):
+            await Leaving([busy], lambda: None).let_go()
+    assert busy.process.status == -signal.SIGKILL
