@@ -134,4 +134,5 @@ def _set(mutation: HeaderMutation, name: str, value: str) -> None:
 
 
 def _text(headers: Mapping[str, bytes], name: str) -> str:
-    return headers.get(name, b"").decode("utf-8", "replace")
+    value = headers.get(name)
+    return value.decode("utf-8", "replace") if value else ""

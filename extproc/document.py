@@ -30,6 +30,7 @@ def _no_constant(name: str) -> Any:
     raise BadRequest(f"The JSON body contains {name}, which JSON does not have.", code="invalid_json")
 
 
+_write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _decoder = json.JSONDecoder(parse_constant=_no_constant)
 # The C scanners behind json.loads, which also say where a value ends.
 _scan_value: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
@@ -111,16 +112,16 @@ class Document:
         return len(self._body) - len(self._text[at:].encode())
 
     def _set(self, members: dict[str, Member], start: int, end: int, name: str, value: Any) -> None:
-        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        text = _write(value)
         if name in members:
             self._edits.append((members[name].start, members[name].end, text))
         elif members:
             last = max(member.end for member in members.values())
-            self._edits.append((last, last, f",{json.dumps(name)}:{text}"))
+            self._edits.append((last, last, f",{_write(name)}:{text}"))
         else:
             brace = self._text.index("{", start, end) + 1
             comma = "," if any(edit[0] == brace for edit in self._edits) else ""
-            self._edits.append((brace, brace, f"{comma}{json.dumps(name)}:{text}"))
+            self._edits.append((brace, brace, f"{comma}{_write(name)}:{text}"))
 
 
 def _decoded(body: bytes) -> str:

@@ -88,6 +88,7 @@ class Exchange:
     # draw_chain
     chain: tuple[TargetRow, ...] = ()
     # ask_for_usage
+    streams: bool = False
     asked_usage: bool = False
     asked_each: bool = False
     hide_usage_chunk: bool = False

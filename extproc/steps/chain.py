@@ -62,8 +62,10 @@ def _wanted(exchange: Exchange) -> list[TargetRow]:
 
 
 def _fallback_is_off(exchange: Exchange) -> bool:
+    if not exchange.incoming.fallback:
+        return False
     value = exchange.incoming.fallback.strip().lower()
-    if value not in ("", "on", "off"):
+    if value not in ("on", "off"):
         raise BadRequest(
             "The header 'x-headgate-fallback' takes 'on' or 'off'.", param="x-headgate-fallback", code="invalid_value"
         )
@@ -73,6 +75,8 @@ def _fallback_is_off(exchange: Exchange) -> bool:
 def _able(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:
     """Those that can do what is asked; with `drop_unsupported` also those that would leave something out."""
     api = exchange.surface.api
+    if all(target.api == api for target in targets):
+        return targets
     lacking = {index: _lacking(exchange, target) for index, target in enumerate(targets) if target.api != api}
     able = [target for index, target in enumerate(targets) if _can(exchange, lacking.get(index, ()))]
     return able or _refuse(exchange, targets, lacking)
@@ -136,9 +140,14 @@ def _working(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:
 
 def _in_order(targets: list[TargetRow]) -> Iterator[TargetRow]:
     """By priority; among equals by weight, drawn here: Envoy would draw when a body is written already."""
-    priority = attrgetter("priority")
-    for _, equals in groupby(sorted(targets, key=priority), priority):
+    if len(targets) == 1:
+        yield from targets
+        return
+    for _, equals in groupby(sorted(targets, key=_priority), _priority):
         yield from _drawn(equals)
+
+
+_priority = attrgetter("priority")
 
 
 def _drawn(targets: Iterable[TargetRow]) -> Iterator[TargetRow]:

@@ -1,6 +1,7 @@
 """The plan: what Envoy and the filters behind it have to know of a request."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from extproc.attempt_rows import AttemptRow, AttemptRows, encoded
@@ -9,6 +10,7 @@ from extproc.exchange import Exchange, Plan, Value
 from extproc.refusal import printable
 from extproc.same_api import Wanted, write_same_api
 from extproc.surfaces import COMPLETIONS
+from headgate.snapshot import TargetRow
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")  # W3C Trace Context, 3.2
 _USER_LIMIT = 256  # characters of `user` that the records keep
@@ -28,22 +30,19 @@ def write_body(exchange: Exchange) -> None:
 
 def make_plan(exchange: Exchange) -> None:
     """Fills `plan`."""
-    row, incoming = exchange.row, exchange.incoming
-    streams = _streams(exchange)
+    row, incoming, chain = exchange.row, exchange.incoming, exchange.chain
+    headers_ms = row.headers_ms if exchange.streams else None
+    attempts = _of_attempts(chain, exchange.surface.api, headers_ms, exchange.asked_usage, exchange.asked_each)
     exchange.plan = Plan(
-        clusters=tuple(target.cluster for target in exchange.chain),
-        profile=row.stream_profile if streams else row.whole_profile,
-        headers_ms=row.headers_ms if streams else None,
-        metadata=(*_of_request(exchange), *_of_answers(exchange), *_of_attempts(exchange)),
+        clusters=tuple([target.cluster for target in chain]),
+        profile=row.stream_profile if exchange.streams else row.whole_profile,
+        headers_ms=headers_ms,
+        metadata=(*_of_request(exchange), *_of_answers(exchange), *attempts),
         own=(
-            ("user", printable(_user(exchange)[:_USER_LIMIT])),
+            ("user", printable(_user(exchange.document, exchange.surface.api)[:_USER_LIMIT])),
             ("trace_id", _trace_id(incoming.traceparent)),
         ),
     )
-
-
-def _streams(exchange: Exchange) -> bool:
-    return exchange.surface.streams and exchange.document.get("stream") is True
 
 
 def _of_request(exchange: Exchange) -> list[tuple[str, Value]]:
@@ -73,38 +72,28 @@ def _of_answers(exchange: Exchange) -> list[tuple[str, Value]]:
     return found
 
 
-def _of_attempts(exchange: Exchange) -> list[tuple[str, Value]]:
-    """`direct`: the attempts for which the body is right as it is, as ",1,3,"; for others, all that they need."""
-    chain, first = exchange.chain, exchange.chain[0]
-    is_direct = first.api == exchange.surface.api
-    direct = [number for number, target in enumerate(chain, 1) if is_direct and target is first]
+@lru_cache(maxsize=4096)
+def _of_attempts(
+    chain: tuple[TargetRow, ...], api: str, headers_ms: int | None, asked_usage: bool, asked_each: bool
+) -> tuple[tuple[str, Value], ...]:
+    """`direct`: the attempts for which the body is right as it is, as ",1,3,"; for others, all that they need.
+
+    `headers_ms` is of streams alone.
+    """
+    first = chain[0]
+    direct = [number for number, target in enumerate(chain, 1) if first.api == api and target == first]
     found: list[tuple[str, Value]] = [("direct", f",{','.join(map(str, direct))},")]
-    if _streams(exchange):
-        found.append(("headers_ms", exchange.row.headers_ms))
+    if headers_ms is not None:
+        found.append(("headers_ms", headers_ms))
     if len(direct) < len(chain):
-        found += [("models", tuple(target.model for target in chain)), ("attempts", encoded(_rows(exchange)))]
-    return found
+        rows = [AttemptRow(one.provider, one.api, one.model, one.usage, one.max_output_tokens) for one in chain]
+        attempts = AttemptRows(rows, headers_ms is not None, asked_usage, asked_each, headers_ms)
+        found += [("models", tuple(target.model for target in chain)), ("attempts", encoded(attempts))]
+    return tuple(found)
 
 
-def _rows(exchange: Exchange) -> AttemptRows:
-    return AttemptRows(
-        [
-            AttemptRow(target.provider, target.api, target.model, target.usage, target.max_output_tokens)
-            for target in exchange.chain
-        ],
-        _streams(exchange),
-        exchange.asked_usage,
-        exchange.asked_each,
-        exchange.row.headers_ms if _streams(exchange) else None,
-    )
-
-
-def _user(exchange: Exchange) -> str:
+def _user(document: Document, api: str) -> str:
     """Who the client says its user is."""
-    return _user_of(exchange.document, exchange.surface.api)
-
-
-def _user_of(document: Document, api: str) -> str:
     if api == "anthropic":
         metadata = document.get("metadata")
         user = metadata.get("user_id") if isinstance(metadata, dict) else None
@@ -113,6 +102,8 @@ def _user_of(document: Document, api: str) -> str:
 
 
 def _trace_id(traceparent: str) -> str:
+    if not traceparent:
+        return ""
     match = _TRACEPARENT.fullmatch(traceparent)
     return match[1] if match else ""
 

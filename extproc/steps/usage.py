@@ -4,9 +4,10 @@ from extproc.exchange import Exchange
 
 
 def ask_for_usage(exchange: Exchange) -> None:
-    """Fills `asked_usage`, `asked_each`, `hide_usage_chunk` and `hide_usage_member`."""
+    """Fills `streams`, `asked_usage`, `asked_each`, `hide_usage_chunk` and `hide_usage_member`."""
     document, surface = exchange.document, exchange.surface
-    if surface.api != "openai" or not surface.streams or document.get("stream") is not True:
+    exchange.streams = surface.streams and document.get("stream") is True
+    if surface.api != "openai" or not exchange.streams:
         return
     asked = document.get("stream_options") or {}
     exchange.asked_usage = asked.get("include_usage") is True

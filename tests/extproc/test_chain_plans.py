@@ -58,7 +58,7 @@ def test_what_the_attempts_are_told(url: str, model: str, direct: str, rows: lis
     if rows is None:
         assert not {"models", "attempts"} & request.keys()
     else:
-        assert json.loads(request["attempts"]) == [rows, stream, False, False]
+        assert json.loads(request["attempts"]) == [rows, stream, False, False, 10_000 if stream else None]
         assert request["models"] == [row[2] for row in rows]
         assert [cluster.removeprefix("provider/") for cluster in reply.clusters] == [row[0] for row in rows]
     if len(reply.clusters) > 1:
@@ -101,7 +101,7 @@ def test_what_the_client_asked_of_usage(
     model: str, options: dict[str, bool] | None, asked: list[bool], hidden: tuple[bool, bool]
 ) -> None:
     request = planned(CHAT, model=model, stream=True, stream_options=options).metadata["hg.request"]
-    assert json.loads(request["attempts"])[2:] == asked
+    assert json.loads(request["attempts"])[2:4] == asked
     assert (request.get("hide_usage_chunk", False), request.get("hide_usage_member", False)) == hidden
 
 

@@ -40,16 +40,15 @@ def test_a_providers_error_passes_as_it_is(gateway: RunningGateway, keys: Keys, 
     assert reply.json() == {"error": error}
 
 
-def test_a_providers_page_passes_as_it_is(gateway: RunningGateway, keys: Keys) -> None:
-    reply = gateway.post(CHAT, chat(simulate={"status": 502, "content_type": "text/html"}), keys.acme)
-    assert (reply.status_code, reply.headers["content-type"]) == (502, "text/html")
-    assert reply.text.startswith("<!doctype html>")
-    assert reply.headers["x-headgate-error-source"] == "provider"
+@pytest.mark.parametrize("status", [403, 502])
+def test_a_page_in_the_place_of_an_error_becomes_one(gateway: RunningGateway, keys: Keys, status: int) -> None:
+    reply = gateway.post(CHAT, chat(simulate={"status": status, "content_type": "text/html"}), keys.acme)
+    error_of(reply, status, "provider_malformed_answer")
 
 
 def test_a_redirect_is_not_followed(gateway: RunningGateway, keys: Keys) -> None:
     wish = {"status": 307, "headers": {"location": "http://127.0.0.1:9/"}}
-    assert gateway.post(CHAT, chat(simulate=wish), keys.acme).status_code == 307
+    error_of(gateway.post(CHAT, chat(simulate=wish), keys.acme), 502, "provider_malformed_answer")
 
 
 @pytest.mark.parametrize("stream", [False, True])
