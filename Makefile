@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 setup: .venv/.ready
 
 .venv/.ready: requirements.lock compiler.lock pyproject.toml hatch_build.py \
-		$(wildcard headgate/wire/*.proto envoy/metering/*.[ch])
+		$(wildcard headgate/wire/*.proto envoy/module/*.[ch])
 	@deploy/debian-packages
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "headgate needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }

@@ -1,4 +1,4 @@
-"""Build hook: compiles headgate/wire/*.proto for the gRPC codecs and envoy/metering/*.c, which Envoy loads.
+"""Build hook: compiles headgate/wire/*.proto for the gRPC codecs and envoy/module/*.c, which Envoy loads.
 
 What it makes is never committed; an editable install makes it too. The compiler is `$CC`, otherwise `cc`, otherwise
 the one in the PyPI package `ziglang`.
@@ -18,10 +18,10 @@ from grpc_tools import protoc
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
-METERING_SOURCES = sorted((ROOT / "envoy" / "metering").glob("*.c"))
-METERING = "headgate/_envoy/metering.so"
+MODULE_SOURCES = sorted((ROOT / "envoy" / "module").glob("*.c"))
+MODULE = "headgate/_envoy/module.so"
 FLAGS = (
-    *("-std=c11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden"),
+    *("-std=c11", "-O2", "-fPIC", "-shared", "-pthread", "-fvisibility=hidden"),
     *("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wsign-conversion", "-Wvla", "-Werror"),
     *("-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"),
     *("-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"),
@@ -38,7 +38,7 @@ class Compile(BuildHookInterface[Any]):
         compile_protos(Path(self.root))
         if self.target_name != "wheel":
             return
-        compile_metering(Path(self.root) / METERING)
+        compile_module(Path(self.root) / MODULE)
         build_data["pure_python"] = False
         # No part of it is made for one version of Python.
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
@@ -52,10 +52,10 @@ def compile_protos(root: Path) -> None:
         raise RuntimeError("protoc failed on headgate/wire/*.proto")
 
 
-def compile_metering(target: Path) -> None:
+def compile_module(target: Path) -> None:
     target.parent.mkdir(exist_ok=True)
     made = target.with_suffix(".so.new")
-    subprocess.run([*compiler(), *FLAGS, *METERING_SOURCES, "-o", made], check=True)
+    subprocess.run([*compiler(), *FLAGS, *MODULE_SOURCES, "-o", made], check=True)
     made.replace(target)  # an Envoy that runs keeps the file that it has mapped
 
 
@@ -70,4 +70,4 @@ def compiler() -> list[str]:
         return found
     if importlib.util.find_spec("ziglang"):
         return [sys.executable, "-m", "ziglang", "cc", "-mcpu=baseline"]  # not this machine's own instructions
-    raise RuntimeError("no C compiler for envoy/metering: install gcc, set CC, or pip install ziglang")
+    raise RuntimeError("no C compiler for envoy/module: install gcc, set CC, or pip install ziglang")

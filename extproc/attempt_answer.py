@@ -5,7 +5,7 @@ Envoy's router answers with the next attempt; a failure after it is told in the 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from extproc import attempt_codec as codec
@@ -46,6 +46,8 @@ class Answer(Protocol):
 
 def answer_of(head: AnswerHead, context: Context) -> tuple[Answer, Reply]:
     """The answer that this head begins, and what goes on for the head alone."""
+    if _is_stream(head, context):
+        return _StreamedAnswer(head, context), _NOTHING
     if head.status >= 300:
         answer: Answer = _ErrorAnswer(head, context)
         status = _status(head.status, context)
@@ -56,7 +58,13 @@ def answer_of(head: AnswerHead, context: Context) -> tuple[Answer, Reply]:
     if fault := _fault(head, context):
         failure = Failure.of("malformed", fault)
         return _Refused(), _refused(failure, context, has_body=not head.ends)
-    return (StreamedAnswer if context.streams else _WholeAnswer)(context), _NOTHING
+    return _WholeAnswer(context), _NOTHING
+
+
+def _is_stream(head: AnswerHead, context: Context) -> bool:
+    """Whether events follow, be they an error's: the decoder tells. envoy/module gives those another status."""
+    plain = head.content_encoding in ("", "identity")
+    return context.streams and plain and not head.ends and head.content_type.startswith("text/event-stream")
 
 
 def _fault(head: AnswerHead, context: Context) -> str | None:
@@ -98,25 +106,13 @@ class _WholeAnswer:
         return [codec.head(200, headers, _BODY_HEADERS), codec.piece(body, last=True)], True
 
 
-class StreamedAnswer:
+class _StreamedAnswer:
     """A stream of events: held until the answer itself has begun, then piece by piece."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, head: AnswerHead, context: Context) -> None:
+        self._context, self._status = context, head.status
         self._decoder: StreamDecoder = context.direction.stream(context.known)
         self._held: list[bytes] | None = []  # None once the head has gone on
-
-    @property
-    def is_held(self) -> bool:
-        """Whether its head waits."""
-        return self._held is not None
-
-    def let_go(self) -> bytes | None:
-        """The head, if it was held until now: it must not wait longer."""
-        if self._held is None:
-            return None
-        self._held = None  # before the answer itself has begun, a decoder says nothing
-        return codec.head(200, self._context.notes, _BODY_HEADERS)
 
     def take(self, data: bytes, last: bool) -> Reply:
         """What the decoder makes of it."""
@@ -136,10 +132,10 @@ class StreamedAnswer:
 
     def _failed(self, failure: Failure, out: bytes) -> Reply:
         if self._held is not None:
-            return _refused(failure, self._context)
+            known = failure if self._status < 400 else replace(failure, status=self._status)
+            return _refused(known, self._context)
         self._context.report(failure, True)
-        told = out if self._decoder.started else self._decoder.told(failure)
-        return codec.piece(told, last=True), True
+        return codec.piece(out, last=True), True
 
 
 class _ErrorAnswer:

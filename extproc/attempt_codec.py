@@ -6,8 +6,18 @@ any number of pieces for any number of pieces, and the headers when we are ready
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from headgate.contract import ATTEMPT_PATH, ERROR_SOURCE, REQUEST, REQUEST_ID
+from headgate.contract import (
+    ATTEMPT,
+    ATTEMPT_PATH,
+    DROPPED,
+    ERROR_SOURCE,
+    MAX_TOKENS,
+    REQUEST,
+    REQUEST_ID,
+    TRANSLATE,
+)
 from headgate.wire.ext_proc_pb2 import (
     HeaderMutation,
     HeadersResponse,
@@ -22,18 +32,23 @@ Message = ProcessingRequest
 CONTINUE = ProcessingResponse(request_headers=HeadersResponse()).SerializeToString()
 TRAILERS = ProcessingResponse(response_trailers=TrailersResponse()).SerializeToString()
 
+_NOTES = (DROPPED, MAX_TOKENS)  # headers for the client that say what was changed of its request
 _OVERWRITE = HeaderValueOption.AppendAction.OVERWRITE_IF_EXISTS_OR_ADD
 
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """Which attempt of which request this is; `attempts` is the plan's text, "" when the plan has none."""
+    """Which attempt of which request this is; `attempts` is the plan's text, "" when the plan has none.
+
+    `notes` and `functions` are what its request half has left for its answer.
+    """
 
     number: int
     request_id: str
     surface: str
-    model: str
     attempts: str
+    notes: tuple[tuple[str, str], ...] = ()
+    functions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +75,21 @@ def attempted(message: ProcessingRequest) -> Attempted:
         number=int(headers.get("x-envoy-attempt-count", b"1")),
         request_id=headers.get(REQUEST_ID, b"").decode("utf-8", "replace"),
         surface=fields["surface"].string_value,
-        model=fields["model"].string_value,
         attempts=fields["attempts"].string_value,
+    )
+
+
+def answered(message: ProcessingRequest) -> Attempted:
+    """The same from the head of an answer: which attempt's it is stands in the metadata."""
+    namespaces = message.metadata_context.filter_metadata
+    request, attempt = namespaces[REQUEST].fields, namespaces[ATTEMPT].fields
+    return Attempted(
+        number=int(attempt["number"].number_value),
+        request_id=attempt["request_id"].string_value,
+        surface=request["surface"].string_value,
+        attempts=request["attempts"].string_value,
+        notes=tuple((name, attempt[name].string_value) for name in _NOTES if attempt[name].string_value),
+        functions=attempt["functions"].bool_value,
     )
 
 
@@ -70,8 +98,10 @@ def body_of(message: ProcessingRequest) -> bytes:
     return message.request_body.body
 
 
-def request(body: bytes, path: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    """What this attempt sends."""
+def request(
+    body: bytes, path: str, headers: Iterable[tuple[str, str]] = (), *, what: Attempted | None = None
+) -> bytes:
+    """What this attempt sends; `what` is kept for whoever translates its answer."""
     response = ProcessingResponse()
     common = response.request_body.response
     common.body_mutation.body = body
@@ -79,6 +109,10 @@ def request(body: bytes, path: str, headers: Iterable[tuple[str, str]]) -> bytes
     _set(common.header_mutation, ATTEMPT_PATH, path)
     for name, value in headers:
         _set(common.header_mutation, name, value)
+    if what:
+        kept: dict[str, Any] = dict.fromkeys(_NOTES, "") | dict(what.notes)
+        kept |= {"number": what.number, "request_id": what.request_id, "functions": what.functions}
+        response.dynamic_metadata.update({ATTEMPT: kept})
     return response.SerializeToString()
 
 
@@ -117,7 +151,7 @@ def head(status: int, headers: Iterable[tuple[str, str]], remove: Iterable[str])
     _set(mutation, ":status", str(status))
     for name, value in headers:
         _set(mutation, name, value)
-    mutation.remove_headers.extend(remove)
+    mutation.remove_headers.extend((*remove, TRANSLATE))
     return response.SerializeToString()
 
 
@@ -129,6 +163,7 @@ def whole(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> bytes
     common.body_mutation.body = body
     for name, value in ((":status", str(status)), ("content-length", str(len(body))), *headers):
         _set(common.header_mutation, name, value)
+    common.header_mutation.remove_headers.append(TRANSLATE)
     return response.SerializeToString()
 
 
@@ -137,6 +172,14 @@ def piece(data: bytes, *, last: bool) -> bytes:
     response = ProcessingResponse()
     streamed = response.response_body.response.body_mutation.streamed_response
     streamed.body, streamed.end_of_stream = data, last
+    return response.SerializeToString()
+
+
+def before_trailers(message: bytes) -> bytes:
+    """A message that stood for the end of an answer, when trailers still follow."""
+    response = ProcessingResponse.FromString(message)
+    if response.HasField("response_body"):
+        response.response_body.response.body_mutation.streamed_response.end_of_stream = False
     return response.SerializeToString()
 
 

@@ -23,7 +23,6 @@ class AttemptRows(msgspec.Struct, frozen=True, array_like=True):
     streams: bool
     asked_usage: bool
     asked_each: bool
-    headers_ms: int | None = None  # how long a target of a stream may take for the head of its answer
 
 
 _decoder = msgspec.json.Decoder(AttemptRows)

@@ -1,17 +1,19 @@
-"""One attempt at one target: the ext_proc call among a provider cluster's upstream filters.
+"""Attempts at targets: their requests, and what becomes of answers in another API than the client's.
 
-Its request is made from the body that Envoy has kept; when the target speaks another API its answer is translated
-too. Everything that it has to know comes with the request: another worker may have planned it.
+One call is among each provider cluster's upstream filters: it makes an attempt's request from the body that Envoy has
+kept, and translates answers that come whole. Streams are translated by another call, in front of the router: Envoy
+must not be given pieces among upstream filters when the provider has ended its answer already (docs/architecture.md).
+Everything that they have to know comes with the request: another worker may have planned it.
 """
 
-import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import structlog
 
 from extproc import attempt_codec as codec
-from extproc.attempt_answer import Answer, Context, StreamedAnswer, answer_of
+from extproc.attempt_answer import Answer, Context, answer_of
 from extproc.attempt_rows import AttemptRow, AttemptRows, decoded
 from extproc.document import Document
 from extproc.refusal import Refusal
@@ -23,68 +25,65 @@ from extproc.translate.failure import Failure
 from headgate import metrics
 from headgate.contract import DROPPED, MAX_TOKENS
 from headgate.error_shapes import Problem, rendered
-from headgate.grpc_server import Metadata, Reply
+from headgate.grpc_server import Reply
 
 log = structlog.get_logger()
 
 _failures = metrics.FAILURES.labels("extproc")
-_HELD_SHARE = 0.8  # of the time that a target has for its head
 _HEADER_LIMIT = 1_000  # characters of `x-headgate-dropped`
 
 
-class Attempt:
-    """One call. For a target that speaks the client's API it ends with the request, otherwise with the answer."""
+class TranslatedAnswer:
+    """One call with an answer: its head, then its pieces."""
 
-    def __init__(self, call: Metadata) -> None:
-        self._call = call
-        self._began = time.monotonic()
-        self._timer: asyncio.TimerHandle | None = None
-        self._what: codec.Attempted | None = None
-        self._translation: _Translation | None = None
+    def __init__(self) -> None:
         self._answer: Answer | None = None
 
     def on_message(self, message: codec.Message) -> Reply:
         """Answers the next message of Envoy's."""
-        if self._answer is not None:  # by far the most are pieces of an answer
-            return self._of_answer(message)
+        part = codec.kind(message)
+        if self._answer is None:
+            return self.begin(message, _Attempted.of(codec.answered(message)))
+        if part == "response_body":
+            return self._answer.take(*codec.piece_of(message))
+        if part == "response_trailers":
+            return self._ended_by_trailers(self._answer)
+        return None, True
+
+    def begin(self, message: codec.Message, attempted: "_Attempted") -> Reply:
+        """Takes the head."""
+        self._answer, reply = answer_of(codec.head_of(message), attempted.context())
+        return reply
+
+    def _ended_by_trailers(self, answer: Answer) -> Reply:
+        """Trailers end a body whose last piece said nothing of it."""
+        replies, _ = answer.take(b"", True)
+        rest = [replies] if isinstance(replies, bytes) else replies or []
+        return [*map(codec.before_trailers, rest), codec.TRAILERS], True
+
+
+class Attempt:
+    """One call with a request; with its answer too, if that comes whole and has to be translated."""
+
+    def __init__(self) -> None:
+        self._what: codec.Attempted | None = None
+        self._attempted: _Attempted | None = None
+        self._answer: TranslatedAnswer | None = None
+
+    def on_message(self, message: codec.Message) -> Reply:
+        """Answers the next message of Envoy's."""
+        if self._answer is not None:
+            return self._answer.on_message(message)
         part = codec.kind(message)
         if part == "request_headers":
             self._what = what = codec.attempted(message)
             return codec.CONTINUE, not what.attempts
         if part == "request_body" and self._what:
             return self._request(self._what, codec.body_of(message))
-        if part == "response_headers" and self._translation:
-            self._answer, reply = answer_of(codec.head_of(message), self._translation.context())
-            if isinstance(self._answer, StreamedAnswer) and self._translation.headers_ms:
-                self._let_go_in_time(self._answer, self._translation.headers_ms)
-            return reply
+        if part == "response_headers" and self._attempted:
+            self._answer = TranslatedAnswer()
+            return self._answer.begin(message, self._attempted)
         return None, True
-
-    def _let_go_in_time(self, answer: StreamedAnswer, headers_ms: int) -> None:
-        """Envoy gives up on a target whose head it has not seen in time, and this one has sent it."""
-        left_s = headers_ms * _HELD_SHARE / 1000 - (time.monotonic() - self._began)
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, left_s), self._let_go, answer)
-
-    def _let_go(self, answer: StreamedAnswer) -> None:
-        head = answer.let_go()
-        if head is not None:
-            self._call.push(head)
-
-    def _of_answer(self, message: codec.Message) -> Reply:
-        if self._timer and isinstance(self._answer, StreamedAnswer) and not self._answer.is_held:
-            self._timer.cancel()
-            self._timer = None
-        if self._answer and codec.kind(message) == "response_body":
-            return self._answer.take(*codec.piece_of(message))
-        if self._answer and codec.kind(message) == "response_trailers":
-            return self._ended_by_trailers(self._answer)
-        return None, True
-
-    def _ended_by_trailers(self, answer: Answer) -> Reply:
-        """Trailers end a body whose last piece said nothing of it."""
-        replies, _ = answer.take(b"", True)
-        rest = [replies] if isinstance(replies, bytes) else replies or []
-        return [*rest, codec.TRAILERS], True
 
     def _request(self, what: codec.Attempted, body: bytes) -> Reply:
         try:
@@ -99,67 +98,70 @@ class Attempt:
             return codec.refused(bug.status, _shown(bug, what)), True
 
     def _made(self, what: codec.Attempted, body: bytes) -> Reply:
-        rows, surface = decoded(what.attempts), BY_NAME[what.surface]
-        row = rows.rows[min(what.number, len(rows.rows)) - 1]
+        rows, row, surface = _planned(what)
         document = Document(body)
         if row.api == surface.api:
-            return _same_api(document, surface, row, rows), True
-        direction = direction_of(surface.name, row.api)
-        if direction is None:
-            raise LookupError(f"no way from {surface.name} to {row.api}")
-        sent = direction.request(document.values, Target(row.provider, row.model, row.usage, row.max_output_tokens))
-        self._translation = _Translation(
-            what, row, rows, surface, direction, sent, functions=bool(document.get("functions"))
-        )
-        return codec.request(sent.body, sent.path, sent.headers), False
+            write_same_api(document, surface, Wanted(row.model, row.usage, rows.asked_usage, rows.asked_each))
+            return codec.request(document.render(), surface.path), True
+        target = Target(row.provider, row.model, row.usage, row.max_output_tokens)
+        sent = _direction(surface, row).request(document.values, target)
+        what = replace(what, notes=tuple(_notes(sent)), functions=bool(document.get("functions")))
+        self._attempted = _Attempted.of(what)
+        return codec.request(sent.body, sent.path, sent.headers, what=what), rows.streams
 
 
-class _Translation:
+@dataclass(frozen=True, slots=True)
+class _Attempted:
     """What was sent to a target of another API, for when its answer comes."""
 
-    def __init__(
-        self,
-        what: codec.Attempted,
-        row: AttemptRow,
-        rows: AttemptRows,
-        surface: Surface,
-        direction: Direction,
-        sent: ProviderRequest,
-        *,
-        functions: bool,
-    ) -> None:
-        self._what, self._row, self._rows = what, row, rows
-        self._surface, self._direction, self._notes = surface, direction, tuple(_notes(sent))
-        self._functions = functions
-        self.headers_ms = rows.headers_ms
+    what: codec.Attempted
+    rows: AttemptRows
+    row: AttemptRow
+    surface: Surface
+
+    @classmethod
+    def of(cls, what: codec.Attempted) -> "_Attempted":
+        """As the plan has it."""
+        return cls(what, *_planned(what))
 
     def context(self) -> Context:
         """What the answer's translation goes by."""
         return Context(
-            direction=self._direction,
-            api=self._surface.api,
-            known=Known(self._what.request_id, int(time.time()), functions=self._functions),
-            streams=self._rows.streams,
-            notes=self._notes,
+            direction=_direction(self.surface, self.row),
+            api=self.surface.api,
+            known=Known(self.what.request_id, int(time.time()), functions=self.what.functions),
+            streams=self.rows.streams,
+            notes=self.what.notes,
             failure_of=self._failure_of,
             report=self._report,
         )
 
     def _failure_of(self, status: int, body: bytes) -> Failure:
-        return failures_of(self._row.api)(status, body, self._row.provider)
+        return failures_of(self.row.api)(status, body, self.row.provider)
 
     def _report(self, failure: Failure, begun: bool) -> None:
-        row, what = self._row, self._what
         log.warning(
             "provider failed in its answer",
-            request_id=what.request_id,
-            provider=row.provider,
-            attempt=what.number,
+            request_id=self.what.request_id,
+            provider=self.row.provider,
+            attempt=self.what.number,
             kind=failure.kind,
             begun=begun,
             problem=failure.message if failure.kind == "malformed" else None,
         )
-        metrics.FAILED_ANSWERS.labels(row.provider, failure.kind).inc()
+        metrics.FAILED_ANSWERS.labels(self.row.provider, failure.kind).inc()
+
+
+def _planned(what: codec.Attempted) -> tuple[AttemptRows, AttemptRow, Surface]:
+    rows = decoded(what.attempts)
+    return rows, rows.rows[min(what.number, len(rows.rows)) - 1], BY_NAME[what.surface]
+
+
+def _direction(surface: Surface, row: AttemptRow) -> Direction:
+    direction = direction_of(surface.name, row.api)
+    if direction is None:
+        raise LookupError(f"no way from {surface.name} to {row.api}")
+    return direction
 
 
 def _notes(sent: ProviderRequest) -> Iterator[tuple[str, str]]:
@@ -169,11 +171,6 @@ def _notes(sent: ProviderRequest) -> Iterator[tuple[str, str]]:
         yield DROPPED, names if len(names) <= _HEADER_LIMIT else f"{names[:_HEADER_LIMIT].rpartition(', ')[0]}, ..."
     if sent.max_tokens is not None:
         yield MAX_TOKENS, str(sent.max_tokens)
-
-
-def _same_api(document: Document, surface: Surface, row: AttemptRow, rows: AttemptRows) -> bytes:
-    write_same_api(document, surface, Wanted(row.model, row.usage, rows.asked_usage, rows.asked_each))
-    return codec.request(document.render(), surface.path, ())
 
 
 def _shown(refusal: Refusal, what: codec.Attempted) -> bytes:

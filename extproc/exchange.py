@@ -78,7 +78,7 @@ class Exchange:
     rest: str = ""
     # parse
     document: Document = field(init=False)
-    # resolve_model
+    # resolve_model; keep_wanted narrows `targets`
     model: str = field(init=False)
     row: ModelRow = field(init=False)
     targets: list[TargetRow] = field(init=False)

@@ -1,6 +1,7 @@
 """The ext_proc service: one short gRPC stream per request, closed with the plan.
 
-Closing it is what lets an answer outlive this process: nothing of a running stream depends on Python.
+Closing it is what lets an answer outlive this process: nothing of a running stream depends on Python, unless it has
+to be translated (attempts.py).
 """
 
 import re
@@ -10,7 +11,7 @@ from functools import partial
 import structlog
 
 from extproc import codec
-from extproc.attempts import Attempt
+from extproc.attempts import Attempt, TranslatedAnswer
 from extproc.exchange import Exchange
 from extproc.refusal import Refusal
 from extproc.steps import ON_BODY, ON_COUNT, ON_HEADERS, run
@@ -168,9 +169,10 @@ def services(holder: Holder, states: TargetStates | None = None) -> list[Method]
     targets, counter = states or feed.start(), Counter()
     holder.add(partial(_warm, counter))
 
-    def process(call: Metadata) -> Process | Attempt:
-        if call.header(ROLE) == ATTEMPT_ROLE:
-            return Attempt(call)
+    def process(call: Metadata) -> Process | Attempt | TranslatedAnswer:
+        role = call.header(ROLE)
+        if role is not None:
+            return Attempt() if role == ATTEMPT_ROLE else TranslatedAnswer()
         # A call ends with the generation that it began with.
         return Process(holder.current.snapshot, targets.of, counter, tracing.begin("extproc", call))
 

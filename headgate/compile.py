@@ -3,9 +3,10 @@
 import time
 
 from headgate.cluster_names import cluster_of
-from headgate.config.model import Gateway, Model, Target, Tenant
+from headgate.config.model import Gateway, Model, Price, Target, Tenant
 from headgate.config.zones import targets_for
 from headgate.contract import otlp_traces_url
+from headgate.prices import PriceRow
 from headgate.profiles import profile_of
 from headgate.snapshot import Key, LimitsRow, ModelRow, Snapshot, SpoolRow, TargetRow, TenantRow
 
@@ -49,6 +50,16 @@ def _model_row(model: Model) -> ModelRow:
         headers_ms=round(model.timeouts.headers_s * 1000),
         total_ms=round(model.timeouts.total_s * 1000),
         drop_unsupported=model.drop_unsupported,
+        price=_price_row(model.price) if model.price else None,
+    )
+
+
+def _price_row(price: Price) -> PriceRow:
+    return PriceRow(
+        input=price.input,
+        cached_input=price.input if price.cached_input is None else price.cached_input,
+        cache_write=price.input if price.cache_write is None else price.cache_write,
+        output=price.output,
     )
 
 

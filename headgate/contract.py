@@ -27,7 +27,10 @@ RETRY = "x-headgate-retry"  # why the next target is to be asked
 TRIED_MODEL = "x-headgate-tried-model"
 
 # Tells the two kinds of ext_proc calls apart: gRPC metadata.
-ROLE, ATTEMPT_ROLE = "x-headgate-role", "attempt"
+ROLE, ATTEMPT_ROLE, ANSWER_ROLE = "x-headgate-role", "attempt", "answer"
+
+# Set by envoy/module on the head of a stream that has to be translated; taken away when it is.
+TRANSLATE = "x-headgate-translate"
 
 # Requests carry a credential in one of these; authz reads them, none goes further.
 CREDENTIAL_HEADERS = ("authorization", "api-key", "x-api-key")
@@ -36,9 +39,10 @@ TENANT_HEADER = "openai-tenant"
 # Dynamic metadata namespaces. AUTHZ is the filter's own name: Envoy puts ext_authz's answer there.
 AUTHZ = "envoy.filters.http.ext_authz"
 REQUEST = "hg.request"  # what extproc learned: model, surface, user, the plan's first target
+ATTEMPT = "hg.attempt"  # what extproc has sent in a translated attempt, for its answer's translation
 LIMITER = "envoy.filters.http.ratelimit"  # likewise the limiter's
 PLAN = "hg.plan"  # `priority_groups`, read by Envoy's priority-group cluster specifier
-USAGE = "hg.usage"  # written by envoy/metering, read by the access log
+USAGE = "hg.usage"  # written by envoy/module, read by the access log
 
 CLUSTER_METADATA = "headgate"  # cluster metadata: {"provider": name}
 ANSWERED = "answered"  # true in AUTHZ, REQUEST or LIMITER when that server made the answer itself
@@ -50,6 +54,7 @@ LOCK = Path("lock")
 PARTS = Path("parts.json")
 DEMO_KEY = Path("demo-key")
 SNAPSHOT = Path("snapshot.json")
+PRICES = Path("prices")  # beside it: one file per generation
 BOOTSTRAP = Path("envoy/bootstrap.json")
 CLUSTERS = Path("envoy/cds.json")
 ROUTES = Path("envoy/rds.json")

@@ -64,6 +64,18 @@ UNMETERED = Counter(
     _ROUTE,
     registry=None,
 )
+COST = Counter(
+    "headgate_cost_usd",
+    "What requests cost by the prices that they began with, in USD.",
+    ("tenant", *_ROUTE),
+    registry=None,
+)
+UNPRICED = Counter(
+    "headgate_unpriced_requests",
+    "Requests answered by a provider whose model has a price and whose cost is unknown.",
+    _ROUTE,
+    registry=None,
+)
 
 # -- the ledger's follower --
 
@@ -188,6 +200,7 @@ EXTPROC_REASONS = (
     "invalid_api_key",
     "invalid_content_encoding",
     "invalid_content_type",
+    "invalid_image_url",
     "invalid_json",
     "invalid_type",
     "invalid_value",

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from headgate.contract import PRICES
+from headgate.prices import PriceList, PriceRow, write_prices
+
 
 class Key(msgspec.Struct, frozen=True):
     """A virtual key, known by the SHA-256 of the whole key. `expires` is in seconds since the epoch."""
@@ -44,6 +47,7 @@ class ModelRow(msgspec.Struct, frozen=True):
     headers_ms: int
     total_ms: int = 600_000
     drop_unsupported: bool = False
+    price: PriceRow | None = None
 
 
 class LimitsRow(msgspec.Struct, frozen=True):
@@ -87,7 +91,12 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 def write_snapshot(snapshot: Snapshot, path: Path) -> None:
-    """Writes the file whole or not at all, readable by its owner only."""
+    """Writes the file whole or not at all, readable by its owner only; the prices first.
+
+    As soon as the file is there, a request may begin with its generation, and has to be priced by it.
+    """
+    prices = PriceList({name: model.price for name, model in snapshot.models.items() if model.price})
+    write_prices(prices, path.with_name(PRICES.name), snapshot.generation)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(msgspec.json.encode(snapshot))

@@ -28,7 +28,7 @@ class AttemptFiles:
 
     def __init__(self, observers: tuple[OnAttempt, ...] = ()) -> None:
         self._observers = observers
-        self._folder = Folder(ATTEMPTS_ENDING, ATTEMPTS_CHECKPOINT)
+        self._folder = Folder(ATTEMPTS_ENDING, ATTEMPTS_CHECKPOINT, precious=False)
         self._rotation = Rotation()
 
     def rescan(self) -> None:

@@ -46,15 +46,17 @@ def load(path: Path = CHECKPOINT) -> Checkpoint:
     return found if found.version == VERSION else Checkpoint()
 
 
-def save(checkpoint: Checkpoint, path: Path = CHECKPOINT) -> None:
-    """Replace the file; afterwards it is on the disk. Raises OSError."""
+def save(checkpoint: Checkpoint, path: Path = CHECKPOINT, *, sync: bool = True) -> None:
+    """Replace the file; afterwards it is on the disk, with `sync`. Raises OSError."""
     draft = path.with_name(f".{path.name}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
         file.write(msgspec.json.encode(checkpoint))
-        file.flush()
-        os.fsync(file.fileno())
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
     draft.replace(path)
-    _sync_folder(path.parent)
+    if sync:
+        _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

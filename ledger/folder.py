@@ -21,9 +21,9 @@ log = structlog.get_logger()
 class Folder:
     """All files of an ending by inode, those that are done with among them; `closed` are the epochs that are."""
 
-    def __init__(self, ending: str = ".ndjson", kept: Path = checkpoint.CHECKPOINT) -> None:
+    def __init__(self, ending: str = ".ndjson", kept: Path = checkpoint.CHECKPOINT, *, precious: bool = True) -> None:
         last = checkpoint.load(kept)
-        self._ending, self._kept = ending, kept
+        self._ending, self._kept, self._precious = ending, kept, precious
         self.closed = set(last.closed)
         self._marks = {mark.inode: mark for mark in last.files}
         self._heads: dict[int, str] = {}
@@ -82,7 +82,7 @@ class Folder:
         self.closed &= {file.epoch for file in self._files.values()}
         now = Checkpoint([self._mark(file) for file in self.files()], sorted(self.closed))
         if now != self._saved:
-            checkpoint.save(now, self._kept)
+            checkpoint.save(now, self._kept, sync=self._precious)
             self._saved = now
 
     def close(self) -> None:

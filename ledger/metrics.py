@@ -5,9 +5,15 @@ then count twice, in the metrics and nowhere else; after an orderly end none doe
 gateway.yaml, since Envoy's filters write no others into the spool; what is more than the caps allow is `other`.
 """
 
+from collections.abc import Callable
+from decimal import Decimal
+
+from prometheus_client import Counter
+
 from headgate import metrics
 from headgate.metrics import OTHER
 from ledger.lines import Line
+from ledger.prices import Unpriced
 
 # Reloads may bring ever new names: a cap keeps the series, and every scrape, bounded.
 TENANTS_CAP = 1_000
@@ -19,6 +25,8 @@ _STATUSES = frozenset(
     {0, 200, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 424, 429, 431, 499, 500, 502, 503, 504, 529}
 )
 _CLIENT_LEFT = ("DC", "DR")  # Envoy's response flags: the client closed the connection, or reset the stream
+
+CostOf = Callable[[Line], Decimal | Unpriced]
 
 
 class Names:
@@ -52,14 +60,16 @@ class Route:
 
 
 class RequestMetrics:
-    """An observer of the follower's: give it every line, in order."""
+    """An observer of the follower's: give it every line, in order. Without `cost_of` nothing has a price."""
 
-    def __init__(self) -> None:
+    def __init__(self, cost_of: CostOf = lambda _: Unpriced.NO_PRICE) -> None:
+        self._cost_of = cost_of
         self._tenants = Names(TENANTS_CAP)
         self._models = Names(MODELS_CAP)
         self._providers = Names(PROVIDERS_CAP)
         self._series: set[tuple[str, str, str]] = set()
         self._routes: dict[tuple[str, str], Route] = {}
+        self._costs: dict[tuple[str, str, str], Counter] = {}
 
     def on_line(self, line: Line) -> None:
         """Count a request; only `end` lines are one."""
@@ -69,6 +79,7 @@ class RequestMetrics:
     def _count(self, line: Line) -> None:
         tenant, model, provider = self._labels(line)
         metrics.REQUESTS.labels(tenant, model, provider, _status(line.status)).inc()
+        self._count_cost(line, (tenant, model, provider))
         if not line.target:
             return
         for kind, count in _tokens(line):
@@ -77,6 +88,16 @@ class RequestMetrics:
         if route is None:
             route = self._routes[model, provider] = Route(model, provider)
         _count_route(route, line)
+
+    def _count_cost(self, line: Line, labels: tuple[str, str, str]) -> None:
+        cost = self._cost_of(line)
+        if cost is Unpriced.UNKNOWN:
+            metrics.UNPRICED.labels(*labels[1:]).inc()
+        elif isinstance(cost, Decimal) and cost:
+            counter = self._costs.get(labels)
+            if counter is None:
+                counter = self._costs[labels] = metrics.COST.labels(*labels)
+            counter.inc(float(cost))
 
     def _labels(self, line: Line) -> tuple[str, str, str]:
         labels = (

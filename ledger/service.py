@@ -22,6 +22,7 @@ from ledger.failed_requests import FailedRequests
 from ledger.follower import Follower
 from ledger.health import HealthWatcher
 from ledger.metrics import RequestMetrics
+from ledger.price_lists import PriceLists
 from ledger.rests import AttemptMetrics, Rests
 from ledger.settlement import Settlement
 
@@ -29,6 +30,7 @@ from ledger.settlement import Settlement
 COUNTERS_TIMEOUT_S = 5.0
 FEED_TIMEOUT_S = 1.0  # what was to be told then is said again anyway
 FLUSH_EVERY_S = 1.0
+PRUNE_EVERY_S = 300.0
 END_S = 3.0  # for the last lines, once it is told to stop
 
 log = structlog.get_logger()
@@ -47,12 +49,13 @@ async def _serve(*, lifeline: bool) -> None:
     feed_counters = Counters(counters_address(), FEED_TIMEOUT_S, _on_feed_change)
     publisher = Publisher(feed_counters, gateway_id() or make_gateway_id())
     failed = FailedRequests()
-    follower = _follower(counters, publisher, failed)
+    prices = PriceLists()
+    follower = _follower(counters, publisher, failed, prices)
     counters.start()
     feed_counters.start()
     beside = [
         asyncio.create_task(work)
-        for work in (publisher.run(), HealthWatcher(publisher.take_health).run(), _flush(failed))
+        for work in (publisher.run(), HealthWatcher(publisher.take_health).run(), _flush(failed), _prune(prices))
     ]
     stop = asyncio.Event()
     LEDGER_SOCKET.unlink(missing_ok=True)
@@ -76,17 +79,24 @@ async def _serve(*, lifeline: bool) -> None:
     log.info("ledger stopped")
 
 
-def _follower(counters: Counters, publisher: Publisher, failed: FailedRequests) -> Follower:
+def _follower(counters: Counters, publisher: Publisher, failed: FailedRequests, prices: PriceLists) -> Follower:
     """Who reads the lines, and who is shown them."""
     counts = AttemptMetrics()
     attempts = AttemptFiles((counts.on_attempt, Rests(publisher).on_attempt, failed.on_attempt))
-    return Follower(Settlement(counters), attempts, (RequestMetrics().on_line, counts.on_line, failed.on_line))
+    requests = RequestMetrics(prices.cost_of)
+    return Follower(Settlement(counters), attempts, (requests.on_line, counts.on_line, failed.on_line))
 
 
 async def _flush(failed: FailedRequests) -> None:
     while True:
         await asyncio.sleep(FLUSH_EVERY_S)
         failed.flush()
+
+
+async def _prune(prices: PriceLists) -> None:
+    while True:
+        prices.prune()
+        await asyncio.sleep(PRUNE_EVERY_S)
 
 
 def _answering(follower: Follower) -> "asyncio.streams._ClientConnectedCallback":

@@ -7,7 +7,7 @@ learns, raises a Refusal, or returns an Answer that ends the matter. Steps do no
 from collections.abc import Callable
 
 from extproc.exchange import Answer, Exchange
-from extproc.steps.chain import draw_chain
+from extproc.steps.chain import draw_chain, keep_wanted
 from extproc.steps.measure import answer_count, measure
 from extproc.steps.models import answer_models
 from extproc.steps.parse import parse
@@ -30,6 +30,7 @@ ON_HEADERS: tuple[Step, ...] = (
 ON_BODY: tuple[Step, ...] = (
     parse,
     resolve_model,
+    keep_wanted,
     measure,
 )
 

@@ -22,7 +22,7 @@ _random = random.Random()  # noqa: S311 - spreads load, guards nothing
 def draw_chain(exchange: Exchange) -> None:
     """Fills `chain`: the target of each attempt."""
     single = _fallback_is_off(exchange)
-    targets = _working(exchange, _roomy(exchange, _able(exchange, _wanted(exchange))))
+    targets = _working(exchange, _roomy(exchange, _able(exchange, exchange.targets)))
     drawn = tuple(_in_order(targets))
     exchange.chain = drawn[:1] if single else attempts(drawn, exchange.row.max_attempts)
 
@@ -39,11 +39,11 @@ def attempts(targets: tuple[TargetRow, ...], most: int) -> tuple[TargetRow, ...]
     return tuple(chain)
 
 
-def _wanted(exchange: Exchange) -> list[TargetRow]:
-    """The one provider that the request names, where the tenant may name one; otherwise all."""
+def keep_wanted(exchange: Exchange) -> None:
+    """Leaves in `targets` those of the provider that the request names, where the tenant may name one."""
     wanted = exchange.incoming.wanted_target
     if not wanted:
-        return exchange.targets
+        return
     if not exchange.snapshot.tenants[exchange.incoming.tenant].pins:
         raise Forbidden(
             "This tenant may not choose the target of a request: remove the header 'x-headgate-target'.",
@@ -58,7 +58,7 @@ def _wanted(exchange: Exchange) -> list[TargetRow]:
             param="x-headgate-target",
             code="unknown_target",
         )
-    return found
+    exchange.targets = found
 
 
 def _fallback_is_off(exchange: Exchange) -> bool:

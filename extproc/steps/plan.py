@@ -87,7 +87,7 @@ def _of_attempts(
         found.append(("headers_ms", headers_ms))
     if len(direct) < len(chain):
         rows = [AttemptRow(one.provider, one.api, one.model, one.usage, one.max_output_tokens) for one in chain]
-        attempts = AttemptRows(rows, headers_ms is not None, asked_usage, asked_each, headers_ms)
+        attempts = AttemptRows(rows, headers_ms is not None, asked_usage, asked_each)
         found += [("models", tuple(target.model for target in chain)), ("attempts", encoded(attempts))]
     return tuple(found)
 

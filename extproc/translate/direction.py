@@ -56,9 +56,6 @@ class StreamDecoder(Protocol):
     def feed(self, data: bytes) -> bytes:
         """What the client gets for these bytes; may be nothing."""
 
-    def told(self, failure: Failure) -> bytes:
-        """A failure as the client's stream says it, for a caller that could not hold back what came before."""
-
     def end(self) -> bytes:
         """The provider has ended its answer: what is left. An answer that stops half-way is a failure."""
 

@@ -144,10 +144,11 @@ class Timeouts(Entry):
 
 
 class Price(Entry):
-    """USD per million tokens; without `cached_input`, cached tokens cost what `input` does."""
+    """USD per million tokens; without `cached_input` and `cache_write`, such tokens cost what `input` does."""
 
     input: Usd
     cached_input: Usd | None = None
+    cache_write: Usd | None = None
     output: Usd
 
 

@@ -55,8 +55,8 @@ from envoy_data_plane.xds.type.matcher.v3 import (
 from envoy_data_plane.xds.type.matcher.v3 import StringMatcher as XdsStringMatcher
 
 from headgate.config.model import MAX_ATTEMPTS, Provider
-from headgate.contract import ATTEMPT_ROLE, FILTERS_CLUSTER, REQUEST, REQUEST_ID, ROLE, SECRETS
-from headgate.edge.filters import lua_filter, lua_source
+from headgate.contract import ATTEMPT, ATTEMPT_ROLE, FILTERS_CLUSTER, REQUEST, REQUEST_ID, ROLE, SECRETS
+from headgate.edge.filters import lua_filter, lua_source, module_filter
 from headgate.edge.messages import extension, pack, seconds
 from headgate.edge.secrets import credential_header, key_file
 from headgate.error_shapes import VERSION_HEADER, Problem, rendered
@@ -100,6 +100,8 @@ def attempt_filters(cluster: str, provider: Provider) -> list[HttpFilter]:
     lua = lua_filter("attempt", _lua_config(cluster, provider) + lua_source("attempt"))
     return [
         HttpFilter(name="headgate.translate", typed_config=pack(_unless_direct(_ext_proc()))),
+        # An answer passes it behind `attempt`, which makes errors of what is none.
+        HttpFilter(name="headgate.hold", typed_config=pack(module_filter("hold"))),
         HttpFilter(name="headgate.attempt", typed_config=pack(lua)),
         HttpFilter(name="headgate.answer", typed_config=pack(_unforged_answer())),
         HttpFilter(name="envoy.filters.http.upstream_codec", typed_config=pack(UpstreamCodec())),
@@ -151,7 +153,11 @@ def _is_direct(number: int) -> MatcherMatcherListPredicate:
 
 
 def _ext_proc() -> ExternalProcessor:
-    """Served by extproc/attempts.py. It closes the call with the request unless it has to see the answer."""
+    """Served by extproc/attempts.py. It closes the call with the request unless a whole answer has to be translated.
+
+    Answers of streams are not for upstream filters: Envoy 1.40 dies of a piece that is put in after the provider's
+    last one and takes the client's connection over its buffer limit.
+    """
     return ExternalProcessor(
         grpc_service=GrpcService(
             envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=FILTERS_CLUSTER),
@@ -180,7 +186,10 @@ def _ext_proc() -> ExternalProcessor:
             )
         ),
         mutation_rules=HeaderMutationRules(allow_envoy=True),
-        metadata_options=MetadataOptions(forwarding_namespaces=MetadataOptionsMetadataNamespaces(untyped=[REQUEST])),
+        metadata_options=MetadataOptions(
+            forwarding_namespaces=MetadataOptionsMetadataNamespaces(untyped=[REQUEST]),
+            receiving_namespaces=MetadataOptionsMetadataNamespaces(untyped=[ATTEMPT]),
+        ),
     )
 
 

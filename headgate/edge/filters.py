@@ -55,12 +55,13 @@ from headgate.contract import (
     TENANT_HEADER,
     epoch_of,
 )
+from headgate.edge.answers import translated_answers
 from headgate.edge.messages import pack, seconds, set_header
 from headgate.edge.spool import attempt_logs
 from headgate.error_shapes import VERSION_HEADER
 
 _PACKAGE = Path(headgate.__file__).parent
-METERING = _PACKAGE / "_envoy" / "metering.so"  # made of envoy/metering by hatch_build.py
+MODULE = _PACKAGE / "_envoy" / "module.so"  # made of envoy/module by hatch_build.py
 
 # A worker that hangs is killed within 2.5 s (supervise/watchdog.py), and what it was asked another one is asked then.
 AUTHZ_TIMEOUT_S = 4.0
@@ -73,7 +74,7 @@ EXT_PROC_TIMEOUT_S = 5.0
 
 
 def http_filters(spool: str, max_body_bytes: int, http3_port: int | None = None) -> list[HttpFilter]:
-    """Who; how large; what and where to; may they now; metering; and off to the provider."""
+    """Who; how large; what and where to; may they now; metering; translation; and off to the provider."""
     return [
         *([HttpFilter(name="headgate.http3", typed_config=pack(_http3_offer(http3_port)))] if http3_port else []),
         HttpFilter(name=AUTHZ, typed_config=pack(_ext_authz())),
@@ -81,7 +82,8 @@ def http_filters(spool: str, max_body_bytes: int, http3_port: int | None = None)
         HttpFilter(name="envoy.filters.http.buffer", typed_config=pack(_buffer(max_body_bytes))),
         HttpFilter(name="envoy.filters.http.ext_proc", typed_config=pack(_ext_proc())),
         HttpFilter(name=LIMITER, typed_config=pack(_limiter(epoch_of(spool)))),
-        HttpFilter(name="envoy.filters.http.dynamic_modules", typed_config=pack(_metering())),
+        HttpFilter(name="envoy.filters.http.dynamic_modules", typed_config=pack(module_filter("metering"))),
+        HttpFilter(name="headgate.translated", typed_config=pack(translated_answers())),
         HttpFilter(name="envoy.filters.http.router", typed_config=pack(_router(spool))),
     ]
 
@@ -108,15 +110,16 @@ def lua_filter(stat_prefix: str, source: str) -> Lua:
     return Lua(default_source_code=DataSource(inline_string=source), stat_prefix=stat_prefix)
 
 
-def _metering() -> DynamicModuleFilter:
-    module = METERING.read_bytes() if METERING.is_file() else b""  # without it Envoy says what is missing
+def module_filter(name: str) -> DynamicModuleFilter:
+    """A filter of envoy/module."""
+    module = MODULE.read_bytes() if MODULE.is_file() else b""  # without it Envoy says what is missing
     return DynamicModuleFilter(
-        filter_name="metering",
+        filter_name=name,
         # Read by nobody: another module is another configuration, so that `up` takes no old one over.
         filter_config=pack(StringValue(value=hashlib.sha256(module).hexdigest())),
         dynamic_module_config=DynamicModuleConfig(
-            module=AsyncDataSource(local=DataSource(filename=str(METERING))),
-            metrics_namespace="headgate.metering",  # its counters: `unmetered`, `unhidden`
+            module=AsyncDataSource(local=DataSource(filename=str(MODULE))),
+            metrics_namespace=f"headgate.{name}",  # its counters, of metering: `unmetered`, `unhidden`
         ),
     )
 

@@ -55,9 +55,6 @@ class Metadata(Protocol):
     def header(self, name: str) -> str | None:
         """The value of a request header, by its name in lower case."""
 
-    def push(self, message: bytes) -> None:
-        """Sends a message that answers none, unless the call is over. Of streaming methods."""
-
 
 class Conversation(Protocol):
     """One call of a streaming method."""
@@ -111,10 +108,6 @@ class Call(Stream):
             and size <= self.connection.limits.message_bytes
             and self._take(payload[PREFIX_BYTES:])
         )
-
-    def push(self, message: bytes) -> None:
-        """See Metadata."""
-        raise NotImplementedError
 
     def sent(self) -> None:
         """The peer has taken the last reply: on to the next message."""
@@ -239,16 +232,6 @@ class StreamingCall(Call):
         super().cancelled()
         self._conversation = None
 
-    def push(self, message: bytes) -> None:
-        """See Metadata."""
-        if self._over:
-            return
-        payload = PREFIX.pack(0, len(message)) + message
-        if self.unsent is not None:
-            self.unsent = memoryview(bytes(self.unsent) + payload)
-        else:
-            self._send(payload, b"")
-
     def _take(self, message: bytes) -> bool:
         if self._task or self.unsent is not None:
             return False
@@ -284,12 +267,9 @@ class StreamingCall(Call):
         self._over = last
         if last:
             self._conversation = None  # which may hold this call: no cycle for the collector
-        self._send(payload, OK_TRAILERS if last else b"")
-
-    def _send(self, payload: bytes, tail: bytes) -> None:
         head = b"" if self._replied else RESPONSE_HEAD
         self._replied = True
-        self.connection.send(self, head, payload, tail)
+        self.connection.send(self, head, payload, OK_TRAILERS if last else b"")
 
 
 class RefusedCall(Stream):

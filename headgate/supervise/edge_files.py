@@ -23,7 +23,7 @@ import msgspec
 from headgate import contract
 from headgate.config.model import Gateway
 from headgate.config.secrets import SecretError
-from headgate.edge.filters import METERING
+from headgate.edge.filters import MODULE
 from headgate.edge.render import EdgeSettings, Edit, render, render_edit
 from headgate.feed.attempts_file import attempts_file
 from headgate.supervise import files, ports
@@ -186,7 +186,7 @@ class EdgeFiles:
             path.unlink()
         # First: of a module that was made for another ABI Envoy only warns; what that would meter nobody knows.
         if "dynamic module" in output.lower():
-            raise Refusal(f"{envoy} cannot run {METERING}, which is made for Envoy 1.40:", output)
+            raise Refusal(f"{envoy} cannot run {MODULE}, which is made for Envoy 1.40:", output)
         if status != 0:
             raise Refusal("Envoy rejects the configuration made from this file (a bug of Headgate's):", output)
 

@@ -1,7 +1,8 @@
 """The configuration's generation: a number that grows when the file says something else, over restarts too.
 
 Spool lines carry it, so that a request is billed by the configuration it was made under. It is stored before the
-first request can carry it: no number ever stands for two configurations, whenever the supervisor is killed.
+first request can carry it: no number ever stands for two configurations, whenever the supervisor is killed. Nor when
+the file is lost: numbers with prices on disk are taken.
 """
 
 import hashlib
@@ -10,6 +11,8 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from headgate.contract import PRICES
+from headgate.prices import priced_generations
 from headgate.supervise import files
 
 log = structlog.get_logger()
@@ -30,7 +33,7 @@ def generation_of(content: bytes) -> Generation:
     last = _load()
     if last and last.sha256 == sha256:
         return last
-    return Generation(last.number + 1 if last else 1, sha256)
+    return Generation((last.number if last else max(priced_generations(PRICES), default=0)) + 1, sha256)
 
 
 def store(generation: Generation) -> None:

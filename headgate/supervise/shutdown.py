@@ -37,7 +37,7 @@ async def drain_and_end(process: Process, admin: EnvoyAdmin, drain_s: float, hur
 
 async def stop_parts(
     running: Sequence[Part],
-    replaced: Mapping[str, Callable[[], Awaitable[None]]],
+    replaced: Mapping[str, Callable[[], Awaitable[object]]],
     drain_s: float,
     hurry: asyncio.Event,
 ) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from headgate.compile import compile_snapshot
 from headgate.config import Checked, Gateway, check
 from headgate.config.addresses import Address, Url
 from headgate.config.secrets import resolve
 from headgate.config.zones import targets_for
+from headgate.prices import PriceRow
 from tests.certificates import Authority
 
 Checking = Callable[[str], Checked]
@@ -110,6 +112,20 @@ def test_prices_are_exactly_as_written(check_text: Checking) -> None:
     text = SMALL.replace("m: {targets", 'm: {price: {input: 0.1, cached_input: "0.10", output: 1e-7}, targets')
     price = gateway(check_text(text)).models["m"].price
     assert (str(price.input), str(price.cached_input), price.output) == ("0.1", "0.10", Decimal("0.0000001"))
+
+
+def test_prices_that_are_left_out_are_those_of_input(check_text: Checking) -> None:
+    """0 is a price: it is not left out."""
+    for written, cached_input, cache_write in (
+        ("", "3.00", "3.00"),
+        ("cached_input: 0, ", "0", "3.00"),
+        ("cache_write: 3.75, ", "3.00", "3.75"),
+        ("cached_input: 0.30, cache_write: 0, ", "0.30", "0"),
+    ):
+        text = SMALL.replace("m: {targets", f'm: {{price: {{input: "3.00", {written}output: 15}}, targets')
+        row = compile_snapshot(gateway(check_text(text)), 1).models["m"].price
+        assert row == PriceRow(Decimal("3.00"), Decimal(cached_input), Decimal(cache_write), Decimal(15))
+    assert compile_snapshot(gateway(check_text(SMALL)), 1).models["m"].price is None
 
 
 def test_names_that_yaml_1_1_would_change(check_text: Checking) -> None:

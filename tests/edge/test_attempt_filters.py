@@ -9,7 +9,13 @@ from attempt_script import Request, Script, attempt_filters, cluster
 from headgate import contract
 from headgate.config.model import MAX_ATTEMPTS
 
-ORDER = ["headgate.translate", "headgate.attempt", "headgate.answer", "envoy.filters.http.upstream_codec"]
+ORDER = [
+    "headgate.translate",
+    "headgate.hold",
+    "headgate.attempt",
+    "headgate.answer",
+    "envoy.filters.http.upstream_codec",
+]
 P = 'base_url: "http://p.test"'
 
 

@@ -85,7 +85,7 @@ def test_headers_that_a_later_provider_may_have_come_back(scripts: dict[str, Scr
         {**nothing, "openai-beta": "c"},
         {**nothing, "x-hint": "a", "openai-beta": "c"},
         {**nothing, "anthropic-beta": "b"},
-        {**nothing, "x-hint": "a"},
+        {**nothing, "x-hint": "a", "openai-beta": "c"},
     ]
 
 

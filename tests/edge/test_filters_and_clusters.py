@@ -17,7 +17,7 @@ FILES = rendered(EXAMPLE.read_text())
 FILTERS = manager_of(FILES)["http_filters"]
 CLUSTERS = clusters_of(FILES)
 ATTEMPT = (ROOT / "envoy" / "attempt.lua").read_text()
-METERING = (ROOT / "envoy" / "metering" / "module.c").read_text()
+MODULE = "".join(path.read_text() for path in sorted((ROOT / "envoy" / "module").glob("*.c")))
 
 
 def test_the_order_of_the_filters() -> None:
@@ -46,7 +46,7 @@ def test_one_cluster_for_each_provider() -> None:
     for name, found in CLUSTERS.items():
         assert found["metadata"]["filter_metadata"]["headgate"] == {"provider": name.removeprefix("provider/")}
         assert found["load_assignment"]["endpoints"][0]["lb_endpoints"]
-        assert found["outlier_detection"]["max_ejection_percent"] == 50
+        assert found["outlier_detection"]["max_ejection_percent"] == 100
         assert "common_lb_config" not in found  # an unhealthy target is still tried, so that the chain goes on
     assert [len(found.get("health_checks", [])) for found in CLUSTERS.values()] == [1, 0, 0]
     assert CLUSTERS["provider/local"]["health_checks"][0]["http_health_check"]["path"] == "/health"
@@ -192,8 +192,8 @@ def test_names_that_run_inside_envoy_are_in_the_contract() -> None:
     used |= set(re.findall(r'(?:dynamicMetadata\(\)|metadata):[gs]et\("([^"]+)"', ATTEMPT)) - {
         "hg.aside"
     }  # is nobody else's
-    used |= set(re.findall(r'header\([^"\n]*TEXT\("([^"]+)"\)', METERING))
-    namespaces = re.findall(r'_metadata = \{"([^"]+)", (\d+)\}', METERING)
+    used |= set(re.findall(r'header(?:_of)?\([^"\n]*TEXT\("([^"]+)"\)', MODULE))
+    namespaces = re.findall(r'_metadata = \{"([^"]+)", (\d+)\}', MODULE)
     assert all(len(name) == int(length) for name, length in namespaces)
     used |= {name for name, _ in namespaces}
     assert {"hg.request", "hg.usage", "x-headgate-error-source"} <= used
@@ -204,9 +204,9 @@ def test_metadata_keys_are_written_on_one_side_and_read_on_the_other() -> None:
     plan = (ROOT / "extproc" / "steps" / "plan.py").read_text()
     codec = (ROOT / "extproc" / "codec.py").read_text()
     read = set(re.findall(r"\brequest\.(\w+)", ATTEMPT))
-    read |= set(re.findall(r'(?:is_set|count)\(filter, TEXT\("(\w+)"\)', METERING)) | {"endpoint"}
-    assert {"endpoint", "hide_usage_chunk", "answers", "models", "length"} <= read
+    read |= set(re.findall(r'(?:(?:is_set|count)\(envoy|request_metadata),\s+TEXT\("(\w+)"\)', MODULE))
+    assert {"endpoint", "hide_usage_chunk", "answers", "headers_ms", "models", "length"} <= read
     assert read <= set(re.findall(r'\("(\w+)", ', plan)) | set(re.findall(r'\bown\["(\w+)"\]', codec))
     logged = set(re.findall(r"%DYNAMIC_METADATA\(hg\.usage:(\w+)\)%", str(manager_of(FILES)["access_log"])))
-    written = set(re.findall(r'\{TEXT\("(\w+)"\), ', METERING))
+    written = set(re.findall(r'\{TEXT\("(\w+)"\), ', MODULE))
     assert logged == written

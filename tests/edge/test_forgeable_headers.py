@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rendering import EXAMPLE, manager_of, rendered
 
@@ -49,6 +49,7 @@ def test_forgeable_headers_are_taken_from_clients() -> None:
         assert is_removed(EARLY, name), name
 
 
+@settings(deadline=None)
 @given(st.text("abcdefgklrt-_.0", max_size=12))
 def test_of_our_own_headers_clients_may_say_two(rest: str) -> None:
     name = f"x-headgate-{rest}"

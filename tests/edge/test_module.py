@@ -1,4 +1,4 @@
-"""The metering module and Envoy: what `up` says when one does not fit the other."""
+"""Our module and Envoy: what `up` says when one does not fit the other."""
 
 import os
 import subprocess
@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 from rendering import EXAMPLE, SECRETS, SETTINGS
 
-from hatch_build import FLAGS, METERING_SOURCES, compiler
+from hatch_build import FLAGS, MODULE_SOURCES, compiler
 from headgate.config import check
 from headgate.edge import filters
 from headgate.supervise import Refusal, edge_files
 from headgate.supervise.binaries import envoy
 
-MODULE = filters.METERING
+MODULE = filters.MODULE
 
 
 async def refusal(module: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """What validation says with this module; nothing when it is content."""
     for user in (filters, edge_files):
-        monkeypatch.setattr(user, "METERING", module)
+        monkeypatch.setattr(user, "MODULE", module)
     monkeypatch.chdir(folder)
     for name in ("secrets", "spool"):
         (folder / name).mkdir()
@@ -40,8 +40,8 @@ async def test_ours_is_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
     """A module for an Envoy to come."""
-    module = tmp_path / "metering.so"
-    command = [*compiler(), *FLAGS, '-DMETERING_ABI_VERSION="v0.9.0"', *METERING_SOURCES, "-o", module]
+    module = tmp_path / "module.so"
+    command = [*compiler(), *FLAGS, '-DMODULE_ABI_VERSION="v0.9.0"', *MODULE_SOURCES, "-o", module]
     subprocess.run(command, check=True, timeout=120)
     return module
 
@@ -58,7 +58,7 @@ async def test_a_module_for_another_abi_is_refused(
 async def test_a_module_that_cannot_be_loaded_is_refused(
     content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = tmp_path / "metering.so"
+    broken = tmp_path / "module.so"
     if content is not None:
         broken.write_bytes(content)
     assert f"cannot run {broken}" in await refusal(broken, tmp_path, monkeypatch)
@@ -66,8 +66,8 @@ async def test_a_module_that_cannot_be_loaded_is_refused(
 
 def test_another_module_is_another_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a start takes no Envoy over that runs an old one."""
-    copy = tmp_path / "metering.so"
-    monkeypatch.setattr(filters, "METERING", copy)
+    copy = tmp_path / "module.so"
+    monkeypatch.setattr(filters, "MODULE", copy)
     configurations = []
     for more in (b"", b"1"):
         copy.write_bytes(MODULE.read_bytes() + more)

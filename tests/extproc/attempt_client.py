@@ -151,8 +151,8 @@ class Attempt:
         self.answered.ended = streamed.end_of_stream
 
     def _on_response_trailers(self, _: ProcessingResponse) -> None:
-        assert self.answered.ended
-        self.answered.trailers = True
+        assert not self.answered.ended  # the trailers are the end
+        self.answered.trailers = self.answered.ended = True
 
 
 def _has_loop() -> bool:

@@ -6,7 +6,7 @@ import pytest
 from attempt_client import STREAM, cut
 from ext_proc_client import JSON
 from foreign_answers import ANTHROPIC, BEFORE, BEGUN, ERROR, LAST, OPENAI, REST, WHOLE, attempt, error_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.attempt_answer import ERROR_LIMIT_BYTES, WHOLE_LIMIT_BYTES
@@ -168,6 +168,7 @@ def test_trailers_end_a_whole_answer_and_a_stream(client: str, counted: Counted)
 
 
 @BOTH
+@settings(deadline=None)
 @given(stream=st.booleans(), kind=st.sampled_from([JSON, STREAM, "text/html"]), data=st.data())
 def test_no_bytes_make_it_stumble(client: str, stream: bool, kind: str, data: st.DataObject) -> None:
     """There is a status, an end, and not a word after it: the client sees to the last two."""

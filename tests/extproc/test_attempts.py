@@ -160,6 +160,31 @@ def test_a_mistake_that_only_the_translation_sees_is_the_clients() -> None:
     assert error["param"].startswith("messages[0]")
 
 
+WHOLE = {
+    CHAT: b'{"type":"message","id":"m","model":"c","role":"assistant","content":[{"type":"text","text":"hi"}],'
+    b'"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}',
+    MESSAGES: b'{"id":"c","object":"chat.completion","created":1,"model":"b","choices":[{"index":0,"message":'
+    b'{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}',
+}
+
+
+@pytest.mark.parametrize(
+    ("url", "model", "number", "asked", "told"),
+    [
+        (MESSAGES, "final-claude", 1, 50, None),
+        (MESSAGES, "final-claude", 1, 66, None),
+        (MESSAGES, "final-claude", 1, 67, "66"),
+        (MESSAGES, "claude-final", 2, 10**6, None),
+    ],
+)
+def test_a_lower_limit_is_told(url: str, model: str, number: int, asked: int, told: str | None) -> None:
+    body = json.dumps({**json.loads(chat(model=model)), "max_tokens": asked}).encode()
+    made, _, attempt = sent(url, body, number)
+    assert json.loads(made)["max_completion_tokens"] == int(told or asked)
+    found = attempt.head().piece(WHOLE[url], last=True).answered
+    assert (found.status, found.headers.get("x-headgate-max-tokens")) == (200, told)
+
+
 ODD_NAMES = ["a\nb: c", "\ud800", "é", "x" * 5000, "a, b", " ", ""]
 
 
@@ -168,11 +193,7 @@ def test_names_of_the_clients_making_are_no_headers(name: str) -> None:
     """They are dropped and named: by a header that Envoy takes."""
     body, _, attempt = sent(CHAT, chat(model="dropping", logprobs=True, **{name: 1}), 1)
     assert set(json.loads(body)) == {"model", "max_tokens", "messages"}
-    attempt.head().piece(
-        b'{"type":"message","id":"m","model":"c","role":"assistant","content":[{"type":"text","text":"hi"}],'
-        b'"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}',
-        last=True,
-    )
+    attempt.head().piece(WHOLE[CHAT], last=True)
     assert attempt.answered.status == 200
     dropped = attempt.answered.headers["x-headgate-dropped"]
     assert dropped.startswith("logprobs, ")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ext_proc_client import Reply, ask, chat, snapshot_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.steps.chain import attempts
@@ -82,6 +82,7 @@ def test_replicas_get_what_is_left(endpoints: list[int], most: int, chained: str
     assert " ".join(target.provider for target in attempts(targets, most)) == chained
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=8), st.integers(1, 10))
 def test_attempts_are_as_many_as_there_can_be(endpoints: list[int], most: int) -> None:
     targets = tuple(row(str(number), count) for number, count in enumerate(endpoints))

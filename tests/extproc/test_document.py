@@ -65,7 +65,7 @@ def test_one_member_set(members: dict[str, Any], style: dict[str, Any], name: st
         text = body.decode()
         assert rendered.decode() == text[: old.start] + spelled + text[old.end :]
     elif members:
-        assert rendered.decode().replace(f",{json.dumps(name)}:{spelled}", "", 1) == body.decode()
+        assert rendered.decode().replace(f",{json.dumps(name, ensure_ascii=False)}:{spelled}", "", 1) == body.decode()
 
 
 @given(

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "abi.h"
+#include "filter.h"
 
 // Memory: what the module allocates, counted; the stand-in itself uses the real functions. ------------------------
 
@@ -54,10 +54,6 @@ static struct bytes copy_of(const char *at, size_t length) {
 }
 
 static void drop(struct bytes bytes) { __real_free((char *)bytes.at); }
-
-static bool equal(struct bytes a, struct bytes b) {
-  return a.length == b.length && (a.length == 0 || memcmp(a.at, b.at, a.length) == 0);
-}
 
 // Wire ----------------------------------------------------------------------------------------------------------
 
@@ -277,6 +273,15 @@ int envoy_dynamic_module_callback_http_filter_increment_counter(void *filter, si
   return 0;
 }
 
+// Metering stops nothing and schedules nothing.
+void *envoy_dynamic_module_callback_http_filter_scheduler_new(void *filter) { return (void)filter, NULL; }
+void envoy_dynamic_module_callback_http_filter_scheduler_commit(void *scheduler, uint64_t event) {
+  (void)scheduler, (void)event;
+  abort();
+}
+void envoy_dynamic_module_callback_http_filter_scheduler_delete(void *scheduler) { (void)scheduler, abort(); }
+void envoy_dynamic_module_callback_http_filter_continue_encoding(void *filter) { (void)filter, abort(); }
+
 // A request -----------------------------------------------------------------------------------------------------
 
 static void take_frame(const void *stream, bool last) {
@@ -358,7 +363,7 @@ static void write_rest(void) {
 int main(void) {
   const void *config = envoy_dynamic_module_on_http_filter_config_new(&envoy, (struct bytes){"metering", 8},
                                                                       (struct bytes){NULL, 0});
-  if (!config || strcmp(envoy_dynamic_module_on_program_init(), METERING_ABI_VERSION) != 0) abort();
+  if (!config || strcmp(envoy_dynamic_module_on_program_init(), MODULE_ABI_VERSION) != 0) abort();
   for (int next; (next = getc(stdin)) != EOF;) {
     char *text = NULL;
     size_t length = 0;

@@ -1,4 +1,4 @@
-"""envoy/metering, called as Envoy calls it: built with sanitizers behind stand_in.c, in a process of its own.
+"""The metering filter of envoy/module, called as Envoy calls it: built with sanitizers behind stand_in.c.
 
 A read or write out of bounds, an overflow or a leak ends that process, and the test with it.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from hatch_build import METERING_SOURCES, compiler
+from hatch_build import MODULE_SOURCES, compiler
 
 HERE = Path(__file__).parent
 SANITIZERS = (
@@ -206,8 +206,8 @@ def _process() -> _Process:
 
 
 def _build(program: Path) -> None:
-    sources = [HERE / "stand_in.c", *METERING_SOURCES]
-    flags = ["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{METERING_SOURCES[0].parent}"]
+    sources = [HERE / "stand_in.c", *MODULE_SOURCES]
+    flags = ["-std=gnu11", "-pthread", "-g", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{MODULE_SOURCES[0].parent}"]
     found = None
     for sanitizers in SANITIZERS:
         command = [*compiler(), *flags, *sanitizers, *sources, *WRAPPED, "-o", program]

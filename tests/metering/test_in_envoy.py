@@ -20,7 +20,7 @@ import headgate
 from headgate.supervise.binaries import envoy
 from headgate.supervise.ports import free_port
 
-MODULE = Path(headgate.__file__).parent / "_envoy" / "metering.so"
+MODULE = Path(headgate.__file__).parent / "_envoy" / "module.so"
 TYPES = "type.googleapis.com/envoy.extensions"
 MODULES = "filters.http.dynamic_modules.v3"
 HIDE = settings(hide_chunk=True, hide_member=True)

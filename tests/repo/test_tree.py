@@ -83,7 +83,7 @@ def test_nothing_that_is_generated_or_ignored_is_tracked() -> None:
         "a/__pycache__/x.pyc",
         "headgate/wire/x_pb2.py",
         "headgate/wire/x_pb2.pyi",
-        "headgate/_envoy/metering.so",
+        "headgate/_envoy/module.so",
     ],
 )
 def test_what_git_ignores(name: str) -> None:

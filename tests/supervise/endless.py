@@ -57,10 +57,8 @@ class Endless:
     async def _stream(
         self, request: web.Request, before: list[Any], piece: dict[str, Any], after: list[Any]
     ) -> web.StreamResponse:
-        name, reply = (
-            request.headers["x-request-id"],
-            web.StreamResponse(headers={"content-type": "text/event-stream"}),
-        )
+        name = request.headers["x-request-id"]
+        reply = web.StreamResponse(headers={"content-type": "text/event-stream"})
         with contextlib.suppress(ConnectionResetError):  # the gateway lets go of what nobody reads any more
             await reply.prepare(request)
             await _write(reply, *before)

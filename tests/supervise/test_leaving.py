@@ -5,15 +5,17 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from headgate.supervise.adopt import Living
 from headgate.supervise.leaving import Leaving
+from headgate.supervise.part import Part, PartSpec
 from headgate.supervise.parts_file import PartRecord
 from headgate.supervise.process import Process
+from headgate.supervise.shutdown import stop_parts
 
 _BUSY = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('busy', flush=True); signal.pause()"
 SOCKET = Path("run/worker-0.sock")
@@ -29,8 +31,9 @@ async def _until(condition: Callable[[], object]) -> None:
 async def busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Living]:
     """A worker that has streams: it does not end when it is asked to."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "run").mkdir()
-    log = tmp_path / "log"
+    for folder in ("run", "log"):
+        (tmp_path / folder).mkdir()
+    log = tmp_path / "log/busy.log"
     process = Process.spawn((sys.executable, "-c", _BUSY), os.environ, log, lifeline=True)
     await _until(lambda: "busy" in log.read_text())
     record = PartRecord(process.identity.pid, process.identity.start_ticks, "digest")
@@ -66,10 +69,33 @@ async def test_one_that_lost_its_supervisor_goes_on_once_it_does_not_listen(busy
     assert leaving.records() == {}
 
 
-async def test_one_that_hangs_is_killed(busy: Living) -> None:
+async def test_one_that_hangs_is_killed(busy: Living, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headgate.supervise.leaving.HANGS_AFTER_S", 0.2)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(SOCKET))
         listening.listen()
         async with asyncio.timeout(10):
             await Leaving([busy], lambda: None).let_go()
     assert busy.process.status == -signal.SIGKILL
+
+
+async def test_workers_end_after_every_envoy(busy: Living) -> None:
+    """Also after one that only finishes its streams: those may be translated by a worker that serves."""
+
+    async def ready() -> None:
+        return None
+
+    leaving = Leaving([busy], lambda: None)
+    worker = Part(PartSpec("filters-0", ("sleep", "600"), os.environ, ready, "digest", outlives=True), lambda: None)
+    worker.begin()
+    process, envoys_ended = worker.process, asyncio.Event()
+    assert process
+    envoys: dict[str, Callable[[], Awaitable[object]]] = {"envoy": envoys_ended.wait, "filters-": leaving.finished}
+    stopping = asyncio.create_task(stop_parts([worker], envoys, 30, asyncio.Event()))
+    await asyncio.sleep(0.2)
+    assert process.running
+    envoys_ended.set()
+    await _until(lambda: not process.running)
+    assert busy.process.running  # it has its grace
+    busy.process.send(signal.SIGKILL)
+    await stopping

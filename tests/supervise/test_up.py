@@ -1,6 +1,7 @@
 """`headgate up` as an operator sees it: the real parts, killed and stopped at bad moments."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -324,7 +325,9 @@ async def test_credentials_of_providers_reach_no_part(gateway: GatewayProcess, t
         for path in gateway.state.rglob("*")
         if path.is_file() and not path.is_relative_to(gateway.state / "secrets")
     ]
-    assert not [path for path in holders if b"sk-very-secret-key" in path.read_bytes()]
+    for path in holders:
+        with contextlib.suppress(FileNotFoundError):  # a draft of a file that is replaced
+            assert b"sk-very-secret-key" not in path.read_bytes(), path
 
 
 def _as_file(gateway: GatewayProcess, folder: Path, provider: str = "") -> Path:

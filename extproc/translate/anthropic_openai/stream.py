@@ -125,11 +125,7 @@ class Decoder:
 
     def _fail(self, failure: Failure) -> bytes:
         self._over, self.failure = True, failure
-        return self.told(failure) if self.started else b""
-
-    def told(self, failure: Failure) -> bytes:
-        """The failure as the client's stream says it."""
-        return events.error(failure, self._known.request_id)
+        return events.error(failure, self._known.request_id) if self.started else b""
 
 
 def _is_whole(event: Event) -> bool:

@@ -232,11 +232,7 @@ class ChunkDecoder:
 
     def _fail(self, failure: Failure) -> bytes:
         self.failure, self._done = failure, True
-        return self.told(failure) if self.started else b""
-
-    def told(self, failure: Failure) -> bytes:
-        """The failure as the client's stream says it."""
-        return error_event(failure)
+        return error_event(failure) if self.started else b""
 
 
 def _merged(old: Usage | None, new: Usage | None) -> Usage | None:

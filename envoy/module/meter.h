@@ -4,8 +4,8 @@
 // Knows nothing of Envoy. Holds back at most one event of a stream, and only where something may have to be cut;
 // changes no byte other than usage; what it does not understand passes unmetered.
 
-#ifndef HEADGATE_METERING_METER_H
-#define HEADGATE_METERING_METER_H
+#ifndef HEADGATE_MODULE_METER_H
+#define HEADGATE_MODULE_METER_H
 
 #include "scan.h"
 

@@ -1,18 +1,18 @@
 // The part of Envoy's ABI for dynamic modules that we use: HTTP filters, as declared by Envoy 1.40,
 // source/extensions/dynamic_modules/abi/abi.h. Names, argument types and values are Envoy's, the rest is ours.
 //
-// Envoy warns where METERING_ABI_VERSION is not its own and loads the module all the same: headgate/supervise refuses
+// Envoy warns where MODULE_ABI_VERSION is not its own and loads the module all the same: headgate/supervise refuses
 // that. What Envoy lends stays valid until the hook returns or something is set, whichever comes first.
 
-#ifndef HEADGATE_METERING_ABI_H
-#define HEADGATE_METERING_ABI_H
+#ifndef HEADGATE_MODULE_ABI_H
+#define HEADGATE_MODULE_ABI_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#ifndef METERING_ABI_VERSION
-#define METERING_ABI_VERSION "v0.2.0"
+#ifndef MODULE_ABI_VERSION
+#define MODULE_ABI_VERSION "v0.2.0"
 #endif
 
 // Bytes that Envoy lends us, or we lend Envoy.
@@ -60,6 +60,15 @@ void envoy_dynamic_module_callback_http_set_dynamic_metadata_number(void *filter
 void envoy_dynamic_module_callback_http_filter_reset_stream(void *filter, enum reset_reason reason,
                                                             struct bytes details);
 
+// Sends on what a hook has stopped, the head in front. May destroy the stream before it returns.
+void envoy_dynamic_module_callback_http_filter_continue_encoding(void *filter);
+
+// A way to have the hook `scheduled` called on the stream's own thread. Ours until we delete it; the commit, from any
+// thread, comes to nothing once the stream is destroyed.
+void *envoy_dynamic_module_callback_http_filter_scheduler_new(void *filter);
+void envoy_dynamic_module_callback_http_filter_scheduler_commit(void *scheduler, uint64_t event);
+void envoy_dynamic_module_callback_http_filter_scheduler_delete(void *scheduler);
+
 // Counters are defined while a configuration is made and counted up by its streams; 0 is success.
 int envoy_dynamic_module_callback_http_filter_config_define_counter(void *config, struct bytes name,
                                                                     struct bytes *labels, size_t label_count,
@@ -88,16 +97,16 @@ HOOK enum body_status envoy_dynamic_module_on_http_filter_response_body(void *fi
 HOOK enum trailers_status envoy_dynamic_module_on_http_filter_response_trailers(void *filter, const void *stream);
 HOOK void envoy_dynamic_module_on_http_filter_stream_complete(void *filter, const void *stream);
 HOOK void envoy_dynamic_module_on_http_filter_destroy(const void *stream);
+HOOK void envoy_dynamic_module_on_http_filter_scheduled(void *filter, const void *stream, uint64_t event);
 
-// Envoy does not load a module without these; it calls them for what we never start: calls of our own, scheduled
-// work, a filter that is the last one.
+// Envoy does not load a module without these; it calls them for what we never start: calls of our own,
+// a filter that is the last one.
 HOOK void envoy_dynamic_module_on_http_filter_http_callout_done(void);
 HOOK void envoy_dynamic_module_on_http_filter_http_stream_headers(void);
 HOOK void envoy_dynamic_module_on_http_filter_http_stream_data(void);
 HOOK void envoy_dynamic_module_on_http_filter_http_stream_trailers(void);
 HOOK void envoy_dynamic_module_on_http_filter_http_stream_complete(void);
 HOOK void envoy_dynamic_module_on_http_filter_http_stream_reset(void);
-HOOK void envoy_dynamic_module_on_http_filter_scheduled(void);
 HOOK void envoy_dynamic_module_on_http_filter_downstream_above_write_buffer_high_watermark(void);
 HOOK void envoy_dynamic_module_on_http_filter_downstream_below_write_buffer_low_watermark(void);
 

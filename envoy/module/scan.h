@@ -3,8 +3,8 @@
 // Takes any bytes in any pieces, needs no memory beyond its own struct and never fails: what is no JSON says
 // nothing. Names are compared as they are written; one that is spelled with escapes is not known.
 
-#ifndef HEADGATE_METERING_SCAN_H
-#define HEADGATE_METERING_SCAN_H
+#ifndef HEADGATE_MODULE_SCAN_H
+#define HEADGATE_MODULE_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>

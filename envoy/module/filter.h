@@ -1,0 +1,45 @@
+// A filter of the module, as module.c calls it. `envoy` is Envoy's own object: a configuration's or a stream's.
+
+#ifndef HEADGATE_MODULE_FILTER_H
+#define HEADGATE_MODULE_FILTER_H
+
+#include "abi.h"
+
+#define TEXT(text) ((struct bytes){text, sizeof text - 1})
+
+// Every filter's own configurations and streams begin with these.
+struct config {
+  const struct filter *filter;
+};
+struct stream {
+  const struct filter *filter;
+};
+
+struct filter {
+  const char *name;
+  struct config *(*configure)(void *envoy); // NULL: no memory
+  void (*unconfigure)(struct config *config);
+  struct stream *(*start)(const struct config *config); // never NULL
+  void (*end)(struct stream *stream);
+  void (*request_headers)(struct stream *stream, void *envoy);
+  enum headers_status (*response_headers)(struct stream *stream, void *envoy, bool end);
+  enum body_status (*response_body)(struct stream *stream, void *envoy, bool end);
+  enum trailers_status (*response_trailers)(struct stream *stream, void *envoy);
+  void (*scheduled)(struct stream *stream, void *envoy);
+};
+
+extern const struct filter metering_filter, hold_filter;
+
+// What the plan has written of a request, for all filters to read.
+extern const struct bytes request_metadata;
+
+// A header's value; false where there is none. `number`, if asked for: how many there are.
+bool header_of(void *envoy, enum header_map map, struct bytes name, struct bytes *value, size_t index,
+               size_t *number);
+
+// An answer's status; 0 for anything but three digits.
+int status_of(void *envoy);
+
+bool equal(struct bytes one, struct bytes other);
+
+#endif

@@ -1,0 +1,262 @@
+// The metering filter: what of a stream is metered, and where the counts go.
+//
+// Runs for every response. The counts go into dynamic metadata with every frame, each number when it has changed, so
+// that an access log line has them however and whenever the stream ends. It never buffers a body and never fails on
+// what a provider sends. Names that other parts read are in headgate/contract.py.
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "filter.h"
+#include "meter.h"
+
+static const struct bytes usage_metadata = {"hg.usage", 8};
+
+enum { FEW_CHUNKS = 16, NUMBERS = 7 };
+
+struct counters {
+  struct config config;
+  size_t unmetered, unhidden; // their ids
+};
+
+struct metered {
+  struct stream stream;
+  const struct counters *counters;
+  bool is_metered;
+  struct meter meter;
+  uint64_t unhidden;          // of the meter's, how many have been counted
+  int64_t written[NUMBERS];   // what the metadata has
+};
+
+static const struct metered unmetered_stream = {.stream = {&metering_filter}}; // where there was no memory
+
+// What the request says ------------------------------------------------------------------------------------------
+
+static bool is_set(void *envoy, struct bytes key) {
+  bool value = false;
+  return envoy_dynamic_module_callback_http_get_metadata_bool(envoy, DYNAMIC_METADATA, request_metadata, key, &value) &&
+         value;
+}
+
+static uint64_t count(void *envoy, struct bytes key) {
+  double value = 1;
+  bool found =
+      envoy_dynamic_module_callback_http_get_metadata_number(envoy, DYNAMIC_METADATA, request_metadata, key, &value);
+  return found && value >= 1 && value <= 1 << 30 ? (uint64_t)value : 1;
+}
+
+static bool is_surface(void *envoy, struct bytes name) {
+  struct bytes surface;
+  return envoy_dynamic_module_callback_http_get_metadata_string(envoy, DYNAMIC_METADATA, request_metadata,
+                                                                TEXT("surface"), &surface) &&
+         equal(surface, name);
+}
+
+static bool has_provider(void *envoy) {
+  struct bytes endpoint;
+  return envoy_dynamic_module_callback_http_get_metadata_string(envoy, DYNAMIC_METADATA, request_metadata,
+                                                                TEXT("endpoint"), &endpoint);
+}
+
+// Whether a provider generated it; one that is asked to count tokens generates nothing.
+static bool is_generated(void *envoy) { return has_provider(envoy) && !is_surface(envoy, TEXT("count_tokens")); }
+
+// What the answer says -------------------------------------------------------------------------------------------
+
+static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
+
+// Whether `text`, in any case, has `part` in it, which is in lower case.
+static bool mentions(struct bytes text, struct bytes part) {
+  for (size_t from = 0; from + part.length <= text.length; from++) {
+    size_t same = 0;
+    while (same < part.length && lower(text.at[from + same]) == part.at[same]) same++;
+    if (same == part.length) return true;
+  }
+  return false;
+}
+
+static bool is_encoded(void *envoy) {
+  size_t number = 0;
+  struct bytes value;
+  const struct bytes name = TEXT("content-encoding");
+  for (size_t i = 0; header_of(envoy, RESPONSE_HEADERS, name, &value, i, &number) || i < number; i++) {
+    if (value.length > 0 && !(value.length == 8 && mentions(value, TEXT("identity")))) return true;
+  }
+  return false;
+}
+
+static bool start_meter(struct metered *stream, void *envoy) {
+  struct bytes type;
+  if (is_encoded(envoy)) return false;
+  if (!header_of(envoy, RESPONSE_HEADERS, TEXT("content-type"), &type, 0, NULL)) return false;
+  bool streams = mentions(type, TEXT("text/event-stream"));
+  if (!streams && !mentions(type, TEXT("application/json"))) return false;
+  bool messages = is_surface(envoy, TEXT("messages")); // in that API usage is in every stream, asked for or not
+  struct meter_settings settings = {
+      .api = messages ? ANTHROPIC : OPENAI,
+      .streams = streams,
+      .hides_chunk = !messages && is_set(envoy, TEXT("hide_usage_chunk")),
+      .hides_member = !messages && is_set(envoy, TEXT("hide_usage_member")),
+      .answers = count(envoy, TEXT("answers")),
+      .prompts = count(envoy, TEXT("prompts")),
+  };
+  meter_start(&stream->meter, &settings);
+  for (size_t i = 0; i < NUMBERS; i++) stream->written[i] = SCAN_UNKNOWN;
+  if (streams && (settings.hides_chunk || settings.hides_member)) { // its length may become another one
+    envoy_dynamic_module_callback_http_set_header(envoy, RESPONSE_HEADERS, TEXT("content-length"),
+                                                  (struct bytes){NULL, 0});
+  }
+  return true;
+}
+
+// What goes out --------------------------------------------------------------------------------------------------
+
+static void count_up(void *envoy, size_t id, uint64_t by) {
+  if (by > 0) (void)envoy_dynamic_module_callback_http_filter_increment_counter(envoy, id, NULL, 0, by);
+}
+
+static void report(struct metered *stream, void *envoy) {
+  const struct meter_counts *counts = &stream->meter.counts;
+  const struct {
+    struct bytes key;
+    int64_t value;
+  } numbers[NUMBERS] = {
+      {TEXT("prompt"), counts->usage.prompt},
+      {TEXT("completion"), counts->usage.completion},
+      {TEXT("cached"), counts->usage.cached},
+      {TEXT("cache_write"), counts->usage.cache_write},
+      {TEXT("reasoning"), counts->usage.reasoning},
+      {TEXT("events"), (int64_t)counts->events},
+      {TEXT("bytes"), (int64_t)counts->bytes},
+  };
+  for (size_t i = 0; i < NUMBERS; i++) {
+    if (numbers[i].value == stream->written[i]) continue;
+    stream->written[i] = numbers[i].value;
+    // A number that a later report left out is unknown again: the access log writes NaN as null.
+    double value = numbers[i].value == SCAN_UNKNOWN ? NAN : (double)numbers[i].value;
+    envoy_dynamic_module_callback_http_set_dynamic_metadata_number(envoy, usage_metadata, numbers[i].key, value);
+  }
+  count_up(envoy, stream->counters->unhidden, stream->meter.unhidden - stream->unhidden);
+  stream->unhidden = stream->meter.unhidden;
+}
+
+// No memory. The answer goes on unmetered, or not at all where its bytes are held that cannot be sent on: then Envoy
+// may have destroyed the stream on return.
+static bool give_up(struct metered *stream, void *envoy) {
+  bool is_broken = stream->meter.held.length > 0;
+  count_up(envoy, stream->counters->unmetered, 1);
+  stream->is_metered = false;
+  if (is_broken) envoy_dynamic_module_callback_http_filter_reset_stream(envoy, LOCAL_RESET, TEXT("metering"));
+  return !is_broken;
+}
+
+static enum body_status meter_chunks(struct metered *stream, void *envoy, const struct bytes *chunks, size_t number,
+                                     bool end) {
+  struct meter *meter = &stream->meter;
+  size_t length = 0;
+  for (size_t i = 0; i < number; i++) length += chunks[i].length; // one buffer's: it fits
+  if (!meter_frame(meter, length)) return give_up(stream, envoy) ? BODY_CONTINUE : BODY_STOP;
+  for (size_t i = 0; i < number; i++) meter_feed(meter, chunks[i].at, chunks[i].length);
+  if (meter_finish(meter, end) == METER_REPLACED) {
+    if (length > 0) envoy_dynamic_module_callback_http_drain_body(envoy, RECEIVED_RESPONSE_BODY, length);
+    if (meter->out.length > 0) {
+      envoy_dynamic_module_callback_http_append_body(envoy, RECEIVED_RESPONSE_BODY,
+                                                     (struct bytes){meter->out.at, meter->out.length});
+    }
+  }
+  report(stream, envoy);
+  return BODY_CONTINUE;
+}
+
+// Hooks ----------------------------------------------------------------------------------------------------------
+
+static struct config *configure(void *envoy) {
+  struct counters *counters = calloc(1, sizeof *counters);
+  if (!counters) return NULL;
+  counters->config.filter = &metering_filter;
+  int failed = envoy_dynamic_module_callback_http_filter_config_define_counter(envoy, TEXT("unmetered"), NULL, 0,
+                                                                               &counters->unmetered);
+  failed |= envoy_dynamic_module_callback_http_filter_config_define_counter(envoy, TEXT("unhidden"), NULL, 0,
+                                                                            &counters->unhidden);
+  if (!failed) return &counters->config;
+  free(counters);
+  return NULL;
+}
+
+static void unconfigure(struct config *config) { free(config); }
+
+static struct stream *start(const struct config *config) {
+  struct metered *metered = calloc(1, sizeof *metered);
+  if (!metered) return (struct stream *)&unmetered_stream.stream;
+  metered->stream.filter = &metering_filter;
+  metered->counters = (const struct counters *)config;
+  return &metered->stream;
+}
+
+static void end(struct stream *stream) {
+  struct metered *metered = (struct metered *)stream;
+  if (metered == &unmetered_stream) return;
+  meter_end(&metered->meter);
+  free(metered);
+}
+
+static void request_headers(struct stream *stream, void *envoy) { (void)stream, (void)envoy; }
+
+static enum headers_status response_headers(struct stream *stream, void *envoy, bool is_end) {
+  struct metered *metered = (struct metered *)stream;
+  struct bytes source;
+  int status = status_of(envoy);
+  if (status >= 400 && !header_of(envoy, RESPONSE_HEADERS, TEXT("x-headgate-error-source"), &source, 0, NULL)) {
+    envoy_dynamic_module_callback_http_set_header(envoy, RESPONSE_HEADERS, TEXT("x-headgate-error-source"),
+                                                  TEXT("provider"));
+  }
+  if (is_end || status < 200 || status >= 300 || metered == &unmetered_stream || !is_generated(envoy)) {
+    return HEADERS_CONTINUE;
+  }
+  metered->is_metered = start_meter(metered, envoy);
+  if (!metered->is_metered) count_up(envoy, metered->counters->unmetered, 1);
+  return HEADERS_CONTINUE;
+}
+
+static enum body_status response_body(struct stream *stream, void *envoy, bool is_end) {
+  struct metered *metered = (struct metered *)stream;
+  if (!metered->is_metered) return BODY_CONTINUE;
+  struct bytes few[FEW_CHUNKS], *chunks = few;
+  size_t number = envoy_dynamic_module_callback_http_get_body_chunks_size(envoy, RECEIVED_RESPONSE_BODY);
+  if (number > FEW_CHUNKS) chunks = calloc(number, sizeof *chunks);
+  bool is_read = chunks && (number == 0 || envoy_dynamic_module_callback_http_get_body_chunks(
+                                               envoy, RECEIVED_RESPONSE_BODY, chunks));
+  enum body_status verdict = BODY_CONTINUE;
+  if (is_read) verdict = meter_chunks(metered, envoy, chunks, number, is_end);
+  else if (!give_up(metered, envoy)) verdict = BODY_STOP;
+  if (chunks != few) free(chunks);
+  return verdict;
+}
+
+static enum trailers_status response_trailers(struct stream *stream, void *envoy) {
+  struct metered *metered = (struct metered *)stream;
+  if (!metered->is_metered) return TRAILERS_CONTINUE;
+  if (!meter_frame(&metered->meter, 0)) return give_up(metered, envoy) ? TRAILERS_CONTINUE : TRAILERS_STOP;
+  if (meter_finish(&metered->meter, true) == METER_REPLACED && metered->meter.out.length > 0) {
+    envoy_dynamic_module_callback_http_append_body(envoy, BUFFERED_RESPONSE_BODY,
+                                                   (struct bytes){metered->meter.out.at, metered->meter.out.length});
+  }
+  report(metered, envoy);
+  return TRAILERS_CONTINUE;
+}
+
+static void scheduled(struct stream *stream, void *envoy) { (void)stream, (void)envoy; }
+
+const struct filter metering_filter = {
+    .name = "metering",
+    .configure = configure,
+    .unconfigure = unconfigure,
+    .start = start,
+    .end = end,
+    .request_headers = request_headers,
+    .response_headers = response_headers,
+    .response_body = response_body,
+    .response_trailers = response_trailers,
+    .scheduled = scheduled,
+};

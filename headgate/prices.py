@@ -1,0 +1,75 @@
+"""What models cost, one file per generation of gateway.yaml: `prices/<generation>.json` below the state directory.
+
+A request is priced by the generation that it began with, so a generation's file is on the disk before a request can
+carry its number, and never says anything else afterwards. The ledger removes those that nothing can ask for any more.
+"""
+
+import os
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+
+class PriceRow(msgspec.Struct, frozen=True):
+    """USD per million tokens, exactly as written. What gateway.yaml leaves out is `input`'s."""
+
+    input: Decimal
+    cached_input: Decimal
+    cache_write: Decimal
+    output: Decimal
+
+
+class PriceList(msgspec.Struct, frozen=True):
+    """One generation's prices, by the model as clients name it. A model that is not there has none."""
+
+    models: dict[str, PriceRow]
+
+
+def price_file(folder: Path, generation: int) -> Path:
+    """Where the prices of a generation are."""
+    return folder / f"{generation}.json"
+
+
+def write_prices(prices: PriceList, folder: Path, generation: int) -> None:
+    """Afterwards they are on the disk; those that are there already stay as they are. Raises OSError."""
+    path = price_file(folder, generation)
+    if _can_be_read(path):
+        return
+    folder.mkdir(mode=0o700, exist_ok=True)
+    draft = folder / f".{path.name}"
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(prices))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    for changed in (folder, folder.parent):
+        _sync(changed)
+
+
+def read_prices(path: Path) -> PriceList:
+    """Reads what `write_prices` wrote. Raises OSError or msgspec.DecodeError."""
+    return msgspec.json.decode(path.read_bytes(), type=PriceList)
+
+
+def priced_generations(folder: Path) -> dict[int, Path]:
+    """The files that there are, by generation, the first one first. Raises OSError."""
+    if not folder.exists():
+        return {}
+    return dict(sorted((int(path.stem), path) for path in folder.glob("*.json") if path.stem.isdecimal()))
+
+
+def _can_be_read(path: Path) -> bool:
+    try:
+        read_prices(path)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return False
+    return True
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
