@@ -4,7 +4,7 @@
 -- the names of the request headers that may leave; `key`, for a provider that takes one: its `file`, the `header`
 -- that carries it and the `prefix` before it; `version`, the header and
 -- the value that its API has to be told; `broken`, the error in the provider's API that takes the place of an
--- answer that is none. Everything else stays here: credentials, cookies, proxies' notes.
+-- answer that is none; `refused`, the one in the place of what a provider says of its key. Everything else stays here: credentials, cookies, proxies' notes.
 
 local key, looked
 
@@ -129,9 +129,11 @@ end
 -- Makes an answer that is not the provider's API (a page of some proxy between, a redirect) an error in that API. The
 -- router sees the status at once and moves on where there is a further target; the body goes piece by piece, `is_held`
 -- if it has been read already, and no more of it than a piece is held.
-local function make_error(handle, status, is_held)
-  local headers, text = handle:headers(), CONFIG.broken
-  handle:logWarn(("not a provider's API: %s, %q"):format(status, (headers:get("content-type") or ""):sub(1, 80)))
+local function make_error(handle, status, text, is_held)
+  local headers = handle:headers()
+  if text == CONFIG.broken then
+    handle:logWarn(("not a provider's API: %s, %q"):format(status, (headers:get("content-type") or ""):sub(1, 80)))
+  end
   headers:replace(":status", status)
   headers:replace("content-type", "application/json")
   for _, name in ipairs({ "content-length", "content-encoding", "location" }) do
@@ -151,15 +153,17 @@ function envoy_on_response(handle)
   local headers = handle:headers()
   local status, readable = headers:get(":status"), is_readable(headers)
   if status == "200" and readable then return end
-  if status < "400" then return make_error(handle, "502") end
+  -- What it says of our key is not for clients: it may show some of it.
+  if CONFIG.key and (status == "401" or status == "403") then return make_error(handle, status, CONFIG.refused) end
+  if status < "400" then return make_error(handle, "502", CONFIG.broken) end
   if status == "400" or status == "413" or status == "422" then
     if says_too_long(handle) then handle:headers():add("x-headgate-retry", "context_window") end
-    if not readable then make_error(handle, status, true) end
+    if not readable then make_error(handle, status, CONFIG.broken, true) end
     return
   end
   if status == "429" then
     local request = handle:streamInfo():dynamicMetadata():get("hg.request")
     headers:add("x-headgate-tried-model", request.upstream_model)
   end
-  if not readable then make_error(handle, status) end
+  if not readable then make_error(handle, status, CONFIG.broken) end
 end

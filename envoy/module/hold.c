@@ -132,14 +132,21 @@ static enum headers_status response_headers(struct stream *stream, void *envoy, 
   return HEADERS_STOP;
 }
 
-static enum beginning read_on(struct held *held, void *envoy) {
+static enum beginning read_on(struct begun *begun, void *envoy, enum body body) {
   struct bytes pieces[16];
-  size_t number = envoy_dynamic_module_callback_http_get_body_chunks_size(envoy, RECEIVED_RESPONSE_BODY);
+  size_t number = envoy_dynamic_module_callback_http_get_body_chunks_size(envoy, body);
+  if (number == 0) return NOT_YET;
   if (number > sizeof pieces / sizeof *pieces) return BEGUN; // not looked at
-  if (!envoy_dynamic_module_callback_http_get_body_chunks(envoy, RECEIVED_RESPONSE_BODY, pieces)) return BEGUN;
+  if (!envoy_dynamic_module_callback_http_get_body_chunks(envoy, body, pieces)) return BEGUN;
   enum beginning found = NOT_YET;
-  for (size_t i = 0; i < number && found == NOT_YET; i++) found = begun_read(&held->begun, pieces[i]);
+  for (size_t i = 0; i < number && found == NOT_YET; i++) found = begun_read(begun, pieces[i]);
   return found;
+}
+
+// Of the last frame, what it brought may stand behind what was held already.
+static enum beginning read_all(void *envoy) {
+  struct begun begun = {.read = 0};
+  return read_on(&begun, envoy, BUFFERED_RESPONSE_BODY);
 }
 
 static void fail(void *envoy, enum beginning found) {
@@ -147,8 +154,9 @@ static void fail(void *envoy, enum beginning found) {
 }
 
 static enum body_status translated_body(struct held *held, void *envoy, bool is_end) {
-  enum beginning found = read_on(held, envoy);
+  enum beginning found = read_on(&held->begun, envoy, RECEIVED_RESPONSE_BODY);
   if (found == NOT_YET && !is_end) return BODY_STOP_AND_WATERMARK;
+  if (found == NOT_YET) found = read_all(envoy);
   if (found != BEGUN) fail(envoy, found);
   let_go(held);
   return BODY_CONTINUE;

@@ -91,7 +91,9 @@ class Counters:
         """Waits for the first attempt of this process; later ones are not waited for."""
         if not self._first_try.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._first_try.wait(), self._timeout_s)
+                # Python 3.11's wait_for loses a cancellation that comes as it completes.
+                async with asyncio.timeout(self._timeout_s):
+                    await self._first_try.wait()
         if self._connection is None:
             raise Unavailable(self._reason, maybe=False)
         return self._connection

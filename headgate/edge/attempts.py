@@ -94,6 +94,14 @@ _BROKEN = Problem(
     code="provider_malformed_answer",
 )
 
+# In the place of what a provider says of the key that it got.
+_REFUSED = Problem(
+    401,
+    "The model's provider refused the gateway's credential.",
+    "authentication_error",
+    code="provider_refused_credential",
+)
+
 
 def attempt_filters(cluster: str, provider: Provider) -> list[HttpFilter]:
     """Make the request this provider's, its credential included, and send; make the answer the client's."""
@@ -216,14 +224,16 @@ def _lua_config(cluster: str, provider: Provider) -> str:
     default_port = {"http": 80, "https": 443}[url.scheme]
     host = url.authority.removesuffix(f":{default_port}")
     keep = [*FORWARDED_HEADERS, *API_HEADERS[provider.api], *provider.forward_headers]
-    return "local CONFIG = {{ path = {}, host = {}, version = {}, broken = {}, keep = {{ {} }}, key = {} }}\n".format(
-        _lua_string(path),
-        _lua_string(host),
-        _version_config(provider),
-        _lua_string(rendered(provider.api, _BROKEN, None).decode()),
-        ", ".join(f"[{_lua_string(header)}] = true" for header in keep),
-        _key_config(cluster, provider),
-    )
+    said = {
+        "path": _lua_string(path),
+        "host": _lua_string(host),
+        "version": _version_config(provider),
+        "broken": _lua_string(rendered(provider.api, _BROKEN, None).decode()),
+        "refused": _lua_string(rendered(provider.api, _REFUSED, None).decode()),
+        "keep": "{{ {} }}".format(", ".join(f"[{_lua_string(header)}] = true" for header in keep)),
+        "key": _key_config(cluster, provider),
+    }
+    return "local CONFIG = {{ {} }}\n".format(", ".join(f"{name} = {value}" for name, value in said.items()))
 
 
 def _version_config(provider: Provider) -> str:

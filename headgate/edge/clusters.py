@@ -122,7 +122,7 @@ def _outlier_detection() -> OutlierDetection:
         interval=seconds(1),
         base_ejection_time=seconds(5),
         max_ejection_time=seconds(60),
-        max_ejection_percent=100,  # then the provider is left out of chains; without a chain Envoy tries all the same
+        max_ejection_percent=50,
     )
 
 

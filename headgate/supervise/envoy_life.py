@@ -19,6 +19,9 @@ from headgate.supervise.edge_files import EdgeFiles, new_spool
 from headgate.supervise.parts_file import PartRecord, digest_of
 from headgate.supervise.process import Process
 
+# What a dying Envoy says of the requests that it had, providers' keys included: kept where the keys are.
+DUMPS = contract.SECRETS / "envoy.stderr"
+
 # Envoy would end its parent after this long: ending it is our business.
 NEVER_S = 10 * 365 * 86_400
 _ATTACHED_WITHIN_S = 30.0
@@ -156,7 +159,8 @@ class EnvoyLauncher:
         self, life: EnvoyLife, log: Path, parent: socket.socket | None = None
     ) -> tuple[Process, Callable[[], None]]:
         self.edge.write_bootstrap(life.spool, life.admin)
-        process, go = Process.spawn_apart((*self.command, *life.arguments()), self._env, log, parent)
+        command = (*self.command, "--log-path", str(log), *life.arguments())
+        process, go = Process.spawn_apart(command, self._env, DUMPS, parent)
         forgetting = asyncio.create_task(_forget_when_attached(life, process))
         self._forgetting.add(forgetting)
         forgetting.add_done_callback(self._forgetting.discard)

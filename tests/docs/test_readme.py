@@ -83,7 +83,11 @@ def test_the_yaml_shown_is_valid_but_for_its_digest(tmp_path: Path) -> None:
     file.write_text(block("yaml").replace('"…"', "0" * 64))
     command = [Path(sys.executable).with_name("headgate"), "check", file]
     checked = subprocess.run(
-        command, env={**os.environ, "OPENAI_API_KEY": "x", "ANTHROPIC_API_KEY": "x"}, capture_output=True, text=True, check=False
+        command,
+        env={**os.environ, "OPENAI_API_KEY": "x", "ANTHROPIC_API_KEY": "x"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert checked.returncode == 0, checked.stderr
 

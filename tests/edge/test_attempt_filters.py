@@ -61,7 +61,10 @@ def test_what_the_call_for_an_attempt_gets_to_see() -> None:
     }
     seen = {pattern["exact"] for pattern in config["forward_rules"]["allowed_headers"]["patterns"]}
     assert seen == {contract.REQUEST_ID, "x-envoy-attempt-count", ":status", "content-type", "content-encoding"}
-    assert config["metadata_options"] == {"forwarding_namespaces": {"untyped": [contract.REQUEST]}}
+    assert config["metadata_options"] == {
+        "forwarding_namespaces": {"untyped": [contract.REQUEST]},
+        "receiving_namespaces": {"untyped": [contract.ATTEMPT]},
+    }
 
 
 def is_skipped(matchers: list[dict[str, Any]], attempt: int, direct: str) -> bool:

@@ -27,6 +27,7 @@ def test_the_order_of_the_filters() -> None:
         "envoy.filters.http.ext_proc",
         "envoy.filters.http.ratelimit",
         "envoy.filters.http.dynamic_modules",
+        "headgate.translated",
         "envoy.filters.http.router",
     ]
 
@@ -46,7 +47,7 @@ def test_one_cluster_for_each_provider() -> None:
     for name, found in CLUSTERS.items():
         assert found["metadata"]["filter_metadata"]["headgate"] == {"provider": name.removeprefix("provider/")}
         assert found["load_assignment"]["endpoints"][0]["lb_endpoints"]
-        assert found["outlier_detection"]["max_ejection_percent"] == 100
+        assert found["outlier_detection"]["max_ejection_percent"] == 50
         assert "common_lb_config" not in found  # an unhealthy target is still tried, so that the chain goes on
     assert [len(found.get("health_checks", [])) for found in CLUSTERS.values()] == [1, 0, 0]
     assert CLUSTERS["provider/local"]["health_checks"][0]["http_health_check"]["path"] == "/health"

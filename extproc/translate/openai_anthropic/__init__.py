@@ -7,7 +7,7 @@ import msgspec
 from extproc.translate.direction import Known, ProviderRequest, Target
 from extproc.translate.failure import Failure
 from extproc.translate.openai_anthropic.answer import chat_completion
-from extproc.translate.openai_anthropic.request import DEFAULT_MAX_TOKENS, refuse_unencodable, translated
+from extproc.translate.openai_anthropic.request import DEFAULT_MAX_TOKENS, limit_of, refuse_unencodable, translated
 from extproc.translate.openai_anthropic.stream import ChunkDecoder
 
 __all__ = ["DEFAULT_MAX_TOKENS", "OpenAIToAnthropic"]
@@ -33,7 +33,9 @@ class OpenAIToAnthropic:
         """The request to POST /v1/messages. Raises BadRequest."""
         try:
             made, dropped = translated(body, target)
-            return ProviderRequest("/messages", msgspec.json.encode(made), _HEADERS, dropped)
+            limit, asked = made["max_tokens"], limit_of(body)
+            lowered = limit if asked and limit < asked else None
+            return ProviderRequest("/messages", msgspec.json.encode(made), _HEADERS, dropped, lowered)
         except (UnicodeEncodeError, RecursionError) as error:
             raise refuse_unencodable(error) from None
 

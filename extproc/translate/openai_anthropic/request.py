@@ -77,7 +77,8 @@ def translated(body: dict[str, Any], target: Target) -> tuple[Block, tuple[str, 
         talk.add(message, number)
     talk.close()
     tools = tools_of(body, talk.called, model, walk)
-    limit = _limit(body) or target.max_output_tokens or DEFAULT_MAX_TOKENS
+    asked, most = limit_of(body), target.max_output_tokens
+    limit = min(asked, most or asked) if asked else most or DEFAULT_MAX_TOKENS
     cannot_think = forces(tools) or (model.thinks_first and talk.calls_without_thought)
     thinking, effort = thinking_of(body, model, limit, cannot_think, walk)
     output, instruction = _format(body, walk)
@@ -90,7 +91,7 @@ def translated(body: dict[str, Any], target: Target) -> tuple[Block, tuple[str, 
     return made, walk.unsupported
 
 
-def _limit(body: dict[str, Any]) -> int | None:
+def limit_of(body: dict[str, Any]) -> int | None:
     """The lower of the two names' values; both are promises that no more is written."""
     names = ("max_completion_tokens", "max_tokens")
     return min((count_of(body[name], name) for name in names if body.get(name) is not None), default=None)
