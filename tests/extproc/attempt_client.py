@@ -1,18 +1,19 @@
-"""Asks for one attempt as Envoy's upstream ext_proc filter does: with the kept body, then with the provider's answer.
+"""Asks for one attempt as Envoy's ext_proc filters do: with the kept body, then with the provider's answer.
 
-The plan comes from the same service, as it comes from another worker in life. What goes back is FULL_DUPLEX_STREAMED.
+The answer goes into the same call, or, of a stream, into a call of its own in front of the router. The plan comes
+from the same service, as it comes from another worker in life. What goes back is FULL_DUPLEX_STREAMED.
 """
 
-import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from ext_proc_client import JSON, SNAPSHOT, ask
 from google.protobuf.json_format import ParseDict
+from google.protobuf.struct_pb2 import Struct
 
 from extproc.service import services
-from headgate.contract import ATTEMPT_ROLE, ROLE
+from headgate.contract import ANSWER_ROLE, ATTEMPT_ROLE, ROLE
 from headgate.feed.states import TargetStates
 from headgate.snapshot import Snapshot
 from headgate.tables import Holder
@@ -24,11 +25,11 @@ STREAM = "text/event-stream"
 class Call:
     """The gRPC call of an attempt as the handler sees it."""
 
-    def __init__(self, push: Callable[[bytes], None]) -> None:
-        self.push = push
+    def __init__(self, role: str) -> None:
+        self._role = role
 
     def header(self, name: str) -> str | None:
-        return ATTEMPT_ROLE if name == ROLE else None
+        return self._role if name == ROLE else None
 
 
 @dataclass
@@ -49,8 +50,9 @@ class Attempt:
 
     def __init__(self, plan: dict[str, Any], number: int = 1, snapshot: Snapshot = SNAPSHOT) -> None:
         (method,) = services(Holder(snapshot), TargetStates())
-        self._method, self._call = method, method.handler(Call(self._pushed))
+        self._method, self._call = method, method.handler(Call(ATTEMPT_ROLE))
         self._plan, self._number = plan, number
+        self._kept: Struct | None = None  # of a stream, for the other call
         self.closed = False
         self.answered = Answered()
 
@@ -68,6 +70,8 @@ class Attempt:
         following = ProcessingRequest()
         following.request_body.body, following.request_body.end_of_stream = body, True
         (answer,) = self._send(following)
+        if self.closed and answer.HasField("dynamic_metadata"):
+            self._kept = answer.dynamic_metadata.fields["hg.attempt"].struct_value
         return answer
 
     def head(self, status: int = 200, kind: str = JSON, *, ends: bool = False, **headers: str) -> "Attempt":
@@ -77,6 +81,10 @@ class Attempt:
         for name, value in (given | {name.replace("_", "-"): value for name, value in headers.items()}).items():
             message.response_headers.headers.headers.add(key=name, raw_value=value.encode())
         message.response_headers.end_of_stream = ends
+        if self._kept is not None:
+            self._call, self.closed = self._method.handler(Call(ANSWER_ROLE)), False
+            ParseDict(self._plan, message.metadata_context.filter_metadata["hg.request"])
+            message.metadata_context.filter_metadata["hg.attempt"].CopyFrom(self._kept)
         return self._take(message)
 
     def pieces(self, pieces: Iterable[bytes], *, last: bool = True) -> "Attempt":
@@ -105,19 +113,9 @@ class Attempt:
     def _send(self, message: ProcessingRequest) -> list[ProcessingResponse]:
         assert not self.closed
         decoded = self._method.decode(message.SerializeToString())
-        if _has_loop():
-            replies, self.closed = self._call.on_message(decoded)
-        else:  # the test has none: what waits for a time never comes
-            replies, self.closed = asyncio.run(self._called(decoded))
+        replies, self.closed = self._call.on_message(decoded)
         listed = [replies] if isinstance(replies, bytes) else replies or []
         return [ProcessingResponse.FromString(reply) for reply in listed]
-
-    async def _called(self, message: ProcessingRequest) -> Any:
-        return self._call.on_message(message)
-
-    def _pushed(self, message: bytes) -> None:
-        if not self.closed:  # the server drops it then
-            self._took(ProcessingResponse.FromString(message))
 
     def _take(self, message: ProcessingRequest) -> "Attempt":
         for reply in self._send(message):
@@ -153,14 +151,6 @@ class Attempt:
     def _on_response_trailers(self, _: ProcessingResponse) -> None:
         assert not self.answered.ended  # the trailers are the end
         self.answered.trailers = self.answered.ended = True
-
-
-def _has_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def headers_of(mutation: Any) -> dict[str, str]:

@@ -1,14 +1,12 @@
 """Answers of providers that speak another API, as they reach the client: whole and streamed."""
 
-import asyncio
 import json
-import time
 from typing import Any
 
 import pytest
-from attempt_client import STREAM, Attempt, cut
+from attempt_client import STREAM, cut
 from ext_proc_client import JSON
-from foreign_answers import ANTHROPIC, BEFORE, BEGUN, ERROR, LAST, OPENAI, REST, TEXT, WHOLE, attempt, text_of
+from foreign_answers import ANTHROPIC, BEFORE, BEGUN, LAST, OPENAI, REST, TEXT, WHOLE, attempt, text_of
 
 Counted = list[tuple[str, str, bool]]
 BOTH = pytest.mark.parametrize("client", [OPENAI, ANTHROPIC])
@@ -55,46 +53,3 @@ def test_pieces_make_no_difference(client: str, size: int, counted: Counted) -> 
 def _without_times(body: bytes) -> list[Any]:
     lines = [line.partition(b"data: ")[2] for line in body.splitlines()]
     return [json.loads(line) | {"created": 0} for line in lines if line.startswith(b"{")]
-
-
-async def _until_let_go(made: Attempt) -> None:
-    deadline = time.monotonic() + 20
-    while made.answered.status is None:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-
-
-@BOTH
-async def test_a_head_is_not_held_longer_than_a_target_may_take(client: str, counted: Counted) -> None:
-    """The target has answered; only its first token is slow."""
-    made = attempt(client, stream=True, model="hurried").head(kind=STREAM).pieces(BEFORE[client], last=False)
-    await _until_let_go(made)
-    assert (made.answered.status, made.answered.body, made.closed) == (200, b"", False)
-    found = made.pieces(BEGUN[client] + REST[client]).answered
-    assert (text_of(client, found.body), found.ended) == (TEXT, True)
-    assert found.body.endswith(LAST[client])
-
-
-@BOTH
-@pytest.mark.parametrize("how", ["error", "truncated"])
-async def test_a_failure_after_the_head_is_told_in_the_stream(client: str, how: str, counted: Counted) -> None:
-    made = attempt(client, stream=True, model="hurried").head(kind=STREAM).pieces(BEFORE[client], last=False)
-    await _until_let_go(made)
-    found = made.pieces(ERROR[client] if how == "error" else []).answered
-    assert (found.status, found.ended, made.closed) == (200, True, True)
-    (line,) = [line for line in found.body.splitlines() if line.startswith(b"data: ")]
-    assert json.loads(line.removeprefix(b"data: "))["error"]["message"]
-    counted.append((f"for-{client}", "overloaded" if how == "error" else "malformed", True))
-
-
-@BOTH
-async def test_what_has_begun_or_failed_in_time_is_let_go_once(client: str, counted: Counted) -> None:
-    begun = (
-        attempt(client, stream=True, model="hurried")
-        .head(kind=STREAM)
-        .pieces(BEFORE[client] + BEGUN[client], last=False)
-    )
-    failed = attempt(client, stream=True, model="hurried").head(kind=STREAM).pieces(ERROR[client])
-    await asyncio.sleep(0.15)
-    assert (begun.answered.status, failed.answered.status) == (200, 503)
-    counted.append((f"for-{client}", "overloaded", False))

@@ -58,7 +58,8 @@ def test_what_the_attempts_are_told(url: str, model: str, direct: str, rows: lis
     if rows is None:
         assert not {"models", "attempts"} & request.keys()
     else:
-        assert json.loads(request["attempts"]) == [rows, stream, False, False, 10_000 if stream else None]
+        assert json.loads(request["attempts"]) == [rows, stream, False, False]
+        assert request.get("headers_ms") == (10_000 if stream else None)
         assert request["models"] == [row[2] for row in rows]
         assert [cluster.removeprefix("provider/") for cluster in reply.clusters] == [row[0] for row in rows]
     if len(reply.clusters) > 1:

@@ -11,6 +11,7 @@ import authz.service
 import extproc.service
 from headgate.compile import compile_snapshot
 from headgate.config import check
+from headgate.feed.states import TargetStates
 from headgate.snapshot import Snapshot
 from headgate.tables import Holder
 from headgate.wire.ext_authz_pb2 import CheckRequest, CheckResponse
@@ -73,7 +74,7 @@ def model_of(answer: bytes) -> str:
 def test_a_swap_is_seen_by_every_call_that_begins_after_it(first: Snapshot, second: Snapshot) -> None:
     holder = Holder(first)
     (asking,) = authz.service.services(holder)
-    (processing,) = extproc.service.services(holder)
+    (processing,) = extproc.service.services(holder, TargetStates())
     body = ProcessingRequest()
     body.request_body.body = b'{"model": "m", "input": "x"}'
     running, later = processing.handler(Call()), None
