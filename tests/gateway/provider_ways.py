@@ -159,6 +159,18 @@ WAYS: dict[str, Way] = {
     "empty": _empty,
 }
 
+LARGE_PIECES, LARGE_BYTES = 40, 100_000
+
+
+def large(asked: Asked) -> list[Step]:
+    """A stream of more than Envoy buffers for a client, all of it at once."""
+    found, at = events(asked), 1 if asked.api == "openai" else 2
+    piece = found[at].replace(b"Hello", b"x" * LARGE_BYTES)
+    return _streamed(b"".join([*found[:at], *[piece] * LARGE_PIECES, *found[at + 1 :]]), "end")
+
+
+OTHER_WAYS: dict[str, Way] = {"large": large}
+
 
 def _head(status: int, content_type: str, length: int | None = None, **headers: str) -> h11.Response:
     fields = {"content-type": content_type} | {name.replace("_", "-"): value for name, value in headers.items()}

@@ -17,7 +17,7 @@ from typing import Any
 
 import h11
 from provider_answers import Asked, encoded
-from provider_ways import WAYS, Step
+from provider_ways import OTHER_WAYS, WAYS, Step
 from recorder import Received, Recorder, recorder
 
 PAUSE_S = 0.05
@@ -180,7 +180,7 @@ def _steps(request: Received, api: str, name: str) -> list[Step]:
         body = json.loads(request.body)
         usage = bool((body.get("stream_options") or {}).get("include_usage"))
         asked = Asked(api, name, body["model"], bool(body.get("stream")), usage)
-        return WAYS[asked.model.partition("#")[0]](asked)
+        return (WAYS | OTHER_WAYS)[asked.model.partition("#")[0]](asked)
     return _plain(418, request.body)
 
 
