@@ -5,7 +5,7 @@ Envoy's router answers with the next attempt; a failure after it is told in the 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from extproc import attempt_codec as codec
@@ -47,7 +47,7 @@ class Answer(Protocol):
 def answer_of(head: AnswerHead, context: Context) -> tuple[Answer, Reply]:
     """The answer that this head begins, and what goes on for the head alone."""
     if _is_stream(head, context):
-        return _StreamedAnswer(head, context), _NOTHING
+        return _StreamedAnswer(context), _NOTHING
     if head.status >= 300:
         answer: Answer = _ErrorAnswer(head, context)
         status = _status(head.status, context)
@@ -109,8 +109,8 @@ class _WholeAnswer:
 class _StreamedAnswer:
     """A stream of events: held until the answer itself has begun, then piece by piece."""
 
-    def __init__(self, head: AnswerHead, context: Context) -> None:
-        self._context, self._status = context, head.status
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._decoder: StreamDecoder = context.direction.stream(context.known)
         self._held: list[bytes] | None = []  # None once the head has gone on
 
@@ -132,8 +132,7 @@ class _StreamedAnswer:
 
     def _failed(self, failure: Failure, out: bytes) -> Reply:
         if self._held is not None:
-            known = failure if self._status < 400 else replace(failure, status=self._status)
-            return _refused(known, self._context)
+            return _refused(failure, self._context)
         self._context.report(failure, True)
         return codec.piece(out, last=True), True
 

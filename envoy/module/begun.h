@@ -7,9 +7,9 @@
 
 #include "abi.h"
 
-enum beginning { NOT_YET, BEGUN, FAILED, FAILED_FOR_RATE };
+enum beginning { NOT_YET, BEGUN, ENDED, FAILED, FAILED_FOR_RATE };
 
-#define BEGUN_TAIL 40 // longer than every text that is looked for
+#define BEGUN_TAIL 64 // longer than every text that is looked for
 
 struct begun {
   char tail[BEGUN_TAIL]; // the end of what was read before

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "begun.h"
 #include "filter.h"
@@ -120,12 +121,24 @@ static void request_headers(struct stream *stream, void *envoy) {
   held->is_translated = !has_endpoint || !equal(path, endpoint);
 }
 
+static bool has_events(void *envoy) {
+  static const char type[] = "text/event-stream";
+  struct bytes found;
+  return header_of(envoy, RESPONSE_HEADERS, TEXT("content-type"), &found, 0, NULL) &&
+         found.length >= sizeof type - 1 && strncasecmp(found.at, type, sizeof type - 1) == 0;
+}
+
+static void fail(void *envoy, enum beginning found) {
+  set_header(envoy, TEXT(":status"), found == FAILED_FOR_RATE ? TEXT("429") : found == FAILED ? TEXT("503") : TEXT("502"));
+}
+
 static enum headers_status response_headers(struct stream *stream, void *envoy, bool is_end) {
   struct held *held = (struct held *)stream;
   if (held == &unheld_stream) return HEADERS_CONTINUE;
   if (held->is_translated) {
     if (!is_stream(envoy)) return HEADERS_CONTINUE; // extproc takes it whole
     set_header(envoy, TEXT("x-headgate-translate"), TEXT("1"));
+    if (status_of(envoy) == 200 && (is_end || !has_events(envoy))) fail(envoy, ENDED);
   }
   if (is_end || status_of(envoy) != 200 || !may_hold(held, envoy)) return HEADERS_CONTINUE;
   held->holds = true;
@@ -133,13 +146,14 @@ static enum headers_status response_headers(struct stream *stream, void *envoy, 
 }
 
 static enum beginning read_on(struct begun *begun, void *envoy, enum body body) {
-  struct bytes pieces[16];
   size_t number = envoy_dynamic_module_callback_http_get_body_chunks_size(envoy, body);
   if (number == 0) return NOT_YET;
-  if (number > sizeof pieces / sizeof *pieces) return BEGUN; // not looked at
-  if (!envoy_dynamic_module_callback_http_get_body_chunks(envoy, body, pieces)) return BEGUN;
-  enum beginning found = NOT_YET;
+  struct bytes *pieces = calloc(number, sizeof *pieces);
+  if (!pieces) return BEGUN; // not looked at
+  bool has_pieces = envoy_dynamic_module_callback_http_get_body_chunks(envoy, body, pieces);
+  enum beginning found = has_pieces ? NOT_YET : BEGUN;
   for (size_t i = 0; i < number && found == NOT_YET; i++) found = begun_read(begun, pieces[i]);
+  free(pieces);
   return found;
 }
 
@@ -147,10 +161,6 @@ static enum beginning read_on(struct begun *begun, void *envoy, enum body body) 
 static enum beginning read_all(void *envoy) {
   struct begun begun = {.read = 0};
   return read_on(&begun, envoy, BUFFERED_RESPONSE_BODY);
-}
-
-static void fail(void *envoy, enum beginning found) {
-  set_header(envoy, TEXT(":status"), found == FAILED_FOR_RATE ? TEXT("429") : found == FAILED ? TEXT("503") : TEXT("502"));
 }
 
 static enum body_status translated_body(struct held *held, void *envoy, bool is_end) {

@@ -62,7 +62,6 @@ STREAM_WINDOW_BYTES = 256 * 2**10
 CONNECTION_WINDOW_BYTES = 2**20
 MAX_STREAMS = 256
 HANDSHAKE_S = 10.0
-DELAYED_CLOSE_S = 10.0  # without progress
 
 
 def edge_listeners(gateway: Gateway, spool: str, routes: RouteConfiguration | None = None) -> list[Listener]:
@@ -177,8 +176,6 @@ def _manager(
         request_headers_timeout=seconds(listen.headers_timeout_s),
         request_timeout=seconds(listen.request_timeout_s),
         stream_idle_timeout=seconds(300),
-        # A client that asked for `connection: close` may read slowly: what it has not taken yet is lost after this.
-        delayed_close_timeout=seconds(DELAYED_CLOSE_S),
         local_reply_config=local_replies(listen.max_body_bytes),
     )
 

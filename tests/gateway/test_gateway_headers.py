@@ -35,7 +35,6 @@ KEPT_BACK = {
     "x-forwarded-host": "evil.test",
     "x-forwarded-proto": "https",
     "x-headgate-profile": "forged",
-    "x-headgate-target": "forged",
     "x-real-ip": "1.2.3.4",
     "x-stainless-lang": "python",
     "x_custom": "underscore",

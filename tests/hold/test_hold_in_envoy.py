@@ -54,7 +54,7 @@ def test_a_whole_answer_is_held_without_a_limit(holding: Holding) -> None:
 
 
 def test_a_stream_to_translate_is_marked_and_held_until_it_has_begun(holding: Holding) -> None:
-    ping, begun = b"7\r\n: ping\n\r\n", b"e\r\ndata: [DONE]\n\n\r\n"
+    ping, begun = b"7\r\n: ping\n\r\n", b'20\r\ndata: {"finish_reason":"stop"}\n\n\r\n'
     received = b"".join(holding.ask(holding.translated, [HEAD, ping, 0.2, RESET], [HEAD, ping, begun, END]))
     assert received.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"x-headgate-translate: 1\r\n" in received
