@@ -13,7 +13,7 @@ from headgate.supervise.refusal import Refusal
 @pytest.fixture
 def few_descriptors() -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (60, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_opened() + 40, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
