@@ -7,21 +7,11 @@ that was planned.
 from envoy_data_plane.envoy.config.common.mutation_rules.v3 import (
     HeaderMutation,
     HeaderMutationRemoveOnMatch,
-    HeaderMutationRules,
 )
-from envoy_data_plane.envoy.config.core.v3 import (
-    GrpcService,
-    GrpcServiceEnvoyGrpc,
-    HeaderValue,
-)
-from envoy_data_plane.envoy.config.core.v3 import RetryPolicy as GrpcRetryPolicy
 from envoy_data_plane.envoy.extensions.common.matching.v3 import ExtensionWithMatcher
 from envoy_data_plane.envoy.extensions.filters.common.matcher.action.v3 import SkipFilter
 from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
     ExternalProcessor,
-    HeaderForwardingRules,
-    MetadataOptions,
-    MetadataOptionsMetadataNamespaces,
     ProcessingMode,
     ProcessingModeBodySendMode,
     ProcessingModeHeaderSendMode,
@@ -37,11 +27,9 @@ from envoy_data_plane.envoy.extensions.matching.common_inputs.network.v3 import 
 from envoy_data_plane.envoy.extensions.matching.input_matchers.metadata.v3 import Metadata as MetadataMatch
 from envoy_data_plane.envoy.type.matcher.v3 import (
     HttpRequestHeaderMatchInput,
-    ListStringMatcher,
     StringMatcher,
     ValueMatcher,
 )
-from envoy_data_plane.envoy.type.v3 import HttpStatus, StatusCode
 from envoy_data_plane.xds.core.v3 import TypedExtensionConfig as XdsExtension
 from envoy_data_plane.xds.type.matcher.v3 import (
     Matcher,
@@ -55,14 +43,12 @@ from envoy_data_plane.xds.type.matcher.v3 import (
 from envoy_data_plane.xds.type.matcher.v3 import StringMatcher as XdsStringMatcher
 
 from headgate.config.model import MAX_ATTEMPTS, Provider
-from headgate.contract import ATTEMPT, ATTEMPT_ROLE, FILTERS_CLUSTER, REQUEST, REQUEST_ID, ROLE, SECRETS
+from headgate.contract import ATTEMPT, ATTEMPT_ROLE, REQUEST, REQUEST_ID, SECRETS
+from headgate.edge.asking import processor
 from headgate.edge.filters import lua_filter, lua_source, module_filter
-from headgate.edge.messages import extension, pack, seconds
+from headgate.edge.messages import extension, pack
 from headgate.edge.secrets import credential_header, key_file
 from headgate.error_shapes import VERSION_HEADER, Problem, rendered
-
-# Of a worker that hangs; an answer may take as long as the route lets it.
-MESSAGE_TIMEOUT_S = 5.0
 
 # Request headers that may leave the gateway; `forward_headers` of a provider adds to them.
 FORWARDED_HEADERS = (
@@ -82,7 +68,6 @@ FORWARDED_HEADERS = (
 
 # Those that belong to a provider's API.
 API_HEADERS = {"openai": ("openai-beta",), "anthropic": ("anthropic-beta", "anthropic-version")}
-
 
 API_VERSION = "2023-06-01"  # where the client names none
 
@@ -166,39 +151,16 @@ def _ext_proc() -> ExternalProcessor:
     Answers of streams are not for upstream filters: Envoy 1.40 dies of a piece that is put in after the provider's
     last one and takes the client's connection over its buffer limit.
     """
-    return ExternalProcessor(
-        grpc_service=GrpcService(
-            envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=FILTERS_CLUSTER),
-            initial_metadata=[HeaderValue(key=ROLE, value=ATTEMPT_ROLE)],
-            # A worker that died has sent nothing: ask the next one.
-            retry_policy=GrpcRetryPolicy(retry_on="connect-failure,reset", num_retries=2),
-        ),
-        stat_prefix="attempt",
-        message_timeout=seconds(MESSAGE_TIMEOUT_S),
-        failure_mode_allow=False,
-        status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
-        processing_mode=ProcessingMode(
-            request_header_mode=ProcessingModeHeaderSendMode.SEND,
-            request_body_mode=ProcessingModeBodySendMode.BUFFERED,
-            request_trailer_mode=ProcessingModeHeaderSendMode.SKIP,
-            response_header_mode=ProcessingModeHeaderSendMode.SEND,
-            response_body_mode=ProcessingModeBodySendMode.FULL_DUPLEX_STREAMED,
-            response_trailer_mode=ProcessingModeHeaderSendMode.SEND,
-        ),
-        forward_rules=HeaderForwardingRules(
-            allowed_headers=ListStringMatcher(
-                patterns=[
-                    StringMatcher(exact=header, ignore_case=True)
-                    for header in (REQUEST_ID, "x-envoy-attempt-count", ":status", "content-type", "content-encoding")
-                ]
-            )
-        ),
-        mutation_rules=HeaderMutationRules(allow_envoy=True),
-        metadata_options=MetadataOptions(
-            forwarding_namespaces=MetadataOptionsMetadataNamespaces(untyped=[REQUEST]),
-            receiving_namespaces=MetadataOptionsMetadataNamespaces(untyped=[ATTEMPT]),
-        ),
+    mode = ProcessingMode(
+        request_header_mode=ProcessingModeHeaderSendMode.SEND,
+        request_body_mode=ProcessingModeBodySendMode.BUFFERED,
+        request_trailer_mode=ProcessingModeHeaderSendMode.SKIP,
+        response_header_mode=ProcessingModeHeaderSendMode.SEND,
+        response_body_mode=ProcessingModeBodySendMode.FULL_DUPLEX_STREAMED,
+        response_trailer_mode=ProcessingModeHeaderSendMode.SEND,
     )
+    headers = (REQUEST_ID, "x-envoy-attempt-count", ":status", "content-type", "content-encoding")
+    return processor(mode, headers=headers, reads=[REQUEST], writes=[ATTEMPT], role=ATTEMPT_ROLE)
 
 
 def _unforged_answer() -> HeaderMutationFilter:

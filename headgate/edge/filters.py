@@ -8,15 +8,12 @@ import hashlib
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation, HeaderMutationRules
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation
 from envoy_data_plane.envoy.config.core.v3 import (
     ApiVersion,
     AsyncDataSource,
     DataSource,
-    GrpcService,
-    GrpcServiceEnvoyGrpc,
 )
-from envoy_data_plane.envoy.config.core.v3 import RetryPolicy as GrpcRetryPolicy
 from envoy_data_plane.envoy.config.ratelimit.v3 import RateLimitServiceConfig
 from envoy_data_plane.envoy.extensions.dynamic_modules.v3 import DynamicModuleConfig
 from envoy_data_plane.envoy.extensions.filters.http.buffer.v3 import Buffer
@@ -24,9 +21,6 @@ from envoy_data_plane.envoy.extensions.filters.http.dynamic_modules.v3 import Dy
 from envoy_data_plane.envoy.extensions.filters.http.ext_authz.v3 import ExtAuthz
 from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
     ExternalProcessor,
-    HeaderForwardingRules,
-    MetadataOptions,
-    MetadataOptionsMetadataNamespaces,
     ProcessingMode,
     ProcessingModeBodySendMode,
     ProcessingModeHeaderSendMode,
@@ -37,7 +31,6 @@ from envoy_data_plane.envoy.extensions.filters.http.lua.v3 import Lua
 from envoy_data_plane.envoy.extensions.filters.http.ratelimit.v3 import RateLimit
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router, RouterUpstreamAccessLogOptions
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
-from envoy_data_plane.envoy.type.matcher.v3 import ListStringMatcher, StringMatcher
 from envoy_data_plane.envoy.type.v3 import HttpStatus, StatusCode
 from envoy_data_plane.google.protobuf import StringValue
 
@@ -46,7 +39,6 @@ from headgate.contract import (
     AUTHZ,
     CREDENTIAL_HEADERS,
     FALLBACK,
-    FILTERS_CLUSTER,
     LIMITER,
     PLAN,
     REQUEST,
@@ -56,6 +48,7 @@ from headgate.contract import (
     epoch_of,
 )
 from headgate.edge.answers import translated_answers
+from headgate.edge.asking import asked, only, processor
 from headgate.edge.messages import pack, seconds, set_header
 from headgate.edge.spool import attempt_logs
 from headgate.error_shapes import VERSION_HEADER
@@ -69,8 +62,6 @@ LIMITER_TIMEOUT_S = 4.0  # the limiter itself never waits longer than 0.1 s for 
 HTTP3_OFFER_S = 86_400  # how long a client may remember it
 # What the steps may add to a body that is exactly as large as a client may send: model and stream_options.
 BODY_SLACK_BYTES = 2**20
-# Covers parsing a body at the size limit; a dead worker is noticed long before by its connection.
-EXT_PROC_TIMEOUT_S = 5.0
 
 
 def http_filters(spool: str, max_body_bytes: int, http3_port: int | None = None) -> list[HttpFilter]:
@@ -136,67 +127,29 @@ def _router(spool: str) -> Router:
     )
 
 
-def _filters_service(timeout_s: float | None) -> GrpcService:
-    return GrpcService(
-        envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=FILTERS_CLUSTER),
-        timeout=seconds(timeout_s) if timeout_s else None,
-        # A worker that died has decided nothing: ask the next one.
-        retry_policy=GrpcRetryPolicy(retry_on="connect-failure,reset", num_retries=2),
-    )
-
-
-def _only(names: tuple[str, ...]) -> ListStringMatcher:
-    return ListStringMatcher(patterns=[StringMatcher(exact=name, ignore_case=True) for name in names])
-
-
 def _ext_authz() -> ExtAuthz:
     return ExtAuthz(
-        grpc_service=_filters_service(AUTHZ_TIMEOUT_S),
+        grpc_service=asked(AUTHZ_TIMEOUT_S),
         transport_api_version=ApiVersion.V3,
         failure_mode_allow=False,
         status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
         # The rest of the request is none of authz's business, and costs time to send.
-        allowed_headers=_only((*CREDENTIAL_HEADERS, TENANT_HEADER, REQUEST_ID, VERSION_HEADER)),
+        allowed_headers=only((*CREDENTIAL_HEADERS, TENANT_HEADER, REQUEST_ID, VERSION_HEADER)),
     )
 
 
 def _ext_proc() -> ExternalProcessor:
-    return ExternalProcessor(
-        grpc_service=_filters_service(None),
-        message_timeout=seconds(EXT_PROC_TIMEOUT_S),
-        failure_mode_allow=False,
-        status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
-        processing_mode=ProcessingMode(
-            # Headers are sent although nothing is decided on them: without, a new route is ignored.
-            request_header_mode=ProcessingModeHeaderSendMode.SEND,
-            request_body_mode=ProcessingModeBodySendMode.BUFFERED,
-            request_trailer_mode=ProcessingModeHeaderSendMode.SKIP,
-            response_header_mode=ProcessingModeHeaderSendMode.SKIP,
-            response_body_mode=ProcessingModeBodySendMode.NONE,
-            response_trailer_mode=ProcessingModeHeaderSendMode.SKIP,
-        ),
-        forward_rules=HeaderForwardingRules(
-            allowed_headers=_only(
-                (
-                    ":path",
-                    ":method",
-                    "content-type",
-                    "content-encoding",
-                    "traceparent",
-                    REQUEST_ID,
-                    VERSION_HEADER,
-                    TARGET,
-                    FALLBACK,
-                )
-            )
-        ),
-        # allow_envoy: the plan sets x-envoy-max-retries and the timeouts.
-        mutation_rules=HeaderMutationRules(allow_envoy=True),
-        metadata_options=MetadataOptions(
-            forwarding_namespaces=MetadataOptionsMetadataNamespaces(untyped=[AUTHZ]),
-            receiving_namespaces=MetadataOptionsMetadataNamespaces(untyped=[REQUEST, PLAN]),
-        ),
+    mode = ProcessingMode(
+        # Headers are sent although nothing is decided on them: without, a new route is ignored.
+        request_header_mode=ProcessingModeHeaderSendMode.SEND,
+        request_body_mode=ProcessingModeBodySendMode.BUFFERED,
+        request_trailer_mode=ProcessingModeHeaderSendMode.SKIP,
+        response_header_mode=ProcessingModeHeaderSendMode.SKIP,
+        response_body_mode=ProcessingModeBodySendMode.NONE,
+        response_trailer_mode=ProcessingModeHeaderSendMode.SKIP,
     )
+    line = (":path", ":method", "content-type", "content-encoding", "traceparent", REQUEST_ID)
+    return processor(mode, headers=(*line, VERSION_HEADER, TARGET, FALLBACK), reads=[AUTHZ], writes=[REQUEST, PLAN])
 
 
 def _limiter(epoch: str) -> RateLimit:
@@ -207,7 +160,7 @@ def _limiter(epoch: str) -> RateLimit:
         failure_mode_deny=True,
         status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
         rate_limit_service=RateLimitServiceConfig(
-            grpc_service=_filters_service(LIMITER_TIMEOUT_S), transport_api_version=ApiVersion.V3
+            grpc_service=asked(LIMITER_TIMEOUT_S), transport_api_version=ApiVersion.V3
         ),
         disable_x_envoy_ratelimited_header=True,
     )

@@ -1,0 +1,62 @@
+"""How Envoy's filters ask the filter workers: each refuses when nobody answers, none passes a request unchecked."""
+
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutationRules
+from envoy_data_plane.envoy.config.core.v3 import GrpcService, GrpcServiceEnvoyGrpc, HeaderValue
+from envoy_data_plane.envoy.config.core.v3 import RetryPolicy as GrpcRetryPolicy
+from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
+    ExternalProcessor,
+    HeaderForwardingRules,
+    MetadataOptions,
+    MetadataOptionsMetadataNamespaces,
+    ProcessingMode,
+)
+from envoy_data_plane.envoy.type.matcher.v3 import ListStringMatcher, StringMatcher
+from envoy_data_plane.envoy.type.v3 import HttpStatus, StatusCode
+
+from headgate.contract import FILTERS_CLUSTER, ROLE
+from headgate.edge.messages import seconds
+
+# Of one message. Covers parsing a body at the size limit; a dead worker is noticed long before by its connection.
+EXT_PROC_TIMEOUT_S = 5.0
+
+
+def asked(timeout_s: float | None = None, role: str | None = None) -> GrpcService:
+    """The workers; `role` tells extproc's kinds of calls apart."""
+    return GrpcService(
+        envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=FILTERS_CLUSTER),
+        timeout=seconds(timeout_s) if timeout_s else None,
+        initial_metadata=[HeaderValue(key=ROLE, value=role)] if role else [],
+        # A worker that died has decided nothing: ask the next one.
+        retry_policy=GrpcRetryPolicy(retry_on="connect-failure,reset", num_retries=2),
+    )
+
+
+def only(names: tuple[str, ...]) -> ListStringMatcher:
+    """Headers by their names."""
+    return ListStringMatcher(patterns=[StringMatcher(exact=name, ignore_case=True) for name in names])
+
+
+def processor(
+    mode: ProcessingMode,
+    *,
+    headers: tuple[str, ...],
+    reads: list[str],
+    writes: list[str],
+    role: str | None = None,
+) -> ExternalProcessor:
+    """A call of extproc: the headers that it gets to see, the metadata namespaces that it reads and writes."""
+    return ExternalProcessor(
+        grpc_service=asked(role=role),
+        stat_prefix=role or "",
+        message_timeout=seconds(EXT_PROC_TIMEOUT_S),
+        failure_mode_allow=False,
+        status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
+        processing_mode=mode,
+        forward_rules=HeaderForwardingRules(allowed_headers=only(headers)),
+        # allow_envoy: plans set x-envoy-max-retries and the timeouts.
+        mutation_rules=HeaderMutationRules(allow_envoy=True),
+        metadata_options=MetadataOptions(
+            forwarding_namespaces=MetadataOptionsMetadataNamespaces(untyped=reads),
+            receiving_namespaces=MetadataOptionsMetadataNamespaces(untyped=writes) if writes else None,
+        ),
+    )
