@@ -34,12 +34,17 @@ async def test_min_free_is_more_than_there_is(setup: Limited, engine: Engine, tm
         path = tmp_path / "gateway.yaml"
         usual = path.read_text()
         path.write_text(json.dumps(json.loads(usual) | {"spool": {"min_free": "1024GiB"}}))
-        await until(lambda: ask(gateway, setup.keys["acme"]).status_code == 503)
+        await until(lambda: all_answer(gateway, setup, 503))
         for _ in range(5):
             assert_refused(gateway, ask(gateway, setup.keys["acme"]), engine)
         assert gateway.get("/v1/models", setup.keys["acme"]).status_code == 503
         path.write_text(usual)
-        await until(lambda: ask(gateway, setup.keys["acme"]).status_code == 200)
+        await until(lambda: all_answer(gateway, setup, 200))
+
+
+def all_answer(gateway: RunningGateway, setup: Limited, status: int) -> bool:
+    """Workers look at the disk one by one; many requests in a row meet each of them."""
+    return all(ask(gateway, setup.keys["acme"]).status_code == status for _ in range(8))
 
 
 @pytest.fixture
@@ -61,13 +66,13 @@ async def test_a_real_disk_fills_up(setup: Limited, engine: Engine, tmp_path: Pa
     with running_gateway(tmp_path, setup.config, {}) as gateway:
         assert ask(gateway, setup.keys["acme"]).status_code == 200
         (small_disk / "other-files").write_bytes(bytes(7 * 2**20 + 300_000))
-        await until(lambda: ask(gateway, setup.keys["acme"]).status_code == 503)
+        await until(lambda: all_answer(gateway, setup, 503))
         refused = ask(gateway, setup.keys["acme"])
         assert_refused(gateway, refused, engine)
         assert gateway.end_line(refused.headers["x-request-id"])["status"] == 503
         assert b"write_failed: 0" in gateway.admin("/stats?filter=^filesystem.write_failed")
         (small_disk / "other-files").unlink()
-        await until(lambda: ask(gateway, setup.keys["acme"]).status_code == 200)
+        await until(lambda: all_answer(gateway, setup, 200))
         said = [path.read_text() for path in gateway.state.glob("log/filters-*.log")]
         assert any("spool is short of room" in text for text in said)
         assert any("spool has room again" in text for text in said)
