@@ -53,9 +53,9 @@ class LimitRow(msgspec.Struct, frozen=True):
     """One limit of a plan, a tenant or a key.
 
     `cap` refuses, None does not; `soft` warns. Over `cap` requests go on up to `ceiling`, where there is one, and
-    `overage_price` is nano-USD for a thousand requests or a million tokens there. `burst` may be used on top of `cap` in
-    a sliding window, and refills within `refill_ms`. `by`, in the order of SCOPES, gives each key, model or user a
-    counter of its own; `models` keeps the limit to requests for these.
+    `overage_price` is nano-USD for a thousand requests or a million tokens there. `burst` may be used on top of `cap`
+    in a sliding window, and refills within `refill_ms`. `by`, in the order of SCOPES, gives each key, model or user
+    a counter of its own; `models` keeps the limit to requests for these.
     """
 
     kind: str
