@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import ssl
-from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -41,13 +40,14 @@ async def test_three_restarts_under_load_fail_no_request_and_cut_no_stream(gatew
     await gateway.start()
     seen = [gateway.pids()]
     spools = len(list((gateway.state / "spool").glob("*.ndjson")))
-    ready: Counter[int] = Counter()
+    unready = []
     async with Load(gateway, STREAMS) as load:
         for _ in range(3):
             restarting = asyncio.create_task(gateway.restart())
             while not restarting.done():
-                status, _body = await gateway.readyz()
-                ready[status] += 1
+                status, said = await gateway.readyz()
+                if status != 200:
+                    unready.append(said)
                 await asyncio.sleep(0.02)
             status, steps, errors = await restarting
             assert (status, steps[-1]) == (0, {"done": True}), errors
@@ -57,7 +57,7 @@ async def test_three_restarts_under_load_fail_no_request_and_cut_no_stream(gatew
     assert load.outcomes["new"] > 100
     assert load.outcomes["kept"] > 100
     assert load.outcomes["stream"] >= STREAMS
-    assert set(ready) == {200}
+    assert unready == []
     for part in ("filters-0", "filters-1", "envoy"):
         assert len({pids[part] for pids in seen}) == 4
     for part in ("valkey", "simulator"):
