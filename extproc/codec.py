@@ -12,6 +12,7 @@ from headgate.contract import (
     AUTHZ,
     ERROR_SOURCE,
     FALLBACK,
+    MAX_TOKENS,
     PLAN,
     REQUEST,
     REQUEST_ID,
@@ -61,8 +62,8 @@ def incoming(message: ProcessingRequest) -> Incoming:
     )
 
 
-def planned(plan: Plan, body: bytes) -> bytes:
-    """The request goes on: with this body, to these clusters."""
+def planned(plan: Plan, body: bytes, max_at: int | None = None) -> bytes:
+    """The request goes on: with this body, to these clusters. `max_at`: of the field for the answer's limit."""
     response = ProcessingResponse()
     response.ParseFromString(_planned(plan.clusters, plan.profile, plan.headers_ms, plan.metadata))
     common = response.request_body.response
@@ -70,8 +71,14 @@ def planned(plan: Plan, body: bytes) -> bytes:
     _set(common.header_mutation, "content-length", str(len(body)))
     own = response.dynamic_metadata.fields[REQUEST].struct_value.fields
     for name, value in plan.own:
-        if value:
+        if isinstance(value, int):
+            own[name].number_value = value
+        elif value:
             own[name].string_value = value
+    if max_at is not None:
+        own["max_at"].number_value = max_at
+    if plan.max_tokens is not None:
+        _set(common.header_mutation, MAX_TOKENS, str(plan.max_tokens))
     if len(plan.clusters) > 1:
         own["length"].string_value = str(len(body))
     return response.SerializeToString()

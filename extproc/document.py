@@ -52,6 +52,9 @@ class Document:
         self._body = body
         self._text = _decoded(body)
         self._edits: list[tuple[int, int, str]] = []
+        self._field: tuple[int, int, str] | None = None  # one of the edits: its text ends with the field
+        self._field_chars = 0
+        self.field_at: int | None = None
         try:
             self.members, end = _scan_object(self._text, _skip(self._text, 0), path="")
             end = _skip(self._text, end)
@@ -84,6 +87,14 @@ class Document:
         """Sets a top-level member, in its place or at the end."""
         self._set(self.members, 0, len(self._text), name, value)
 
+    def set_field(self, name: str, number: int, chars: int) -> None:
+        """Sets a top-level member to a number in a field of so many characters, spaces before it.
+
+        `render` says in `field_at` where in the body the field is, in bytes.
+        """
+        self._set_text(self.members, 0, len(self._text), name, str(number).rjust(chars))
+        self._field, self._field_chars = self._edits[-1], chars
+
     def set_inside(self, outer: str, name: str, value: Any) -> None:
         """Sets a member of the object `outer`; creates it when it is absent or null."""
         member = self.members.get(outer)
@@ -98,9 +109,12 @@ class Document:
         if not self._edits:
             return self._body
         body, parts, at = memoryview(self._body), list[bytes | memoryview](), 0
-        for start, end, text in sorted(self._edits, key=lambda edit: edit[0]):
+        for edit in sorted(self._edits, key=lambda edit: edit[0]):
+            start, end, text = edit
             parts += [body[at : self._byte(start)], text.encode()]
             at = self._byte(end)
+            if edit is self._field:
+                self.field_at = sum(map(len, parts)) - self._field_chars
         return b"".join([*parts, body[at:]])
 
     def _byte(self, at: int) -> int:
@@ -112,7 +126,9 @@ class Document:
         return len(self._body) - len(self._text[at:].encode())
 
     def _set(self, members: dict[str, Member], start: int, end: int, name: str, value: Any) -> None:
-        text = _write(value)
+        self._set_text(members, start, end, name, _write(value))
+
+    def _set_text(self, members: dict[str, Member], start: int, end: int, name: str, text: str) -> None:
         if name in members:
             self._edits.append((members[name].start, members[name].end, text))
         elif members:

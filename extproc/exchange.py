@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from extproc.document import Document
 from extproc.surfaces import NONE, Surface
-from extproc.tokens.tally import Prompt
+from extproc.tokens.tally import Prompt, Size
 from headgate.error_shapes import Api, api_of_path
 from headgate.snapshot import ModelRow, Snapshot, TargetRow
 
@@ -39,6 +39,7 @@ class Answer:
     surface: Surface
 
 
+TargetModel = tuple[str, str]  # its API and its name there
 Value = str | bool | int | tuple[str, ...]
 
 
@@ -46,14 +47,33 @@ Value = str | bool | int | tuple[str, ...]
 class Plan:
     """What Envoy does with the request: attempt n goes to clusters[n].
 
-    `metadata` is what many requests have in common, `own` what is this one's; in that, "" is for none.
+    `metadata` is what many requests have in common, `own` what is this one's; in that, "" and None are for none.
+    `max_tokens` is how far the answer is limited where the client asked for more.
     """
 
     clusters: tuple[str, ...]
     profile: str
     headers_ms: int | None
     metadata: tuple[tuple[str, Value], ...]
-    own: tuple[tuple[str, str], ...] = ()
+    own: tuple[tuple[str, str | int | None], ...] = ()
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a request may use, in tokens: its prompt, and each of so many answers.
+
+    `counted` is the prompt before correction, None where it was not counted as the first attempt's target does.
+    """
+
+    prompt: int
+    counted: int | None
+    answer: int
+    answers: int
+
+
+def _one(_api: str, _model: str) -> float:
+    return 1.0
 
 
 def _all_good(_cluster: str, _model: str) -> int:
@@ -71,6 +91,8 @@ class Exchange:
     snapshot: Snapshot
     spool_is_short: bool = False
     state_of: Callable[[str, str], int] = _all_good  # of a target, by cluster and model; 0 is good
+    factor_of: Callable[[str, str], float] = _one  # of counts for an API's model
+    has_token_limits: bool = False  # the tenant
     raw_body: bytes = b""
     refusal: str = ""  # why it ended here, for operators
     # find_surface
@@ -78,13 +100,14 @@ class Exchange:
     rest: str = ""
     # parse
     document: Document = field(init=False)
-    # resolve_model; keep_wanted narrows `targets`
+    # resolve_model; keep_wanted and rank_targets narrow `targets`
     model: str = field(init=False)
     row: ModelRow = field(init=False)
     targets: list[TargetRow] = field(init=False)
-    # measure, both by a target's API and model: what is to be counted yet, and what is known
-    to_count: dict[tuple[str, str], Prompt] = field(default_factory=dict)
-    prompt_tokens: dict[tuple[str, str], int] = field(default_factory=dict)
+    # ask_count and measure, by target: what is to be counted yet, what is known, and whose count the limits need
+    to_count: dict[TargetModel, Prompt] = field(default_factory=dict)
+    sizes: dict[TargetModel, Size] = field(default_factory=dict)
+    counted: TargetModel | None = None
     # draw_chain
     chain: tuple[TargetRow, ...] = ()
     # ask_for_usage
@@ -93,5 +116,8 @@ class Exchange:
     asked_each: bool = False
     hide_usage_chunk: bool = False
     hide_usage_member: bool = False
+    # bound_answer
+    use: Use | None = None
+    lowered_to: int | None = None  # of what the client asked for
     # make_plan
     plan: Plan = field(init=False)

@@ -22,6 +22,7 @@ from extproc.tokens.rules import rule_of
 from headgate import metrics, tracing
 from headgate.contract import ATTEMPT_ROLE, ROLE
 from headgate.feed import subscriber as feed
+from headgate.feed.factors import Factors
 from headgate.feed.states import TargetStates
 from headgate.grpc_server import Metadata, Method, Reply
 from headgate.snapshot import Snapshot
@@ -44,10 +45,15 @@ class Process:
         state_of: Callable[[str, str], int],
         counter: Counter,
         span: tracing.Span | None = None,
+        *,
+        factor_of: Callable[[str, str], float],
+        token_limited: frozenset[str],
     ) -> None:
         self._snapshot = snapshot
         self._counter = counter
         self._state_of = state_of
+        self._factor_of = factor_of
+        self._token_limited = token_limited
         self._exchange: Exchange | None = None
         self._span = span
 
@@ -58,8 +64,14 @@ class Process:
             exchange.raw_body = codec.body_of(message)
             return self._read(exchange)
         short = _room.is_short(self._snapshot.spool.min_free_bytes)
+        incoming = codec.incoming(message)
         exchange = self._exchange = Exchange(
-            codec.incoming(message), self._snapshot, spool_is_short=short, state_of=self._state_of
+            incoming,
+            self._snapshot,
+            spool_is_short=short,
+            state_of=self._state_of,
+            factor_of=self._factor_of,
+            has_token_limits=incoming.tenant in self._token_limited,
         )
         answer = _guarded(_on_headers, exchange)
         if answer is not None:
@@ -76,7 +88,7 @@ class Process:
             size = counter.quick(prompt, tenant)
             if size is None:
                 return self._counted(exchange)
-            exchange.prompt_tokens[model] = size.longest
+            exchange.sizes[model] = size
             del exchange.to_count[model]
         return self._planned(exchange)
 
@@ -84,8 +96,8 @@ class Process:
         tenant = exchange.incoming.tenant
         try:
             for model, prompt in exchange.to_count.items():
-                exchange.prompt_tokens[model] = (await self._counter.count(prompt, tenant)).longest
-        except RanksError as error:  # then windows are for the providers to judge
+                exchange.sizes[model] = await self._counter.count(prompt, tenant)
+        except RanksError as error:  # then windows are for the providers to judge, and limits go by a guess
             log.error("tokens cannot be counted", problem=str(error))  # noqa: TRY400 - the installation's fault
         return self._planned(exchange)
 
@@ -127,7 +139,10 @@ def _on_body(exchange: Exchange) -> bytes | None:
 def _on_count(exchange: Exchange) -> bytes:
     """An answer or the plan."""
     answer = run(ON_COUNT, exchange)
-    return codec.answered(answer) if answer else codec.planned(exchange.plan, exchange.document.render())
+    if answer:
+        return codec.answered(answer)
+    body = exchange.document.render()
+    return codec.planned(exchange.plan, body, exchange.document.field_at)
 
 
 def _guarded(decide: Callable[[Exchange], bytes | None], exchange: Exchange) -> bytes | None:
@@ -154,26 +169,54 @@ def _known(param: str | None, surface: Surface) -> str | None:
     return param if param and re.split(r"[.\[]", param)[0] in surface.parameters else None
 
 
+def _token_limited(snapshot: Snapshot) -> frozenset[str]:
+    """The tenants whose limits need a count of every prompt."""
+    return frozenset(
+        name for name, tenant in snapshot.tenants.items() if tenant.limits and tenant.limits.counts_tokens
+    )
+
+
 def _warm(counter: Counter, snapshot: Snapshot) -> None:
-    """Loads what the tables' context windows are counted in: a request should not wait for it."""
-    targets = {target for tenant in snapshot.tenants.values() for some in tenant.models.values() for target in some}
-    windowed = [target for target in targets if target.context_window is not None]
+    """Loads what the tables' context windows and limits are counted in: a request should not wait for it."""
+    limited = _token_limited(snapshot)
+    targets = {
+        target
+        for name, tenant in snapshot.tenants.items()
+        for some in tenant.models.values()
+        for target in some
+        if target.context_window is not None or name in limited
+    }
     try:
-        counter.warm({rule_of(target.model, target.api).encoding for target in windowed})
-    except RanksError as error:  # then windows are for the providers to judge
+        counter.warm({rule_of(target.model, target.api).encoding for target in targets})
+    except RanksError as error:  # then windows are for the providers to judge, and limits go by a guess
         log.error("tokens cannot be counted", problem=str(error))  # noqa: TRY400 - the installation's fault
 
 
-def services(holder: Holder, states: TargetStates | None = None) -> list[Method]:
+def services(
+    holder: Holder,
+    states: TargetStates | None = None,
+    factors: Factors | None = None,
+    counter: Counter | None = None,
+) -> list[Method]:
     """What a worker serves for this part. Without `states` it listens to the feed, which takes a running loop."""
-    targets, counter = states or feed.start(), Counter()
+    factors, counter = factors or Factors(), counter or Counter()
+    targets = states or feed.start(factors)
     holder.add(partial(_warm, counter))
+    holder.add(_token_limited)
 
     def process(call: Metadata) -> Process | Attempt | TranslatedAnswer:
         role = call.header(ROLE)
         if role is not None:
             return Attempt() if role == ATTEMPT_ROLE else TranslatedAnswer()
         # A call ends with the generation that it began with.
-        return Process(holder.current.snapshot, targets.of, counter, tracing.begin("extproc", call))
+        tables = holder.current
+        return Process(
+            tables.snapshot,
+            targets.of,
+            counter,
+            tracing.begin("extproc", call),
+            factor_of=factors.of,
+            token_limited=tables.of(_token_limited),
+        )
 
     return [Method(codec.SERVICE, codec.METHOD, process, codec.decode, streams=True)]

@@ -14,6 +14,7 @@ _COMMANDS = {
     "bench": "Measure the gateway against plain Envoy, in one run.",
     "check": "Report every problem of a gateway.yaml.",
     "keys": "Make virtual keys.",
+    "limits": "Show how much of its limits a tenant has used.",
     "render": "Print the Envoy configuration made from a gateway.yaml.",
     "restart": "Give every part a new process without failing a request.",
     "serve": "Run one part alone, as containers do.",

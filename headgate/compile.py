@@ -2,13 +2,17 @@
 
 import time
 
+from headgate.alerts_file import alerts_file
 from headgate.cluster_names import cluster_of
-from headgate.config.model import Gateway, Model, Price, Target, Tenant
+from headgate.config.model import Alerts, Gateway, Model, Price, Target
 from headgate.config.zones import targets_for
 from headgate.contract import otlp_traces_url
 from headgate.prices import PriceRow
 from headgate.profiles import profile_of
-from headgate.snapshot import Key, LimitsRow, ModelRow, Snapshot, SpoolRow, TargetRow, TenantRow
+from headgate.snapshot import AlertsRow, Key, ModelRow, Snapshot, SpoolRow, TargetRow, TenantRow
+from headgate.tenant_limits import limits_of
+
+MAX_TOKENS = 4096  # of an answer, where nobody says how long it may get
 
 
 def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
@@ -30,7 +34,7 @@ def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
         tenants={
             name: TenantRow(
                 {model: _targets(gateway, name, model) for model in tenant.models},
-                _limits(gateway, tenant),
+                limits_of(gateway.plans[tenant.plan] if tenant.plan else None, tenant),
                 pins=tenant.pin_targets,
             )
             for name, tenant in gateway.tenants.items()
@@ -38,6 +42,7 @@ def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
         max_body_bytes=gateway.listen.max_body_bytes,
         models={name: _model_row(model) for name, model in gateway.models.items()},
         otlp_traces=otlp_traces_url(str(gateway.telemetry.otlp)) if gateway.telemetry else None,
+        alerts=_alerts_row(gateway.alerts) if gateway.alerts else None,
         spool=SpoolRow(gateway.spool.min_free_bytes, gateway.spool.rotate_bytes, gateway.spool.keep_s),
     )
 
@@ -51,7 +56,16 @@ def _model_row(model: Model) -> ModelRow:
         total_ms=round(model.timeouts.total_s * 1000),
         drop_unsupported=model.drop_unsupported,
         price=_price_row(model.price) if model.price else None,
+        default_max_tokens=model.default_max_tokens or _shortest_answer(model),
     )
+
+
+def _shortest_answer(model: Model) -> int:
+    return min((target.max_output_tokens for target in model.targets if target.max_output_tokens), default=MAX_TOKENS)
+
+
+def _alerts_row(alerts: Alerts) -> AlertsRow:
+    return AlertsRow(str(alerts.webhook), str(alerts_file(alerts)))
 
 
 def _price_row(price: Price) -> PriceRow:
@@ -61,13 +75,6 @@ def _price_row(price: Price) -> PriceRow:
         cache_write=price.input if price.cache_write is None else price.cache_write,
         output=price.output,
     )
-
-
-def _limits(gateway: Gateway, tenant: Tenant) -> LimitsRow | None:
-    plan = gateway.plans[tenant.plan] if tenant.plan else None
-    if plan is None or (plan.rpm, plan.rps, plan.concurrency) == (None, None, None):
-        return None
-    return LimitsRow(rpm=plan.rpm, rps=plan.rps, concurrency=plan.concurrency)
 
 
 def _targets(gateway: Gateway, tenant: str, model: str) -> list[TargetRow]:

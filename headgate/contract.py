@@ -13,7 +13,9 @@ ATTEMPTS = "x-headgate-attempts"
 ERROR_SOURCE = "x-headgate-error-source"
 
 DROPPED = "x-headgate-dropped"
-MAX_TOKENS = "x-headgate-max-tokens"
+MAX_TOKENS = "x-headgate-max-tokens"  # of requests too, from the limiter to envoy/module, which takes it out
+WARNING = "x-headgate-warning"  # a soft limit that is passed
+OVERAGE = "x-headgate-overage"  # a limit that is passed for a price
 
 # Of clients' requests: TARGET too, where a tenant may choose it.
 FALLBACK = "x-headgate-fallback"
@@ -45,6 +47,7 @@ PLAN = "hg.plan"  # `priority_groups`, read by Envoy's priority-group cluster sp
 USAGE = "hg.usage"  # written by envoy/module, read by the access log
 
 CLUSTER_METADATA = "headgate"  # cluster metadata: {"provider": name}
+MAX_CHARS = 10  # of a body's number of tokens that envoy/module may overwrite, spaces first
 ANSWERED = "answered"  # true in AUTHZ, REQUEST or LIMITER when that server made the answer itself
 RESERVED = "reserved"  # in LIMITER: whether the request holds something that its end gives back
 
@@ -69,6 +72,7 @@ ENVOY_ADMIN_SOCKET = RUN / "envoy-admin.sock"
 COUNTERS_SOCKET = RUN / "counters.sock"
 CONTROL_SOCKET = RUN / "supervisor.sock"  # for `headgate restart`
 LEDGER_SOCKET = RUN / "ledger.sock"  # says how far the follower is
+LEDGER_QUESTIONS = RUN / "ledger-questions.sock"  # for `headgate limits`: a JSON line for a JSON line
 WORKERS_ENV = "HEADGATE_WORKERS"  # how many share what a limiter gives out by itself
 COUNTERS_URL_ENV = "HEADGATE_COUNTERS"  # services.counters, for parts: on no command line and in no file of ours
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from headgate.limits import KINDS
+
 OTHER = "other"
 
 # 10 ms to 10 min: from an embedding to the longest answer.
@@ -89,6 +91,34 @@ LEDGER_BEHIND = Gauge(
     multiprocess_mode="livesum",
 )
 
+LEDGER_WAITS = Gauge(
+    "headgate_ledger_waits",
+    "1 while the ledger's database can't be written, so that nothing is settled.",
+    registry=None,
+    multiprocess_mode="livemax",
+)
+CHARGES = Counter("headgate_charged_requests", "Requests whose usage was counted against limits.", registry=None)
+MISSED = Counter(
+    "headgate_missed_requests",
+    "Charged requests that the counters had not decided on, because they were away.",
+    registry=None,
+)
+ESTIMATED_CHARGES = Counter(
+    "headgate_estimated_charges",
+    "Requests without a record that were charged what they had reserved: their lease was over, or their Envoy died.",
+    ("reason",),
+    registry=None,
+)
+ESTIMATES_REPLACED = Counter(
+    "headgate_estimates_replaced", "Such requests whose record came after all and took its place.", registry=None
+)
+REBUILDS = Counter(
+    "headgate_limit_rebuilds",
+    "Times that the sums of all calendar windows were written to the counters, by why.",
+    ("reason",),
+    registry=None,
+)
+
 # -- the feed: by the ledger's process what it says of targets, by the workers what they have heard --
 
 FEED_CLUSTERS = Gauge(
@@ -119,6 +149,35 @@ FEED_HEARD = Gauge(
 )
 RESTS = Counter(
     "headgate_rests", "Times that a provider's 429 made one of its models rest.", ("provider",), registry=None
+)
+
+TOKEN_FACTOR = Gauge(
+    "headgate_token_factor",
+    "What counts of prompts for an upstream model are multiplied with, learned from what providers report.",
+    ("api", "model"),
+    registry=None,
+    multiprocess_mode="livemax",
+)
+
+# -- soft limits that were crossed, by the ledger --
+
+SOFT_LIMITS = Counter(
+    "headgate_soft_limits_exceeded",
+    "Soft limits that were crossed, once per window; limit is its kind.",
+    ("tenant", "limit"),
+    registry=None,
+)
+WEBHOOKS = Counter(
+    "headgate_alert_webhooks",
+    "Webhooks of soft limits: delivered, failed attempts, given_up after a day, dropped because too many waited.",
+    ("outcome",),
+    registry=None,
+)
+WEBHOOKS_WAITING = Gauge(
+    "headgate_alert_webhooks_waiting",
+    "Webhooks of soft limits that were not delivered yet.",
+    registry=None,
+    multiprocess_mode="livesum",
 )
 
 # -- failed attempts, by the ledger from the attempts' lines --
@@ -167,13 +226,25 @@ LIMITER_ROUND_TRIP = Histogram(
 )
 LIMITER_EMERGENCY = Gauge(
     "headgate_limiter_emergency",
-    "1 while a limiter cannot reach the counters and limits by itself.",
+    "1 while a limiter cannot go by the counters and limits by itself.",
     registry=None,
     multiprocess_mode="livemax",
 )
+LIMITER_LOWERED = Counter(
+    "headgate_limiter_lowered",
+    "Requests that were let through with fewer output tokens than they asked for.",
+    ("by",),
+    registry=None,
+)
+LIMITER_PASSED = Counter(
+    "headgate_limiter_passed",
+    "Limits that requests were let through above, by kind: soft ones, and ones with overage.",
+    ("limit", "what"),
+    registry=None,
+)
 LIMITER_SETTLEMENTS = Counter(
     "headgate_limiter_settlements",
-    "Reservations that were closed, by the request's end or by its Envoy's.",
+    "Reservations that were closed, by the request's end, its Envoy's, or that of its lease.",
     ("by",),
     registry=None,
 )
@@ -217,7 +288,7 @@ EXTPROC_REASONS = (
     "unknown_url",
     "unsupported_parameter",
 )
-LIMITER_REASONS = ("rpm", "rps", "concurrency")
+LIMITER_REASONS = tuple(KINDS)
 
 
 class Refusals:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from headgate.contract import PRICES
+from headgate.limits import LimitsRow
 from headgate.prices import PriceList, PriceRow, write_prices
 
 
@@ -39,7 +40,10 @@ class TargetRow(msgspec.Struct, frozen=True):
 
 
 class ModelRow(msgspec.Struct, frozen=True):
-    """What all tenants share of a model: its route for streams and the one for whole answers, times in ms."""
+    """What all tenants share of a model: its route for streams and the one for whole answers, times in ms.
+
+    `default_max_tokens` is what an answer may hold where neither the client nor the target says.
+    """
 
     stream_profile: str
     whole_profile: str
@@ -48,14 +52,7 @@ class ModelRow(msgspec.Struct, frozen=True):
     total_ms: int = 600_000
     drop_unsupported: bool = False
     price: PriceRow | None = None
-
-
-class LimitsRow(msgspec.Struct, frozen=True):
-    """What the limiter enforces of a tenant's plan; None is no limit."""
-
-    rpm: int | None = None
-    rps: int | None = None
-    concurrency: int | None = None
+    default_max_tokens: int = 4096
 
 
 class SpoolRow(msgspec.Struct, frozen=True):
@@ -66,10 +63,17 @@ class SpoolRow(msgspec.Struct, frozen=True):
     keep_s: float = 86_400.0
 
 
+class AlertsRow(msgspec.Struct, frozen=True):
+    """Where to tell of soft limits that were crossed, signed with what the file `secret` (below the state) holds."""
+
+    webhook: str
+    secret: str
+
+
 class TenantRow(msgspec.Struct, frozen=True):
     """What a tenant may use: model name -> the targets inside its zones, in order of priority; and how much.
 
-    `pins` says whether it may name the target of a request.
+    `limits` is None for a tenant without any. `pins` says whether it may name the target of a request.
     """
 
     models: dict[str, list[TargetRow]]
@@ -87,6 +91,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     tenants: dict[str, TenantRow]
     models: dict[str, ModelRow]
     spool: SpoolRow = SpoolRow()
+    alerts: AlertsRow | None = None
     otlp_traces: str | None = None  # read when a worker starts, like everything of Envoy's bootstrap
 
 

@@ -5,7 +5,7 @@ Files of one ending each: the spool's own, or those of failed attempts beside th
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import structlog
@@ -14,6 +14,7 @@ from headgate.contract import SPOOL
 from ledger import checkpoint
 from ledger.checkpoint import Checkpoint, FileMark
 from ledger.spool_file import SpoolFile
+from ledger.usage import FileId
 
 log = structlog.get_logger()
 
@@ -25,6 +26,7 @@ class Folder:
         last = checkpoint.load(kept)
         self._ending, self._kept, self._precious = ending, kept, precious
         self.closed = set(last.closed)
+        self.counted: Mapping[FileId, int] | None = None  # by the database; None where nothing is
         self._marks = {mark.inode: mark for mark in last.files}
         self._heads: dict[int, str] = {}
         self._files: dict[int, SpoolFile] = {}
@@ -98,13 +100,18 @@ class Folder:
             return
         mark = self._marks.pop(file.inode, None)
         if mark and mark.settled <= file.size() and file.begins_with(mark.head):
-            file.read = file.settled = mark.settled
+            file.read = file.settled = min(mark.settled, self._counted_of(file, mark.settled))
             file.seen = mark.read
-            file.done_at = mark.done_at
-            if mark.done_at is not None:
+            file.done_at = mark.done_at if file.settled == mark.settled else None
+            if file.done_at is not None:
                 self._heads[file.inode] = mark.head
                 file.close()
         self._files[file.inode] = file
+
+    def _counted_of(self, file: SpoolFile, otherwise: int) -> int:
+        """How far the database has counted it; a file without a whole line can't be counted."""
+        head = file.first_line_digest()
+        return self.counted.get(FileId(file.epoch, head), 0) if self.counted is not None and head else otherwise
 
     def _forget(self, file: SpoolFile) -> None:
         file.close()

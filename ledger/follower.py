@@ -1,61 +1,62 @@
 """The follower: reads what Envoy appends, settles it, remembers how far it is. Reader, queue, settlement.
 
 Reading stops while too much waits to be settled, so memory is bounded whatever the backlog; what was settled is
-remembered only after it was, so a crash settles some lines twice, which changes nothing.
+remembered only after it was, so a crash settles some lines twice, which changes nothing. What is counted, the
+database knows: a file of which it has counted less is read again from there.
 """
 
 import asyncio
 import contextlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from headgate import metrics
-from headgate.contract import SNAPSHOT, SPOOL
-from headgate.snapshot import SpoolRow
+from headgate.contract import SPOOL
+from headgate.counters.client import Failed
 from ledger import epochs, rotation
 from ledger.attempt_files import AttemptFiles
+from ledger.books import Books
+from ledger.ends import End, PriceOf, end_of
 from ledger.epochs import LivingEnvoy
+from ledger.estimates import Estimates
 from ledger.folder import Folder, complete
 from ledger.inotify import IN_CREATE, IN_MODIFY, IN_MOVED_TO, Watch
 from ledger.lines import Line, parsed
 from ledger.rotation import Rotation
-from ledger.settlement import Ended, Settlement, ended
+from ledger.settlement import Piece, Settlement
 from ledger.spool_file import Batch, SpoolFile
+from ledger.tables import Tables
+from ledger.usage import FileId
 
 TICK_S = 1.0
 GATHER_S = 0.01  # Envoy writes what it flushes in pieces
-QUEUED_REQUESTS = 50_000  # about 10 MB
+QUEUED_REQUESTS = 20_000  # about 15 MB
+WAITS_FOR_BOOKS_S = 2.0
 SECOND_CLOSE_S = 5.0  # a reservation may have been under way when its Envoy died
 
 OnLine = Callable[[Line], None]
+OnTenants = Callable[[frozenset[str]], None]
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Work:
     """What one batch leaves to settle, and where its file stands afterwards."""
 
     file: SpoolFile
     end: int
-    ended: Ended
-
-    @property
-    def requests(self) -> int:
-        """How many."""
-        return sum(map(len, self.ended.values()))
+    ends: list[End]
+    freed: bool = False  # its slots, while nothing can be counted
 
 
-class _Settings(msgspec.Struct, frozen=True):
-    """The part of the snapshot that is the follower's business."""
-
-    spool: SpoolRow = SpoolRow()
+class BooksBack(Exception):  # noqa: N818 - what happened, not what went wrong
+    """The database can be used at last: who started without it starts again, with it."""
 
 
 class Follower:
@@ -64,42 +65,70 @@ class Follower:
     Drives the one that follows the failed attempts beside the spool, too.
     """
 
-    def __init__(self, settlement: Settlement, attempts: AttemptFiles, observers: tuple[OnLine, ...] = ()) -> None:
+    def __init__(
+        self,
+        settlement: Settlement,
+        estimates: Estimates,
+        books: Books,
+        tables: Tables,
+        attempts: AttemptFiles,
+        price_of: PriceOf,
+        observers: tuple[OnLine, ...] = (),
+        limits_changed: OnTenants = lambda _: None,
+    ) -> None:
         self._settlement = settlement
+        self._estimates = estimates
+        self._books = books
+        self._tables = tables
         self._attempts = attempts
+        self._price_of = price_of
         self._observers = observers
+        self._limits_changed = limits_changed
         self._folder = Folder()
-        self._queue: asyncio.Queue[Work] = asyncio.Queue()
+        self._works: deque[Work] = deque()
         self._queued = 0  # requests in it
+        self._queue_grew = asyncio.Event()
+        self._queue_empty = asyncio.Event()
         self._woken = asyncio.Event()
         self._rescan = True
         self._held_up = False  # something can go on once more is settled
         self._lines: Counter[str] = Counter()
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._rotation = Rotation()
-        self._settings = _Settings()
-        self._settings_time: int | None = None
         self._last_look = 0.0
 
     def state(self) -> dict[str, int]:
         """How far it is, for people."""
         return {"behind_bytes": self._folder.behind_bytes(), "lines": sum(self._lines.values()), **self._lines}
 
+    def files(self) -> list[FileId]:
+        """What tells its files apart, of those that have a whole line."""
+        return [found for file in self._folder.files() if (found := _id_of(file))]
+
+    def epochs(self) -> set[str]:
+        """The Envoys that have files here."""
+        return {epoch for epoch, _ in self._folder.epochs()}
+
     async def run(self, stop: asyncio.Event) -> None:
-        """Follow; after `stop`, read what is there and settle it."""
+        """Follow; after `stop`, read what is there and settle it. Raises BooksBack, or what settling failed of."""
         watch = Watch(self._on_change)
         watch.add(SPOOL, IN_MODIFY | IN_CREATE | IN_MOVED_TO)
         watch.add(Path(), IN_MOVED_TO)  # parts.json and snapshot.json are replaced
-        settler = asyncio.create_task(self._settle())
+        self._look_at_tables()
+        beside = [asyncio.create_task(self._free_slots())]
+        settler = asyncio.create_task(self._settle() if await self._knows_what_is_counted() else self._until_books())
         try:
-            while not stop.is_set():
+            while not stop.is_set() and not settler.done():
                 await self._turn()
                 await self._wait(stop)
             await self._turn()
-            await self._queue.join()
+            beside.append(asyncio.create_task(self._drain()))
+            await asyncio.wait({beside[-1], settler}, return_when=asyncio.FIRST_COMPLETED)
+            if settler.done():
+                settler.result()
         finally:
             watch.close()
-            for task in (settler, *self._closing.values()):
+            for task in (settler, *beside, *self._closing.values()):
                 task.cancel()
             with contextlib.suppress(OSError):
                 self._folder.save()
@@ -147,17 +176,19 @@ class Follower:
             batch = file.next()
             if batch is None:
                 return True
-            self._put(Work(file, batch.end, ended(file.epoch, self._read(file, batch))))
+            self._put(Work(file, batch.end, self._read(file, batch)))
         self._held_up = True
         return False
 
     def _put(self, work: Work) -> None:
-        self._queued += work.requests
-        self._queue.put_nowait(work)
+        self._queued += len(work.ends)
+        self._works.append(work)
+        self._queue_empty.clear()
+        self._queue_grew.set()
 
-    def _read(self, file: SpoolFile, batch: Batch) -> list[Line]:
-        """The batch's lines, after the observers have seen those that are new to them."""
-        lines: list[Line] = []
+    def _read(self, file: SpoolFile, batch: Batch) -> list[End]:
+        """The requests that ended in the batch, after the observers have seen the lines that are new to them."""
+        ends: list[End] = []
         types: Counter[str] = Counter()
         at = batch.start
         for text in batch.lines:
@@ -166,14 +197,15 @@ class Follower:
             if line is None:
                 types["garbage"] += 1
                 continue
-            lines.append(line)
+            if end := end_of(line, file.epoch, self._price_of, at):
+                ends.append(end)
             if at > file.seen:
                 types[line.type if line.type in ("start", "progress", "end") else "garbage"] += 1
                 self._show(line)
         if types["garbage"]:
             log.error("spool lines that are none", name=file.path.name, lines=types["garbage"], before_byte=batch.end)
         self._count(types)
-        return lines
+        return ends
 
     def _count(self, types: "Counter[str]") -> None:
         self._lines += types
@@ -189,31 +221,55 @@ class Follower:
 
     async def _settle(self) -> None:
         while True:
-            works = [await self._queue.get()]
-            while not self._queue.empty():
-                works.append(self._queue.get_nowait())
-            requests: Ended = {}
+            if not self._works:
+                self._queue_empty.set()
+                self._queue_grew.clear()
+                await self._queue_grew.wait()
+            works = list(self._works)
+            await self._settlement.settle([Piece(_id_of(work.file), work.end, work.ends) for work in works])
             for work in works:
-                for tenant, some in work.ended.items():
-                    requests.setdefault(tenant, []).extend(some)
-            await self._settlement.settle(requests)
-            for work in works:
+                self._works.popleft()
                 work.file.settled = work.end
-                self._queued -= work.requests
-                self._queue.task_done()
+                self._queued -= len(work.ends)
             if self._held_up:
                 self._woken.set()
 
+    async def _drain(self) -> None:
+        await self._queue_empty.wait()
+
+    async def _free_slots(self) -> None:
+        """While nothing can be counted: what has ended is not to be in others' way."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            for work in list(self._works) if self._books.waits else ():
+                if not work.freed:
+                    work.freed = True
+                    await self._settlement.free_slots(work.ends)
+
+    async def _knows_what_is_counted(self) -> bool:
+        """Learn how far files are counted; False when the database does not say in time."""
+        try:
+            async with asyncio.timeout(WAITS_FOR_BOOKS_S):
+                self._folder.counted = await self._books.counted()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _until_books(self) -> None:
+        """Nothing is settled in this life: what the checkpoint calls settled may not be counted."""
+        await self._books.counted()
+        raise BooksBack
+
     async def _look_around(self) -> None:
         """Once a second, and when files came or went: who lives, what is full, what may go, how far we are."""
-        self._read_settings()
+        self._look_at_tables()
         living = epochs.living()
         for epoch, files in self._folder.epochs():
             await self._look_at(epoch, files, living)
         for file in self._folder.files():
-            if rotation.may_go(file, self._settings.spool.keep_s):
+            if rotation.may_go(file, self._tables.spool.keep_s) and file.epoch not in self._closing:
                 self._remove(file)
-        await self._attempts.look_around(living, self._settings.spool.rotate_bytes)
+        await self._attempts.look_around(living, self._tables.spool.rotate_bytes)
         metrics.LEDGER_BEHIND.set(self._folder.behind_bytes())
         try:
             self._folder.save()
@@ -223,7 +279,7 @@ class Follower:
     async def _look_at(self, epoch: str, files: list[SpoolFile], living: dict[str, LivingEnvoy] | None) -> None:
         alive = living is None or epoch in living or (epoch not in self._folder.closed and _is_open(files))
         if living and epoch in living:
-            await self._rotation.keep_small(living[epoch], files, self._settings.spool.rotate_bytes)
+            await self._rotation.keep_small(living[epoch], files, self._tables.spool.rotate_bytes)
         current = files[-1]
         if not alive and not all(self._read_to_end(file) for file in files if file.descriptor >= 0):
             return
@@ -243,7 +299,7 @@ class Follower:
             log.warning("last line of an envoy that ended is cut off", name=file.path.name, size_bytes=len(tail))
             self._count(Counter(garbage=1))
             file.read += len(tail)
-            self._put(Work(file, file.read, {}))
+            self._put(Work(file, file.read, []))
         return True
 
     def _remove(self, file: SpoolFile) -> None:
@@ -260,23 +316,24 @@ class Follower:
             self._closing[epoch] = asyncio.create_task(self._close_epoch(epoch))
 
     async def _close_epoch(self, epoch: str) -> None:
-        closed = await self._settlement.close_epoch(epoch)
-        log.info("envoy has ended, its reservations are closed", epoch=epoch, closed=closed)
-        await asyncio.sleep(SECOND_CLOSE_S)
-        await self._settlement.close_epoch(epoch)
+        try:
+            closed = await self._estimates.close_epoch(epoch)
+            log.info("envoy has ended, its reservations are closed", epoch=epoch, closed=closed)
+            await asyncio.sleep(SECOND_CLOSE_S)
+            await self._estimates.close_epoch(epoch)
+        except Failed as failed:
+            log.warning("reservations of an envoy are left to their lease", epoch=epoch, reason=failed.reason)
         self._folder.closed.add(epoch)
         self._closing.pop(epoch, None)
 
-    def _read_settings(self) -> None:
-        try:
-            changed = SNAPSHOT.stat().st_mtime_ns
-            if changed != self._settings_time:
-                self._settings = msgspec.json.decode(SNAPSHOT.read_bytes(), type=_Settings)
-                self._settings_time = changed
-        except FileNotFoundError:
-            return
-        except (OSError, msgspec.DecodeError) as error:
-            log.warning("snapshot can't be read", error=str(error))
+    def _look_at_tables(self) -> None:
+        if changed := self._tables.look():
+            self._limits_changed(changed)
+
+
+def _id_of(file: SpoolFile) -> FileId | None:
+    head = file.first_line_digest()
+    return FileId(file.epoch, head) if head else None
 
 
 def _is_open(files: list[SpoolFile]) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from headgate.contract import PRICES, SPOOL, epoch_of
-from headgate.prices import PriceList, price_file, priced_generations, read_prices
+from headgate.prices import PriceList, PriceRow, price_file, priced_generations, read_prices
 from ledger.lines import Line, parsed
 from ledger.prices import NOTHING, Unpriced, cost_of_request, may_cost
 from ledger.spool_file import LINE_LIMIT_BYTES
@@ -36,6 +36,13 @@ class PriceLists:
     def cost_of(self, line: Line) -> Decimal | Unpriced:
         """What the request of an `end` line costs, by the generation that it began with."""
         return cost_of_request(line, self._of(line.price_generation)) if may_cost(line) else NOTHING
+
+    def price_of(self, line: Line) -> PriceRow | None:
+        """The price of its model that it began with; None where the model has none, or it is lost."""
+        if not may_cost(line):
+            return None
+        prices = self._of(line.price_generation)
+        return prices.models.get(line.model or "") if prices else None
 
     def prune(self) -> None:
         """Remove the lists that no line of the spool's files, and no request that still runs, can name."""

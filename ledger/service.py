@@ -1,5 +1,5 @@
-"""The ledger's process: the follower, the feed's writer, their connections to the counters, and a socket that says
-how far it is.
+"""The ledger's process: the follower and its database, the feed's writer, their connections to the counters, and
+the sockets that say how far it is and how limits stand.
 """
 
 import asyncio
@@ -12,26 +12,38 @@ import msgspec
 import structlog
 import uvloop
 
-from headgate.contract import LEDGER, LEDGER_SOCKET, SPOOL
+from headgate.contract import LEDGER, LEDGER_QUESTIONS, LEDGER_SOCKET, SPOOL
 from headgate.counters.address import counters_address
 from headgate.counters.client import Counters
 from headgate.feed.identity import gateway_id, make_gateway_id
 from headgate.feed.publisher import Publisher
+from ledger.alerts import Alerts
 from ledger.attempt_files import AttemptFiles
+from ledger.books import Books
+from ledger.corrections import Corrections
+from ledger.estimates import Estimates
 from ledger.failed_requests import FailedRequests
 from ledger.follower import Follower
 from ledger.health import HealthWatcher
 from ledger.metrics import RequestMetrics
 from ledger.price_lists import PriceLists
+from ledger.queries import Queries
+from ledger.rebuild import Rebuild
 from ledger.rests import AttemptMetrics, Rests
 from ledger.settlement import Settlement
+from ledger.tables import Tables
+from ledger.usage_store import UsageStore
 
 # The counters' own time: nobody waits for a settlement, so that a slow server is waited for.
 COUNTERS_TIMEOUT_S = 5.0
 FEED_TIMEOUT_S = 1.0  # what was to be told then is said again anyway
 FLUSH_EVERY_S = 1.0
 PRUNE_EVERY_S = 300.0
+# Who waits for the socket waits for the calendar's sums: without them nobody can say what is used.
+SUMS_WITHIN_S = 5.0
 END_S = 3.0  # for the last lines, once it is told to stop
+
+USAGE = LEDGER / "usage.db"
 
 log = structlog.get_logger()
 
@@ -44,59 +56,136 @@ def run(*, lifeline: bool) -> None:
 
 
 async def _serve(*, lifeline: bool) -> None:
-    counters = Counters(counters_address(), COUNTERS_TIMEOUT_S, _on_change)
-    # Of its own: what goes wrong with telling must not hold up settling.
-    feed_counters = Counters(counters_address(), FEED_TIMEOUT_S, _on_feed_change)
-    publisher = Publisher(feed_counters, gateway_id() or make_gateway_id())
-    failed = FailedRequests()
-    prices = PriceLists()
-    follower = _follower(counters, publisher, failed, prices)
-    counters.start()
-    feed_counters.start()
-    beside = [
-        asyncio.create_task(work)
-        for work in (publisher.run(), HealthWatcher(publisher.take_health).run(), _flush(failed), _prune(prices))
-    ]
+    parts = Parts()
+    parts.start()
     stop = asyncio.Event()
-    LEDGER_SOCKET.unlink(missing_ok=True)
-    listener = await asyncio.start_unix_server(_answering(follower), str(LEDGER_SOCKET))
     ends = asyncio.create_task(_end(lifeline=lifeline))
-    ends.add_done_callback(lambda _: follower.stop(stop))
+    ends.add_done_callback(lambda _: parts.follower.stop(stop))
     log.info("ledger started", pid=os.getpid())
-    following = asyncio.create_task(follower.run(stop))
-    await asyncio.wait({following, ends}, return_when=asyncio.FIRST_COMPLETED)
+    following = asyncio.create_task(parts.follower.run(stop))
+    first = {following, ends, *parts.beside}
+    listeners = await _listen(parts, first)
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    parts.follower.stop(stop)
     try:
         await asyncio.wait_for(following, END_S)  # raises what it failed of: then a supervisor starts it again
     except TimeoutError:
-        log.warning("ledger stops with lines to settle: the next one goes on with them", **follower.state())
-    listener.close()
-    for task in beside:
-        task.cancel()
-    await asyncio.wait(beside)
-    failed.flush(all_of_them=True)
-    await counters.close()
-    await feed_counters.close()
+        log.warning("ledger stops with lines to settle: the next one goes on with them", **parts.follower.state())
+    for listener in listeners:
+        listener.close()
+    broken = [task for task in parts.beside if task.done()]
+    await parts.close()
+    for task in broken:
+        task.result()  # raises, too
     log.info("ledger stopped")
 
 
-def _follower(counters: Counters, publisher: Publisher, failed: FailedRequests, prices: PriceLists) -> Follower:
-    """Who reads the lines, and who is shown them."""
-    counts = AttemptMetrics()
-    attempts = AttemptFiles((counts.on_attempt, Rests(publisher).on_attempt, failed.on_attempt))
-    requests = RequestMetrics(prices.cost_of)
-    return Follower(Settlement(counters), attempts, (requests.on_line, counts.on_line, failed.on_line))
+class Parts:
+    """What the process is made of."""
+
+    def __init__(self) -> None:
+        gateway = gateway_id() or make_gateway_id()
+        self.counters = Counters(counters_address(), COUNTERS_TIMEOUT_S, self._on_change)
+        # Of its own: what goes wrong with telling must not hold up settling.
+        self.feed_counters = Counters(counters_address(), FEED_TIMEOUT_S, _on_feed_change)
+        self.publisher = Publisher(self.feed_counters, gateway)
+        self.failed = FailedRequests()
+        self.prices = PriceLists()
+        self.tables = Tables()
+        self.alerts = Alerts(self.tables.snapshot)
+        self.corrections = Corrections(self.publisher.take_factors, self.tables.snapshot)
+        self.queries = Queries(self.tables.snapshot, self.feed_counters)
+        self.books = Books(UsageStore(USAGE), self.tables.limits_of)
+        self.settlement = Settlement(self.counters, self.books, self.tables, gateway, self.alerts.on_alerts)
+        self.estimates = Estimates(self.settlement, self.books, self.tables, self.prices.price_of)
+        self.rebuild = Rebuild(self.settlement, self.books, self.tables, gateway)
+        self.follower = self._follower()
+        self.counters_are_away = asyncio.Event()
+        self.beside: list[asyncio.Task[None]] = []
+        self._again: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Connect, and do all that is done beside following."""
+        self.counters.start()
+        self.feed_counters.start()
+        self.tables.look()
+        self.rebuild.ask("start")
+        works = (
+            self.publisher.run(),
+            HealthWatcher(self.publisher.take_health).run(),
+            self.alerts.run(),
+            self.estimates.run(self.follower.epochs),
+            self.rebuild.run(),
+            self._flush(),
+            self._prune(),
+        )
+        self.beside = [asyncio.create_task(work) for work in works]
+
+    async def close(self) -> None:
+        """End what was started."""
+        beside = [*self.beside, *([self._again] if self._again else [])]
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
+        self.failed.flush(all_of_them=True)
+        self.corrections.save()
+        self.alerts.close()
+        self.books.close()
+        await self.counters.close()
+        await self.feed_counters.close()
+
+    def _follower(self) -> Follower:
+        """Who reads the lines, and who is shown them."""
+        counts = AttemptMetrics()
+        attempts = AttemptFiles((counts.on_attempt, Rests(self.publisher).on_attempt, self.failed.on_attempt))
+        requests = RequestMetrics(self.prices.cost_of)
+        return Follower(
+            self.settlement,
+            self.estimates,
+            self.books,
+            self.tables,
+            attempts,
+            self.prices.price_of,
+            (requests.on_line, counts.on_line, self.failed.on_line, self.corrections.on_line),
+            self.rebuild.ask_for,
+        )
+
+    def _on_change(self, reason: str | None) -> None:
+        if reason is not None:
+            self.counters_are_away.set()
+            log.error("counters are away: settling waits", reason=reason)
+            return
+        self.counters_are_away.clear()
+        log.info("counters are back: settling goes on")
+        self._again = asyncio.create_task(self.settlement.settle_again())
+        self.rebuild.ask("reconnect")
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_EVERY_S)
+            self.failed.flush()
+            self.corrections.save()
+
+    async def _prune(self) -> None:
+        while True:
+            self.prices.prune()
+            if present := self.follower.files():
+                await self.books.prune(present)
+            await asyncio.sleep(PRUNE_EVERY_S)
 
 
-async def _flush(failed: FailedRequests) -> None:
-    while True:
-        await asyncio.sleep(FLUSH_EVERY_S)
-        failed.flush()
-
-
-async def _prune(prices: PriceLists) -> None:
-    while True:
-        prices.prune()
-        await asyncio.sleep(PRUNE_EVERY_S)
+async def _listen(parts: Parts, ends: "set[asyncio.Task[None]]") -> list[asyncio.Server]:
+    """Open the sockets, as soon as the counters know what was used, or can't be told, or `ends` have come."""
+    for path in (LEDGER_SOCKET, LEDGER_QUESTIONS):
+        path.unlink(missing_ok=True)
+    known = {asyncio.create_task(event.wait()) for event in (parts.rebuild.is_done, parts.counters_are_away)}
+    await asyncio.wait({*known, *ends}, timeout=SUMS_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+    for task in known:
+        task.cancel()
+    return [
+        await asyncio.start_unix_server(_answering(parts.follower), str(LEDGER_SOCKET)),
+        await asyncio.start_unix_server(parts.queries.connected, str(LEDGER_QUESTIONS)),
+    ]
 
 
 def _answering(follower: Follower) -> "asyncio.streams._ClientConnectedCallback":
@@ -107,13 +196,6 @@ def _answering(follower: Follower) -> "asyncio.streams._ClientConnectedCallback"
         writer.close()
 
     return answer
-
-
-def _on_change(reason: str | None) -> None:
-    if reason is None:
-        log.info("counters are back: settling goes on")
-    else:
-        log.error("counters are away: settling waits", reason=reason)
 
 
 def _on_feed_change(reason: str | None) -> None:

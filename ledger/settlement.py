@@ -1,91 +1,196 @@
-"""Settling: a request has ended, so what it holds is given back. Tried until it is done, harmless when done twice."""
+"""Settling: a request has ended, so it is counted, and what it really took replaces what it holds.
+
+First the database, then the counters: they get absolute sums, so that whatever is done twice changes nothing. Tried
+until it is done.
+"""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from headgate import metrics
 from headgate.counters.client import Counters, Failed, Unavailable
-from headgate.counters.scripts import (
-    OPEN_PATTERN,
-    REMEMBER_MS,
-    SETTLE,
-    member_of,
-    open_key,
-    record_key,
-    request_of,
-    tenant_of,
-)
-from ledger.lines import Line
+from headgate.counters.limits import keys_of
+from headgate.counters.scripts import Call, member_of
+from headgate.counters.settlement import Alert, Settled, Sum, read_settled, settle_call
+from ledger.books import Books, Window
+from ledger.ends import End, entry_of, where_of
+from ledger.tables import Tables
+from ledger.usage import Counted, FileId, Where
 
 log = structlog.get_logger()
 
-_CALL_LIMIT = 200  # requests in one call: a server does nothing else meanwhile
+CALL_LIMIT = 200  # requests, or sums, in one call: a server does nothing else meanwhile
+_CALLS_AT_ONCE = 50
+# Counters that come back may have lost their last words: those of two seconds, by `appendfsync everysec`.
+_AGAIN_S = 20.0
+_AGAIN_REQUESTS = 20_000
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
 
-Ended = dict[str, list[tuple[str, str]]]  # tenant -> (epoch, request id)
+OnAlerts = Callable[[str, Sequence[Alert]], None]
 
 
-def ended(epoch: str, lines: Iterable[Line]) -> Ended:
-    """Whose requests have ended and may hold something; `reserved` is false where the limiter knows of nothing."""
-    found: Ended = defaultdict(list)
-    for line in lines:
-        if line.type == "end" and line.request_id and line.tenant and line.model and line.reserved is not False:
-            found[line.tenant].append((epoch, line.request_id))
-    return found
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Lines of one file up to the byte `end`; a file without a whole line is None."""
+
+    file: FileId | None
+    end: int
+    ends: Sequence[End]
 
 
 class Settlement:
-    """Gives back through the counters; waits for them as long as it takes."""
+    """Counts and settles. `on_alerts` is told a tenant's soft limits that were crossed."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(
+        self, counters: Counters, books: Books, tables: Tables, gateway: str, on_alerts: OnAlerts = lambda *_: None
+    ) -> None:
         self._counters = counters
-        self._by = {by: metrics.LIMITER_SETTLEMENTS.labels(by) for by in ("end", "epoch")}
+        self._books = books
+        self._tables = tables
+        self._gateway = gateway
+        self._on_alerts = on_alerts
+        self._by = {by: metrics.LIMITER_SETTLEMENTS.labels(by) for by in ("end", "epoch", "lease")}
+        self._recent: deque[tuple[float, str, list[Settled]]] = deque()
+        self._recent_requests = 0
 
-    async def settle(self, requests: Ended, by: str = "end") -> int:
-        """Close all these requests; how many held something."""
-        calls = [
-            (tenant, some[at : at + _CALL_LIMIT])
-            for tenant, some in requests.items()
-            for at in range(0, len(some), _CALL_LIMIT)
+    async def settle(self, pieces: Sequence[Piece]) -> None:
+        """Count these requests and close them; afterwards the pieces are done with."""
+        ends = [end for piece in pieces for end in piece.ends]
+        entries = [
+            entry_of(end, self._tables.limits_of(end.tenant), piece.file)
+            for piece in pieces
+            for end in piece.ends
+            if end.charge.requests
         ]
+        places = {where_of(end, self._tables.limits_of(end.tenant)) for end in ends if end.settles}
+        files = {piece.file: piece.end for piece in pieces if piece.file}
+        async with self._books.turn:
+            counted = await self._books.count(files, entries)
+            sums = await self.sums_after(counted, places)
+        metrics.CHARGES.inc(counted.requests)
+        metrics.ESTIMATES_REPLACED.inc(counted.replaced)
+        if counted.requests:
+            metrics.MISSED.inc(sum(end.missed for end in ends))
+        settled: dict[str, list[Settled]] = defaultdict(list)
+        for end in ends:
+            if end.settles:
+                settled[end.tenant].append(self.settled_of(end))
+            elif self._may_warn(end):
+                settled.setdefault(end.tenant, [])  # the call asks for alerts
+        await self.close(settled, sums, "end")
+
+    async def sums_after(self, counted: Counted, places: Iterable[Where]) -> dict[str, list[Sum]]:
+        """All sums that these places count in, and those that were changed, by tenant; the turn is the caller's."""
+        now_ms = time.time() * 1000
+        windows: dict[tuple[str, int], Window] = {}
+        for where in {*places, *(where for where, _ in counted.added)}:
+            for window in self._books.windows_at(where):
+                if window.end_ms > now_ms:
+                    windows[window.name] = window
+        values = await self._books.sums(windows.values())
+        sums: dict[str, list[Sum]] = defaultdict(list)
+        for name, window in windows.items():
+            sums[window.tenant].append(Sum(window.limit, window.start_ms, values[name], counted.sequence))
+        return sums
+
+    async def close(
+        self, settled: Mapping[str, Sequence[Settled]], sums: Mapping[str, Sequence[Sum]], by: str
+    ) -> int:
+        """Tell the counters; how many requests held something."""
+        tenants = [*dict.fromkeys((*settled, *sums))]
         freed = 0
-        for at in range(0, len(calls), 50):
-            freed += sum(await asyncio.gather(*(self._close(*call) for call in calls[at : at + 50])))
+        for at in range(0, len(tenants), _CALLS_AT_ONCE):
+            some = tenants[at : at + _CALLS_AT_ONCE]
+            freed += sum(
+                await asyncio.gather(*(self._close(name, settled.get(name, ()), sums.get(name, ())) for name in some))
+            )
         if freed:
             self._by[by].inc(freed)
         return freed
 
-    async def close_epoch(self, epoch: str) -> int:
-        """Close everything that a dead Envoy's requests hold; how many there were."""
-        found: Ended = defaultdict(list)
-        cursor = b"0"
-        while True:
-            cursor, keys = await self._persist("SCAN", cursor.decode(), "MATCH", OPEN_PATTERN, "COUNT", 1000)
-            for key in keys:
-                name = key.decode(errors="replace")
-                for member in await self._persist("ZRANGE", name, 0, -1):
-                    owner, request_id = request_of(member.decode(errors="replace"))
-                    if owner == epoch:
-                        found[tenant_of(name)].append((owner, request_id))
-            if cursor == b"0":
-                return await self.settle(found, by="epoch")
+    async def settle_again(self) -> None:
+        """Say the last words again, to counters that are back: they may be behind what they have confirmed."""
+        self._forget_old()
+        again = list(self._recent)
+        for _, tenant, some in again:
+            await self._told(tenant, settle_call(tenant, some))
 
-    async def _close(self, tenant: str, some: list[tuple[str, str]]) -> int:
-        keys = (open_key(tenant), *(record_key(tenant, request_id) for _, request_id in some))
-        members = tuple(member_of(epoch, request_id) for epoch, request_id in some)
-        try:
-            return int(await self._until_done(lambda: self._counters.run(SETTLE, keys, (REMEMBER_MS, *members))))
-        except Failed as failed:
-            log.warning("not settled, left to their lease", requests=len(some), tenant=tenant, reason=failed.reason)
-            return 0
+    def settled_of(self, end: End) -> Settled:
+        """What the counters are told of a request that has ended."""
+        charge = end.charge
+        return Settled(
+            request_id=end.request_id,
+            epoch=end.epoch,
+            time_ms=end.began_ms,
+            applying=self._tables.limits_of(end.tenant).applying(end.key_id, end.model, end.user),
+            requests=charge.requests,
+            input=charge.input,
+            output=charge.output,
+            usd_nano=charge.usd_nano,
+        )
 
-    async def _persist(self, *words: str | int) -> Any:
+    async def free_slots(self, ends: Sequence[End]) -> None:
+        """Of requests that can't be counted now: they are in nobody's way, whatever they will be charged."""
+        for end in ends:
+            applying = self._tables.limits_of(end.tenant).applying(end.key_id, end.model, end.user)
+            slots = [limit for limit in applying.limits if limit.kind.shape == "slots"] if end.settles else []
+            for key in (key for limit in slots for key in keys_of(end.tenant, limit)):
+                await self.persist("ZREM", key, member_of(end.epoch, end.request_id))
+
+    async def write_sums(self, tenant: str, sums: Sequence[Sum]) -> None:
+        """Write all of a tenant's sums, and that these are all."""
+        for some, is_last in _chunks(sums):
+            await self._told(tenant, settle_call(tenant, (), some, self._gateway, base=is_last))
+
+    async def persist(self, *words: str | int) -> Any:
+        """The reply to a command, whenever there is one. Raises Failed."""
         return await self._until_done(lambda: self._counters.command(*words))
+
+    def _may_warn(self, end: End) -> bool:
+        applying = self._tables.limits_of(end.tenant).applying(end.key_id, end.model, end.user)
+        return any(limit.row.soft is not None for limit in applying.limits)
+
+    async def _close(self, tenant: str, settled: Sequence[Settled], sums: Sequence[Sum]) -> int:
+        """Sums first: a request's share must not be missing in between."""
+        freed = 0
+        for some, is_last in _chunks(sums):
+            freed += await self._call(tenant, settled[:CALL_LIMIT] if is_last else (), some)
+        for at in range(CALL_LIMIT, len(settled), CALL_LIMIT):
+            freed += await self._call(tenant, settled[at : at + CALL_LIMIT], ())
+        return freed
+
+    async def _call(self, tenant: str, settled: Sequence[Settled], sums: Sequence[Sum]) -> int:
+        freed = await self._told(tenant, settle_call(tenant, settled, sums, self._gateway))
+        if settled:
+            self._remember(tenant, list(settled))
+        return freed
+
+    async def _told(self, tenant: str, call: Call) -> int:
+        try:
+            reply = read_settled(await self._until_done(lambda: self._counters.run(*call)))
+        except Failed as failed:
+            log.warning("not settled, left to their lease", tenant=tenant, reason=failed.reason)
+            return 0
+        if reply.alerts:
+            self._on_alerts(tenant, reply.alerts)
+        return reply.freed
+
+    def _remember(self, tenant: str, settled: list[Settled]) -> None:
+        self._recent.append((time.monotonic(), tenant, settled))
+        self._recent_requests += len(settled)
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        before = time.monotonic() - _AGAIN_S
+        while self._recent and (self._recent[0][0] < before or self._recent_requests > _AGAIN_REQUESTS):
+            self._recent_requests -= len(self._recent.popleft()[2])
 
     async def _until_done(self, ask: Callable[[], Awaitable[Any]]) -> Any:
         """Raises Failed. Everything else passes: the counters come back, and the spool is not lost meanwhile."""
@@ -98,3 +203,9 @@ class Settlement:
             except Unavailable:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def _chunks(sums: Sequence[Sum]) -> Iterator[tuple[Sequence[Sum], bool]]:
+    """In pieces for one call each, at least one, and whether it is the last."""
+    for at in range(0, max(len(sums), 1), CALL_LIMIT):
+        yield sums[at : at + CALL_LIMIT], at + CALL_LIMIT >= len(sums)

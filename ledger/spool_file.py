@@ -32,6 +32,7 @@ class SpoolFile:
     settled: int = 0
     seen: int = 0  # how far an earlier process had read: those lines are settled again, not counted again
     garbage: int = 0
+    head: str | None = None  # `first_line_digest`, once it is known
     done_at: float | None = None  # when all of a complete file was settled, Unix time
 
     @classmethod
@@ -92,6 +93,18 @@ class SpoolFile:
         """Whether it begins as the file did that had this fingerprint."""
         length = fingerprint.partition(":")[0]
         return length.isdecimal() and self.fingerprint(min(int(length), _HEAD_BYTES)) == fingerprint
+
+    def first_line(self) -> bytes | None:
+        """The first one, its line end included; None while it is not whole."""
+        data = os.pread(self.descriptor, LINE_LIMIT_BYTES, 0)
+        end = data.find(b"\n") + 1
+        return data[:end] if end else data if len(data) == LINE_LIMIT_BYTES else None
+
+    def first_line_digest(self) -> str | None:
+        """Tells it from all other files of its Envoy: the first line has a request's id and a time."""
+        if self.head is None and (line := self.first_line()):
+            self.head = hashlib.sha256(line).hexdigest()[:32]
+        return self.head
 
     def close(self) -> None:
         """Let go of it."""

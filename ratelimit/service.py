@@ -11,35 +11,23 @@ from headgate import metrics, tracing
 from headgate.contract import WORKERS_ENV
 from headgate.counters.address import counters_address
 from headgate.counters.client import Counters, Unavailable
-from headgate.counters.scripts import RESERVE
+from headgate.counters.limits import Applying, Limit
+from headgate.counters.reservation import Verdict, Wish, read_verdict, reserve_call
 from headgate.grpc_server import CallFailed, Metadata, Method, Status
-from headgate.snapshot import Snapshot
+from headgate.limits import KINDS
 from headgate.tables import Holder
 from ratelimit import codec
-from ratelimit.emergency import Emergency
-from ratelimit.limits import Refused, TenantLimits, tightest, whole_seconds
+from ratelimit.ask import Ask, amount_of
+from ratelimit.away import Away
+from ratelimit.emergency import Emergency, Taken, least_output
+from ratelimit.refusal import refusal_alone, refusal_of
+from ratelimit.rules import Rules
+from ratelimit.shown import headers_of, in_overage, notices_of
 
 # A round trip takes well below a millisecond; what has not answered by now is not worth a client's time.
-COUNTERS_TIMEOUT_S = 0.1
-# Beyond the model's total timeout: the answer's last bytes, and the follower's way.
-LEASE_MARGIN_MS = 30_000
-_UNKNOWN_MODEL_MS = 600_000
+COUNTERS_TIMEOUT_S = 0.02
 
 log = structlog.get_logger()
-
-
-class Rules:
-    """What one snapshot says of limits."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.tenants = {
-            name: TenantLimits(name, row.limits) for name, row in snapshot.tenants.items() if row.limits is not None
-        }
-        self._total_ms = {name: row.total_ms for name, row in snapshot.models.items()}
-
-    def lease_ms(self, model: str) -> int:
-        """How long a reservation holds at most when nobody settles it."""
-        return self._total_ms.get(model, _UNKNOWN_MODEL_MS) + LEASE_MARGIN_MS
 
 
 class Limiter:
@@ -48,90 +36,116 @@ class Limiter:
     def __init__(self, holder: Holder, workers: int) -> None:
         holder.add(Rules)
         self._holder = holder
-        self._counters = Counters(counters_address(), COUNTERS_TIMEOUT_S, self._on_change)
+        self._away = Away()
+        self._counters = Counters(counters_address(), COUNTERS_TIMEOUT_S, self._away.changed)
         self._counters.start()
         self._emergency = Emergency(workers)
-        self._since = time.monotonic()
-        self._refusals = metrics.Refusals("limiter", metrics.LIMITER_REASONS)
-        self._decisions = {
-            (decision, by): metrics.LIMITER_DECISIONS.labels(decision, by)
-            for decision in ("allowed", "refused")
-            for by in ("counters", "emergency")
-        }
-        metrics.LIMITER_EMERGENCY.set(0)
+        self._tally = Tally()
 
-    def should_rate_limit(self, ask: codec.Ask, call: Metadata) -> bytes | Awaitable[bytes]:
+    def should_rate_limit(self, ask: Ask, call: Metadata) -> bytes | Awaitable[bytes]:
         """Answers one RateLimitRequest; at once where there is no limit."""
         if not (ask.tenant and ask.request_id and ask.epoch):
             raise CallFailed(Status.INTERNAL, "a request without tenant, id or epoch cannot be limited")
         span = tracing.begin("ratelimit", call)
         rules = self._holder.current.of(Rules)
-        limits = rules.tenants.get(ask.tenant)
-        if limits is None or not ask.model:  # without a model there is no plan: it goes nowhere
+        limits = rules.limits(ask.tenant) if ask.model else None  # without a model there is no plan: it goes nowhere
+        applying = limits.applying(ask.key_id, ask.model, ask.user) if limits else None
+        if not (applying and applying.limits):
             if span:
                 span.end(headgate__tenant=ask.tenant)
             return codec.UNLIMITED
-        answer = self._reserve(ask, limits, rules.lease_ms(ask.model))
+        answer = self._reserve(ask, applying, rules.wish(ask), rules.lease_ms(ask.model))
         return _traced(span, ask, answer) if span else answer
 
-    async def _reserve(self, ask: codec.Ask, limits: TenantLimits, lease_ms: int) -> bytes:
+    async def _reserve(self, ask: Ask, applying: Applying, wish: Wish, lease_ms: int) -> bytes:
         began = time.perf_counter()
         try:
-            keys, arguments = limits.keys(ask.request_id), limits.arguments(ask.epoch, ask.request_id, lease_ms)
-            reply = await self._counters.run(RESERVE, keys, arguments)
+            reply = await self._counters.run(*reserve_call(applying, wish, lease_ms))
         except Unavailable as gone:
-            return self._decide_alone(ask, limits, maybe=gone.maybe)
+            return self._decide_alone(ask, applying, wish, maybe=gone.maybe)
         finally:
             metrics.LIMITER_ROUND_TRIP.observe(time.perf_counter() - began)
-        verdict = limits.verdict(reply)
-        shown = codec.shown_to(ask, tightest(verdict.standings), time.time())
+        verdict = read_verdict(applying, reply)
+        if verdict.unknown:
+            self._away.missing()
+            return self._decide_alone(ask, applying, wish, maybe=False)
+        return self._decided(ask, applying, wish, verdict)
+
+    def _decided(self, ask: Ask, applying: Applying, wish: Wish, verdict: Verdict) -> bytes:
+        now = time.time()
+        headers = headers_of(ask.api, verdict.standings, verdict.refused, now)
         if verdict.refused:
-            return self._refuse(ask, verdict.refused, shown)
-        self._decisions["allowed", "counters"].inc()
-        return codec.allowed(shown, limits.holds)
+            limit = verdict.refused.limit
+            asked, least = _amounts(limit, wish)
+            self._tally.refused(ask, limit, "counters")
+            return codec.refused(ask, refusal_of(ask, verdict.refused, asked, least, now), headers)
+        lowered = verdict.grant < wish.output and not verdict.closed
+        self._tally.allowed("counters", lowered=lowered)
+        self._tally.passed(verdict)
+        headers += notices_of(verdict)
+        max_tokens = verdict.grant if lowered else None
+        return codec.allowed(headers, reserved=applying.settles, max_tokens=max_tokens)
 
-    def _refuse(self, ask: codec.Ask, refusal: Refused, shown: codec.Shown | None) -> bytes:
-        limit, wait_s = refusal.limit, whole_seconds(refusal.wait_ms)
-        self._decisions["refused", "counters"].inc()
-        self._refusals.count(limit.name)
-        log.info("refused", request_id=ask.request_id, tenant=ask.tenant, status=429, limit=limit.name)
-        message = (
-            f"Rate limit reached for tenant '{ask.tenant}': limit {limit.cap} {limit.text} ({limit.name}), "
-            f"used {refusal.used}. Retry in {wait_s} s."
-        )
-        return codec.refused(ask, message, refusal, shown)
+    def _decide_alone(self, ask: Ask, applying: Applying, wish: Wish, *, maybe: bool) -> bytes:
+        """`maybe`: a call that was cut off may still have reserved something, so the follower is to look.
 
-    def _decide_alone(self, ask: codec.Ask, limits: TenantLimits, *, maybe: bool) -> bytes:
-        refusal = self._emergency.take(ask.tenant, limits.windows, time.monotonic())
-        if refusal is None:
-            self._decisions["allowed", "emergency"].inc()
-            # A call that was cut off may still take a slot: the follower is to look.
-            return codec.allowed(None, None if maybe and limits.holds else False)
-        limit, wait_s = refusal.limit, whole_seconds(refusal.wait_ms)
-        self._decisions["refused", "emergency"].inc()
-        self._refusals.count(limit.name)
-        log.info(
-            "refused", request_id=ask.request_id, tenant=ask.tenant, status=429, limit=limit.name, emergency=True
-        )
-        message = (
-            f"Rate limit reached for tenant '{ask.tenant}': the gateway's counters are away, and until they are back "
-            f"each of its workers lets {self._emergency.share(limit)} of {limit.cap} {limit.text} ({limit.name}) "
-            f"pass, used {refusal.used}. Retry in {wait_s} s."
-        )
-        return codec.refused(ask, message, refusal, None)
-
-    def _on_change(self, reason: str | None) -> None:
-        """One line per change of state, whatever the load."""
-        metrics.LIMITER_EMERGENCY.set(0 if reason is None else 1)
-        if reason is None:
-            self._emergency.clear()
-            log.info("counters are back", after_s=round(time.monotonic() - self._since, 3))
-        else:
-            self._since = time.monotonic()
-            log.error("counters are away: this worker limits by itself", reason=reason)
+        So it is with all that passes here: the ledger adds it to the counters once they are back.
+        """
+        decided = self._emergency.take(ask.tenant, applying.limits, wish, time.monotonic())
+        if isinstance(decided, Taken):
+            lowered = decided.grant < wish.output
+            self._tally.allowed("emergency", lowered=lowered)
+            return codec.allowed((), reserved=None, max_tokens=decided.grant if lowered else None)
+        self._tally.refused(ask, decided.limit, "emergency")
+        share, (_, least) = self._emergency.share(decided.limit), _amounts(decided.limit, wish)
+        refusal = refusal_alone(ask, decided, share, least)
+        return codec.refused(ask, refusal, (), reserved=None if maybe and applying.settles else False)
 
 
-async def _traced(span: tracing.Span, ask: codec.Ask, answer: Awaitable[bytes]) -> bytes:
+class Tally:
+    """Counts the decisions, and logs those that say no."""
+
+    def __init__(self) -> None:
+        self._refusals = metrics.Refusals("limiter", metrics.LIMITER_REASONS)
+        by = ("counters", "emergency")
+        self._allowed = {one: metrics.LIMITER_DECISIONS.labels("allowed", one) for one in by}
+        self._refused = {one: metrics.LIMITER_DECISIONS.labels("refused", one) for one in by}
+        self._lowered = {one: metrics.LIMITER_LOWERED.labels(one) for one in by}
+        self._passed = {
+            (kind, limit): metrics.LIMITER_PASSED.labels(kind, limit)
+            for kind in KINDS
+            for limit in ("soft", "overage")
+        }
+
+    def allowed(self, by: str, *, lowered: bool) -> None:
+        """A request goes on; `lowered`: with shorter answers than it asked for."""
+        self._allowed[by].inc()
+        if lowered:
+            self._lowered[by].inc()
+
+    def passed(self, verdict: Verdict) -> None:
+        """What it goes on in spite of."""
+        for limit in verdict.warned:
+            self._passed[limit.kind.name, "soft"].inc()
+        for standing in verdict.standings:
+            if in_overage(standing):
+                self._passed[standing.limit.kind.name, "overage"].inc()
+
+    def refused(self, ask: Ask, limit: Limit, by: str) -> None:
+        """A request does not go on."""
+        self._refused[by].inc()
+        self._refusals.count(limit.kind.name)
+        alone = {"emergency": True} if by == "emergency" else {}
+        log.info("refused", request_id=ask.request_id, tenant=ask.tenant, status=429, limit=limit.name, **alone)
+
+
+def _amounts(limit: Limit, wish: Wish) -> tuple[int, int]:
+    """What the request asks for of a limit, and the least that it could go on with."""
+    dimension = limit.kind.dimension
+    return amount_of(wish, dimension, wish.output), amount_of(wish, dimension, least_output(wish))
+
+
+async def _traced(span: tracing.Span, ask: Ask, answer: Awaitable[bytes]) -> bytes:
     try:
         return await answer
     finally:

@@ -39,7 +39,7 @@ bool envoy_dynamic_module_callback_http_set_header(void *filter, enum header_map
                                                    struct bytes value);
 
 size_t envoy_dynamic_module_callback_http_get_body_chunks_size(void *filter, enum body body);
-// `chunks` has room for as many as get_body_chunks_size says.
+// `chunks` has room for as many as get_body_chunks_size says. What they point to may be changed in place.
 bool envoy_dynamic_module_callback_http_get_body_chunks(void *filter, enum body body, struct bytes *chunks);
 // From the front.
 bool envoy_dynamic_module_callback_http_drain_body(void *filter, enum body body, size_t length);
@@ -56,6 +56,10 @@ bool envoy_dynamic_module_callback_http_get_metadata_bool(void *filter, enum met
                                                           struct bytes name_space, struct bytes key, bool *value);
 void envoy_dynamic_module_callback_http_set_dynamic_metadata_number(void *filter, struct bytes name_space,
                                                                     struct bytes key, double value);
+
+// Answers here, once for a request; our own hooks do not see that answer. No headers: NULL and 0.
+void envoy_dynamic_module_callback_http_send_response(void *filter, uint32_t status, void *headers, size_t number,
+                                                      struct bytes body, struct bytes details);
 
 void envoy_dynamic_module_callback_http_filter_reset_stream(void *filter, enum reset_reason reason,
                                                             struct bytes details);

@@ -22,6 +22,9 @@ struct filter {
   struct stream *(*start)(const struct config *config); // never NULL
   void (*end)(struct stream *stream);
   void (*request_headers)(struct stream *stream, void *envoy);
+  // NULL: requests pass.
+  enum headers_status (*request_waits)(struct stream *stream, void *envoy, bool end); // after request_headers
+  enum body_status (*request_body)(struct stream *stream, void *envoy, bool end);
   enum headers_status (*response_headers)(struct stream *stream, void *envoy, bool end);
   enum body_status (*response_body)(struct stream *stream, void *envoy, bool end);
   enum trailers_status (*response_trailers)(struct stream *stream, void *envoy);

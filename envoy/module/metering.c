@@ -1,4 +1,5 @@
-// The metering filter: what of a stream is metered, and where the counts go.
+// The metering filter: what of a stream is metered, and where the counts go. It stands right behind the limiter, and so
+// puts what that grants into the request (grant.h).
 //
 // Runs for every response. The counts go into dynamic metadata with every frame, each number when it has changed, so
 // that an access log line has them however and whenever the stream ends. It never buffers a body and never fails on
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include "filter.h"
+#include "grant.h"
 #include "meter.h"
 
 static const struct bytes usage_metadata = {"hg.usage", 8};
@@ -23,6 +25,7 @@ struct counters {
 struct metered {
   struct stream stream;
   const struct counters *counters;
+  struct grant grant;
   bool is_metered;
   struct meter meter;
   uint64_t unhidden;          // of the meter's, how many have been counted
@@ -203,6 +206,15 @@ static void end(struct stream *stream) {
 
 static void request_headers(struct stream *stream, void *envoy) { (void)stream, (void)envoy; }
 
+static enum headers_status request_waits(struct stream *stream, void *envoy, bool is_end) {
+  struct metered *metered = (struct metered *)stream;
+  return grant_take(metered == &unmetered_stream ? NULL : &metered->grant, envoy, is_end);
+}
+
+static enum body_status request_body(struct stream *stream, void *envoy, bool is_end) {
+  return grant_write(&((struct metered *)stream)->grant, envoy, is_end);
+}
+
 static enum headers_status response_headers(struct stream *stream, void *envoy, bool is_end) {
   struct metered *metered = (struct metered *)stream;
   struct bytes source;
@@ -211,6 +223,7 @@ static enum headers_status response_headers(struct stream *stream, void *envoy, 
     envoy_dynamic_module_callback_http_set_header(envoy, RESPONSE_HEADERS, TEXT("x-headgate-error-source"),
                                                   TEXT("provider"));
   }
+  if (metered->grant.is_written && status >= 200 && status < 300) grant_show(&metered->grant, envoy);
   if (is_end || status < 200 || status >= 300 || metered == &unmetered_stream || !is_generated(envoy)) {
     return HEADERS_CONTINUE;
   }
@@ -255,6 +268,8 @@ const struct filter metering_filter = {
     .start = start,
     .end = end,
     .request_headers = request_headers,
+    .request_waits = request_waits,
+    .request_body = request_body,
     .response_headers = response_headers,
     .response_body = response_body,
     .response_trailers = response_trailers,

@@ -60,15 +60,14 @@ void envoy_dynamic_module_on_http_filter_destroy(const void *stream) {
 }
 
 enum headers_status envoy_dynamic_module_on_http_filter_request_headers(void *envoy, const void *stream, bool end) {
-  (void)end;
   struct stream *own = (struct stream *)stream;
   own->filter->request_headers(own, envoy);
-  return HEADERS_CONTINUE;
+  return own->filter->request_waits ? own->filter->request_waits(own, envoy, end) : HEADERS_CONTINUE;
 }
 
 enum body_status envoy_dynamic_module_on_http_filter_request_body(void *envoy, const void *stream, bool end) {
-  (void)envoy, (void)stream, (void)end;
-  return BODY_CONTINUE;
+  struct stream *own = (struct stream *)stream;
+  return own->filter->request_body ? own->filter->request_body(own, envoy, end) : BODY_CONTINUE;
 }
 
 enum trailers_status envoy_dynamic_module_on_http_filter_request_trailers(void *envoy, const void *stream) {

@@ -7,8 +7,9 @@ learns, raises a Refusal, or returns an Answer that ends the matter. Steps do no
 from collections.abc import Callable
 
 from extproc.exchange import Answer, Exchange
-from extproc.steps.chain import draw_chain, keep_wanted
-from extproc.steps.measure import answer_count, measure
+from extproc.steps.bound import bound_answer
+from extproc.steps.chain import draw_chain, keep_wanted, rank_targets
+from extproc.steps.measure import answer_count, ask_count, measure
 from extproc.steps.models import answer_models
 from extproc.steps.parse import parse
 from extproc.steps.plan import make_plan, write_body
@@ -31,6 +32,8 @@ ON_BODY: tuple[Step, ...] = (
     parse,
     resolve_model,
     keep_wanted,
+    ask_count,
+    rank_targets,
     measure,
 )
 
@@ -39,6 +42,7 @@ ON_COUNT: tuple[Step, ...] = (
     answer_count,
     draw_chain,
     ask_for_usage,
+    bound_answer,
     write_body,
     make_plan,
 )

@@ -7,7 +7,7 @@ long for it, or it is known not to work now. Where only the last would leave not
 import random
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from operator import attrgetter
+from operator import itemgetter
 
 from extproc.exchange import Exchange
 from extproc.refusal import BadRequest, ContextTooLong, Forbidden, NoTarget, unsupported
@@ -22,9 +22,14 @@ _random = random.Random()  # noqa: S311 - spreads load, guards nothing
 def draw_chain(exchange: Exchange) -> None:
     """Fills `chain`: the target of each attempt."""
     single = _fallback_is_off(exchange)
-    targets = _working(exchange, _roomy(exchange, _able(exchange, exchange.targets)))
-    drawn = tuple(_in_order(targets))
+    drawn = tuple(_working(exchange, _roomy(exchange, exchange.targets)))
     exchange.chain = drawn[:1] if single else attempts(drawn, exchange.row.max_attempts)
+
+
+def rank_targets(exchange: Exchange) -> None:
+    """Leaves in `targets` those that can do what is asked, most preferred first."""
+    if not exchange.to_count:  # a count that is answered here needs none
+        exchange.targets = list(_in_order(exchange, _able(exchange, exchange.targets)))
 
 
 def attempts(targets: tuple[TargetRow, ...], most: int) -> tuple[TargetRow, ...]:
@@ -112,7 +117,7 @@ def _refuse(
 
 def _roomy(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:
     """Those whose context window takes the prompt and what may follow, where the prompt's length is known."""
-    known = exchange.prompt_tokens
+    known = {model: size.longest for model, size in exchange.sizes.items()}
     if not known:
         return targets
     asked = asked_for(exchange.surface.name, exchange.document.get)
@@ -138,16 +143,18 @@ def _working(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:
     return [target for target, state in zip(targets, states, strict=True) if state == best]
 
 
-def _in_order(targets: list[TargetRow]) -> Iterator[TargetRow]:
-    """By priority; among equals by weight, drawn here: Envoy would draw when a body is written already."""
+def _in_order(exchange: Exchange, targets: list[TargetRow]) -> Iterator[TargetRow]:
+    """By state and priority; among equals by weight, drawn here: Envoy would draw when a body is written already."""
     if len(targets) == 1:
         yield from targets
         return
-    for _, equals in groupby(sorted(targets, key=_priority), _priority):
-        yield from _drawn(equals)
 
+    def rank(target: TargetRow) -> tuple[int, int]:
+        return exchange.state_of(target.cluster, target.model), target.priority
 
-_priority = attrgetter("priority")
+    ranked = sorted(((rank(target), target) for target in targets), key=itemgetter(0))
+    for _, equals in groupby(ranked, itemgetter(0)):
+        yield from _drawn(target for _, target in equals)
 
 
 def _drawn(targets: Iterable[TargetRow]) -> Iterator[TargetRow]:

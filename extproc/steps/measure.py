@@ -1,66 +1,92 @@
-"""How long the prompt is, where that decides something: a target's context window, or a client that asks for it.
+"""How long the prompt is, where that decides something: a context window, a limit by tokens, a client's question.
 
-Most requests need no count: a prompt cannot have more tokens than its bytes allow. What has to be counted is left to
+Other requests need no count: a prompt cannot have more tokens than its bytes allow. What has to be counted is left to
 the service, which may take its time over it.
 """
 
-from extproc.exchange import Answer, Exchange
+from extproc.exchange import Answer, Exchange, TargetModel
 from extproc.refusal import unsupported
+from extproc.steps.bound import default_limit
 from extproc.surfaces import COUNT_TOKENS
 from extproc.tokens.prompt import prompt_of
-from extproc.tokens.room import asked_for, room_at_a_glance
+from extproc.tokens.room import asked_for, limit_of, room_at_a_glance
 from extproc.tokens.rules import rule_of
 from extproc.tokens.tally import Prompt
 from extproc.translate.anthropic_openai.count import count_answer, uncounted
-from headgate.snapshot import TargetRow
 
 # Members and parts of a body that may have many tokens in few bytes, or ask for many.
 _DENSE = (b"audio", b"document", b"file", b"image", b"max_")
 _AROUND = 900  # tokens at most around messages and tools: templates, Claude's tool prompt
 
 
-def measure(exchange: Exchange) -> None:
-    """Fills `to_count`, and `prompt_tokens` with what is known without counting."""
-    if exchange.surface is COUNT_TOKENS:
-        _to_answer(exchange, exchange.targets[0])
-        return
-    bounded = [(target, target.context_window) for target in exchange.targets if target.context_window is not None]
-    if bounded and not _is_short(exchange.raw_body, min(window for _, window in bounded)):
-        _look(exchange, bounded)
-
-
-def answer_count(exchange: Exchange) -> Answer | None:
-    """Answers a count that the first target's API has no endpoint for."""
-    if exchange.surface is not COUNT_TOKENS or not exchange.prompt_tokens:
-        return None
-    (tokens,) = exchange.prompt_tokens.values()
-    return Answer(count_answer(tokens), COUNT_TOKENS)
-
-
-def _is_short(body: bytes, window: int) -> bool:
-    """Whether it fits in any case: no tokenizer makes two tokens of a byte."""
-    return len(body) * 2 + _AROUND < window and not any(word in body for word in _DENSE)
-
-
-def _look(exchange: Exchange, bounded: list[tuple[TargetRow, int]]) -> None:
-    name, get = exchange.surface.name, exchange.document.get
-    prompts: dict[tuple[str, str], Prompt] = {}
-    for target, window in bounded:
-        model = target.api, target.model
-        if model not in prompts:
-            prompts[model] = prompt_of(name, get, rule_of(target.model, target.api))
-        fits = room_at_a_glance(prompts[model], asked_for(name, get), window)
-        if fits is None:
-            exchange.to_count[model] = prompts[model]
-        elif not fits:
-            exchange.prompt_tokens[model] = prompts[model].at_least.longest
-
-
-def _to_answer(exchange: Exchange, target: TargetRow) -> None:
-    if target.api == COUNT_TOKENS.api:
+def ask_count(exchange: Exchange) -> None:
+    """Fills `to_count` for a client that asks for a count which the first target's API has no endpoint for."""
+    target = exchange.targets[0]
+    if exchange.surface is not COUNT_TOKENS or target.api == COUNT_TOKENS.api:
         return
     missing = uncounted(exchange.document.values)
     if missing and not exchange.row.drop_unsupported:
         raise unsupported(missing, (target.provider,))
     rule = rule_of(target.model, target.api)
     exchange.to_count[target.api, target.model] = prompt_of(COUNT_TOKENS.name, exchange.document.get, rule)
+
+
+def answer_count(exchange: Exchange) -> Answer | None:
+    """Answers with the count that was asked for."""
+    if exchange.surface is not COUNT_TOKENS or not exchange.sizes:
+        return None
+    (size,) = exchange.sizes.values()
+    return Answer(count_answer(size.longest), COUNT_TOKENS)
+
+
+def measure(exchange: Exchange) -> None:
+    """Fills `to_count`, `sizes` with what is known without counting, and, where limits need it, `counted`."""
+    if exchange.surface is COUNT_TOKENS:
+        return
+    name, get = exchange.surface.name, exchange.document.get
+    asked = asked_for(name, get)
+    # What a client does not limit, we do: with room for that, a window needs no count.
+    wanted = default_limit(exchange) if exchange.has_token_limits and limit_of(name, get) is None else asked
+    windows = [target.context_window for target in exchange.targets if target.context_window is not None]
+    prompts: dict[TargetModel, Prompt] = {}
+    if windows and not _is_short(exchange.raw_body, min(windows) - wanted):
+        _look(exchange, prompts, asked, max(asked, wanted))
+    if exchange.has_token_limits:
+        _count_first(exchange, prompts)
+
+
+def _is_short(body: bytes, room: int) -> bool:
+    """Whether it fits in any case: no tokenizer makes two tokens of a byte."""
+    return len(body) * 2 + _AROUND <= room and not any(word in body for word in _DENSE)
+
+
+def _look(exchange: Exchange, prompts: dict[TargetModel, Prompt], asked: int, wanted: int) -> None:
+    for target in exchange.targets:
+        if target.context_window is None:
+            continue
+        model = target.api, target.model
+        prompt = _prompt(exchange, prompts, model)
+        fits = room_at_a_glance(prompt, asked, target.context_window)
+        if fits is False:
+            exchange.sizes[model] = prompt.at_least
+        elif fits is None or (wanted > asked and not room_at_a_glance(prompt, wanted, target.context_window)):
+            exchange.to_count[model] = prompt
+
+
+def _count_first(exchange: Exchange, prompts: dict[TargetModel, Prompt]) -> None:
+    """Has the prompt counted as each target does that may turn out to be the first with room for it."""
+    for target in exchange.targets:
+        model = target.api, target.model
+        if model in exchange.sizes:  # no room
+            continue
+        exchange.counted = exchange.counted or model
+        if model not in exchange.to_count:
+            exchange.to_count[model] = _prompt(exchange, prompts, model)
+            return
+
+
+def _prompt(exchange: Exchange, prompts: dict[TargetModel, Prompt], model: TargetModel) -> Prompt:
+    if model not in prompts:
+        api, name = model
+        prompts[model] = prompt_of(exchange.surface.name, exchange.document.get, rule_of(name, api))
+    return prompts[model]

@@ -2,11 +2,10 @@
 
 import re
 from functools import lru_cache
-from typing import Any
 
 from extproc.attempt_rows import AttemptRow, AttemptRows, encoded
 from extproc.document import Document
-from extproc.exchange import Exchange, Plan, Value
+from extproc.exchange import Exchange, Plan, Use, Value
 from extproc.refusal import printable
 from extproc.same_api import Wanted, write_same_api
 from extproc.surfaces import COMPLETIONS
@@ -41,7 +40,22 @@ def make_plan(exchange: Exchange) -> None:
         own=(
             ("user", printable(_user(exchange.document, exchange.surface.api)[:_USER_LIMIT])),
             ("trace_id", _trace_id(incoming.traceparent)),
+            *_use(exchange.use),
         ),
+        max_tokens=exchange.lowered_to,
+    )
+
+
+def _use(use: Use | None) -> tuple[tuple[str, str | int | None], ...]:
+    """Texts for the limiter, since only such are descriptors; numbers for the spool."""
+    if use is None:
+        return ()
+    return (
+        ("input", str(use.prompt)),
+        ("output", str(use.answer)),
+        ("times", str(use.answers) if use.answers > 1 else ""),
+        ("estimated", use.prompt),
+        ("counted", use.counted),
     )
 
 
@@ -58,15 +72,12 @@ def _of_request(exchange: Exchange) -> list[tuple[str, Value]]:
 
 def _of_answers(exchange: Exchange) -> list[tuple[str, Value]]:
     """What the metering filter goes by."""
-    document, surface = exchange.document, exchange.surface
     found: list[tuple[str, Value]] = []
     if exchange.hide_usage_chunk:
         found.append(("hide_usage_chunk", True))
     if exchange.hide_usage_member:
         found.append(("hide_usage_member", True))
-    # Where `n` is nobody's parameter it may be anything.
-    answers = (document.get("n") or 1) if "n" in surface.parameters else 1
-    prompts = _prompts(document.get("prompt")) if surface is COMPLETIONS else 1
+    answers, prompts = shown_of(exchange), prompts_of(exchange)
     if answers * prompts > 1:
         found += [("answers", min(answers, _ANSWERS_LIMIT)), ("prompts", min(prompts, _ANSWERS_LIMIT))]
     return found
@@ -108,6 +119,18 @@ def _trace_id(traceparent: str) -> str:
     return match[1] if match else ""
 
 
-def _prompts(prompt: Any) -> int:
+def shown_of(exchange: Exchange) -> int:
+    """How many answers to each prompt the client gets. Where `n` is nobody's parameter it may be anything."""
+    return exchange.document.get("n") or 1 if "n" in exchange.surface.parameters else 1
+
+
+def answers_of(exchange: Exchange) -> int:
+    """How many are generated, some of them to be thrown away."""
+    best_of = exchange.document.get("best_of") if exchange.surface is COMPLETIONS else None
+    return max(1, shown_of(exchange), best_of or 1)
+
+
+def prompts_of(exchange: Exchange) -> int:
     """How many prompts a completion request has: one text or one list of tokens, or a list of either."""
+    prompt = exchange.document.get("prompt") if exchange.surface is COMPLETIONS else None
     return len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1

@@ -5,8 +5,8 @@ whether it fits. All of that is pure, and `Prompt.at_most` often enough; what co
 """
 
 from extproc.tokens.prompt import prompt_of
-from extproc.tokens.room import asked_for, room, room_at_a_glance
+from extproc.tokens.room import asked_for, limit_of, room, room_at_a_glance
 from extproc.tokens.rules import Rule, rule_of
 from extproc.tokens.tally import Prompt, Size
 
-__all__ = ["Prompt", "Rule", "Size", "asked_for", "prompt_of", "room", "room_at_a_glance", "rule_of"]
+__all__ = ["Prompt", "Rule", "Size", "asked_for", "limit_of", "prompt_of", "room", "room_at_a_glance", "rule_of"]

@@ -24,6 +24,13 @@ def asked_for(surface: str, get: Callable[[str], Any]) -> int:
     return 1 if surface in _ASKED else 0
 
 
+def limit_of(surface: str, get: Callable[[str], Any]) -> int | None:
+    """How much may be generated at most, by what the client says: the lower number if it gives two; None: any."""
+    given = [get(name) for name in _ASKED.get(surface, ())]
+    valid = [one for one in given if isinstance(one, int) and not isinstance(one, bool) and one >= 1]
+    return min(valid, default=None)
+
+
 def room(prompt_tokens: int, asked: int, window: int) -> bool:
     """Whether the window holds both; OpenAI, Anthropic and vLLM refuse the request when it does not."""
     return prompt_tokens + asked <= window

@@ -53,6 +53,11 @@ class Prompt:
         """A bound without counting: no token is longer than LONGEST_TOKEN bytes."""
         return self.size([-(-_size_bytes(text) // LONGEST_TOKEN) for text in self.texts])
 
+    @property
+    def guess(self) -> Size:
+        """For want of a count: English has about four bytes to a token."""
+        return self.size([-(-_size_bytes(text) // 4) for text in self.texts])
+
 
 class Tally:
     """Collects a prompt. Takes any parsed JSON: what is not of the API's form is counted as the JSON that it is."""

@@ -5,17 +5,38 @@ The shape only: rules between keys, references between entries and files on disk
 field.
 """
 
-import datetime as dt
-from collections.abc import Callable
-from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, field_validator
+from pydantic import BeforeValidator, Field, PlainValidator, field_validator
 
 from headgate.config import addresses, values
 from headgate.config.addresses import Address, Url
-from headgate.config.values import SecretRef
+from headgate.config.entry import (
+    AtOnce,
+    Bytes,
+    Count,
+    Entry,
+    Expiry,
+    FilePath,
+    Flag,
+    HeaderName,
+    HttpUrl,
+    KeyName,
+    Listening,
+    Memory,
+    ModelName,
+    Name,
+    Priority,
+    RequestPath,
+    Retention,
+    Seconds,
+    Secret,
+    Sha256,
+    Share,
+    UpstreamModel,
+    Usd,
+)
+from headgate.config.limits import Limits, PlanLimits, TenantLimits
 
 Api = Literal["openai", "anthropic"]
 UsageReport = Literal["final", "continuous", "none"]
@@ -23,42 +44,8 @@ RetryOn = Literal["connect", "reset", "5xx", "429", "timeout", "context_window"]
 VaultAuth = Literal["approle", "token"]
 
 
-def _parsed(kind: type, parser: Callable[[Any], Any]) -> PlainValidator:
-    """The parser for what a file says; values that code made, defaults and tests, pass as they are."""
-    return PlainValidator(lambda value: value if isinstance(value, kind) else parser(value))
-
-
-Name = Annotated[str, PlainValidator(values.name)]
-ModelName = Annotated[str, PlainValidator(values.model_name)]
-UpstreamModel = Annotated[str, PlainValidator(values.upstream_model)]
-KeyName = Annotated[str, PlainValidator(values.key_name)]
-Sha256 = Annotated[str, PlainValidator(values.sha256)]
-Expiry = Annotated[dt.datetime, _parsed(dt.datetime, values.expiry)]
-Listening = Annotated[Address, _parsed(Address, addresses.address)]
-HttpUrl = Annotated[Url, _parsed(Url, addresses.url)]
-Secret = Annotated[SecretRef, _parsed(SecretRef, values.secret_ref)]
-FilePath = Annotated[Path, _parsed(Path, values.file_path)]
-RequestPath = Annotated[str, PlainValidator(values.request_path)]
-HeaderName = Annotated[str, PlainValidator(values.forwarded_header)]
-Seconds = Annotated[float, PlainValidator(values.duration)]
-Bytes = Annotated[int, PlainValidator(values.size)]
-Memory = Annotated[int, PlainValidator(values.memory)]
-Retention = Annotated[float, PlainValidator(values.retention)]
-Usd = Annotated[Decimal, PlainValidator(values.usd)]
-PositiveUsd = Annotated[Decimal, PlainValidator(values.positive_usd)]
-Share = Annotated[float, _parsed(float, values.share)]
-Flag = Annotated[bool, PlainValidator(values.flag)]
-Count = Annotated[int, PlainValidator(values.whole(1))]
-AtOnce = Annotated[int, PlainValidator(values.whole(1, 2**32 - 1))]  # Envoy counts in 32 bits
-Priority = Annotated[int, PlainValidator(values.whole(0))]
 MAX_ATTEMPTS = 10
 Attempts = Annotated[int, PlainValidator(values.whole(1, MAX_ATTEMPTS))]
-
-
-class Entry(BaseModel):
-    """A mapping of gateway.yaml: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Https(Entry):
@@ -101,7 +88,7 @@ class Provider(Entry):
     health_check: RequestPath | None = None
     usage: Annotated[UsageReport, PlainValidator(values.one_of("final", "continuous", "none"))] = "final"
     zone: Name = "external"
-    forward_headers: list[HeaderName] = []
+    forward_headers: list[HeaderName] = Field(default=[])
     ca: FilePath | None = None
     client_cert: FilePath | None = None
     client_key: FilePath | None = None
@@ -173,23 +160,17 @@ class Model(Entry):
             RetryOn,
             PlainValidator(values.one_of("connect", "reset", "5xx", "429", "timeout", "context_window")),
         ]
-    ] = ["connect", "reset", "5xx", "429"]
+    ] = Field(default=["connect", "reset", "5xx", "429"])
     max_attempts: Attempts = 3
     timeouts: Timeouts = Timeouts()
     drop_unsupported: Flag = False
     price: Price | None = None
+    default_max_tokens: Count | None = None
 
 
-class Plan(Entry):
-    """Limits that tenants share the numbers of; None is no limit, and no `zones` is every zone."""
+class Plan(PlanLimits):
+    """Limits that tenants share the numbers of; no `zones` is every zone."""
 
-    rpm: Count | None = None
-    rps: Count | None = None
-    tpm: Count | None = None
-    concurrency: Count | None = None
-    daily_tokens: Count | None = None
-    monthly_tokens: Count | None = None
-    monthly_usd: PositiveUsd | None = None
     zones: list[Name] | None = Field(default=None, min_length=1)
 
 
@@ -200,17 +181,19 @@ class Key(Entry):
     sha256: Sha256 = Field(repr=False)
     disabled: Flag = False
     expires: Expiry | None = None
+    limits: Limits = Limits()
 
 
 class Tenant(Entry):
     """Who may call, which models, with which keys."""
 
     plan: Name | None = None
+    limits: TenantLimits = TenantLimits()
     models: list[ModelName]
     zones: list[Name] | None = Field(default=None, min_length=1)
-    keys: list[Key] = []
+    keys: list[Key] = Field(default=[])
     disabled: Flag = False
-    targets: dict[ModelName, Chain] = {}
+    targets: dict[ModelName, Chain] = Field(default={})
     pin_targets: Flag = False
 
 
@@ -257,14 +240,22 @@ class Telemetry(Entry):
     sample: Share = 1.0
 
 
+class Alerts(Entry):
+    """Whom to tell of soft limits that were crossed; `secret` signs what is told."""
+
+    webhook: HttpUrl
+    secret: Secret
+
+
 class Gateway(Entry):
     """The whole file."""
 
     listen: Listen = Listen(http=Address("127.0.0.1", 8080))
     providers: dict[Name, Provider]
     models: dict[ModelName, Model]
-    plans: dict[Name, Plan] = {}
-    tenants: dict[Name, Tenant] = {}
+    plans: dict[Name, Plan] = Field(default={})
+    tenants: dict[Name, Tenant] = Field(default={})
+    alerts: Alerts | None = None
     services: Services = Services()
     spool: Spool = Spool()
     telemetry: Telemetry | None = None

@@ -10,7 +10,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from headgate.config.model import Entry, Gateway
+from headgate.config.entry import Entry
+from headgate.config.model import Gateway
 from headgate.config.wording import KeyPath, kind, nearest, quoted
 
 _EXPECTED = {  # pydantic's error types; the values' own parsers say the rest
@@ -158,8 +159,8 @@ def _is_entry(annotation: Any) -> bool:
 
 
 def _required(annotation: Any) -> Any:
-    """`X` of `X | None` and of an annotated `X`."""
+    """`X` of `X | None` and of an annotated `X`, in either order."""
     if get_origin(annotation) is Annotated:
-        annotation = annotation.__origin__
+        return _required(annotation.__origin__)
     arguments = get_args(annotation)
-    return arguments[0] if type(None) in arguments else annotation
+    return _required(arguments[0]) if type(None) in arguments else annotation

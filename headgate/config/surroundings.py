@@ -23,6 +23,7 @@ def missing(root: dict[str, Any], base: Path, environ: Mapping[str, str]) -> Ite
         yield from _unusable_authorities(root, path, base)
     for path, _ in children_of(root, ("providers",)):
         yield from _missing_secret(root, (*path, "api_key"), base, environ)
+    yield from _missing_secret(root, ("alerts", "secret"), base, environ)
 
 
 def expiring(root: dict[str, Any], base: Path) -> Iterator[Finding]:

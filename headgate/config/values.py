@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headgate.config.wording import found, nearest, quoted
+from headgate.limits import NANO
 
 # 2^53 - 1: the counters compute in Lua, whose numbers are doubles; beyond it they would not add up.
 MAX_WHOLE = 2**53 - 1
@@ -133,9 +134,19 @@ def usd(value: Any) -> Decimal:
     return Decimal(text)
 
 
-def positive_usd(value: Any) -> Decimal:
-    """Money above 0."""
-    amount = usd(value)
+def nano_usd(value: Any) -> int:
+    """Money of at least 0 -> nano-USD, as the counters hold it: exactly, and as far as they count."""
+    amount = usd(value) * NANO
+    if amount != amount.to_integral_value():
+        raise ValueError(f"expected an amount with at most 9 digits after the point, found {found(value)}")
+    if amount > MAX_WHOLE:
+        raise ValueError(f"expected an amount of at most {MAX_WHOLE // NANO}, found {found(value)}")
+    return int(amount)
+
+
+def positive_nano_usd(value: Any) -> int:
+    """The same, above 0."""
+    amount = nano_usd(value)
     if amount == 0:
         raise ValueError(f"expected an amount above 0, found {found(value)}")
     return amount

@@ -69,7 +69,8 @@ def found(value: Any) -> str:
 def nearest(name: str, known: Iterable[str], *, label: str = "known", cutoff: float = 0.6) -> str:
     """` (did you mean "x"?)`, else the known names: ` (known: a, b)`."""
     names = list(known)
-    close = difflib.get_close_matches(name[:200], names, n=1, cutoff=cutoff)
+    close = difflib.get_close_matches(name[:200], names, n=3, cutoff=cutoff)
+    close.sort(key=lambda known_name: sorted(known_name) != sorted(name))  # rmp is rpm rather than rps
     if not close:  # difflib looks at case: Local and LOCAL are worth finding too
         close = [known_name for known_name in names if known_name.lower() == name.lower()][:1]
     if close:

@@ -7,14 +7,15 @@ call.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import hiredis
 
 from headgate.counters.address import CountersAddress
 from headgate.counters.connection import Connection, Lost, accepted, connect
-from headgate.counters.scripts import ALL, Script
+from headgate.counters.scripts import ALL, Argument, Script
 
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
@@ -22,8 +23,6 @@ LONGEST_PAUSE_S = 0.5
 _PROBE_KEY = "hg:probe"
 # What a server answers when the command is wrong and not the server: no reason to stop asking it.
 _OUR_FAULT = ("ERR", "WRONGTYPE")
-
-Argument = str | int
 
 
 class Unavailable(Exception):  # noqa: N818 - a state, decided upon by the caller
@@ -65,14 +64,14 @@ class Counters:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
-        if self._connection:
-            self._connection.lose("closed here")
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        """What the script returns. Raises Unavailable, or Failed."""
+        """What the script returns, within the time limit whatever it takes. Raises Unavailable, or Failed."""
+        began = time.monotonic()
         reply = await self.call("EVALSHA", script.sha1, len(keys), *keys, *arguments)
         if isinstance(reply, hiredis.ReplyError) and _code(reply) == "NOSCRIPT":
-            reply = await self.call("EVAL", script.text, len(keys), *keys, *arguments)
+            left_s = self._timeout_s - (time.monotonic() - began)
+            reply = await _within(left_s, self.call("EVAL", script.text, len(keys), *keys, *arguments))
         return self._checked(reply)
 
     async def command(self, *words: Argument) -> Any:
@@ -81,22 +80,22 @@ class Counters:
 
     async def call(self, *words: Argument) -> Any:
         """The bare reply, an error among them. Raises Unavailable."""
-        connection = self._connection or await self._connected()
-        try:
-            return await connection.call(words)
-        except Lost as lost:
-            raise Unavailable(str(lost), maybe=True) from lost
+        if self._connection is None and not self._first_try.is_set():
+            return await _within(self._timeout_s, self._first_call(words))
+        return await self._send(words)
 
-    async def _connected(self) -> Connection:
-        """Waits for the first attempt of this process; later ones are not waited for."""
-        if not self._first_try.is_set():
-            with contextlib.suppress(TimeoutError):
-                # Python 3.11's wait_for loses a cancellation that comes as it completes.
-                async with asyncio.timeout(self._timeout_s):
-                    await self._first_try.wait()
+    async def _first_call(self, words: tuple[Argument, ...]) -> Any:
+        """Waits for the first attempt of this process to connect; later ones are not waited for."""
+        await self._first_try.wait()
+        return await self._send(words)
+
+    async def _send(self, words: tuple[Argument, ...]) -> Any:
         if self._connection is None:
             raise Unavailable(self._reason, maybe=False)
-        return self._connection
+        try:
+            return await self._connection.call(words)
+        except Lost as lost:
+            raise Unavailable(str(lost), maybe=True) from lost
 
     def _checked(self, reply: Any) -> Any:
         if isinstance(reply, hiredis.ReplyError):
@@ -109,6 +108,13 @@ class Counters:
         return reply
 
     async def _keep(self) -> None:
+        try:
+            await self._reconnect()
+        finally:
+            if self._connection:
+                self._connection.lose("closed here")
+
+    async def _reconnect(self) -> None:
         loop = asyncio.get_running_loop()
         pause_s = FIRST_PAUSE_S
         while True:
@@ -151,6 +157,16 @@ class Counters:
         if not self._told_down:
             self._told_down = True
             self._changed(reason)
+
+
+async def _within(left_s: float, call: Awaitable[Any]) -> Any:
+    """The reply of a call that had to wait for something else before. Raises Unavailable."""
+    try:
+        # Python 3.11's wait_for loses a cancellation that comes as it completes.
+        async with asyncio.timeout(left_s):
+            return await call
+    except TimeoutError:
+        raise Unavailable("no answer in time", maybe=True) from None
 
 
 def _tell(lost: "asyncio.Future[str]", reason: str) -> None:

@@ -1,133 +1,200 @@
 -- Takes one request's share of all its limits, or of none. One call, atomic, idempotent by request.
 --
--- KEYS  1: this request's record   2: the tenant's open reservations   3..: one key per limit
--- ARGV  1: now in ms, or "" for the server's clock (several gateways share one)   2: member of the open reservations
---       3: lease in ms; 0 when nothing has to be given back   4: how long the record is kept, ms
---       then for each limit: kind, cap, amount, unit in ms, units
+-- KEYS  1: this request's record   2: the tenant's open reservations   3: alerts   4: base   5: users
+--       then for each limit its key, and for one by user also that of the users without a counter of their own
+-- ARGV  2: the limits, msgpack   3: member of the open reservations   4: lease in ms; 0 when nothing is to be settled
+--       5: how long a record without lease is kept, ms   6: how many users have counters of their own
+--       7: input tokens   8: output tokens asked for, per answer   9: answers   10: nano-USD of the input
+--       11: nano-USD per output token   12: key   13: model   14: user
 --
--- Kinds: `window` slides over `units` buckets of `unit` ms and the one that runs, so that no stretch of time as long as
--- the window ever sees more than `cap`. `slots` counts members until they are settled or their lease is over.
+-- Of output tokens as many are granted as every limit has room for, at most those asked for.
 --
--- Returns {verdict, wait, left 1, reset 1, left 2, reset 2, ...}, times in ms. Verdict: 0 reserved, now or by an earlier
--- call of this request; -1 settled already, nothing reserved; n: limit n has no room, nothing reserved, and `wait` says
--- when it may have some (-1: never, the request alone is over the limit).
-
-local call, floor = redis.call, math.floor
-local now = tonumber(ARGV[1])
-if not now then
-  local time = call("TIME")
-  now = time[1] * 1000 + floor(time[2] / 1000)
-end
-local member, lease = ARGV[2], tonumber(ARGV[3])
-
-local look, take = {}, {}
-
-local function hold(key) -- a member of `key` until the lease is over, and the key for at least as long
-  call("ZREMRANGEBYSCORE", key, "-inf", now)
-  call("ZADD", key, now + lease, member)
-  if call("PTTL", key) < lease then call("PEXPIRE", key, 2 * lease) end
-end
-
--- A hash: `at` is the bucket up to which it was brought, `sum` the sum of all buckets, and bucket b is in field b modulo
--- (units + 1). Looking changes nothing, so a refused request leaves no trace.
-function look.window(limit)
-  local size = limit.units + 1
-  local cell = floor(now / limit.unit)
-  local state = call("HMGET", limit.key, "at", "sum")
-  local at, sum = tonumber(state[1]), tonumber(state[2])
-  limit.gone = {}
-  if not at or cell - at >= size or at - cell >= size then -- nothing of it counts any more (or the clock was set back)
-    sum, limit.fresh = 0, true
-  else
-    if cell < at then cell = at end
-    for old = at + 1, cell do limit.gone[#limit.gone + 1] = old % size end
-    if #limit.gone > 0 then
-      for _, count in ipairs(call("HMGET", limit.key, unpack(limit.gone))) do sum = sum - (tonumber(count) or 0) end
-    end
-  end
-  limit.cell, limit.used, limit.at = cell, sum, at
-  limit.reset = sum > 0 and (at + size) * limit.unit - now or 0
-end
-
--- When enough of the oldest buckets have left.
-function look.wait(limit)
-  if limit.kind == "slots" then return 1000 end
-  if limit.amount > limit.cap then return -1 end
-  local size, held = limit.units + 1, {}
-  local all = call("HGETALL", limit.key)
-  for i = 1, #all, 2 do held[all[i]] = tonumber(all[i + 1]) end
-  local used = limit.used
-  for cell = limit.cell - limit.units, limit.cell do
-    -- Fields that `gone` names are of buckets that have left already.
-    if cell <= held.at then used = used - (held[tostring(cell % size)] or 0) end
-    if used + limit.amount <= limit.cap then return (cell + size) * limit.unit - now end
-  end
-  return size * limit.unit
-end
-
-function take.window(limit)
-  local size = limit.units + 1
-  local bucket = limit.cell % size
-  local fields = { "at", limit.cell, "sum", limit.used + limit.amount }
-  local held = 0
-  if limit.fresh then
-    call("DEL", limit.key)
-  else
-    for _, old in ipairs(limit.gone) do
-      if old ~= bucket then
-        fields[#fields + 1] = old
-        fields[#fields + 1] = 0
-      end
-    end
-    if #limit.gone == 0 then held = tonumber(call("HGET", limit.key, bucket)) or 0 end
-  end
-  fields[#fields + 1] = bucket
-  fields[#fields + 1] = held + limit.amount
-  call("HSET", limit.key, unpack(fields)) -- all in one: it cannot be done by halves
-  if limit.fresh or limit.cell ~= limit.at then call("PEXPIRE", limit.key, (size + 1) * limit.unit) end
-  limit.reset = (limit.cell + size) * limit.unit - now
-end
-
-function look.slots(limit)
-  limit.used, limit.reset = call("ZCOUNT", limit.key, "(" .. string.format("%.0f", now), "+inf"), 0
-end
-
-function take.slots(limit)
-  if limit.key ~= KEYS[2] then hold(limit.key) end
-end
+-- Returns {verdict, wait, grant, used 1, left 1 (-1: refuses nothing), reset 1, used 2, ..., soft limits that are passed},
+-- times in ms. Verdict: 0 reserved, now or by an earlier call of this request; -1 settled already; -2 the calendar's sums
+-- are not there, so that nobody can say; n: limit n has no room for the least grant, and of those without room it has
+-- some last, after `wait` (-1: never, the request alone is over the limit). Nothing is reserved but at 0.
 
 local record = call("GET", KEYS[1])
-if record == "" then return { -1, 0 } end
+if record == "" then return { -1, 0, 0 } end
 
-local limits, verdict, wait = {}, 0, 0
-for i = 3, #KEYS do
-  local from = 5 * (i - 2)
-  local limit = { key = KEYS[i], kind = ARGV[from] }
-  limit.cap, limit.amount = tonumber(ARGV[from + 1]), tonumber(ARGV[from + 2])
-  limit.unit, limit.units = tonumber(ARGV[from + 3]), tonumber(ARGV[from + 4])
-  look[limit.kind](limit)
-  limits[#limits + 1] = limit
-  if not record and limit.used + limit.amount > limit.cap then
-    local needed = look.wait(limit)
-    if verdict == 0 or needed == -1 or (wait ~= -1 and needed > wait) then verdict, wait = #limits, needed end
+local member, lease, most, user = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6]), ARGV[14]
+local input, asked, times = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local least = min(16, asked)
+
+-- What a request takes of each dimension whatever is granted, and for each output token granted per answer.
+local fixed = { requests = 1, slots = 1, input = input, output = 0, tokens = input, usd = tonumber(ARGV[10]) }
+local rates = { output = times, tokens = times, usd = ARGV[11] * times }
+
+local function amount_of(limit, grant)
+  local rate = rates[limit.dimension]
+  return fixed[limit.dimension] + (rate and ceil(rate * grant) or 0)
+end
+
+-- The most that may be granted where at least the least fits.
+local function granted(limit)
+  local rate = rates[limit.dimension]
+  if not rate or rate <= 0 then return asked end
+  local grant = min(asked, floor((limit.room - fixed[limit.dimension]) / rate))
+  -- A price is no whole number, and a quotient of such may be off by one.
+  while grant < asked and amount_of(limit, grant + 1) <= limit.room do grant = grant + 1 end
+  while grant > least and amount_of(limit, grant) > limit.room do grant = grant - 1 end
+  return grant
+end
+
+-- Ms until there is room for `amount`: when enough of the oldest buckets have left and enough credits are back.
+local function wait_for(limit, amount)
+  local cap, burst = limit.cap, limit.burst or 0
+  if amount > cap + (limit.shape == "window" and burst or 0) then return -1 end
+  if limit.shape == "slots" then return 1000 end
+  if limit.shape ~= "window" then return limit.finish - now end
+  local held = limit.held
+  if not held then
+    held = {}
+    local all = call("HGETALL", limit.key)
+    for i = 1, #all, 2 do
+      local bucket = tonumber(all[i])
+      if bucket then held[bucket] = tonumber(all[i + 1]) end
+    end
+  end
+  local used, at = limit.used, now
+  for cell = limit.cell - limit.units, limit.cell + 1 do
+    local leaves = (cell + limit.units + 1) * limit.unit
+    if used + amount <= cap + burst then
+      local credits = max(0, amount - max(0, cap - used))
+      local ready = at
+      if credits > 0 and limit.debt > burst - credits + CRUMB then
+        ready = max(at, limit.refills + ceil((limit.debt - (burst - credits) - CRUMB) / limit.rate))
+      end
+      if ready < leaves or cell > limit.cell then return ready - now end
+    end
+    used, at = used - (held[cell] or 0), leaves
   end
 end
 
-if verdict == 0 and not record then
-  local taken = {}
-  for i, limit in ipairs(limits) do taken[i] = { limit.kind, limit.key, limit.amount, limit.cell or 0 } end
-  -- The first write of all: when memory is short this fails, and nothing has been taken. A later one would not fail.
-  call("SET", KEYS[1], cmsgpack.pack(taken), "PX", ARGV[4])
-  for _, limit in ipairs(limits) do
-    take[limit.kind](limit)
-    limit.used = limit.used + limit.amount
-  end
-  if lease > 0 then hold(KEYS[2]) end
-end
-
-local reply = { verdict, wait }
+local limits = cmsgpack.unpack(ARGV[2])
+local own, is_calendar -- own: whether this user has counters of its own
+local place = 6
 for _, limit in ipairs(limits) do
-  reply[#reply + 1] = math.max(limit.cap - limit.used, 0) -- a lowered limit may be below what is used
-  reply[#reply + 1] = math.max(limit.reset, 0)
+  limit.key = KEYS[place]
+  place = place + 1
+  if limit.user then
+    if own == nil then own = has_own(KEYS[5], user, most) end
+    if not own then limit.key, limit.others = KEYS[place], true end
+    place = place + 1
+  end
+  if limit.shape == "day" or limit.shape == "month" then is_calendar = true end
+end
+if is_calendar and not record and call("EXISTS", KEYS[4]) == 0 then return { -2, 0, 0 } end
+
+local verdict, wait, grant = 0, 0, asked
+for i, limit in ipairs(limits) do
+  look[limit.shape](limit)
+  if limit.cap and not record then
+    local needed = amount_of(limit, least)
+    if needed > limit.room then
+      local ready = wait_for(limit, needed)
+      if verdict == 0 or wait ~= -1 and (ready == -1 or ready > wait) then verdict, wait = i, ready end
+    elseif verdict == 0 then
+      grant = min(grant, granted(limit))
+    end
+  end
+end
+
+-- A member until `score`, in a set that lives for at least `life` more; whether its life was made longer.
+local function hold(key, score, life)
+  call("ZADD", key, whole(score), member)
+  if call("PTTL", key) >= life then return false end
+  call("PEXPIRE", key, whole(life + 60000))
+  return true
+end
+
+local take = {}
+
+function take.window(limit, amount)
+  if amount > 0 then put(limit, limit.cell, amount, limit.credits) end
+  if amount > 0 then limit.reset = max(limit.reset, (limit.cell + limit.units + 1) * limit.unit - now) end
+  if limit.credits > 0 then limit.reset = max(limit.reset, ceil((limit.debt + limit.credits) / limit.rate)) end
+end
+
+function take.day(limit, amount)
+  if limit.fresh then
+    call("DEL", limit.key)
+    call("HSET", limit.key, "at", whole(limit.start), "r", whole(amount))
+    call("PEXPIRE", limit.key, whole(limit.reset + KEPT))
+  elseif amount > 0 then
+    call("HINCRBY", limit.key, "r", whole(amount))
+  end
+end
+take.month = take.day
+
+function take.slots(limit) -- once a minute is often enough for leases that are over
+  if hold(limit.key, now + lease, lease) then call("ZREMRANGEBYSCORE", limit.key, "-inf", whole(now)) end
+end
+
+-- When the limit's key is gone at the latest, if nothing more is taken.
+local function end_of(limit)
+  if limit.shape == "window" then return now + max((limit.units + 2) * limit.unit, limit.refill or 0) end
+  return limit.shape == "slots" and now + lease + 60000 or limit.finish + KEPT
+end
+
+local function warn(limit)
+  if limit.shape == "window" then
+    local warned = limit.warned
+    if warned and warned <= limit.cell and limit.cell - warned <= limit.units then return end
+    call("HSET", limit.key, "warned", whole(limit.cell))
+    alert(KEYS[3], limit, limit.used, (limit.cell - limit.units) * limit.unit)
+  elseif limit.start and not limit.warned then
+    call("HSET", limit.key, "w", 1)
+    alert(KEYS[3], limit, limit.used, limit.start)
+  end
+end
+
+if record then
+  grant = cmsgpack.unpack(record)[1]
+elseif verdict > 0 then
+  grant = 0
+else
+  local taken = {}
+  for i, limit in ipairs(limits) do
+    local amount = amount_of(limit, grant)
+    limit.amount = amount
+    if limit.shape == "window" then
+      local over = limit.burst and limit.cap and max(0, limit.used + amount - max(limit.cap, limit.used)) or 0
+      limit.credits = over
+      taken[i] = { "window", limit.key, limit.dimension, amount, limit.cell, over, limit.unit, limit.units }
+    elseif limit.shape == "slots" then
+      taken[i] = { "slots", limit.key }
+    else
+      taken[i] = { "calendar", limit.key, limit.dimension, amount, limit.start, limit.others }
+    end
+  end
+  local kept = { grant }
+  if lease > 0 then
+    local output = grant * times
+    local usd = fixed.usd + ceil(rates.usd * grant)
+    kept = { grant, input, output, usd, ARGV[12], ARGV[13], user, taken, now }
+  end
+  -- The first write of all: when memory is short this fails, and nothing has been taken. A later one would not fail.
+  call("SET", KEYS[1], cmsgpack.pack(kept), "PX", lease > 0 and whole(lease + DAY) or ARGV[5])
+  local ends = 0
+  for _, limit in ipairs(limits) do
+    take[limit.shape](limit, limit.amount)
+    limit.used = limit.used + limit.amount
+    if limit.room then limit.room = limit.room - limit.amount end
+    if limit.soft and limit.used > limit.soft then warn(limit) end
+    if limit.user and own then ends = max(ends, end_of(limit)) end
+  end
+  if ends > 0 then keep_user(KEYS[5], user, ends, most) end
+  if lease > 0 then hold(KEYS[2], now + lease, lease + DAY) end
+end
+
+local reply = { verdict, wait, grant }
+for _, limit in ipairs(limits) do
+  reply[#reply + 1] = limit.used
+  reply[#reply + 1] = limit.cap and max(limit.room, 0) or -1 -- a lowered limit may be below what is used
+  reply[#reply + 1] = max(limit.reset, 0)
+end
+for i, limit in ipairs(limits) do
+  if limit.soft and limit.used > limit.soft then reply[#reply + 1] = i end
 end
 return reply

@@ -7,9 +7,15 @@ import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
 
-# How long a settled request is remembered: longer than any copy of its reservation can be under way.
-REMEMBER_MS = 30_000
+# How long a settled request is remembered: longer than any copy of its reservation can be under way, and longer than
+# a sliding window, so that nothing is added to one twice.
+REMEMBER_MS = 90_000
+# Users of one tenant with counters of their own at the same time; those beyond share one.
+MOST_USERS = 10_000
 OPEN_PATTERN = "hg:{*}:open"
+
+# In place of a user's name: those who have no counter of their own.
+OTHER_USERS = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +26,21 @@ class Script:
     sha1: str
 
 
+# What a script is run with; `now_ms` among the arguments is "" for the server's clock.
+Argument = str | int | bytes
+Call = tuple[Script, tuple[str, ...], tuple[Argument, ...]]
+
+
 def _script(name: str) -> Script:
-    text = (files("headgate.counters") / f"{name}.lua").read_text(encoding="utf-8")
+    parts = [(files("headgate.counters") / f"{part}.lua").read_text(encoding="utf-8") for part in ("windows", name)]
+    text = "".join(parts)
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 RESERVE = _script("reserve")
 SETTLE = _script("settle")
-ALL = (RESERVE, SETTLE)
+STANDING = _script("standing")
+ALL = (RESERVE, SETTLE, STANDING)
 
 
 def record_key(tenant: str, request_id: str) -> str:
@@ -36,13 +49,34 @@ def record_key(tenant: str, request_id: str) -> str:
 
 
 def open_key(tenant: str) -> str:
-    """The tenant's reservations that have something to give back, by the end of their lease."""
+    """The tenant's reservations that have something to settle, by the end of their lease."""
     return f"hg:{{{tenant}}}:open"
 
 
-def limit_key(tenant: str, limit: str) -> str:
-    """One limit of a tenant. Limits of a key, a model or a user add their scope: `rpm:key=ci`."""
-    return f"hg:{{{tenant}}}:{limit}"
+def alerts_key(tenant: str) -> str:
+    """Soft limits that were crossed and that no ledger has been told of."""
+    return f"hg:{{{tenant}}}:alerts"
+
+
+def base_key(tenant: str) -> str:
+    """Which ledgers have written their sums of the calendar windows."""
+    return f"hg:{{{tenant}}}:base"
+
+
+def users_key(tenant: str) -> str:
+    """Users that have counters of their own, by when the last of these goes away."""
+    return f"hg:{{{tenant}}}:users"
+
+
+def limit_key(tenant: str, name: str, anniversary: int = 1) -> str:
+    """One limit of a tenant, by its name; of months that do not begin on the first also by when they do."""
+    return f"hg:{{{tenant}}}:{name}" if anniversary == 1 else f"hg:{{{tenant}}}:{anniversary}:{name}"
+
+
+def limit_of(key: str) -> str:
+    """`limit_key` read backwards: the limit's name."""
+    name = key.partition("}:")[2]
+    return name.partition(":")[2] if name[0].isdecimal() else name
 
 
 def member_of(epoch: str, request_id: str) -> str:

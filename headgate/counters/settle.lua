@@ -1,23 +1,115 @@
--- Closes reservations of one tenant: what they hold is free again. Idempotent; what is not there is not taken back.
+-- Closes requests of one tenant with what they really took, and sets what was charged in calendar windows. Idempotent.
 --
--- KEYS  1: the tenant's open reservations   2..: the requests' records
--- ARGV  1: how long a closed request is remembered, ms   2..: members of the open reservations, as the records
+-- KEYS  1: the tenant's open reservations   2: alerts   3: base   4: users   5..: the requests' records, in their order
+--       then the keys of all limits named below and of those that the requests had to keep
+-- ARGV  2: msgpack of {how long a closed request is remembered in ms, how many users have counters of their own,
+--       gateway, whether all its sums are there now, requests, sliding windows, sums}
+--       request  {member of the open reservations, ms when it began, user, requests, input, output, nano-USD,
+--                 {which of the sliding windows it counts in when it had no record}}
+--       window   {number of its key, number of the key of users without a counter or 0, dimension, unit, units}
+--       sum      {number of its key, the same of others, user, start and end of the window, value, sequence, soft}
 --
--- Returns how many were open. A closed request is remembered so that a reservation of it that was held up somewhere
--- takes nothing when it arrives at last.
+-- Returns {how many were open, {alerts}}. A closed request is remembered so that a reservation of it that was held up
+-- somewhere takes nothing when it arrives at last. Limits may have changed since a request began: what it took is given
+-- back all the same, from keys that its record names, which are on the same node.
+
+local remember, most, gateway, base, requests, windows, sums = unpack(cmsgpack.unpack(ARGV[2]))
+
+-- In the bucket in which it was taken, if that still counts.
+local function add(limit, cell, amount)
+  look.window(limit)
+  cell = min(cell, limit.cell)
+  if limit.cell - cell <= limit.units then put(limit, cell, amount, 0) end
+end
+
+local correct = {}
+
+function correct.window(real, key, dimension, amount, cell, credits, unit, units)
+  local difference = real[dimension] - amount
+  if difference == 0 then return end
+  local state = call("HMGET", key, "at", whole(cell), "debt")
+  local at, held = tonumber(state[1]), tonumber(state[2]) or 0
+  if at and cell <= at and at - cell <= units then
+    difference = max(difference, -held)
+    call("HINCRBY", key, whole(cell), whole(difference))
+    call("HINCRBY", key, "sum", whole(difference))
+    if credits > 0 and difference < 0 and state[3] then
+      call("HSET", key, "debt", exact(max(0, state[3] - min(credits, -difference))))
+    end
+  elseif difference > 0 then
+    add({ key = key, unit = unit, units = units }, cell, difference)
+  end
+end
+
+function correct.calendar(real, key, dimension, amount, start, others)
+  local state = call("HMGET", key, "at", "r")
+  if tonumber(state[1]) ~= start then return end
+  call("HINCRBY", key, "r", whole(-min(amount, tonumber(state[2]) or 0)))
+  -- No ledger knows whose requests these users share a counter with: here it is counted.
+  if others then call("HINCRBY", key, "u", whole(real[dimension])) end
+end
+
+local function missed(real, began, user, numbers)
+  for _, number in ipairs(numbers) do
+    local place, others, dimension, unit, units = unpack(windows[number])
+    local own = others == 0 or has_own(KEYS[4], user, most)
+    local cell = floor(began / unit)
+    if real[dimension] > 0 and floor(now / unit) - cell <= units then
+      add({ key = KEYS[own and place or others], unit = unit, units = units }, cell, real[dimension])
+    end
+  end
+end
+
+local function set(place, others, user, start, finish, value, sequence, soft)
+  local key, left = KEYS[place], finish + KEPT - now
+  if left <= 0 or others ~= 0 and not has_own(KEYS[4], user, most) then return end
+  local state = call("HMGET", key, "at", "v:" .. gateway, "s:" .. gateway)
+  local at, old, last = tonumber(state[1]), tonumber(state[2]) or 0, tonumber(state[3])
+  if at and at > start then return end
+  if at ~= start then
+    call("DEL", key)
+    call("HSET", key, "at", whole(start))
+    call("PEXPIRE", key, whole(left))
+    old, last = 0, nil
+  end
+  if others ~= 0 then keep_user(KEYS[4], user, finish + KEPT, most) end
+  if last and last > sequence then return end
+  call("HSET", key, "v:" .. gateway, whole(value), "s:" .. gateway, whole(sequence))
+  call("HINCRBY", key, "u", whole(value - old))
+  if not soft then return end
+  state = call("HMGET", key, "u", "r", "w")
+  local used = state[1] + (state[2] or 0)
+  if used > soft and not state[3] then
+    call("HSET", key, "w", 1)
+    alert(KEYS[2], { key = key, soft = soft }, used, start)
+  end
+end
 
 local freed = 0
-for i = 2, #KEYS do
-  local member = ARGV[i]
-  freed = freed + redis.call("ZREM", KEYS[1], member)
-  local record = redis.call("GET", KEYS[i])
-  if record and record ~= "" then
-    for _, taken in ipairs(cmsgpack.unpack(record)) do
-      if taken[1] == "slots" and taken[2] ~= KEYS[1] then redis.call("ZREM", taken[2], member) end
+for i, request in ipairs(requests) do
+  local member, began, user, count, input, output, usd, numbers = unpack(request)
+  local real = { requests = count, input = input, output = output, tokens = input + output, usd = usd }
+  -- It comes first: short memory does not refuse it, nor anything after it. Giving back must go on.
+  freed = freed + call("ZREM", KEYS[1], member)
+  local record = call("GET", KEYS[4 + i])
+  if not record then
+    missed(real, began, user, numbers)
+  elseif record ~= "" then
+    for _, taken in ipairs(cmsgpack.unpack(record)[8] or {}) do
+      if taken[1] == "slots" then
+        call("ZREM", taken[2], member)
+      else
+        correct[taken[1]](real, unpack(taken, 2))
+      end
     end
-    redis.call("DEL", KEYS[i])
   end
-  -- Not when memory is short: giving back comes first.
-  redis.pcall("SET", KEYS[i], "", "PX", ARGV[1])
+  call("SET", KEYS[4 + i], "", "PX", whole(remember))
 end
-return freed
+for _, sum in ipairs(sums) do set(unpack(sum)) end
+if base then
+  call("HSET", KEYS[3], gateway, 1)
+  call("PEXPIRE", KEYS[3], whole(45 * DAY))
+end
+local alerts = call("LRANGE", KEYS[2], 0, -1)
+if #alerts > 0 then call("DEL", KEYS[2]) end
+return { freed, alerts }

@@ -126,7 +126,11 @@ def route_configuration(gateway: Gateway) -> RouteConfiguration:
 
 def _descriptors() -> RateLimit:
     """What the limiter is told of every request: one descriptor, and what is unknown is left out of it."""
-    known = {"tenant": AUTHZ, "key_id": AUTHZ, "model": REQUEST, "user": REQUEST, "surface": REQUEST}
+    known = {
+        "tenant": AUTHZ,
+        "key_id": AUTHZ,
+        **dict.fromkeys(("model", "user", "surface", "input", "output", "times"), REQUEST),
+    }
     return RateLimit(
         actions=[
             *(

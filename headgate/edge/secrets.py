@@ -1,4 +1,4 @@
-"""The secrets that Envoy needs, one file each: the only rendered files that hold one.
+"""The secrets that Envoy and the ledger need, one file each: the only rendered files that hold one.
 
 They live in the state directory's `secrets` folder (memory-backed where the machine has such storage) and nowhere
 else; Envoy shows keys as redacted in its config dump. Every file is made of what its sources say now, so a source
@@ -6,7 +6,8 @@ that changes on disk is one file written anew. A provider's names carry its clus
 elsewhere is another cluster with other files, so its new key never reaches the old place.
 
 Certificates come by SDS. A provider's key is a plain file that envoy/attempt.lua looks at: each secret of Envoy's own
-takes an inotify instance, of which a user has 128 by default, and Envoy aborts when there is none left.
+takes an inotify instance, of which a user has 128 by default, and Envoy aborts when there is none left. The ledger
+reads what it signs alerts with whenever it sends one.
 """
 
 import json
@@ -28,6 +29,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
 
+from headgate.alerts_file import alerts_file
 from headgate.cluster_names import cluster_of
 from headgate.config.certificates import CertificateError, read_authorities, read_pair
 from headgate.config.model import Gateway
@@ -87,7 +89,7 @@ def _file(name: str) -> ConfigSource:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One file for Envoy: the key of gateway.yaml, the files it is read from, how it is made, what stands for it.
+    """One file: the key of gateway.yaml, the files it is read from, how it is made, what stands for it.
 
     `build` raises SecretError when what is there now cannot be used. A `placeholder` is for what comes by SDS.
     """
@@ -111,6 +113,11 @@ def secret_files(gateway: Gateway, base: Path, environ: Mapping[str, str]) -> di
     if problems:
         raise SecretError("; ".join(problems))
     return files
+
+
+def ledger_files(gateway: Gateway) -> set[str]:
+    """Those that the ledger reads: Envoy's files do not name them."""
+    return {alerts_file(gateway.alerts).name} if gateway.alerts else set()
 
 
 def usable_secret_files(
@@ -139,10 +146,12 @@ def _deliveries(gateway: Gateway, base: Path, environ: Mapping[str, str]) -> Ite
         yield _pair(SERVER_PAIR, "listen.https.cert", base, https.cert, https.key)
         if https.client_ca:
             yield _authorities(CLIENT_CA, "listen.https.client_ca", base, https.client_ca)
+    if alerts := gateway.alerts:
+        yield _plain(alerts_file(alerts).name, "alerts.secret", alerts.secret, base, environ)
     for name, provider in gateway.providers.items():
         key, cluster = f"providers.{name}", cluster_of(name, provider)
         if provider.api_key:
-            yield _api_key(key_file(cluster), f"{key}.api_key", provider.api_key, base, environ)
+            yield _plain(key_file(cluster), f"{key}.api_key", provider.api_key, base, environ)
         if provider.ca:
             yield _authorities(provider_ca_name(cluster), f"{key}.ca", base, provider.ca)
         if provider.client_cert and provider.client_key:
@@ -151,7 +160,7 @@ def _deliveries(gateway: Gateway, base: Path, environ: Mapping[str, str]) -> Ite
             )
 
 
-def _api_key(file: str, key: str, reference: SecretRef, base: Path, environ: Mapping[str, str]) -> Delivery:
+def _plain(file: str, key: str, reference: SecretRef, base: Path, environ: Mapping[str, str]) -> Delivery:
     sources = (base / reference.place,) if reference.kind == "file" else ()
     return Delivery(file, key, sources, lambda: resolve(reference, base, environ).encode())
 

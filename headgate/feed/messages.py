@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from headgate.feed.factors import ByModel
 from headgate.feed.states import Rest, State
 
 RESTS_KEY = "hg:feed:rests"  # a sorted set: [cluster, model] by the end of its rest in the server's milliseconds
@@ -26,12 +27,24 @@ class RestSaid(msgspec.Struct, frozen=True):
     left_ms: int
 
 
+class FactorSaid(msgspec.Struct, frozen=True):
+    """What counts of prompts for one model are multiplied with."""
+
+    api: str
+    model: str
+    factor: float
+
+
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A message. `health` has the clusters that are not good, None when the message is not about health."""
+    """A message. `health` has the clusters that are not good, `factors` those that are not 1.
+
+    Each is None when the message is not about it.
+    """
 
     gateway: str = ""
     health: dict[str, str] | None = None
     rests: list[RestSaid] = []
+    factors: list[FactorSaid] | None = None
 
     def states(self) -> dict[str, State]:
         """`health` in our words; a word that this version does not know says nothing."""
@@ -40,6 +53,10 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
     def all_rests(self) -> tuple[Rest, ...]:
         """`rests` as the worker keeps them."""
         return tuple(Rest(rest.cluster, rest.model, rest.left_ms / 1000) for rest in self.rests)
+
+    def all_factors(self) -> ByModel:
+        """`factors` as the worker keeps them."""
+        return {(said.api, said.model): said.factor for said in self.factors or ()}
 
 
 _decoder = msgspec.json.Decoder(Said)
@@ -50,10 +67,11 @@ def gateway_channel(gateway: str) -> str:
     return f"hg:feed:gateway:{gateway}"
 
 
-def whole(gateway: str, health: Mapping[str, State], rests: Iterable[Rest]) -> str:
-    """The whole state of a gateway, and the rests that it knows of."""
+def whole(gateway: str, health: Mapping[str, State], rests: Iterable[Rest], factors: ByModel | None = None) -> str:
+    """The whole state of a gateway, what it has learned, and the rests that it knows of."""
     bad = {cluster: _WORDS[state] for cluster, state in health.items() if state is not State.OK}
-    return _text(Said(gateway, bad, _said(rests)))
+    learned = [FactorSaid(api, model, factor) for (api, model), factor in (factors or {}).items()]
+    return _text(Said(gateway, bad, _said(rests), learned))
 
 
 def rests_alone(rests: Iterable[Rest]) -> str:

@@ -15,6 +15,7 @@ import structlog
 from headgate import metrics
 from headgate.counters.client import Counters, Unavailable
 from headgate.feed import messages, rests
+from headgate.feed.factors import ByModel
 from headgate.feed.states import Rest, State
 
 HEARTBEAT_S = 1.0
@@ -24,13 +25,14 @@ log = structlog.get_logger()
 
 
 class Publisher:
-    """`take_health` and `rest` only take note; `run` tells."""
+    """`take_health`, `take_factors` and `rest` only take note; `run` tells."""
 
     def __init__(self, counters: Counters, gateway: str) -> None:
         self._counters = counters
         self._gateway = gateway
         self._channel = messages.gateway_channel(gateway)
         self._health: dict[str, State] = {}
+        self._factors: ByModel = {}
         self._new: dict[tuple[str, str], float] = {}  # rests that the counters don't know yet, by their end
         self._changed = asyncio.Event()
         self._refused: str | None = None
@@ -42,6 +44,12 @@ class Publisher:
             _log_changes(self._health, health)
             self._health = dict(health)
             self._count_health()
+            self._changed.set()
+
+    def take_factors(self, factors: ByModel) -> None:
+        """What counts of prompts are multiplied with; all others are 1."""
+        if factors != self._factors:
+            self._factors = dict(factors)
             self._changed.set()
 
     def rest(self, cluster: str, model: str, for_s: float) -> None:
@@ -74,7 +82,7 @@ class Publisher:
         for target, until in noting.items():
             if self._new.get(target) == until:
                 del self._new[target]
-        whole = messages.whole(self._gateway, self._health, running)
+        whole = messages.whole(self._gateway, self._health, running, self._factors)
         metrics.FEED_RESTS.set(len(running))
         if await self._publish(self._channel, whole):
             metrics.FEED_SENT.set(time.time())

@@ -1,6 +1,7 @@
-"""A worker's ear: a connection to the counters that only listens, and tells `TargetStates` what it hears.
+"""A worker's ear: a connection to the counters that only listens, and tells `TargetStates` and `Factors` what it
+hears.
 
-Nobody waits for it. While the counters are away nothing is heard, and what was heard is soon forgotten.
+Nobody waits for it. While the counters are away nothing is heard, and what was heard of targets is soon forgotten.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import structlog
 
 from headgate import metrics
 from headgate.counters.address import CountersAddress, counters_address
+from headgate.feed.factors import Factors
 from headgate.feed.identity import gateway_id
 from headgate.feed.messages import ANY_GATEWAY, RESTS_CHANNEL, Said, decoded, gateway_channel
 from headgate.feed.states import FORGET_S, TargetStates
@@ -31,9 +33,12 @@ class Lost(Exception):  # noqa: N818 - what happened, not what went wrong
 class Subscriber:
     """Listens until it is closed. `gateway` None: to all gateways there are."""
 
-    def __init__(self, address: CountersAddress, gateway: str | None, states: TargetStates) -> None:
+    def __init__(
+        self, address: CountersAddress, gateway: str | None, states: TargetStates, factors: Factors | None = None
+    ) -> None:
         self._address = address
         self._states = states
+        self._factors = factors
         self._commands: list[tuple[str, ...]] = [
             *address.greeting(),
             ("SUBSCRIBE", RESTS_CHANNEL, *([gateway_channel(gateway)] if gateway else [])),
@@ -122,6 +127,8 @@ class Subscriber:
             self._heard.set(time.time())
             self._states.take_health(said.gateway, said.states())
         self._states.take_rests(said.all_rests())
+        if said.factors is not None and self._factors:
+            self._factors.take(said.gateway, said.all_factors())
 
     def _up(self) -> None:
         self._listens = True
@@ -142,10 +149,10 @@ class Subscriber:
 _running: list[Subscriber] = []  # a task that nobody refers to may be collected
 
 
-def start() -> TargetStates:
-    """What a worker's plans go by, kept up to date from now on; called in the worker's event loop."""
+def start(factors: Factors | None = None) -> TargetStates:
+    """What a worker's plans go by, kept up to date from now on, `factors` too; called in the worker's event loop."""
     states = TargetStates()
-    subscriber = Subscriber(counters_address(), gateway_id(), states)
+    subscriber = Subscriber(counters_address(), gateway_id(), states, factors)
     subscriber.start()
     _running.append(subscriber)
     return states

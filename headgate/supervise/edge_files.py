@@ -149,10 +149,10 @@ class EdgeFiles:
         self._now = dataclasses.replace(self._now, secrets={**self._now.secrets, **renewed})
         return changed
 
-    def remove_secrets(self) -> None:
-        """Remove the files of secrets that no cluster and no listener asks for."""
+    def remove_secrets(self, besides: Collection[str]) -> None:
+        """Remove the files of secrets that no cluster and no listener asks for, and that are not these `besides`."""
         text = json.dumps([self._bootstrap, list(self._now.clusters.values())])
-        needed = set(_SECRET_FILE.findall(text))
+        needed = {*_SECRET_FILE.findall(text), *besides}
         kept = {name: content for name, content in self._now.secrets.items() if name in needed}
         self._now = dataclasses.replace(self._now, secrets=kept)
         for path in contract.SECRETS.iterdir():
@@ -239,10 +239,11 @@ async def _output_of(*command: str, env: Mapping[str, str]) -> tuple[int | None,
 
 
 def withheld_env(gateway: Gateway, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment for parts: ours, without any variable that holds a provider's credential.
+    """The environment for parts: ours, without any variable that holds a provider's credential or signs alerts.
 
     Nor the one that names gateway.yaml: a part that reads it would go by what nobody has accepted yet.
     """
     references = [provider.api_key for provider in gateway.providers.values() if provider.api_key]
+    references += [gateway.alerts.secret] if gateway.alerts else []
     hidden = {reference.place for reference in references if reference.kind == "env"}
     return {name: value for name, value in environ.items() if name not in hidden | {"HEADGATE_CONFIG"}}

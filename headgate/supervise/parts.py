@@ -94,7 +94,7 @@ def ledger(env: Mapping[str, str]) -> PartSpec:
         probe=probes.says_a_line(contract.LEDGER_SOCKET),
         digest=digest_of(command),
         outlives=False,
-        sockets=(contract.LEDGER_SOCKET,),
+        sockets=(contract.LEDGER_SOCKET, contract.LEDGER_QUESTIONS),
     )
 
 

@@ -21,9 +21,10 @@ import structlog
 from headgate import contract
 from headgate.cluster_names import cluster_of
 from headgate.compile import compile_snapshot
-from headgate.config.model import Entry, Gateway
+from headgate.config.entry import Entry
+from headgate.config.model import Gateway
 from headgate.edge.render import Edit
-from headgate.edge.secrets import secret_sources, usable_secret_files
+from headgate.edge.secrets import ledger_files, secret_sources, usable_secret_files
 from headgate.snapshot import write_snapshot
 from headgate.supervise import binaries, generation, inotify, ports
 from headgate.supervise.envoy_admin import EnvoyAdmin
@@ -36,7 +37,7 @@ from headgate.supervise.watch import POLL_S, Watch
 log = structlog.get_logger()
 
 # What a reload may change. The rest is in Envoy's bootstrap, in a part's command or both.
-RELOADED = ("providers", "models", "plans", "tenants", "spool")
+RELOADED = ("providers", "models", "plans", "tenants", "alerts", "spool")
 
 ENVOY_WITHIN_S = 10.0
 TABLES_WITHIN_S = 10.0
@@ -226,6 +227,7 @@ class Reloader:
         self._routes = candidate.edit.routes
         self._watch.sources(secret_sources(candidate.gateway, self._plan.config.parent))
         self._note_needs(before.gateway)
+        self._dropping |= ledger_files(before.gateway) != ledger_files(candidate.gateway)
 
     async def until_envoy_has_all(self) -> None:
         """Wait until an Envoy that was taken over knows every cluster of the tables, or does not say so in time."""
@@ -293,7 +295,7 @@ class Reloader:
             await asyncio.to_thread(self._edge.write)
             self._dropping = True
         if self._dropping and await self._has_read():
-            self._edge.remove_secrets()
+            self._edge.remove_secrets(ledger_files(self.loaded.gateway))
             self._dropping = False
 
     async def _has_read(self) -> bool:

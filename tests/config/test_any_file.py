@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from headgate.config import check
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "gateway.yaml"
-TEXT = EXAMPLE.read_text(encoding="utf-8")
-ENVIRON = {"OPENAI_API_KEY": "x", "ANTHROPIC_API_KEY": "y"}
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+TEXTS = [example.read_text(encoding="utf-8") for example in EXAMPLES]
+ENVIRON = {"OPENAI_API_KEY": "x", "ANTHROPIC_API_KEY": "y", "HEADGATE_WEBHOOK_SECRET": "z"}
 
 scalars = st.one_of(
     st.none(),
@@ -19,7 +19,9 @@ scalars = st.one_of(
     st.integers(),
     st.floats(),
     st.text(max_size=8),
-    st.sampled_from(["chat", "local", "env:X", "file:.", "http://[", "//", "1e999", "[key]", "\0", "a:1", "\ud800"]),
+    st.sampled_from(
+        ["chat", "local", "env:X", "unlimited", "file:.", "http://[", "//", "1e999", "[key]", "\0", "a:1", "\ud800"]
+    ),
 )
 values = st.recursive(
     scalars,
@@ -28,7 +30,7 @@ values = st.recursive(
 )
 edits = st.lists(
     st.tuples(
-        st.integers(0, len(TEXT)),
+        st.integers(0, max(map(len, TEXTS))),
         st.integers(0, 12),
         st.text(alphabet="{}[]:,&*!?-#'\"<\t\n ax1.~é\0", max_size=6),
     ),
@@ -49,9 +51,8 @@ def assert_answers(path: Path, content: bytes) -> None:
 
 
 @anything
-@given(edits=edits)
-def test_edited_text(edits: list[tuple[int, int, str]], tmp_path: Path) -> None:
-    text = TEXT
+@given(text=st.sampled_from(TEXTS), edits=edits)
+def test_edited_text(text: str, edits: list[tuple[int, int, str]], tmp_path: Path) -> None:
     for position, removed, added in edits:
         text = text[:position] + added + text[position + removed :]
     assert_answers(tmp_path / "gateway.yaml", text.encode())
@@ -65,7 +66,7 @@ def paths_of(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str 
 @anything
 @given(data=st.data())
 def test_replaced_values(data: st.DataObject, tmp_path: Path) -> None:
-    document = yaml.safe_load(TEXT)
+    document = yaml.safe_load(data.draw(st.sampled_from(TEXTS)))
     for _ in range(data.draw(st.integers(1, 3))):
         *parents, last = data.draw(st.sampled_from(paths_of(document)[1:]))
         place = document
@@ -80,6 +81,7 @@ def test_replaced_values(data: st.DataObject, tmp_path: Path) -> None:
     assert_answers(tmp_path / "gateway.yaml", yaml.safe_dump(document).encode(errors="replace"))
 
 
-@pytest.mark.parametrize("cut", range(0, len(TEXT), 37))
-def test_half_written_file(cut: int, tmp_path: Path) -> None:
-    assert_answers(tmp_path / "gateway.yaml", TEXT.encode()[:cut])
+@pytest.mark.parametrize("text", TEXTS, ids=[example.stem for example in EXAMPLES])
+def test_half_written_file(text: str, tmp_path: Path) -> None:
+    for cut in range(0, len(text), 37):
+        assert_answers(tmp_path / "gateway.yaml", text.encode()[:cut])

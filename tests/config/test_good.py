@@ -19,6 +19,7 @@ from tests.certificates import Authority
 
 Checking = Callable[[str], Checked]
 
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 GOOD = Path(__file__).parent / "good"
 DESIGN = (GOOD / "design.yaml").read_text()
 
@@ -54,7 +55,7 @@ def test_design(check_text: Checking) -> None:
     assert (chat.timeouts.headers_s, chat.timeouts.idle_s, chat.timeouts.total_s) == (10.0, 60.0, 600.0)
     assert str(chat.price.cached_input) == "0.075"
     assert str(chat.price.output) == "0.60"
-    assert design.plans["starter"].monthly_usd == Decimal(100)
+    assert design.plans["starter"].monthly_usd.limit == 100 * 10**9
     assert [target.provider for target in targets_for(design, "acme", "chat")] == ["local"]
 
 
@@ -75,9 +76,12 @@ def test_warnings_name_what_this_version_does_not_do(case: Path, check_text: Che
     assert [str(warning) for warning in checked.warnings] == expected
 
 
-def test_the_example_is_good() -> None:
-    example = Path(__file__).parents[2] / "examples" / "gateway.yaml"
-    gateway(check(example, {"OPENAI_API_KEY": "x", "ANTHROPIC_API_KEY": "y"}))
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
+def test_the_examples_are_good(example: Path) -> None:
+    environ = dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HEADGATE_WEBHOOK_SECRET"), "x")
+    checked = check(example, environ)
+    gateway(checked)
+    assert checked.warnings == []
 
 
 def test_defaults(check_text: Checking) -> None:
@@ -142,7 +146,7 @@ def test_names_that_yaml_1_1_would_change(check_text: Checking) -> None:
 def test_anchors_and_merge_keys(check_text: Checking) -> None:
     text = SMALL + "plans:\n  a: &a {rpm: 1, tpm: 2}\n  b: {<<: *a, rpm: 3}\n  c: *a\n"
     plans = gateway(check_text(text)).plans
-    assert (plans["b"].rpm, plans["b"].tpm, plans["c"].rpm) == (3, 2, 1)
+    assert (plans["b"].rpm.limit, plans["b"].tpm.limit, plans["c"].rpm.limit) == (3, 2, 1)
 
 
 def test_expiry(check_text: Checking) -> None:

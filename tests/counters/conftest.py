@@ -1,4 +1,4 @@
-"""One valkey-server for the run, emptied before each test that asks for it. Clients run on uvloop, as in workers."""
+"""Clients run on uvloop, as in workers. Scripts' replies are bytes, as workers read them."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -6,19 +6,20 @@ from collections.abc import Callable, Iterator
 import pytest
 import uvloop
 from redis import Redis
-from valkey_server import ValkeyServer, valkey_server
+
+from tests.counters.valkey_server import ValkeyServer
 
 
 @pytest.fixture(scope="session")
-def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    with valkey_server(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
+def shared_valkey(server: ValkeyServer) -> ValkeyServer:
+    """The run's; a test that hurts its server has one of its own."""
+    return server
 
 
 @pytest.fixture
-def valkey(shared_valkey: ValkeyServer) -> Iterator[Redis]:
-    with shared_valkey.client() as client:
-        client.flushall()
+def raw(valkey: Redis, shared_valkey: ValkeyServer) -> Iterator[Redis]:
+    """The same server, emptied, by a client that decodes nothing."""
+    with shared_valkey.raw_client() as client:
         yield client
 
 

@@ -1,76 +1,316 @@
-"""The reserve and settle scripts as plain Python: what they must decide, for any order of calls and any clock."""
+"""The scripts as plain Python: what they must decide and leave behind, for any order of calls and any clock."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import ceil, floor
 
-from ratelimit.limits import Limit
+from headgate.counters.limits import Applying, Limit, keys_of
+from headgate.counters.reservation import LEAST_GRANT, Wish, estimate_nano
+from headgate.counters.settlement import Settled, Sum
+
+KEPT_MS = 3 * 86_400_000
+
+
+def amount_of(limit: Limit, wish: Wish, grant: int) -> int:
+    output = grant * wish.times
+    amounts = {"requests": 1, "slots": 1, "input": wish.input, "output": output, "tokens": wish.input + output}
+    return {**amounts, "usd": estimate_nano(wish, grant)}[limit.kind.dimension]
+
+
+def real_of(dimension: str, one: Settled) -> int:
+    tokens = one.input + one.output
+    real = {"requests": one.requests, "input": one.input, "output": one.output, "tokens": tokens, "usd": one.usd_nano}
+    return real[dimension]
 
 
 @dataclass
-class WindowModel:
+class Window:
     """Buckets by number; a request counts until its bucket is `units` buckets back."""
 
-    limit: Limit
+    unit_ms: int
+    units: int
     taken: dict[int, int] = field(default_factory=dict)
-    last: int | None = None  # the bucket of the last request that was let in
+    last: int | None = None  # the bucket up to which it was brought
+    debt: float = 0.0
+    since: int = 0
+    warned: int | None = None
 
     def cell(self, now: int) -> int:
-        cell = now // self.limit.unit_ms
-        if self.last is not None and cell < self.last and self.last - cell <= self.limit.units:
+        cell = now // self.unit_ms
+        if self.last is not None and cell < self.last and self.last - cell <= self.units:
             return self.last  # the clock went back a little
         return cell
 
     def used(self, now: int) -> int:
         cell = self.cell(now)
-        return sum(count for bucket, count in self.taken.items() if 0 <= cell - bucket <= self.limit.units)
+        return sum(amount for bucket, amount in self.taken.items() if 0 <= cell - bucket <= self.units)
 
-    def take(self, now: int) -> None:
-        cell = self.cell(now)
-        self.taken = {bucket: count for bucket, count in self.taken.items() if 0 <= cell - bucket <= self.limit.units}
-        self.taken[cell] = self.taken.get(cell, 0) + 1
-        self.last = cell
+    def owed(self, limit: Limit, now: int) -> float:
+        rate = limit.row.burst / limit.row.refill_ms
+        if self.since - now > limit.row.refill_ms:
+            return 0.0  # the clock was set back
+        return max(0.0, self.debt - max(0, now - self.since) * rate)
 
-    def reset_ms(self, now: int) -> int:
-        if not self.used(now) or self.last is None:
-            return 0
-        return (self.last + self.limit.units + 1) * self.limit.unit_ms - now
+    def room(self, limit: Limit, now: int) -> int:
+        assert limit.row.most is not None
+        used, cap, burst = self.used(now), limit.row.most, limit.row.burst
+        on_credit = max(0, floor(burst - self.owed(limit, now) + 1e-6)) if burst else 0
+        return min(max(0, cap - used) + on_credit, cap + burst - used)
+
+    def put(self, now: int, cell: int, amount: int) -> None:
+        last = self.cell(now)
+        self.taken = {bucket: held for bucket, held in self.taken.items() if 0 <= last - bucket <= self.units}
+        self.taken[cell] = self.taken.get(cell, 0) + amount
+        self.last = last
+
+    def take(self, limit: Limit, now: int, amount: int) -> int:
+        """The on_credit that it costs."""
+        on_credit = 0
+        if limit.row.burst and limit.row.most is not None:
+            used = self.used(now)
+            on_credit = max(0, used + amount - max(limit.row.most, used))
+            if on_credit:
+                self.debt, self.since = self.owed(limit, now) + on_credit, now
+        if amount:
+            self.put(now, self.cell(now), amount)
+        return on_credit
+
+    def add(self, now: int, cell: int, amount: int) -> None:
+        """What was not reserved."""
+        cell = min(cell, self.cell(now))
+        if self.cell(now) - cell <= self.units:
+            self.put(now, cell, amount)
+
+    def correct(self, now: int, cell: int, difference: int, on_credit: int) -> None:
+        if self.last is not None and 0 <= self.last - cell <= self.units:
+            held = self.taken.get(cell, 0)
+            self.taken[cell] = max(0, held + difference)
+            if on_credit and difference < 0:
+                self.debt = max(0, self.debt - min(on_credit, held - self.taken[cell]))
+        elif difference > 0:
+            self.add(now, cell, difference)
+
+    def reset_ms(self, limit: Limit, now: int) -> int:
+        reset = 0
+        if self.used(now) and self.last is not None:
+            reset = (self.last + self.units + 1) * self.unit_ms - now
+        if limit.row.burst and limit.row.most is not None:
+            owed_ms = ceil(self.owed(limit, now) / (limit.row.burst / limit.row.refill_ms))
+            reset = max(reset, owed_ms + max(0, self.since - now) if owed_ms else 0)
+        return max(0, reset)
+
+
+@dataclass
+class Calendar:
+    """The sums of one window; a new window begins with nothing."""
+
+    start: int | None = None
+    reserved: int = 0
+    others: int = 0
+    sums: dict[str, tuple[int, int]] = field(default_factory=dict)
+    warned: bool = False
+
+    def turn(self, start: int) -> None:
+        if self.start != start:
+            self.__init__(start)  # type: ignore[misc]
+
+    @property
+    def settled(self) -> int:
+        return self.others + sum(value for value, _ in self.sums.values())
+
+
+@dataclass
+class Taken:
+    limit: Limit
+    key: str
+    amount: int
+    at: int = 0  # a sliding window's bucket, a calendar window's start
+    on_credit: int = 0
+
+
+@dataclass
+class Outcome:
+    kind: str  # allowed, again, closed, unknown, refused
+    grant: int = 0
+    full: tuple[Limit, ...] = ()
 
 
 @dataclass
 class Model:
     """One tenant. `records` are requests that reserved something, `closed` those that were settled."""
 
-    limits: tuple[Limit, ...]
-    windows: dict[str, WindowModel] = field(init=False)
-    slots: dict[str, int] = field(default_factory=dict)
-    records: set[str] = field(default_factory=set)
+    most_users: int
+    windows: dict[str, Window] = field(default_factory=dict)
+    calendars: dict[str, Calendar] = field(default_factory=dict)
+    slots: dict[str, dict[str, int]] = field(default_factory=dict)
+    users: dict[str, int] = field(default_factory=dict)
+    open: set[str] = field(default_factory=set)
+    records: dict[str, tuple[int, list[Taken]]] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
+    base: bool = False
+    alerts: list[tuple[str, int, int, int, int]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.windows = {limit.name: WindowModel(limit) for limit in self.limits if limit.kind == "window"}
+    def has_own(self, user: str, now: int) -> bool:
+        return self.users.get(user, 0) > now or sum(ends > now for ends in self.users.values()) < self.most_users
 
-    def used(self, limit: Limit, now: int) -> int:
-        if limit.kind == "slots":
-            return sum(ends > now for ends in self.slots.values())
-        return self.windows[limit.name].used(now)
+    def key(self, tenant: str, limit: Limit, now: int) -> str:
+        keys = keys_of(tenant, limit)
+        return keys[0] if len(keys) == 1 or self.has_own(limit.user, now) else keys[1]
 
-    def reserve(self, request: str, now: int, lease_ms: int) -> tuple[str, set[str]]:
-        """`allowed`, `again`, `closed` or `refused`, and the limits without room."""
+    def window(self, limit: Limit, key: str) -> Window:
+        return self.windows.setdefault(key, Window(limit.kind.unit_ms, limit.kind.units))
+
+    def calendar(self, limit: Limit, key: str, now: int) -> tuple[Calendar, int, int]:
+        """The sums as they count now, and their window."""
+        kept = self.calendars.setdefault(key, Calendar())
+        start, end = limit.window_ms(max(now, kept.start or 0))
+        return (kept if kept.start == start else Calendar(start)), start, end
+
+    def used(self, limit: Limit, key: str, now: int) -> int:
+        if limit.kind.shape == "slots":
+            return sum(ends > now for ends in self.slots.get(key, {}).values())
+        if limit.kind.shape == "window":
+            return self.window(limit, key).used(now)
+        sums = self.calendar(limit, key, now)[0]
+        return sums.settled + sums.reserved
+
+    def room(self, limit: Limit, key: str, now: int) -> int | None:
+        if limit.row.most is None:
+            return None
+        if limit.kind.shape == "window":
+            return self.window(limit, key).room(limit, now)
+        return limit.row.most - self.used(limit, key, now)
+
+    def reset_ms(self, limit: Limit, key: str, now: int) -> int:
+        if limit.kind.shape == "slots":
+            return 0
+        if limit.kind.shape == "window":
+            return self.window(limit, key).reset_ms(limit, now)
+        return self.calendar(limit, key, now)[2] - now
+
+    def reserve(self, applying: Applying, wish: Wish, now: int, lease_ms: int) -> Outcome:
+        request = wish.request_id
         if request in self.closed:
-            return "closed", set()
+            return Outcome("closed")
         if request in self.records:
-            return "again", set()
-        full = {limit.name for limit in self.limits if self.used(limit, now) >= limit.cap}
-        if full:
-            return "refused", full
-        for window in self.windows.values():
-            window.take(now)
-        if any(limit.kind == "slots" for limit in self.limits):
-            self.slots = {member: ends for member, ends in self.slots.items() if ends > now}
-            self.slots[request] = now + lease_ms
-        self.records.add(request)
-        return "allowed", set()
+            return Outcome("again", self.records[request][0])
+        if applying.has_calendar and not self.base:
+            return Outcome("unknown")
+        keys = {limit.key: self.key(applying.tenant, limit, now) for limit in applying.limits}
+        rooms = [(limit, self.room(limit, keys[limit.key], now)) for limit in applying.limits]
 
-    def settle(self, request: str) -> bool:
+        def fits(grant: int) -> Callable[[tuple[Limit, int | None]], bool]:
+            return lambda pair: pair[1] is None or amount_of(pair[0], wish, grant) <= pair[1]
+
+        least = min(LEAST_GRANT, wish.output)
+        full = tuple(pair[0] for pair in rooms if not fits(least)(pair))
+        if full:
+            return Outcome("refused", full=full)
+        grant = next(grant for grant in range(wish.output, least - 1, -1) if all(map(fits(grant), rooms)))
+        taken = [self._take(limit, keys[limit.key], wish, grant, now, lease_ms) for limit in applying.limits]
+        self.records[request] = (grant, taken if applying.settles else [])
+        if applying.settles:
+            self.open.add(request)
+        ends = [self._ends(one, now, lease_ms) for one in taken if one.limit.user and one.key == one.limit.key]
+        if ends:
+            self._keep(applying.user, max(ends), now)
+        return Outcome("allowed", grant)
+
+    def _take(self, limit: Limit, key: str, wish: Wish, grant: int, now: int, lease_ms: int) -> Taken:
+        taken = Taken(limit, key, amount_of(limit, wish, grant))
+        if limit.kind.shape == "slots":
+            self.slots.setdefault(key, {})[wish.request_id] = now + lease_ms
+        elif limit.kind.shape == "window":
+            window = self.window(limit, key)
+            taken.at = window.cell(now)
+            taken.on_credit = window.take(limit, now, taken.amount)
+            if self._passed(limit, key, now) and not (
+                window.warned is not None and 0 <= taken.at - window.warned <= window.units
+            ):
+                window.warned = taken.at
+                self._alert(limit, key, now, (taken.at - window.units) * window.unit_ms)
+        else:
+            taken.at = self.calendar(limit, key, now)[1]
+            sums = self.calendars[key]
+            sums.turn(taken.at)
+            sums.reserved += taken.amount
+            self._warn(limit, key, now, sums)
+        return taken
+
+    def _warn(self, limit: Limit, key: str, now: int, sums: Calendar) -> None:
+        used = sums.settled + sums.reserved
+        if limit.row.soft is not None and used > limit.row.soft and not sums.warned and sums.start is not None:
+            sums.warned = True
+            self._alert(limit, key, now, sums.start, used)
+
+    def _passed(self, limit: Limit, key: str, now: int) -> bool:
+        return limit.row.soft is not None and self.used(limit, key, now) > limit.row.soft
+
+    def _alert(self, limit: Limit, key: str, now: int, window: int, used: int | None = None) -> None:
+        assert limit.row.soft is not None
+        used = self.used(limit, key, now) if used is None else used
+        self.alerts = [*self.alerts, (key, window, used, limit.row.soft, now)][-100:]
+
+    def _ends(self, taken: Taken, now: int, lease_ms: int) -> int:
+        limit = taken.limit
+        if limit.kind.shape == "slots":
+            return now + lease_ms + 60_000
+        if limit.kind.shape == "window":
+            return now + max((limit.kind.units + 2) * limit.kind.unit_ms, limit.row.refill_ms)
+        return limit.window_ms(taken.at)[1] + KEPT_MS
+
+    def _keep(self, user: str, ends: int, now: int) -> None:
+        if len(self.users) >= self.most_users:
+            self.users = {name: kept for name, kept in self.users.items() if kept > now}
+        self.users[user] = max(ends, self.users.get(user, 0))
+
+    def settle(self, one: Settled, now: int) -> bool:
+        request = one.request_id
+        freed = request in self.open
+        self.open.discard(request)
+        if request in self.records:
+            for taken in self.records.pop(request)[1]:
+                self._give_back(taken, one, now)
+        elif request not in self.closed and one.missed:
+            self._missed(one, now)
         self.closed.add(request)
-        self.records.discard(request)
-        return self.slots.pop(request, None) is not None
+        return freed
+
+    def _give_back(self, taken: Taken, one: Settled, now: int) -> None:
+        limit = taken.limit
+        if limit.kind.shape == "slots":
+            self.slots[taken.key].pop(one.request_id, None)
+            return
+        real = real_of(limit.kind.dimension, one)
+        if limit.kind.shape == "window":
+            if real != taken.amount:
+                self.window(limit, taken.key).correct(now, taken.at, real - taken.amount, taken.on_credit)
+            return
+        sums = self.calendars[taken.key]
+        if sums.start == taken.at:
+            sums.reserved -= min(taken.amount, sums.reserved)
+            if taken.key != limit.key:
+                sums.others += real
+
+    def _missed(self, one: Settled, now: int) -> None:
+        for limit in one.applying.limits:
+            if limit.kind.shape != "window" or not (real := real_of(limit.kind.dimension, one)):
+                continue
+            cell = one.time_ms // limit.kind.unit_ms
+            if now // limit.kind.unit_ms - cell <= limit.kind.units:
+                self.window(limit, self.key(one.applying.tenant, limit, now)).add(now, cell, real)
+
+    def set_sum(self, one: Sum, gateway: str, now: int) -> None:
+        limit, sums = one.limit, self.calendars.setdefault(one.limit.key, Calendar())
+        end = limit.window_ms(one.window_ms)[1] + KEPT_MS
+        if end <= now or (limit.user and not self.has_own(limit.user, now)):
+            return
+        if sums.start is not None and sums.start > one.window_ms:
+            return
+        sums.turn(one.window_ms)
+        if limit.user:
+            self._keep(limit.user, end, now)
+        if gateway in sums.sums and sums.sums[gateway][1] > one.sequence:
+            return
+        sums.sums[gateway] = (one.value, one.sequence)
+        self._warn(limit, limit.key, now, sums)

@@ -8,16 +8,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from valkey_server import ValkeyServer, valkey_server
 
 from headgate.counters.address import CountersAddress, parsed
 from headgate.counters.client import Counters, Failed, Unavailable
-from headgate.counters.scripts import REMEMBER_MS, RESERVE, SETTLE, open_key, record_key
-from headgate.snapshot import LimitsRow
-from ratelimit.limits import TenantLimits
+from headgate.counters.limits import TenantLimits
+from headgate.counters.reservation import Wish, read_verdict, reserve_call
+from headgate.counters.scripts import open_key
+from headgate.counters.settlement import Settled, read_settled, settle_call
+from headgate.limits import LimitRow, LimitsRow
+from tests.counters.valkey_server import ValkeyServer, valkey_server
 
 TIMEOUT_S = 0.1
-LIMITS = TenantLimits("acme", LimitsRow(rpm=1000, concurrency=1000))
+ROWS = (LimitRow("rpm", 1000), LimitRow("concurrency", 1000))
+# Takes the server 20 ms, and is so long that no other is read and answered together with it.
+BUSY = ("EVAL", "local ends = os.clock() + 0.02 repeat until os.clock() > ends return 1", 0, 64_000 * "x")
+APPLYING = TenantLimits("acme", LimitsRow(ROWS)).applying("", "", "")
 
 
 @pytest.fixture
@@ -28,8 +33,10 @@ def server(tmp_path: Path) -> Iterator[ValkeyServer]:
 
 
 @asynccontextmanager
-async def counters(address: CountersAddress, changes: list[str | None] | None = None) -> AsyncIterator[Counters]:
-    client = Counters(address, TIMEOUT_S, (changes if changes is not None else []).append)
+async def counters(
+    address: CountersAddress, changes: list[str | None] | None = None, timeout_s: float = TIMEOUT_S
+) -> AsyncIterator[Counters]:
+    client = Counters(address, timeout_s, (changes if changes is not None else []).append)
     client.start()
     try:
         yield client
@@ -43,8 +50,8 @@ def at(server: ValkeyServer) -> CountersAddress:
 
 async def reserve(client: Counters, request_id: str) -> int:
     """What is left of the requests a minute."""
-    reply = await client.run(RESERVE, LIMITS.keys(request_id), LIMITS.arguments("e", request_id, 600_000))
-    return LIMITS.verdict(reply).standings[0].left
+    reply = await client.run(*reserve_call(APPLYING, Wish(request_id, "e"), 600_000))
+    return read_verdict(APPLYING, reply).standings[0].left
 
 
 async def refused(client: Counters) -> float:
@@ -71,8 +78,8 @@ async def test_many_calls_at_once_get_each_its_own_answer(server: ValkeyServer) 
         assert await reserve(client, "first") == 999  # waits for the connection
         left = await asyncio.gather(*(reserve(client, f"r{number}") for number in range(200)))
         assert sorted(left) == list(range(799, 999))
-        keys = (open_key("acme"), record_key("acme", "first"))
-        assert await client.run(SETTLE, keys, (REMEMBER_MS, "e/first")) == 1
+        reply = await client.run(*settle_call("acme", [Settled("first", "e", 0, APPLYING)]))
+        assert read_settled(reply).freed == 1
 
 
 async def test_a_call_that_is_given_up_takes_no_other_calls_answer(server: ValkeyServer) -> None:
@@ -158,6 +165,23 @@ async def test_a_busy_process_does_not_take_the_server_for_slow(server: ValkeySe
             time.sleep(3 * TIMEOUT_S)  # noqa: ASYNC251 - a worker with a large body
             await call
     assert changes == []
+
+
+async def test_a_server_that_answers_one_call_after_the_other_is_not_slow(server: ValkeyServer) -> None:
+    changes: list[str | None] = []
+    async with counters(at(server), changes, timeout_s=1.0) as client:
+        await reserve(client, "first")
+        await asyncio.gather(*(client.command(*BUSY) for _ in range(60)))
+    assert changes == []
+
+
+async def test_nothing_waits_for_ever_where_others_are_answered(server: ValkeyServer) -> None:
+    changes: list[str | None] = []
+    async with counters(at(server), changes) as client:
+        await reserve(client, "first")
+        given_up = await asyncio.gather(*(client.command(*BUSY) for _ in range(100)), return_exceptions=True)
+        assert isinstance(given_up[-1], Unavailable)
+    assert changes == ["no answer within 100 ms"]
 
 
 async def test_our_own_mistake_is_no_reason_to_stop_asking(server: ValkeyServer) -> None:

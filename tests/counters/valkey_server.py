@@ -42,6 +42,10 @@ class ValkeyServer:
     def client(self) -> Redis:
         return Redis(unix_socket_path=str(self.socket), decode_responses=True, socket_timeout=10)
 
+    def raw_client(self) -> Redis:
+        """One that does not decode what it is answered."""
+        return Redis(unix_socket_path=str(self.socket), socket_timeout=10)
+
     def send(self, number: signal.Signals) -> None:
         assert self.process
         self.process.send_signal(number)

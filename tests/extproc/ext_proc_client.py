@@ -134,7 +134,7 @@ def ask(
         following = ProcessingRequest()
         following.request_body.body, following.request_body.end_of_stream = body, True
         sent.append(following)
-    return _reply(_exchanged(sent, snapshot, states or TargetStates()))
+    return reply_of(_exchanged(sent, snapshot, states or TargetStates()))
 
 
 def chat(**members: Any) -> bytes:
@@ -160,7 +160,8 @@ async def awaited(reply: Awaitable[tuple[bytes, bool]]) -> tuple[bytes, bool]:
     return await reply
 
 
-def _reply(messages: list[ProcessingResponse]) -> Reply:
+def reply_of(messages: list[ProcessingResponse]) -> Reply:
+    """The last message is what counts."""
     last = messages[-1]
     metadata: dict[str, Any] = MessageToDict(last.dynamic_metadata)
     if last.HasField("immediate_response"):

@@ -108,6 +108,33 @@ def test_edits_leave_every_other_byte_in_place() -> None:
     )
 
 
+@given(OBJECTS, STYLES, st.sampled_from(["max", "model", "é"]), st.integers(0, 10**10 - 1), st.booleans())
+@settings(deadline=None)
+def test_a_field_is_where_it_is_said_to_be(
+    members: dict[str, Any], style: dict[str, Any], name: str, number: int, more: bool
+) -> None:
+    document = Document(json.dumps(members, **style).encode())
+    expected = {**members, name: number}
+    document.set_field(name, number, 10)
+    if more:
+        for other in ("a", "b"):
+            document.set(other, "ü")
+        expected |= dict.fromkeys(("a", "b"), "ü")
+    rendered = document.render()
+    assert json.loads(rendered) == expected
+    at = document.field_at
+    assert at is not None
+    assert rendered[at : at + 10] == str(number).rjust(10).encode()
+    assert json.loads(rendered[:at] + b"         7" + rendered[at + 10 :]) == {**expected, name: 7}
+
+
+def test_without_a_field_there_is_no_place() -> None:
+    document = Document(b'{"a":1}')
+    document.set("a", 2)
+    document.render()
+    assert document.field_at is None
+
+
 MALFORMED = [
     (b"", "line 1, column 1"),
     (b"\n\n  ", "line 3, column 3"),

@@ -89,6 +89,24 @@ def _error_event_first(asked: Asked) -> list[Step]:
     return _streamed(error_event(asked, body), "end") if asked.stream else _json(200, body)
 
 
+def _error_event_after_nothing(asked: Asked) -> list[Step]:
+    """Behind what looks like a token, but has no text."""
+    if not asked.stream:
+        return _error_event_first(asked)
+    nothing = [event.replace(b"Hello", b"") for event in up_to_a_token(asked)]
+    body = error_body(asked, 529, "Overloaded", "server_error")
+    return _streamed(*nothing, "pause", error_event(asked, body), "end")
+
+
+def _limit_event_first(asked: Asked) -> list[Step]:
+    body = error_body(asked, 429, "Slow down.", "rate_limit_error", "rate_limit_exceeded")
+    if not asked.stream:
+        return _json(200, body)
+    told = error_event(asked, body)
+    middle = told.index(b'"error"') + 9  # what went wrong is told first, that it is a limit in a later piece
+    return _streamed(told[:middle], "pause", told[middle:], "end")
+
+
 def _error_event_later(asked: Asked) -> list[Step]:
     if not asked.stream:
         return _error_event_first(asked)
@@ -150,7 +168,9 @@ WAYS: dict[str, Way] = {
     "headers_then_silence": _headers_then_silence,
     "silence_in_answer": _silence_in_answer,
     "error_event_first": _error_event_first,
+    "error_event_after_nothing": _error_event_after_nothing,
     "error_event_later": _error_event_later,
+    "limit_event_first": _limit_event_first,
     "html": _html,
     "gzip": _gzip,
     "bad_json": _bad_json,

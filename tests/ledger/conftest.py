@@ -1,4 +1,4 @@
-"""One valkey-server for the run, and a ledger per test; its log is shown when the test fails."""
+"""A ledger per test, on the run's valkey-server; its log is shown when the test fails."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,21 +6,10 @@ from pathlib import Path
 import pytest
 from ledger_process import Ledger
 from redis import Redis
+from spending import E1, LIMITS, PRICE
 
-from tests.counters.valkey_server import ValkeyServer, valkey_server
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    with valkey_server(tmp_path_factory.mktemp("valkey")) as running:
-        yield running
-
-
-@pytest.fixture
-def valkey(server: ValkeyServer) -> Iterator[Redis]:
-    with server.client() as client:
-        client.flushall()
-        yield client
+from headgate.counters.scripts import base_key
+from tests.counters.valkey_server import ValkeyServer
 
 
 @pytest.fixture
@@ -30,3 +19,13 @@ def ledger(server: ValkeyServer, tmp_path: Path) -> Iterator[Ledger]:
     yield ledger
     print(ledger.log())  # noqa: T201 - pytest shows it when the test failed
     ledger.close()
+
+
+@pytest.fixture
+def limited(ledger: Ledger, valkey: Redis) -> Ledger:
+    """A ledger that knows of acme's limits and has told the counters so."""
+    ledger.alive(E1)
+    ledger.tables({"acme": LIMITS}, PRICE)
+    ledger.start()
+    assert valkey.hkeys(base_key("acme"))
+    return ledger

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -13,14 +14,17 @@ from typing import Any
 
 from redis import Redis
 
-from headgate.counters.scripts import RESERVE
-from headgate.snapshot import LimitsRow
+from headgate.counters.limits import TenantLimits
+from headgate.counters.reservation import Wish, read_verdict, reserve_call
+from headgate.counters.standing import read_standing, standing_call
+from headgate.limits import LimitRow, LimitsRow
+from headgate.prices import PriceRow
+from headgate.snapshot import ModelRow, Snapshot, SpoolRow, TenantRow, write_snapshot
 from headgate.supervise.parts_file import boot_id
 from headgate.supervise.process import start_ticks_of
-from ratelimit.limits import TenantLimits
 
 HEADGATE = str(Path(sys.executable).with_name("headgate"))
-LIMITS = LimitsRow(concurrency=1_000_000)
+LIMITS = LimitsRow((LimitRow("concurrency", 1_000_000),))
 
 
 class Ledger:
@@ -28,11 +32,12 @@ class Ledger:
 
     def __init__(self, state: Path, valkey: Path) -> None:
         self.state, self.spool = state, state / "spool"
-        self.spool.mkdir(parents=True)
-        (state / "run").mkdir()
+        self.spool.mkdir(parents=True, exist_ok=True)
+        (state / "run").mkdir(exist_ok=True)
         self._environ = {**os.environ, "HEADGATE_COUNTERS": f"unix://{valkey}"}
         self._log = (state / "ledger.log").open("ab")
         self.process: subprocess.Popen[bytes] | None = None
+        self.generation = 0
 
     def start(self) -> None:
         self.process = subprocess.Popen(
@@ -68,6 +73,11 @@ class Ledger:
         assert self.process
         self.process.terminate()
         assert self.process.wait(15) == 0, self.log()
+
+    def limit_files(self, size: int) -> None:
+        """No file of the process may grow beyond this: writing fails as it does on a full disk."""
+        assert self.process
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     def close(self) -> None:
         if self.process and self.process.poll() is None:
@@ -116,9 +126,29 @@ class Ledger:
 
     def settings(self, **spool: float) -> None:
         """What the snapshot says of the spool."""
-        draft = self.state / ".snapshot"
-        draft.write_text(json.dumps({"generation": 1, "spool": spool, "tenants": {}}))
-        draft.replace(self.state / "snapshot.json")
+        self.tables(spool=SpoolRow(**spool))  # type: ignore[arg-type]
+
+    def tables(
+        self, limits: dict[str, LimitsRow] | None = None, price: PriceRow | None = None, spool: SpoolRow | None = None
+    ) -> None:
+        """The accepted configuration: who has which limits, what the model `chat` costs, how the spool is kept."""
+        self.generation += 1
+        models = {
+            name: ModelRow(
+                stream_profile="s", whole_profile="w", max_attempts=1, headers_ms=1000, total_ms=1000, price=price
+            )
+            for name in ("chat", "big")
+        }
+        snapshot = Snapshot(
+            generation=self.generation,
+            created=0,
+            max_body_bytes=1,
+            keys=[],
+            tenants={name: TenantRow({}, row) for name, row in (limits or {}).items()},
+            models=models,
+            spool=spool or SpoolRow(min_free_bytes=1),
+        )
+        write_snapshot(snapshot, self.state / "snapshot.json")
 
 
 def end_line(request_id: str, tenant: str = "acme", **more: Any) -> bytes:
@@ -153,12 +183,33 @@ def attempt_line(request_id: str, **more: Any) -> bytes:
     return json.dumps(line).encode() + b"\n"
 
 
-def reserve(valkey: Redis, epoch: str, *request_ids: str, tenant: str = "acme", lease_ms: int = 600_000) -> None:
-    """Take a slot for each."""
-    limits = TenantLimits(tenant, LIMITS)
+def reserve(
+    valkey: Redis,
+    epoch: str,
+    *request_ids: str,
+    tenant: str = "acme",
+    lease_ms: int = 600_000,
+    limits: LimitsRow = LIMITS,
+    **wish: Any,
+) -> None:
+    """Reserve for each: of `limits`, what `wish` says; `key_id`, `model` and `user` are whose."""
+    who = [wish.pop(name, default) for name, default in (("key_id", ""), ("model", "chat"), ("user", ""))]
+    applying = TenantLimits(tenant, limits).applying(*who)
     for request_id in request_ids:
-        keys, arguments = limits.keys(request_id), limits.arguments(epoch, request_id, lease_ms)
-        assert valkey.eval(RESERVE.text, len(keys), *keys, *arguments)[0] == 0  # type: ignore[index]
+        script, keys, arguments = reserve_call(applying, Wish(request_id, epoch, **wish), lease_ms)
+        verdict = read_verdict(applying, valkey.eval(script.text, len(keys), *keys, *arguments))  # type: ignore[arg-type]
+        assert verdict.refused is None
+        assert not verdict.unknown
+
+
+def stands(
+    valkey: Redis, limits: LimitsRow, tenant: str = "acme", key_id: str = "ci", model: str = "chat", user: str = ""
+) -> dict[str, tuple[int, int]]:
+    """What the counters say of each limit of a caller: used, and reserved by open requests."""
+    applying = TenantLimits(tenant, limits).applying(key_id, model, user)
+    script, keys, arguments = standing_call(tenant, applying.limits)
+    reply: Any = valkey.eval(script.text, len(keys), *keys, *arguments)  # type: ignore[arg-type]
+    return {one.limit.name: (one.used, one.reserved) for one in read_standing(applying.limits, reply)}
 
 
 def open_slots(valkey: Redis, tenant: str = "acme") -> set[str]:

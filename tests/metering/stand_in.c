@@ -104,9 +104,14 @@ struct write {
   double value;
 };
 
-static struct {
+struct map {
   struct bytes names[LIMIT], values[LIMIT];
   size_t headers;
+};
+
+static struct {
+  struct map request, response;
+  bool in_request_body, head_waits, refused;
   struct member members[LIMIT];
   size_t member_count;
   struct bytes *chunks;
@@ -121,14 +126,19 @@ static struct {
 static struct write writes[WRITES];
 static size_t defined;
 
+static struct map *map_of(void *filter, enum header_map map) {
+  if (filter != &envoy || (map != REQUEST_HEADERS && map != RESPONSE_HEADERS)) abort();
+  return map == REQUEST_HEADERS ? &envoy.request : &envoy.response;
+}
+
 bool envoy_dynamic_module_callback_http_get_header(void *filter, enum header_map map, struct bytes name,
                                                    struct bytes *value, size_t index, size_t *number) {
-  if (filter != &envoy || map != RESPONSE_HEADERS) abort();
+  const struct map *headers = map_of(filter, map);
   *value = (struct bytes){NULL, 0};
   size_t found = 0;
-  for (size_t i = 0; i < envoy.headers; i++) {
-    if (!equal(envoy.names[i], name)) continue;
-    if (found++ == index) *value = envoy.values[i];
+  for (size_t i = 0; i < headers->headers; i++) {
+    if (!equal(headers->names[i], name)) continue;
+    if (found++ == index) *value = headers->values[i];
   }
   if (number) *number = found;
   return true;
@@ -136,37 +146,41 @@ bool envoy_dynamic_module_callback_http_get_header(void *filter, enum header_map
 
 bool envoy_dynamic_module_callback_http_set_header(void *filter, enum header_map map, struct bytes name,
                                                    struct bytes value) {
-  if (filter != &envoy || map != RESPONSE_HEADERS) abort();
+  struct map *headers = map_of(filter, map);
   size_t kept = 0;
-  for (size_t i = 0; i < envoy.headers; i++) {
-    struct bytes old_name = envoy.names[i], old_value = envoy.values[i];
+  for (size_t i = 0; i < headers->headers; i++) {
+    struct bytes old_name = headers->names[i], old_value = headers->values[i];
     if (equal(old_name, name)) {
       drop(old_name);
       drop(old_value);
       continue;
     }
-    envoy.names[kept] = copy_of(old_name.at, old_name.length); // moved: what was lent is gone
-    envoy.values[kept++] = copy_of(old_value.at, old_value.length);
+    headers->names[kept] = copy_of(old_name.at, old_name.length); // moved: what was lent is gone
+    headers->values[kept++] = copy_of(old_value.at, old_value.length);
     drop(old_name);
     drop(old_value);
   }
-  envoy.headers = kept;
+  headers->headers = kept;
   if (value.at) {
-    envoy.names[envoy.headers] = copy_of(name.at, name.length);
-    envoy.values[envoy.headers++] = copy_of(value.at, value.length);
+    headers->names[headers->headers] = copy_of(name.at, name.length);
+    headers->values[headers->headers++] = copy_of(value.at, value.length);
   }
   return true;
 }
 
+static bool is_here(void *filter, enum body body) {
+  if (filter != &envoy || (body != RECEIVED_RESPONSE_BODY && body != RECEIVED_REQUEST_BODY)) abort();
+  return body == RECEIVED_RESPONSE_BODY ? envoy.in_body : envoy.in_request_body;
+}
+
 size_t envoy_dynamic_module_callback_http_get_body_chunks_size(void *filter, enum body body) {
-  if (filter != &envoy || body != RECEIVED_RESPONSE_BODY) abort();
-  return envoy.in_body ? envoy.chunk_count : 0;
+  return is_here(filter, body) ? envoy.chunk_count : 0;
 }
 
 bool envoy_dynamic_module_callback_http_get_body_chunks(void *filter, enum body body, struct bytes *chunks) {
-  if (filter != &envoy || body != RECEIVED_RESPONSE_BODY) abort();
-  for (size_t i = 0; envoy.in_body && i < envoy.chunk_count; i++) chunks[i] = envoy.chunks[i];
-  return envoy.in_body;
+  bool has_body = is_here(filter, body);
+  for (size_t i = 0; has_body && i < envoy.chunk_count; i++) chunks[i] = envoy.chunks[i];
+  return has_body;
 }
 
 // The body as one piece of fresh memory without its first `skip` bytes, `more` behind it.
@@ -252,6 +266,12 @@ void envoy_dynamic_module_callback_http_set_dynamic_metadata_number(void *filter
   memcpy(write->key, key.at, key.length);
 }
 
+void envoy_dynamic_module_callback_http_send_response(void *filter, uint32_t status, void *headers, size_t number,
+                                                      struct bytes body, struct bytes details) {
+  if (filter != &envoy || status != 503 || headers || number || body.length || !details.at || envoy.refused) abort();
+  envoy.refused = true;
+}
+
 void envoy_dynamic_module_callback_http_filter_reset_stream(void *filter, enum reset_reason reason,
                                                             struct bytes details) {
   if (filter != &envoy || reason != LOCAL_RESET || !details.at) abort();
@@ -284,12 +304,36 @@ void envoy_dynamic_module_callback_http_filter_continue_encoding(void *filter) {
 
 // A request -----------------------------------------------------------------------------------------------------
 
-static void take_frame(const void *stream, bool last) {
+static void get_chunks(void) {
   envoy.chunk_count = get_number();
   envoy.chunks = __real_calloc(envoy.chunk_count + 1, sizeof *envoy.chunks);
   if (!envoy.chunks) abort();
   for (size_t i = 0; i < envoy.chunk_count; i++) envoy.chunks[i] = get_bytes();
   envoy.touched = false;
+}
+
+static void put_chunks(bool is_gone) {
+  change(0, (struct bytes){NULL, 0}); // one piece
+  put_bytes(is_gone ? (struct bytes){NULL, 0} : envoy.chunks[0]);
+  drop(envoy.chunks[0]);
+  __real_free(envoy.chunks);
+  envoy.chunks = NULL;
+}
+
+static void take_request_frame(const void *stream, bool last) {
+  get_chunks();
+  if (!envoy.refused) {
+    envoy.in_request_body = true;
+    enum body_status status = envoy_dynamic_module_on_http_filter_request_body(&envoy, stream, last);
+    envoy.in_request_body = false;
+    if ((status == BODY_STOP) != envoy.refused || (status == BODY_STOP_AND_BUFFER && last)) abort();
+    if (status == BODY_CONTINUE) envoy.head_waits = false;
+  }
+  put_chunks(envoy.refused);
+}
+
+static void take_frame(const void *stream, bool last) {
+  get_chunks();
   bool stops = false;
   if (!envoy.reset) {
     envoy.in_body = true;
@@ -298,21 +342,32 @@ static void take_frame(const void *stream, bool last) {
     if (stops != envoy.reset) abort();
   }
   put_number(envoy.touched);
-  change(0, (struct bytes){NULL, 0}); // one piece
-  put_bytes(envoy.reset ? (struct bytes){NULL, 0} : envoy.chunks[0]);
-  drop(envoy.chunks[0]);
-  __real_free(envoy.chunks);
-  envoy.chunks = NULL;
+  put_chunks(envoy.reset);
   envoy.frame++;
 }
 
-static void read_request(void) {
-  envoy.headers = get_number();
-  if (envoy.headers > LIMIT - 8) abort();
-  for (size_t i = 0; i < envoy.headers; i++) {
-    envoy.names[i] = get_bytes();
-    envoy.values[i] = get_bytes();
+static void get_map(struct map *map) {
+  map->headers = get_number();
+  if (map->headers > LIMIT - 8) abort();
+  for (size_t i = 0; i < map->headers; i++) {
+    map->names[i] = get_bytes();
+    map->values[i] = get_bytes();
   }
+}
+
+static void put_map(struct map *map) {
+  put_number((uint32_t)map->headers);
+  for (size_t i = 0; i < map->headers; i++) {
+    put_bytes(map->names[i]);
+    put_bytes(map->values[i]);
+    drop(map->names[i]);
+    drop(map->values[i]);
+  }
+}
+
+static void read_request(void) {
+  get_map(&envoy.request);
+  get_map(&envoy.response);
   envoy.member_count = get_number();
   if (envoy.member_count > LIMIT) abort();
   for (size_t i = 0; i < envoy.member_count; i++) {
@@ -326,9 +381,19 @@ static void read_request(void) {
 }
 
 static void pass(const void *config, bool has_trailers) {
-  uint32_t frames = get_number();
   const void *stream = envoy_dynamic_module_on_http_filter_new(config, &envoy);
   if (!stream) abort();
+  uint32_t asked = get_number();
+  envoy.head_waits =
+      envoy_dynamic_module_on_http_filter_request_headers(&envoy, stream, asked == 0) == HEADERS_STOP;
+  for (uint32_t i = 0; i < asked; i++) take_request_frame(stream, i + 1 == asked);
+  if (envoy.head_waits && !envoy.refused) abort(); // for ever
+  uint32_t frames = get_number();
+  if (envoy.refused) { // what comes back is Envoy's own answer: no hook sees it
+    if (frames) abort();
+    envoy_dynamic_module_on_http_filter_destroy(stream);
+    return;
+  }
   bool is_empty = frames == 0 && !has_trailers;
   if (envoy_dynamic_module_on_http_filter_response_headers(&envoy, stream, is_empty) != HEADERS_CONTINUE) abort();
   for (uint32_t i = 0; i < frames; i++) take_frame(stream, i + 1 == frames && !has_trailers);
@@ -341,13 +406,9 @@ static void write_rest(void) {
   put_bytes(envoy.trailing);
   drop(envoy.trailing);
   put_number(envoy.reset);
-  put_number((uint32_t)envoy.headers);
-  for (size_t i = 0; i < envoy.headers; i++) {
-    put_bytes(envoy.names[i]);
-    put_bytes(envoy.values[i]);
-    drop(envoy.names[i]);
-    drop(envoy.values[i]);
-  }
+  put_number(envoy.refused);
+  put_map(&envoy.request);
+  put_map(&envoy.response);
   for (size_t i = 0; i < envoy.member_count; i++) {
     drop(envoy.members[i].key);
     if (envoy.members[i].type == A_STRING) drop(envoy.members[i].text);

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from hatch_build import MODULE_SOURCES, compiler
+from headgate.contract import MAX_TOKENS
 
 HERE = Path(__file__).parent
 SANITIZERS = (
@@ -57,6 +58,9 @@ class Answer:
     unhidden: int
     peak_bytes: int  # of memory
     allocations: int
+    asked: bytes = b""  # the request's body, as it goes on
+    refused: bool = False  # the request
+    asked_headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def out(self) -> bytes:
@@ -85,16 +89,24 @@ def answer(
     trailers: bool = False,
     fail_at: int = 0,
     keeps_failing: bool = False,
+    asks: Sequence[Frame] = (),
+    granted: Sequence[str] = (),
 ) -> Answer:
-    """Passes an answer; the last frame ends it unless there are `trailers`. Allocation number `fail_at` fails."""
+    """Passes an answer; the last frame ends it unless there are `trailers`. Allocation number `fail_at` fails.
+
+    Before it passes a request with the body `asks`, and the limiter's header for each in `granted`.
+    """
     request, pieces = request or {}, [[frame] if isinstance(frame, bytes) else frame for frame in frames]
-    message = [b"f" if keeps_failing else b"o", _number(fail_at), _number(trailers), _number(len(headers))]
-    message += [_bytes(text.encode()) for item in headers.items() for text in item]
+    message = [b"f" if keeps_failing else b"o", _number(fail_at), _number(trailers)]
+    for pairs in ([(":path", "/"), *((MAX_TOKENS, value) for value in granted)], list(headers.items())):
+        message += [_number(len(pairs)), *(_bytes(text.encode()) for item in pairs for text in item)]
     message += [_number(len(request)), *(_member(key, value) for key, value in request.items())]
-    message += [_number(len(pieces))]
-    for frame in pieces:
-        message += [_number(len(frame)), *map(_bytes, frame)]
-    return _parsed(_process().ask(b"".join(message)), len(pieces))
+    given = [[frame] if isinstance(frame, bytes) else frame for frame in asks]
+    for body in (given, pieces):
+        message += [_number(len(body))]
+        for frame in body:
+            message += [_number(len(frame)), *map(_bytes, frame)]
+    return _parsed(_process().ask(b"".join(message)), len(given), len(pieces))
 
 
 def settings(
@@ -228,11 +240,11 @@ def _bytes(text: bytes) -> bytes:
     return _number(len(text)) + text
 
 
-def _member(key: str, value: bool | int | str) -> bytes:
+def _member(key: str, value: bool | float | str) -> bytes:
     name = _bytes(key.encode())
     if isinstance(value, bool):
         return name + _number(0) + struct.pack("=d", value)
-    if isinstance(value, int):
+    if isinstance(value, int | float):
         return name + _number(1) + struct.pack("=d", value)
     return name + _number(2) + _bytes(value.encode())
 
@@ -253,21 +265,28 @@ class _Reader:
         self._at += length
         return self._text[self._at - length : self._at]
 
+    def pair(self) -> tuple[str, str]:
+        return self.bytes().decode(), self.bytes().decode()
+
     def _take(self, kind: str) -> Any:
         (value,) = struct.unpack_from(kind, self._text, self._at)
         self._at += struct.calcsize(kind)
         return value
 
 
-def _parsed(text: bytes, frames: int) -> Answer:
+def _parsed(text: bytes, asked: int, frames: int) -> Answer:
     reader = _Reader(text)
+    body = b"".join(reader.bytes() for _ in range(asked))
     passed = [(bool(reader.number()), reader.bytes()) for _ in range(frames)]
     return Answer(
         frames=[frame for _, frame in passed],
         touched=[touched for touched, _ in passed],
         trailing=reader.bytes(),
         reset=bool(reader.number()),
-        headers={reader.bytes().decode(): reader.bytes().decode() for _ in range(reader.number())},
+        asked=body,
+        refused=bool(reader.number()),
+        asked_headers=tuple(reader.pair() for _ in range(reader.number())),
+        headers=dict(reader.pair() for _ in range(reader.number())),
         history=[(reader.number(), reader.bytes().decode(), reader.double()) for _ in range(reader.number())],
         unmetered=reader.number(),
         unhidden=reader.number(),

@@ -1,0 +1,90 @@
+"""What a request may use at most, for tenants with limits by tokens or money: its prompt, and what may be generated.
+
+What bounds the answer stands in the body in a field of fixed width, since the limiter may grant less than that. All
+attempts are made from this body.
+"""
+
+from math import ceil
+
+from extproc.exchange import Exchange, TargetModel, Use
+from extproc.steps.plan import answers_of, prompts_of
+from extproc.surfaces import CHAT, COMPLETIONS, EMBEDDINGS
+from extproc.tokens.room import limit_of
+from extproc.tokens.rules import rule_of
+from headgate.contract import MAX_CHARS
+
+_MOST: int = 10**MAX_CHARS - 1
+_ANSWERS_LIMIT = 2**18  # more than any provider gives; the product of both stays below 2**53
+_COMPLETION_TOKENS = 16  # what an answer has where nobody says more: so it is in that API
+
+
+def default_limit(exchange: Exchange) -> int:
+    """How much may be generated where the client does not say, before any target is looked at."""
+    most = exchange.row.default_max_tokens
+    if exchange.surface is EMBEDDINGS:
+        return 0
+    return min(most, _COMPLETION_TOKENS) if exchange.surface is COMPLETIONS else most
+
+
+def bound_answer(exchange: Exchange) -> None:
+    """Fills `use` and `lowered_to`, and writes the limit into the body, where the tenant's limits need it."""
+    if exchange.counted is None:
+        return
+    limit, surface = _limit(exchange), exchange.surface
+    answers = answers_of(exchange) * prompts_of(exchange) if limit else 1
+    exchange.use = Use(*_prompt_tokens(exchange, exchange.counted), limit, min(answers, _ANSWERS_LIMIT))
+    if not limit:
+        return
+    asked = limit_of(surface.name, exchange.document.get)
+    if asked is not None and limit < asked:
+        exchange.lowered_to = limit
+    exchange.document.set_field(_name(exchange), limit, MAX_CHARS)
+
+
+def _prompt_tokens(exchange: Exchange, other: TargetModel) -> tuple[int, int | None]:
+    """Corrected, and not, if it was counted as the first attempt's target does; otherwise by the nearest there is."""
+    first = exchange.chain[0].api, exchange.chain[0].model
+    if first in exchange.sizes:
+        counted = exchange.sizes[first].total
+        return ceil(counted * exchange.factor_of(*first)), counted
+    size = exchange.sizes.get(other) or exchange.to_count[other].guess
+    return ceil(size.total * exchange.factor_of(*other)), None
+
+
+def _limit(exchange: Exchange) -> int:
+    surface, get = exchange.surface, exchange.document.get
+    asked = limit_of(surface.name, get)
+    if asked is None:
+        nothing = surface is EMBEDDINGS or (surface is not CHAT and get("max_tokens") == 0)
+        return 0 if nothing else _unasked(exchange)
+    longest = [target.max_output_tokens for target in exchange.chain]
+    known = [most for most in longest if most is not None]
+    return min(asked, max(known) if len(known) == len(longest) else asked, _MOST)
+
+
+def _unasked(exchange: Exchange) -> int:
+    """A limit that the client did not ask for must be right for each target."""
+    limits = [default_limit(exchange), _MOST]
+    for target in exchange.chain:
+        size = exchange.sizes.get((target.api, target.model))
+        if target.max_output_tokens is not None:
+            limits.append(target.max_output_tokens)
+        if target.context_window is not None and size:
+            limits.append(target.context_window - size.longest)
+    return max(1, min(limits))
+
+
+def _name(exchange: Exchange) -> str:
+    """The member that says it, the only one: of two that a client gives, the other one becomes null."""
+    if exchange.surface is not CHAT:
+        return "max_tokens"
+    names = ("max_completion_tokens", "max_tokens")
+    given = [name for name in names if exchange.document.get(name) is not None]
+    if len(given) == 1:
+        return given[0]
+    # OpenAI's reasoning models take the new name alone, other makers' engines may know only the old one.
+    openai = any(target.api == "openai" and rule_of(target.model).family == "openai" for target in exchange.chain)
+    name, other = names if openai else names[::-1]
+    if given:
+        exchange.document.set(other, None)
+    return name

@@ -1,0 +1,129 @@
+"""The limits of plans, tenants and keys, as gateway.yaml writes them: a number, or a mapping that says more.
+
+Amounts are requests or tokens; of money they are nano-USD. The kinds are those of headgate/limits.py, under the same
+names.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainValidator
+
+from headgate.config import values
+from headgate.config.entry import Count, Entry, ModelName, Seconds
+from headgate.config.wording import found
+from headgate.limits import Scope
+
+UNLIMITED = "unlimited"
+
+Money = Annotated[int, PlainValidator(values.positive_nano_usd)]
+Price = Annotated[int, PlainValidator(values.nano_usd)]
+
+
+class Overage(Entry):
+    """How far requests go on beyond the limit; `price` is nano-USD per million tokens, or per thousand requests."""
+
+    ceiling: Count
+    price: Price | None = None
+
+
+class MoneyOverage(Entry):
+    """The same for money, which is its own price."""
+
+    ceiling: Money
+
+
+class Limit(Entry):
+    """`limit` refuses, `soft` warns; neither is what a tenant's `unlimited` means."""
+
+    limit: Count | None = None
+    soft: Count | None = None
+
+
+class WindowLimit(Limit):
+    """Over a window that slides; `burst` may be used on top, and refills."""
+
+    burst: Count | None = None
+    refill_s: Seconds = Field(default=600.0, alias="refill")
+
+
+class CalendarLimit(Limit):
+    """Over a day or a month."""
+
+    overage: Overage | None = None
+
+
+class MoneyLimit(Limit):
+    """The same for money."""
+
+    limit: Money | None = None
+    soft: Money | None = None
+    overage: MoneyOverage | None = None
+
+
+def _written(entry: type[Limit], amount: Callable[[Any], int], wanted: str) -> BeforeValidator:
+    """A number is the entry's `limit`, `unlimited` is an entry without one."""
+
+    def parse(value: Any) -> Any:
+        if isinstance(value, dict | Limit):
+            return value
+        if value == UNLIMITED:
+            return entry.model_construct()
+        try:
+            return entry.model_construct(limit=amount(value))
+        except ValueError:
+            if isinstance(value, int | Decimal) and not isinstance(value, bool):
+                raise
+            raise ValueError(
+                f"expected {wanted}, a mapping or, in tenants.<name>.limits, {UNLIMITED}, found {found(value)}"
+            ) from None
+
+    return BeforeValidator(parse)
+
+
+Slots = Annotated[Limit, _written(Limit, values.whole(1), "a whole number")]
+Window = Annotated[WindowLimit, _written(WindowLimit, values.whole(1), "a whole number")]
+Calendar = Annotated[CalendarLimit, _written(CalendarLimit, values.whole(1), "a whole number")]
+Spending = Annotated[MoneyLimit, _written(MoneyLimit, values.positive_nano_usd, "an amount")]
+
+
+class Limits(Entry):
+    """One field for each of `headgate.limits.KINDS`; None is not given."""
+
+    rps: Window | None = None
+    rpm: Window | None = None
+    input_tpm: Window | None = None
+    output_tpm: Window | None = None
+    tpm: Window | None = None
+    concurrency: Slots | None = None
+    daily_requests: Calendar | None = None
+    daily_tokens: Calendar | None = None
+    daily_usd: Spending | None = None
+    monthly_requests: Calendar | None = None
+    monthly_tokens: Calendar | None = None
+    monthly_usd: Spending | None = None
+
+
+class Rule(Limits):
+    """Limits that each key, model or user has for itself, or that count requests for some models only."""
+
+    by: list[Annotated[Scope, PlainValidator(values.one_of("key", "model", "user"))]] = Field(default=[])
+    models: list[ModelName] | None = Field(default=None, min_length=1)
+
+
+Anniversary = Annotated[int, PlainValidator(values.whole(1, 31))]
+
+
+class PlanLimits(Limits):
+    """Those of a plan. `anniversary` is the day that months begin on."""
+
+    per: list[Rule] = Field(default=[])
+    anniversary: Anniversary = 1
+
+
+class TenantLimits(Limits):
+    """What takes the place of the plan's; None is as in the plan."""
+
+    per: list[Rule] | None = None
+    anniversary: Anniversary | None = None

@@ -1,0 +1,28 @@
+"""The calendar's windows: days and months in UTC. Pure; windows.lua computes the same, and a test compares them."""
+
+import datetime as dt
+
+from headgate.limits import Shape
+
+DAY_MS = 86_400_000
+
+
+def window_of(shape: Shape, anniversary: int, at_ms: int) -> tuple[int, int]:
+    """Where the window of a `day` or a `month` that has this moment begins and ends, in ms."""
+    if shape == "day":
+        start = at_ms // DAY_MS * DAY_MS
+        return start, start + DAY_MS
+    today = dt.datetime.fromtimestamp(at_ms // 1000, dt.UTC).date()
+    month = 12 * today.year + today.month - 1
+    if today < _beginning(month, anniversary):
+        month -= 1
+    return _ms(_beginning(month, anniversary)), _ms(_beginning(month + 1, anniversary))
+
+
+def _beginning(month: int, anniversary: int) -> dt.date:
+    first, following = (dt.date(number // 12, number % 12 + 1, 1) for number in (month, month + 1))
+    return first.replace(day=min(anniversary, (following - first).days))
+
+
+def _ms(day: dt.date) -> int:
+    return (day - dt.date(1970, 1, 1)).days * DAY_MS

@@ -1,0 +1,154 @@
+"""A tenant's limits as the counters' scripts take them: which of them a request has to keep, and their keys. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import msgspec
+
+from headgate.counters.calendar import window_of
+from headgate.counters.scripts import OTHER_USERS, alerts_key, base_key, limit_key, open_key, users_key
+from headgate.limits import KINDS, Kind, LimitRow, LimitsRow, limit_name, user_name
+
+# Callers that a process keeps prepared, of all tenants together: some 3 kB each.
+_PREPARED = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit of one caller. `key_id`, `model` and `user` (a `user_name`) are "" where the row is not by them."""
+
+    row: LimitRow
+    kind: Kind
+    name: str
+    key: str
+    key_id: str = ""
+    model: str = ""
+    user: str = ""
+    anniversary: int = 1
+
+    @property
+    def is_calendar(self) -> bool:
+        """Whether its windows are days or months."""
+        return self.kind.shape in ("day", "month")
+
+    def window_ms(self, at_ms: int) -> tuple[int, int]:
+        """The calendar window that has this moment: its start and its end."""
+        return window_of(self.kind.shape, self.anniversary, at_ms)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Applying:
+    """All limits of one caller, prepared for calls. `user` is a `user_name`, and "" where no limit is by user.
+
+    `settles`: whether its reservations have anything to settle. `keys` and `packed` are for the scripts.
+    """
+
+    tenant: str
+    key_id: str
+    model: str
+    user: str
+    limits: tuple[Limit, ...]
+    settles: bool
+    has_calendar: bool
+    keys: tuple[str, ...]
+    packed: bytes
+
+
+class TenantLimits:
+    """The limits of one tenant."""
+
+    __slots__ = ("by_user", "has_calendar", "row", "tenant")
+
+    def __init__(self, tenant: str, row: LimitsRow) -> None:
+        self.tenant = tenant
+        self.row = row
+        rows = [*row.limits, *(limit for some in row.keys.values() for limit in some)]
+        self.by_user = any("user" in limit.by for limit in rows)
+        self.has_calendar = any(KINDS[limit.kind].shape in ("day", "month") for limit in rows)
+
+    def applying(self, key_id: str, model: str, user: str) -> Applying:
+        """What a request has to keep. `user` is the client's text."""
+        return self.applying_to(key_id, model, user_name(user) if self.by_user else "")
+
+    def applying_to(self, key_id: str, model: str, user: str) -> Applying:
+        """The same with a `user_name`, as records and the ledger have it."""
+        return _prepared(self, key_id, model, user if self.by_user else "")
+
+    def rows(self, key_id: str, model: str) -> Iterator[LimitRow]:
+        """The rows for a key and a model; a key's own take the place of the general ones by key."""
+        own = self.row.keys.get(key_id, ())
+        replaced = {row.kind for row in own}
+        general = (
+            row for row in self.row.limits if not (row.kind in replaced and row.by == ("key",) and row.models is None)
+        )
+        for row in (*general, *own):
+            counts = row.most is not None or row.soft is not None
+            if counts and (row.models is None or model in row.models):
+                yield row
+
+
+@lru_cache(maxsize=_PREPARED)
+def _prepared(tenant: TenantLimits, key_id: str, model: str, user: str) -> Applying:
+    limits = tuple(_limit(tenant, row, key_id, model, user) for row in tenant.rows(key_id, model))
+    name = tenant.tenant
+    keys = [open_key(name), alerts_key(name), base_key(name), users_key(name)]
+    for limit in limits:
+        keys += keys_of(tenant.tenant, limit)
+    return Applying(
+        tenant=name,
+        key_id=key_id,
+        model=model,
+        user=user,
+        limits=limits,
+        settles=any(limit.kind.shape != "window" or limit.kind.dimension != "requests" for limit in limits),
+        has_calendar=any(limit.is_calendar for limit in limits),
+        keys=tuple(keys),
+        packed=packed(limits),
+    )
+
+
+def _limit(tenant: TenantLimits, row: LimitRow, key_id: str, model: str, user: str) -> Limit:
+    kind = KINDS[row.kind]
+    anniversary = tenant.row.anniversary if kind.shape == "month" else 1
+    name = limit_name(row, key_id, model, user)
+    return Limit(
+        row=row,
+        kind=kind,
+        name=name,
+        key=limit_key(tenant.tenant, name, anniversary),
+        key_id=key_id if "key" in row.by else "",
+        model=model if "model" in row.by else "",
+        user=user if "user" in row.by else "",
+        anniversary=anniversary,
+    )
+
+
+def keys_of(tenant: str, limit: Limit) -> tuple[str, ...]:
+    """A limit's keys: of one by user also that of the users who have no counter of their own."""
+    if not limit.user:
+        return (limit.key,)
+    others = limit_name(limit.row, limit.key_id, limit.model, OTHER_USERS)
+    return (limit.key, limit_key(tenant, others, limit.anniversary))
+
+
+def packed(limits: tuple[Limit, ...]) -> bytes:
+    """The limits as windows.lua reads them; what is nothing is left out."""
+    return msgspec.msgpack.encode([_described(limit) for limit in limits])
+
+
+def _described(limit: Limit) -> dict[str, object]:
+    row, kind = limit.row, limit.kind
+    described = {
+        "shape": kind.shape,
+        "dimension": kind.dimension,
+        "cap": row.most,
+        "soft": row.soft,
+        "unit": kind.unit_ms or None,
+        "units": kind.units or None,
+        "burst": row.burst or None,
+        "refill": row.refill_ms or None,
+        "day": limit.anniversary if kind.shape == "month" else None,
+        "user": bool(limit.user) or None,
+    }
+    return {name: value for name, value in described.items() if value is not None}

@@ -1,0 +1,110 @@
+"""The call of reserve.lua and what its answer means. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from headgate.counters.limits import Applying, Limit
+from headgate.counters.scripts import MOST_USERS, REMEMBER_MS, RESERVE, Call, member_of, record_key
+
+# Fewer output tokens than these (or than were asked for) are of no use: the request is refused.
+LEAST_GRANT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a request asks for: `output` tokens in each of `times` answers; 0 where none are made, as in embeddings.
+
+    `fixed_nano` is the prompt's cost in nano-USD, `rate_nano` that of one output token, a decimal number as text.
+    """
+
+    request_id: str
+    epoch: str
+    input: int = 0
+    output: int = 0
+    times: int = 1
+    fixed_nano: int = 0
+    rate_nano: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a limit that refuses stands, this request included.
+
+    `used` has what open requests reserved, `left` the credits of a burst. `reset_ms`: when all of it is left.
+    """
+
+    limit: Limit
+    used: int
+    left: int
+    reset_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The limit that has room last, how much of it is used, and when it has some; -1 is never."""
+
+    limit: Limit
+    used: int
+    wait_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the script decided. `grant`: output tokens per answer.
+
+    `closed`: the request had ended before its reservation came. `unknown`: the calendar's sums are not there, and
+    nothing was reserved. `warned`: the soft limits that are passed, `warned_used` how much of each is used.
+    """
+
+    standings: tuple[Standing, ...] = ()
+    refused: Refused | None = None
+    closed: bool = False
+    unknown: bool = False
+    grant: int = 0
+    warned: tuple[Limit, ...] = ()
+    warned_used: tuple[int, ...] = ()
+
+
+def reserve_call(applying: Applying, wish: Wish, lease_ms: int, now_ms: int | str = "") -> Call:
+    """For `Counters.run`. `lease_ms` is how long the reservation holds when nobody settles it."""
+    keys = (record_key(applying.tenant, wish.request_id), *applying.keys)
+    arguments = (
+        now_ms,
+        applying.packed,
+        member_of(wish.epoch, wish.request_id),
+        lease_ms if applying.settles else 0,
+        REMEMBER_MS,
+        MOST_USERS,
+        wish.input,
+        wish.output,
+        wish.times,
+        wish.fixed_nano,
+        wish.rate_nano,
+        applying.key_id,
+        applying.model,
+        applying.user,
+    )
+    return RESERVE, keys, arguments
+
+
+def estimate_nano(wish: Wish, grant: int) -> int:
+    """What the request may cost with this grant, as the script computes it."""
+    return wish.fixed_nano + ceil(float(wish.rate_nano) * grant * wish.times)
+
+
+def read_verdict(applying: Applying, reply: Sequence[int]) -> Verdict:
+    """What the reply of `reserve_call` says."""
+    number, wait_ms, grant, *rest = reply
+    if number < 0:
+        return Verdict(closed=number == -1, unknown=number == -2)
+    limits = applying.limits
+    end = 3 * len(limits)
+    standings = tuple(
+        Standing(limit, rest[at], rest[at + 1], rest[at + 2])
+        for limit, at in zip(limits, range(0, end, 3), strict=True)
+        if rest[at + 1] >= 0
+    )
+    refused = Refused(limits[number - 1], rest[3 * number - 3], wait_ms) if number else None
+    warned, used = tuple(limits[at - 1] for at in rest[end:]), tuple(rest[3 * at - 3] for at in rest[end:])
+    return Verdict(standings, refused, grant=grant, warned=warned, warned_used=used)

@@ -1,0 +1,164 @@
+"""The call of settle.lua and what its answer means; records and alerts as the scripts write them. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from headgate.counters.limits import Applying, Limit, keys_of
+from headgate.counters.scripts import (
+    MOST_USERS,
+    REMEMBER_MS,
+    SETTLE,
+    Call,
+    alerts_key,
+    base_key,
+    limit_of,
+    member_of,
+    open_key,
+    record_key,
+    users_key,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A request that has ended and what it really took. `time_ms` is when it began.
+
+    `missed`: when nothing of it was reserved, it is added to the sliding windows of `applying` after the event.
+    """
+
+    request_id: str
+    epoch: str
+    time_ms: int
+    applying: Applying
+    requests: int = 1
+    input: int = 0
+    output: int = 0
+    usd_nano: int = 0
+    missed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """What this gateway has charged in one calendar window of one limit. A lower `sequence` changes nothing."""
+
+    limit: Limit
+    window_ms: int
+    value: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A soft limit that was crossed, `name` as in `limit_name`. `used` has what open requests reserved."""
+
+    name: str
+    window_ms: int
+    used: int
+    soft: int
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettledReply:
+    """How many of the requests were open, and the alerts that nobody has been told of yet."""
+
+    freed: int
+    alerts: tuple[Alert, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one open request reserved, and when: `output` of all its answers, `grant` of each."""
+
+    grant: int
+    input: int = 0
+    output: int = 0
+    usd_nano: int = 0
+    key_id: str = ""
+    model: str = ""
+    user: str = ""
+    time_ms: int = 0
+
+
+def settle_call(
+    tenant: str,
+    settled: Sequence[Settled],
+    sums: Sequence[Sum] = (),
+    gateway: str = "",
+    *,
+    base: bool = False,
+    now_ms: int | str = "",
+) -> Call:
+    """For `Counters.run`: closes these requests and sets these sums of `gateway`, all at once.
+
+    `base` says that with these all sums of this gateway are there.
+    """
+    records = [record_key(tenant, one.request_id) for one in settled]
+    places = _Places(tenant, [open_key(tenant), alerts_key(tenant), base_key(tenant), users_key(tenant), *records])
+    requests = [(*_request(one), places.windows_of(one)) for one in settled]
+    written = [(*places.of(one.limit), *_sum(one)) for one in sums]
+    body = (REMEMBER_MS, MOST_USERS, gateway, base, requests, places.windows, written)
+    return SETTLE, tuple(places.keys), (now_ms, msgspec.msgpack.encode(body))
+
+
+def read_settled(reply: Sequence[Any]) -> SettledReply:
+    """What the reply of `settle_call` says."""
+    freed, alerts = reply
+    return SettledReply(freed, tuple(_alert(data) for data in alerts))
+
+
+def read_record(data: bytes | None) -> Record | None:
+    """A request's record, None when it is not there or closed."""
+    if not data:
+        return None
+    kept = msgspec.msgpack.decode(data)
+    return Record(*kept[:7], *kept[8:9])
+
+
+class _Places:
+    """The keys of one call and their numbers, from 1 on; every limit's keys once."""
+
+    def __init__(self, tenant: str, keys: list[str]) -> None:
+        self.keys = keys
+        self.windows: list[tuple[object, ...]] = []
+        self._tenant = tenant
+        self._of: dict[str, tuple[int, int]] = {}
+        self._numbers: dict[str, int] = {}
+
+    def of(self, limit: Limit) -> tuple[int, int]:
+        """A limit's own key, and that of users without a counter of their own, or 0."""
+        if limit.key not in self._of:
+            first = len(self.keys) + 1
+            self.keys += keys_of(self._tenant, limit)
+            self._of[limit.key] = (first, first + 1 if limit.user else 0)
+        return self._of[limit.key]
+
+    def windows_of(self, one: Settled) -> list[int]:
+        """The sliding windows that the request counts in if nothing was reserved, by their numbers in `windows`."""
+        found = []
+        for limit in one.applying.limits:
+            places = self.of(limit)
+            if limit.kind.shape == "window" and one.missed:
+                if limit.key not in self._numbers:
+                    self.windows.append((*places, limit.kind.dimension, limit.kind.unit_ms, limit.kind.units))
+                    self._numbers[limit.key] = len(self.windows)
+                found.append(self._numbers[limit.key])
+        return found
+
+
+def _alert(data: bytes) -> Alert:
+    key, *rest = msgspec.msgpack.decode(data)
+    return Alert(limit_of(key), *rest)
+
+
+def _request(one: Settled) -> tuple[object, ...]:
+    amounts = (one.requests, one.input, one.output, one.usd_nano)
+    return (member_of(one.epoch, one.request_id), one.time_ms, one.applying.user, *amounts)
+
+
+def _sum(one: Sum) -> tuple[object, ...]:
+    end_ms = one.limit.window_ms(one.window_ms)[1]
+    return (one.limit.user, one.window_ms, end_ms, one.value, one.sequence, one.limit.row.soft)

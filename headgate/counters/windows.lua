@@ -1,0 +1,163 @@
+-- What reserve.lua, settle.lua and standing.lua begin with: the clock, the calendar, and how each kind of limit is kept.
+--
+-- ARGV 1 is the time in ms, "" for the server's clock: several gateways share one.
+--
+-- A limit is a table: `shape`, `dimension`, `cap` (nil: nothing is refused), `soft`, `unit` and `units` of a sliding
+-- window, `burst` and `refill`, `day` on which months begin, and `key`, put there by the script. `look` finds out how it
+-- stands and changes nothing, so that a refused request leaves no trace:
+--   used      all that is in the way of a new request     room   what one more may take (nil: anything)
+--   reset     ms until all of it is left                  reserved, settled   the parts of `used` in calendar windows
+
+local call, floor, ceil, max, min = redis.call, math.floor, math.ceil, math.max, math.min
+local DAY, KEPT = 86400000, 3 * 86400000 -- how long a calendar window is kept after its end
+local CRUMB = 1e-6 -- of a credit: makes up for fractions that doubles do not have
+local now = tonumber(ARGV[1])
+if not now then
+  local time = call("TIME")
+  now = time[1] * 1000 + floor(time[2] / 1000)
+end
+
+local format = string.format
+local function whole(number) return format("%.0f", number + 0) end -- Valkey's own text may be 3e+8; + 0: no "-0"
+local function exact(number) return format("%.17g", number) end
+
+-- Months are numbered from January 1970. Days since 1970 of the month's first, counted in years that begin in March.
+local function first_of(month)
+  local year, march = 1970 + floor((month - 2) / 12), (month - 2) % 12
+  return 365 * year + floor(year / 4) - floor(year / 100) + floor(year / 400) + floor((153 * march + 2) / 5) - 719468
+end
+
+-- In months that have no such day it is their last.
+local function beginning(month, day)
+  local first = first_of(month)
+  return first + min(day, first_of(month + 1) - first) - 1
+end
+
+-- Where the calendar window that has the moment `at` begins and ends.
+local function window_of(shape, day, at)
+  local today = floor(at / DAY)
+  if shape == "day" then return today * DAY, (today + 1) * DAY end
+  local month = floor(today / 30.4369)
+  while beginning(month, day) > today do month = month - 1 end
+  while beginning(month + 1, day) <= today do month = month + 1 end
+  return beginning(month, day) * DAY, beginning(month + 1, day) * DAY
+end
+
+-- Whether a user has counters of its own, or may have: of `most` at the same time. Else it shares one with others.
+local function has_own(users, user, most)
+  local ends = call("ZSCORE", users, user)
+  if ends and tonumber(ends) > now then return true end
+  return call("ZCARD", users) < most or call("ZCOUNT", users, "(" .. whole(now), "+inf") < most
+end
+
+-- A user's counters live until `ends`.
+local function keep_user(users, user, ends, most)
+  if call("ZCARD", users) >= most then call("ZREMRANGEBYSCORE", users, "-inf", whole(now)) end
+  call("ZADD", users, "GT", whole(ends), user)
+  if call("PTTL", users) < ends - now then call("PEXPIRE", users, whole(ends - now)) end
+end
+
+-- The first of a window who passes a soft limit says so. `window` is where it began.
+local function alert(alerts, limit, used, window)
+  call("RPUSH", alerts, cmsgpack.pack({ limit.key, window, used, limit.soft, now }))
+  call("LTRIM", alerts, -100, -1)
+  call("PEXPIRE", alerts, 7 * DAY)
+end
+
+local look = {}
+
+-- A hash: `at` is the bucket up to which it was brought, `sum` the sum of all buckets, and a bucket's number is a field
+-- with what was taken in it. `debt` credits were out at `since`; `warned` is the bucket in which the soft limit was passed.
+function look.window(limit)
+  local cell = floor(now / limit.unit)
+  local state
+  if limit.burst or limit.soft then
+    state = call("HMGET", limit.key, "at", "sum", whole(cell), "debt", "since", "warned")
+    limit.warned = tonumber(state[6])
+  else
+    state = call("HMGET", limit.key, "at", "sum", whole(cell))
+  end
+  local at, used, here = tonumber(state[1]), tonumber(state[2]), tonumber(state[3]) or 0
+  limit.at, limit.gone = at, nil
+  if at and cell < at and at - cell <= limit.units then -- the clock went back a little
+    cell, here = at, tonumber(call("HGET", limit.key, whole(at))) or 0
+  end
+  if at ~= cell then
+    used, here = 0, 0
+    if at then
+      local gone, held = {}, {}
+      local all = call("HGETALL", limit.key)
+      for i = 1, #all, 2 do
+        local bucket = tonumber(all[i])
+        if bucket then
+          if bucket <= cell and cell - bucket <= limit.units then
+            used, held[bucket] = used + all[i + 1], tonumber(all[i + 1])
+          else
+            gone[#gone + 1] = all[i]
+          end
+        end
+      end
+      limit.gone, limit.held = gone, held
+    end
+  end
+  limit.cell, limit.used, limit.here = cell, used, here
+  limit.reset = used > 0 and (at + limit.units + 1) * limit.unit - now or 0
+  local cap, burst = limit.cap, limit.burst
+  if not cap then return end
+  if burst then
+    local rate = limit.refill and burst / limit.refill or burst
+    local debt, since = tonumber(state[4]) or 0, tonumber(state[5]) or now
+    if since - now > (limit.refill or 0) then debt = 0 end -- the clock was set back
+    debt = max(0, debt - max(0, now - since) * rate)
+    limit.debt, limit.rate, limit.refills = debt, rate, max(since, now)
+    limit.reset = max(limit.reset, debt > 0 and limit.refills + ceil(debt / rate) - now or 0)
+    limit.room = min(max(0, cap - used) + max(0, floor(burst - debt + CRUMB)), cap + burst - used)
+  else
+    limit.room = cap - used
+  end
+end
+
+-- A hash: `at` is where the window began, `r` what open requests reserved, `v:GATEWAY` what each gateway has charged and
+-- `s:GATEWAY` the number of its last word on that, `u` the sum of all `v:`, `w` that the soft limit was passed.
+local function look_calendar(limit)
+  local state = call("HMGET", limit.key, "at", "u", "r", "w")
+  local at = tonumber(state[1])
+  -- A window that has not begun by this clock began by another's.
+  limit.start, limit.finish = window_of(limit.shape, limit.day, max(now, at or 0))
+  limit.settled, limit.reserved, limit.fresh = 0, 0, at ~= limit.start
+  if not limit.fresh then
+    limit.settled, limit.reserved, limit.warned = tonumber(state[2]) or 0, tonumber(state[3]) or 0, state[4]
+  end
+  limit.used = limit.settled + limit.reserved
+  limit.reset = limit.finish - now
+  if limit.cap then limit.room = limit.cap - limit.used end
+end
+look.day, look.month = look_calendar, look_calendar
+
+-- A sorted set of requests by the end of their lease.
+function look.slots(limit)
+  limit.used, limit.reset = call("ZCOUNT", limit.key, "(" .. whole(now), "+inf"), 0
+  limit.reserved = limit.used
+  if limit.cap then limit.room = limit.cap - limit.used end
+end
+
+-- Adds to a bucket of a window that was looked at. `credits` of its burst go with it.
+local function put(limit, cell, amount, credits)
+  local key, rolled, sum = limit.key, limit.at ~= limit.cell, whole(limit.used + amount)
+  if limit.gone and #limit.gone > 0 then call("HDEL", key, unpack(limit.gone)) end
+  if cell ~= limit.cell then
+    call("HSET", key, "at", whole(limit.cell), "sum", sum)
+    call("HINCRBY", key, whole(cell), whole(amount))
+  elseif rolled then
+    call("HSET", key, "at", whole(cell), "sum", sum, whole(cell), whole(amount))
+  else
+    call("HSET", key, "sum", sum, whole(cell), whole(limit.here + amount))
+  end
+  if credits > 0 then call("HSET", key, "debt", exact(limit.debt + credits), "since", whole(now)) end
+  if rolled or credits > 0 then
+    local life = (limit.units + 2) * limit.unit
+    if credits > 0 then life = max(life, ceil((limit.debt + credits) / limit.rate)) end
+    if call("PTTL", key) < life then call("PEXPIRE", key, whole(life)) end
+  end
+end
+

@@ -1,0 +1,78 @@
+"""What one request is charged against its tenant's limits. docs/settlement.md has the rule. Pure.
+
+A charge follows from the `end` line and the price that the request began with, and from nothing else: whoever
+reads the spool again, with its prices, gets the same.
+"""
+
+import datetime as dt
+import math
+from decimal import Context, Decimal, Inexact
+
+import msgspec
+
+from headgate.prices import PriceRow
+from ledger.lines import Line
+from ledger.prices import Usage, cost_of, may_cost
+
+# What a provider claims may be anything: counts beyond are none. Sums of a thousand such are exact as doubles.
+MOST_TOKENS = 2**43
+MOST_NANO = 2**53 - 1
+
+_EXACT = Context(prec=64, traps=[Inexact])
+_NANO_DIGITS = 9
+_LONGEST_MS = 7 * 86_400_000  # no request lasts for so long
+_WITHOUT_OUTPUT = ("embeddings",)
+
+
+class Charge(msgspec.Struct, frozen=True, gc=False):
+    """Tokens and nano-USD of one request. `estimated`: at least one count is not the provider's."""
+
+    requests: int = 0
+    input: int = 0
+    output: int = 0
+    usd_nano: int = 0
+    estimated: bool = False
+
+
+NO_CHARGE = Charge()
+
+
+def charge_of(line: Line, price: PriceRow | None) -> Charge:
+    """What the request of an `end` line is charged; `price` is its model's in its generation, None without one."""
+    requests = int(line.reserved is True or bool(line.attempts))
+    if not may_cost(line):
+        return Charge(requests) if requests else NO_CHARGE
+    told_input, told_output = _told(line.prompt_tokens), _told(line.completion_tokens)
+    if line.surface in _WITHOUT_OUTPUT and told_output is None:
+        told_output = 0
+    succeeded = 200 <= (line.status or 0) < 300
+    used_input = _known(told_input, line.estimated_tokens if succeeded else None)
+    used_output = _known(told_output, line.content_events if succeeded else None)
+    estimated = succeeded and (told_input is None or told_output is None)
+    usd_nano = _nano(line, used_input, used_output, price) if price else 0
+    return Charge(requests, used_input, used_output, usd_nano, estimated)
+
+
+def began_ms(line: Line) -> int | None:
+    """When the request began, Unix time in ms: its line was made at its end. None when the line does not say."""
+    try:
+        ended = dt.datetime.fromisoformat(line.time or "")
+    except ValueError:
+        return None
+    return round(ended.timestamp() * 1000) - min(max(line.duration_ms or 0, 0), _LONGEST_MS)
+
+
+def _told(count: int | None) -> int | None:
+    """A count of the provider's, unless it can't be one."""
+    return count if count is not None and 0 <= count <= MOST_TOKENS else None
+
+
+def _known(told: int | None, estimate: int | None) -> int:
+    return told if told is not None else _told(estimate) or 0
+
+
+def _nano(line: Line, used_input: int, used_output: int, price: PriceRow) -> int:
+    cost = cost_of(Usage(used_input, used_output, line.cached_tokens, line.cache_write_tokens), price)
+    if cost is None:  # cached counts that contradict the prompt's: no discount
+        cost = cost_of(Usage(used_input, used_output), price)
+    return min(math.ceil(_EXACT.scaleb(cost or Decimal(0), _NANO_DIGITS)), MOST_NANO)

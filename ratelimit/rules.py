@@ -1,0 +1,40 @@
+"""What one snapshot says of limits and prices. A tenant's limits are prepared when it first asks. Pure."""
+
+from headgate.counters.limits import TenantLimits
+from headgate.counters.reservation import Wish
+from headgate.snapshot import Snapshot
+from ratelimit.ask import FREE, Ask, Price
+
+# Beyond the model's total timeout: the answer's last bytes, and the follower's way.
+LEASE_MARGIN_MS = 30_000
+_UNKNOWN_MODEL_MS = 600_000
+
+
+class Rules:
+    """Of one generation."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._tenants, self._models = snapshot.tenants, snapshot.models
+        self._limits: dict[str, TenantLimits] = {}
+        self._prices = {name: Price(row.price) for name, row in snapshot.models.items() if row.price}
+
+    def limits(self, tenant: str) -> TenantLimits | None:
+        """None for a tenant without any."""
+        limits = self._limits.get(tenant)
+        if limits is None:
+            row = self._tenants.get(tenant)
+            if row is None or row.limits is None:
+                return None
+            limits = self._limits[tenant] = TenantLimits(tenant, row.limits)
+        return limits
+
+    def lease_ms(self, model: str) -> int:
+        """How long a reservation holds at most when nobody settles it."""
+        row = self._models.get(model)
+        return (row.total_ms if row else _UNKNOWN_MODEL_MS) + LEASE_MARGIN_MS
+
+    def wish(self, ask: Ask) -> Wish:
+        """What is asked for, with its price."""
+        price = self._prices.get(ask.model, FREE)
+        fixed, rate = price.of_prompt(ask.input), price.per_output_token
+        return Wish(ask.request_id, ask.epoch, ask.input, ask.output, ask.times, fixed, rate)

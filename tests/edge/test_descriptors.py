@@ -1,0 +1,30 @@
+"""What the limiter is told of a request, and what of it the spool has: each from where it is written."""
+
+from rendering import EXAMPLE, manager_of, rendered
+
+from headgate.contract import AUTHZ, REQUEST
+
+FILES = rendered(EXAMPLE.read_text())
+
+
+def test_what_the_limiter_is_told() -> None:
+    """Only texts can be told, and what is absent is left out."""
+    (host,) = FILES.routes["resources"][0]["virtual_hosts"]
+    (limits,) = host["rate_limits"]
+    found = {}
+    for action in limits["actions"]:
+        if "metadata" in action:
+            told = action["metadata"]
+            assert told["skip_if_absent"] is True
+            (segment,) = told["metadata_key"]["path"]
+            assert segment["key"] == told["descriptor_key"]
+            found[told["descriptor_key"]] = told["metadata_key"]["key"]
+    planned = ("model", "user", "surface", "input", "output", "times")
+    assert found == {"tenant": AUTHZ, "key_id": AUTHZ} | dict.fromkeys(planned, REQUEST)
+
+
+def test_the_spool_has_what_was_counted() -> None:
+    for log in manager_of(FILES)["access_log"]:
+        line = log["typed_config"]["log_format"]["json_format"]
+        assert line["estimated_tokens"] == f"%DYNAMIC_METADATA({REQUEST}:estimated)%"
+        assert line["counted_tokens"] == f"%DYNAMIC_METADATA({REQUEST}:counted)%"

@@ -1,0 +1,73 @@
+"""What a request is charged: from its line and its price alone."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from headgate.prices import PriceRow
+from ledger.charges import MOST_NANO, MOST_TOKENS, NO_CHARGE, Charge, began_ms, charge_of
+from ledger.lines import Line
+
+PRICE = PriceRow(Decimal("2.5"), Decimal("1.25"), Decimal(3), Decimal(10))
+
+
+def line(**fields: Any) -> Line:
+    told = {"attempts": 1, "status": 200, "reserved": True, "surface": "chat", "model": "chat", **fields}
+    return Line("end", "r", **told)
+
+
+@pytest.mark.parametrize(
+    ("fields", "charge"),
+    [
+        ({"prompt_tokens": 100, "completion_tokens": 20}, Charge(1, 100, 20, 450_000)),
+        ({"prompt_tokens": 100, "completion_tokens": 20, "cached_tokens": 40}, Charge(1, 100, 20, 400_000)),
+        ({"prompt_tokens": 100, "completion_tokens": 20, "cached_tokens": 101}, Charge(1, 100, 20, 450_000)),
+        ({"prompt_tokens": 1, "completion_tokens": 0}, Charge(1, 1, 0, 2_500)),
+        # A stream that its client left: what was delivered.
+        (
+            {"status": 200, "flags": "DC", "estimated_tokens": 90, "content_events": 7},
+            Charge(1, 90, 7, 295_000, True),
+        ),
+        ({"prompt_tokens": 100, "content_events": 7}, Charge(1, 100, 7, 320_000, True)),
+        ({}, Charge(1, 0, 0, 0, True)),
+        # No provider answered, or not well.
+        ({"status": 0, "estimated_tokens": 90}, Charge(1)),
+        ({"status": 503, "estimated_tokens": 90, "content_events": 1}, Charge(1)),
+        ({"status": 500, "prompt_tokens": 10, "completion_tokens": 0}, Charge(1, 10, 0, 25_000)),
+        ({"attempts": 0, "status": 429, "reserved": False, "estimated_tokens": 90}, NO_CHARGE),
+        ({"attempts": 0, "status": 400, "reserved": None}, NO_CHARGE),
+        ({"attempts": 0, "status": 0, "reserved": True}, Charge(1)),
+        ({"reserved": None, "prompt_tokens": 1, "completion_tokens": 1}, Charge(1, 1, 1, 12_500)),
+        ({"surface": "count_tokens", "estimated_tokens": 90}, Charge(1)),
+        ({"surface": "embeddings", "prompt_tokens": 8}, Charge(1, 8, 0, 20_000)),
+        # What can't be a count is none.
+        ({"prompt_tokens": -5, "completion_tokens": 2**60, "estimated_tokens": 3}, Charge(1, 3, 0, 7_500, True)),
+    ],
+)
+def test_a_charge_follows_from_the_line(fields: dict[str, Any], charge: Charge) -> None:
+    assert charge_of(line(**fields), PRICE) == charge
+
+
+def test_money_is_rounded_up_to_a_whole_nano_dollar() -> None:
+    price = PriceRow(*[Decimal("0.000000000001")] * 4)
+    assert charge_of(line(prompt_tokens=1, completion_tokens=0), price).usd_nano == 1
+    assert charge_of(line(prompt_tokens=10**9, completion_tokens=0), price).usd_nano == 1
+    assert charge_of(line(prompt_tokens=10**9 + 1, completion_tokens=0), price).usd_nano == 2
+    assert charge_of(line(prompt_tokens=0, completion_tokens=0), price).usd_nano == 0
+
+
+def test_without_a_price_tokens_count_all_the_same() -> None:
+    assert charge_of(line(prompt_tokens=3, completion_tokens=4), None) == Charge(1, 3, 4)
+
+
+def test_the_largest_numbers_stay_what_databases_and_scripts_can_hold() -> None:
+    price = PriceRow(*[Decimal("999999999999.999999999999")] * 4)
+    charge = charge_of(line(prompt_tokens=MOST_TOKENS, completion_tokens=MOST_TOKENS), price)
+    assert charge == Charge(1, MOST_TOKENS, MOST_TOKENS, MOST_NANO)
+
+
+def test_a_request_began_its_duration_before_its_line() -> None:
+    assert began_ms(line(time="1970-01-02T00:00:00.250Z", duration_ms=251)) == 86_400_000 - 1
+    assert began_ms(line(time="1970-01-02T00:00:00.250Z")) == 86_400_250
+    assert began_ms(line(time="soon")) is began_ms(line()) is None

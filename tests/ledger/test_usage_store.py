@@ -1,0 +1,139 @@
+"""The ledger's database: everything once, whatever is done twice or goes wrong in between."""
+
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from headgate.counters.calendar import DAY_MS
+from headgate.counters.scripts import OTHER_USERS
+from ledger import usage_store
+from ledger.usage import NOT_KEPT_APART, Amounts, Entry, FileId, SumWish, Where
+from ledger.usage_store import KEPT_DAYS, UsageStore
+
+TODAY = int(time.time() * 1000) // DAY_MS
+FILE = FileId("20260101T000000-aaaaaa", "head")
+
+
+def where(day: int = TODAY, key: str = "ci", model: str = "chat", user: str = NOT_KEPT_APART) -> Where:
+    return Where("acme", day, key, model, user)
+
+
+USUAL = Amounts(1, 10, 5, 700)
+
+
+def entry(number: int, amounts: Amounts = USUAL, at: Where | None = None) -> Entry:
+    return Entry(f"r{number}", at or where(), amounts, FILE, 100 * number)
+
+
+def wish(dimension: str = "tokens", first: int = TODAY, end: int = TODAY + 1, **scope: object) -> SumWish:
+    return SumWish("acme", first, end, dimension, **scope)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> UsageStore:
+    return UsageStore(tmp_path / "usage.db")
+
+
+def test_what_is_counted_once_is_not_counted_again(store: UsageStore, tmp_path: Path) -> None:
+    first = store.count({FILE: 200}, [entry(1), entry(2)])
+    assert first.requests == 2
+    again = UsageStore(tmp_path / "usage.db").count({FILE: 300}, [entry(1), entry(2), entry(3)])
+    assert again.requests == 1
+    assert again.before == first.sequence < again.sequence
+    assert store.count({FILE: 250}, [entry(2)]).requests == 0
+    assert store.counted() == {FILE: 300}
+    assert store.sums([wish(), wish("requests"), wish("usd")]) == [45, 3, 2100]
+
+
+def test_sums_by_every_scope(store: UsageStore) -> None:
+    places = [where(), where(key="prod"), where(model="big"), where(user="u1"), where(user=""), where(TODAY - 1)]
+    store.count({}, [entry(at, Amounts(1, 2 ** (at - 1)), place) for at, place in enumerate(places, 1)])
+    assert store.sums(
+        [
+            wish("input", TODAY - 1),
+            wish("input"),
+            wish("input", key="ci"),
+            wish("input", models=("big", "other")),
+            wish("input", user="u1"),
+            wish("input", user=""),
+            wish("input", key="nobody"),
+        ]
+    ) == [63, 31, 29, 4, 8, 16, 0]
+    _, used = store.used("acme", (TODAY - 1, TODAY + 1), TODAY)
+    (one,) = [one for one in used if (one.key, one.model, one.user) == ("ci", "chat", NOT_KEPT_APART)]
+    assert (one.month.input, one.day.input) == (33, 1)
+
+
+def test_an_estimate_is_charged_once_and_a_late_line_takes_its_place(store: UsageStore) -> None:
+    estimate = Entry("r1", where(TODAY - 1), Amounts(1, 100, 50, 9000))
+    counted, fresh = store.charge([estimate], "lease")
+    assert fresh == {"r1"}
+    assert counted.added == ((estimate.where, estimate.amounts),)
+    assert store.charge([estimate], "epoch")[1] == set()
+    assert store.sums([wish("usd", TODAY - 1)]) == [9000]
+    late = store.count({FILE: 100}, [entry(1)])
+    assert late.replaced == 1
+    assert dict(late.added)[estimate.where] == Amounts(-1, -100, -50, -9000)
+    assert store.sums([wish("usd", TODAY - 1), wish("requests", TODAY - 1), wish("tokens")]) == [700, 1, 15]
+    assert store.charge([estimate], "lease")[1] == set()
+    assert store.count({FILE: 100}, [entry(1)]).replaced == 0
+
+
+def test_another_tenants_line_replaces_nothing(store: UsageStore) -> None:
+    store.charge([Entry("r1", where(), Amounts(1, 100, 50, 9000))], "lease")
+    other = Entry("r1", where()._replace(tenant="globex"), Amounts(1), FILE, 100)
+    assert store.count({FILE: 100}, [other]).replaced == 0
+    assert store.sums([wish()]) == [150]
+
+
+def test_a_failure_in_the_middle_changes_nothing(store: UsageStore) -> None:
+    store.count({FILE: 100}, [entry(1)])
+    broken = Entry("r2", where(), Amounts(1, "x", 0, 0), FILE, 200)  # type: ignore[arg-type]
+    ugly = Entry("r3", where(key=None), Amounts(1), FILE, 300)  # type: ignore[arg-type]
+    with pytest.raises(sqlite3.IntegrityError):
+        store.count({FILE: 300}, [broken, ugly])
+    assert store.counted() == {FILE: 100}
+    assert store.sums([wish("requests")]) == [1]
+
+
+def test_users_without_end_share_a_row(store: UsageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage_store, "MOST_USERS", 3)
+    store.count({}, [entry(number, Amounts(1), where(user=f"u{number}")) for number in range(1, 6)])
+    store.count({}, [entry(number, Amounts(1), where(user=f"u{number}", model="big")) for number in range(1, 6)])
+    users = [wish("requests", user=user) for user in ("u1", "u2", "u3", "u4", "u5", OTHER_USERS)]
+    assert store.sums([*users, wish("requests")]) == [2, 2, 2, 0, 0, 4, 10]
+
+
+def test_old_days_go(store: UsageStore) -> None:
+    old, young = TODAY - KEPT_DAYS, TODAY - KEPT_DAYS - 1
+    store.count({FILE: 1}, [Entry("a", where(old), Amounts(1)), Entry("b", where(young), Amounts(1))])
+    assert store.sums([wish("requests", 0)]) == [1]
+    with sqlite3.connect(store._path) as db:
+        db.execute("UPDATE usage_by_day SET day = day - 1")
+        db.execute("INSERT INTO files VALUES ('e', 'gone', 5, 0), ('e', 'kept', 5, 0)")
+    assert store.prune([FileId("e", "kept")]) == 1
+    assert set(store.counted()) == {FILE, FileId("e", "kept")}
+    assert store.sums([wish("requests", 0)]) == [0]
+
+
+def test_sums_stop_where_doubles_do(store: UsageStore) -> None:
+    store.count({}, [entry(number, Amounts(1, 2**52), where(key=f"k{number}")) for number in range(1, 6)])
+    assert store.sums([wish("input")]) == [2**53 - 1]
+
+
+def test_a_file_that_is_no_database_is_left_alone(store: UsageStore, tmp_path: Path) -> None:
+    (tmp_path / "usage.db").write_bytes(b"not a database, but someone's" * 100)
+    with pytest.raises(sqlite3.DatabaseError):
+        store.count({FILE: 100}, [entry(1)])
+    assert (tmp_path / "usage.db").read_bytes().startswith(b"not a database")
+
+
+def test_a_database_of_a_later_version_is_left_alone(store: UsageStore) -> None:
+    store.count({FILE: 100}, [entry(1)])
+    store.close()
+    with sqlite3.connect(store._path) as db:
+        db.execute("PRAGMA user_version = 2")
+    with pytest.raises(sqlite3.DatabaseError, match="later version"):
+        store.counted()

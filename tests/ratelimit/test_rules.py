@@ -1,0 +1,87 @@
+"""One snapshot's limits and prices."""
+
+import tracemalloc
+from decimal import Decimal
+from statistics import median
+
+import pytest
+import uvloop
+from hypothesis import given
+from hypothesis import strategies as st
+from redis import Redis
+
+from headgate.contract import COUNTERS_URL_ENV
+from headgate.counters.reservation import estimate_nano
+from headgate.limits import LimitRow, LimitsRow
+from headgate.prices import PriceRow
+from headgate.snapshot import ModelRow, Snapshot, TenantRow
+from ratelimit.ask import Ask
+from ratelimit.rules import Rules
+from tests.counters.valkey_server import ValkeyServer
+from tests.ratelimit.decision_cost import SETS, costs_us, know_all
+
+TENANTS = 100_000
+
+
+def snapshot(price: PriceRow | None = None, tenants: int = 1) -> Snapshot:
+    row = TenantRow({"chat": []}, LimitsRow((LimitRow("rpm", 1),)))
+    known = {f"t{number}": row for number in range(tenants)}
+    model = ModelRow("s", "w", max_attempts=1, headers_ms=1, total_ms=5000, price=price)
+    return Snapshot(1, 0, 1, keys=[], tenants={**known, "free": TenantRow({})}, models={"chat": model})
+
+
+def ask(tokens: int, output: int = 0, model: str = "chat") -> Ask:
+    return Ask("e", "t0", "ci", model, "", "r", "chat", tokens, output)
+
+
+def test_100_000_tenants_cost_nothing_before_they_ask() -> None:
+    known = snapshot(tenants=TENANTS)
+    tracemalloc.start()
+    try:
+        rules = Rules(known)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        assert peak_bytes < 10_000
+        limits = rules.limits("t77777")
+        assert limits is rules.limits("t77777")
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        assert peak_bytes < 20_000
+    finally:
+        tracemalloc.stop()
+    assert limits
+    assert limits.tenant == "t77777"
+    assert [rules.limits(name) for name in ("free", "nobody")] == [None, None]
+
+
+def test_decisions_with_100_000_tenants_are_the_counters(
+    server: ValkeyServer, valkey: Redis, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(COUNTERS_URL_ENV, f"unix://{server.socket}")
+    know_all(server)
+    name, limits = list(SETS.items())[1]
+    took = uvloop.run(costs_us(limits, server.socket, decisions=2000))
+    with capsys.disabled():
+        print(f"\n{name}: a decision costs {median(took):.0f} µs of CPU at p50")  # noqa: T201
+
+
+def test_leases() -> None:
+    rules = Rules(snapshot())
+    assert [rules.lease_ms(model) for model in ("chat", "gone")] == [35_000, 630_000]
+
+
+PRICES = st.decimals(min_value=0, max_value=10_000, places=6).map(lambda price: price.normalize())
+
+
+@given(given=PRICES, made=PRICES, tokens=st.integers(0, 10**7), output=st.integers(0, 10**6))
+def test_money_is_exact_and_rounded_up(given: Decimal, made: Decimal, tokens: int, output: int) -> None:
+    wish = Rules(snapshot(PriceRow(given, given, given, made))).wish(ask(tokens, output))
+    exact = given * 1000 * tokens
+    assert exact <= wish.fixed_nano < exact + 1
+    assert Decimal(wish.rate_nano) == made * 1000
+    assert "e" not in wish.rate_nano.lower()
+    assert exact + made * 1000 * output - 1 <= estimate_nano(wish, output) <= exact + made * 1000 * output + 3
+
+
+@pytest.mark.parametrize("model", ["chat", "gone"])
+def test_without_a_price_nothing_is_paid(model: str) -> None:
+    wish = Rules(snapshot()).wish(ask(100, 100, model))
+    assert (wish.fixed_nano, wish.rate_nano, estimate_nano(wish, 100)) == (0, "0", 0)
