@@ -1,10 +1,14 @@
 -- Makes one attempt's request right for the provider that this attempt goes to, whatever the attempt before left, and
--- marks answers that another target may do better. Runs in each provider cluster's upstream filters. `CONFIG` (set in
--- front of this text when the configuration is rendered): `path`, what stands for the client's /v1; `host`; `keep`,
--- the names of the request headers that may leave; `key`, for a provider that takes one: its `file`, the `header`
--- that carries it and the `prefix` before it; `version`, the header and
--- the value that its API has to be told; `broken`, the error in the provider's API that takes the place of an
--- answer that is none; `refused`, the one in the place of what a provider says of its key. Everything else stays here: credentials, cookies, proxies' notes.
+-- marks answers that another target may do better. Runs in each provider cluster's upstream filters.
+--
+-- `CONFIG` is set in front of this text when the configuration is rendered:
+--   path     what stands for the client's /v1
+--   host
+--   keep     the request headers that may leave; all others stay here: credentials, cookies, proxies' notes
+--   key      of a provider that takes one: its `file`, the `header` that carries it and the `prefix` before it
+--   version  the `header` and the `value` that the provider's API has to be told
+--   broken   the error, in the provider's API, in the place of an answer that is none
+--   refused  the one in the place of what a provider says of its key
 
 local key, looked
 
@@ -23,7 +27,8 @@ local function provider_key()
   return key
 end
 
--- Of headers that stay here, those that no provider is sent: credentials, and what clients and proxies say of themselves.
+-- Of headers that stay here, those that no provider is sent: credentials, and what clients and proxies say of
+-- themselves.
 local NEVER = {
   ["accept-encoding"] = true, ["api-key"] = true, authorization = true, connection = true, cookie = true,
   ["proxy-authorization"] = true, ["x-api-key"] = true,
@@ -127,8 +132,8 @@ local function is_readable(headers)
 end
 
 -- Makes an answer that is not the provider's API (a page of some proxy between, a redirect) an error in that API. The
--- router sees the status at once and moves on where there is a further target; the body goes piece by piece, `is_held`
--- if it has been read already, and no more of it than a piece is held.
+-- router sees the status at once and moves on where there is a further target; the body goes piece by piece,
+-- `is_held` if it has been read already, and no more of it than a piece is held.
 local function make_error(handle, status, text, is_held)
   local headers = handle:headers()
   if text == CONFIG.broken then

@@ -21,6 +21,7 @@ ERROR_LIMIT_BYTES = 256 * 2**10  # what is read of an error; the rest says nothi
 
 _JSON = ("content-type", "application/json")
 _BODY_HEADERS = ("content-length", "content-encoding", "transfer-encoding")
+_NO_BODY = "The provider answered without a body."
 _NOTHING: Reply = (None, False)
 
 
@@ -42,6 +43,9 @@ class Answer(Protocol):
 
     def take(self, data: bytes, last: bool) -> Reply:
         """What goes on for a piece of it."""
+
+    def end_without_body(self) -> Reply:
+        """What goes on when trailers follow the head: Envoy takes no piece then."""
 
 
 def answer_of(head: AnswerHead, context: Context) -> tuple[Answer, Reply]:
@@ -76,7 +80,7 @@ def _fault(head: AnswerHead, context: Context) -> str | None:
     if head.content_encoding not in ("", "identity"):
         return "The provider answered with a compressed body, which nobody had asked for."
     if head.status != 200 or head.ends:
-        return "The provider answered without a body."
+        return _NO_BODY
     return None
 
 
@@ -105,6 +109,10 @@ class _WholeAnswer:
         headers = [_JSON, *context.notes]
         return [codec.head(200, headers, _BODY_HEADERS), codec.piece(body, last=True)], True
 
+    def end_without_body(self) -> Reply:
+        """No answer."""
+        return _nothing(self._context)
+
 
 class _StreamedAnswer:
     """A stream of events: held until the answer itself has begun, then piece by piece."""
@@ -130,6 +138,10 @@ class _StreamedAnswer:
         begun, self._held = b"".join(self._held), None
         return [codec.head(200, self._context.notes, _BODY_HEADERS), codec.piece(begun, last=last)], last
 
+    def end_without_body(self) -> Reply:
+        """No answer."""
+        return _nothing(self._context)
+
     def _failed(self, failure: Failure, out: bytes) -> Reply:
         if self._held is not None:
             return _refused(failure, self._context)
@@ -153,6 +165,10 @@ class _ErrorAnswer:
         failure = self._context.failure_of(self._status, self._body)
         return codec.piece(_rendered(failure, self._context), last=True), True
 
+    def end_without_body(self) -> Reply:
+        """The status is all there is."""
+        return codec.TRAILERS, True
+
 
 class _Refused:
     """Nothing of it is wanted."""
@@ -160,6 +176,15 @@ class _Refused:
     def take(self, data: bytes, last: bool) -> Reply:  # noqa: ARG002
         """Nothing goes on."""
         return None, last
+
+    def end_without_body(self) -> Reply:
+        """Nothing goes on."""
+        return None, True
+
+
+def _nothing(context: Context) -> Reply:
+    """The answer has turned out to be its head alone."""
+    return _refused(Failure.of("malformed", _NO_BODY), context, has_body=False)
 
 
 def _refused(failure: Failure, context: Context, *, has_body: bool = True) -> Reply:

@@ -38,6 +38,7 @@ class TranslatedAnswer:
 
     def __init__(self) -> None:
         self._answer: Answer | None = None
+        self._has_body = False
 
     def on_message(self, message: codec.Message) -> Reply:
         """Answers the next message of Envoy's."""
@@ -45,6 +46,7 @@ class TranslatedAnswer:
         if self._answer is None:
             return self.begin(message, _Attempted.of(codec.answered(message)))
         if part == "response_body":
+            self._has_body = True
             return self._answer.take(*codec.piece_of(message))
         if part == "response_trailers":
             return self._ended_by_trailers(self._answer)
@@ -56,7 +58,9 @@ class TranslatedAnswer:
         return reply
 
     def _ended_by_trailers(self, answer: Answer) -> Reply:
-        """Trailers end a body whose last piece said nothing of it."""
+        """Trailers end a body whose last piece said nothing of it; where there is none, pieces have no place."""
+        if not self._has_body:
+            return answer.end_without_body()
         replies, _ = answer.take(b"", True)
         rest = [replies] if isinstance(replies, bytes) else replies or []
         return [*map(codec.before_trailers, rest), codec.TRAILERS], True

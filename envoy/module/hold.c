@@ -30,8 +30,10 @@ struct held {
   struct alarm alarm;
 };
 
-// Stands for streams that there was no memory for.
-static const struct held unheld_stream = {.stream = {&hold_filter}, .is_translated = true};
+// Stands for streams that there was no memory for. Their heads go on at once; that they have to be translated Envoy
+// keeps for us.
+static const struct held unheld_stream = {.stream = {&hold_filter}};
+static const struct bytes unheld_metadata = TEXT("hg.unheld");
 
 static void ring(struct alarm *alarm) {
   struct held *held = (struct held *)((char *)alarm - offsetof(struct held, alarm));
@@ -111,14 +113,31 @@ static void end(struct stream *stream) {
 }
 
 // The body of a translated attempt goes to another path than the one that the client's would go to.
+static bool has_other_path(void *envoy) {
+  struct bytes path, endpoint;
+  if (!header_of(envoy, REQUEST_HEADERS, TEXT("x-headgate-path"), &path, 0, NULL)) return false;
+  return !envoy_dynamic_module_callback_http_get_metadata_string(envoy, DYNAMIC_METADATA, request_metadata,
+                                                                 TEXT("endpoint"), &endpoint) ||
+         !equal(path, endpoint);
+}
+
 static void request_headers(struct stream *stream, void *envoy) {
   struct held *held = (struct held *)stream;
-  struct bytes path, endpoint;
-  if (held == &unheld_stream) return;
-  if (!header_of(envoy, REQUEST_HEADERS, TEXT("x-headgate-path"), &path, 0, NULL)) return;
-  bool has_endpoint = envoy_dynamic_module_callback_http_get_metadata_string(
-      envoy, DYNAMIC_METADATA, request_metadata, TEXT("endpoint"), &endpoint);
-  held->is_translated = !has_endpoint || !equal(path, endpoint);
+  bool has_other = has_other_path(envoy);
+  if (held == &unheld_stream) {
+    envoy_dynamic_module_callback_http_set_dynamic_metadata_number(envoy, unheld_metadata, TEXT("is_translated"),
+                                                                   has_other);
+  } else {
+    held->is_translated = has_other;
+  }
+}
+
+static bool is_translated(const struct held *held, void *envoy) {
+  double kept = 0;
+  if (held != &unheld_stream) return held->is_translated;
+  envoy_dynamic_module_callback_http_get_metadata_number(envoy, DYNAMIC_METADATA, unheld_metadata,
+                                                         TEXT("is_translated"), &kept);
+  return kept != 0;
 }
 
 static bool has_events(void *envoy) {
@@ -128,19 +147,28 @@ static bool has_events(void *envoy) {
          found.length >= sizeof type - 1 && strncasecmp(found.at, type, sizeof type - 1) == 0;
 }
 
+// As envoy/attempt.lua does it with answers of 429: the model rests.
+static void name_model(void *envoy) {
+  struct bytes model;
+  if (envoy_dynamic_module_callback_http_get_metadata_string(envoy, DYNAMIC_METADATA, request_metadata,
+                                                             TEXT("upstream_model"), &model)) {
+    set_header(envoy, TEXT("x-headgate-tried-model"), model);
+  }
+}
+
 static void fail(void *envoy, enum beginning found) {
-  set_header(envoy, TEXT(":status"), found == FAILED_FOR_RATE ? TEXT("429") : found == FAILED ? TEXT("503") : TEXT("502"));
+  set_header(envoy, TEXT(":status"), found == LIMITED ? TEXT("429") : found == FAILED ? TEXT("503") : TEXT("502"));
+  if (found == LIMITED) name_model(envoy);
 }
 
 static enum headers_status response_headers(struct stream *stream, void *envoy, bool is_end) {
   struct held *held = (struct held *)stream;
-  if (held == &unheld_stream) return HEADERS_CONTINUE;
-  if (held->is_translated) {
+  if (is_translated(held, envoy)) {
     if (!is_stream(envoy)) return HEADERS_CONTINUE; // extproc takes it whole
     set_header(envoy, TEXT("x-headgate-translate"), TEXT("1"));
-    if (status_of(envoy) == 200 && (is_end || !has_events(envoy))) fail(envoy, ENDED);
+    if (status_of(envoy) == 200 && (is_end || !has_events(envoy))) fail(envoy, BROKEN_OFF);
   }
-  if (is_end || status_of(envoy) != 200 || !may_hold(held, envoy)) return HEADERS_CONTINUE;
+  if (held == &unheld_stream || is_end || status_of(envoy) != 200 || !may_hold(held, envoy)) return HEADERS_CONTINUE;
   held->holds = true;
   return HEADERS_STOP;
 }
@@ -157,18 +185,23 @@ static enum beginning read_on(struct begun *begun, void *envoy, enum body body) 
   return found;
 }
 
-// Of the last frame, what it brought may stand behind what was held already.
-static enum beginning read_all(void *envoy) {
-  struct begun begun = {.read = 0};
-  return read_on(&begun, envoy, BUFFERED_RESPONSE_BODY);
+// Envoy puts the last piece behind those that it has kept, if there are any.
+static enum beginning read_to_end(void *envoy) {
+  struct begun begun = {0};
+  enum beginning found = read_on(&begun, envoy, BUFFERED_RESPONSE_BODY);
+  if (found == NOT_YET) found = read_on(&begun, envoy, RECEIVED_RESPONSE_BODY);
+  return found == NOT_YET ? begun_end(&begun) : found;
+}
+
+static void decide(struct held *held, void *envoy, enum beginning found) {
+  if (found != BEGUN) fail(envoy, found);
+  let_go(held);
 }
 
 static enum body_status translated_body(struct held *held, void *envoy, bool is_end) {
-  enum beginning found = read_on(&held->begun, envoy, RECEIVED_RESPONSE_BODY);
-  if (found == NOT_YET && !is_end) return BODY_STOP_AND_WATERMARK;
-  if (found == NOT_YET) found = read_all(envoy);
-  if (found != BEGUN) fail(envoy, found);
-  let_go(held);
+  enum beginning found = is_end ? read_to_end(envoy) : read_on(&held->begun, envoy, RECEIVED_RESPONSE_BODY);
+  if (found == NOT_YET) return BODY_STOP_AND_WATERMARK;
+  decide(held, envoy, found);
   return BODY_CONTINUE;
 }
 
@@ -185,7 +218,7 @@ static enum body_status response_body(struct stream *stream, void *envoy, bool i
 
 static enum trailers_status response_trailers(struct stream *stream, void *envoy) {
   struct held *held = (struct held *)stream;
-  if (held->holds && held->is_translated) fail(envoy, NOT_YET);
+  if (held->holds && held->is_translated) decide(held, envoy, begun_end(&held->begun));
   let_go(held);
   return TRAILERS_CONTINUE;
 }

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from extproc.refusal import printable
-from extproc.translate.failure import STATUS, Failure, Kind
+from extproc.translate.failure import STATUS, Failure, Kind, kind_of
 
 _KINDS: dict[str, Kind] = {
     "invalid_request_error": "invalid_request",
@@ -22,18 +22,6 @@ _KINDS: dict[str, Kind] = {
     "api_error": "server",
     "overloaded_error": "overloaded",
     "timeout_error": "timeout",
-}
-_KIND_OF_STATUS: dict[int, Kind] = {
-    401: "authentication",
-    402: "permission",
-    403: "permission",
-    404: "not_found",
-    408: "timeout",
-    413: "too_large",
-    429: "rate_limit",
-    503: "overloaded",
-    504: "timeout",
-    529: "overloaded",
 }
 _TOO_LONG = ("prompt is too long", "exceed context limit", "exceeds the context window", "maximum context length")
 _OUT_OF_MONEY = ("credit balance is too low", "specified API usage limits")  # with status 400
@@ -63,10 +51,10 @@ def failure_of(status: int, body: bytes, provider: str) -> Failure:
     try:
         error = _body.decode(body).error
     except (msgspec.DecodeError, ValueError, RecursionError):
-        kind = _kind_of(status)
+        kind = kind_of(status)
         said = f"The provider '{provider}' answered with status {status} and without an error in its API's form."
         return Failure(kind, _refused(provider) if _is_ours(kind) else said, _shown(status))
-    return _failure(error, _KINDS.get(error.type) or _kind_of(status), _shown(status), provider)
+    return _failure(error, _KINDS.get(error.type) or kind_of(status), _shown(status), provider)
 
 
 def failure_in_stream(error: Any, provider: str | None = None) -> Failure:
@@ -89,10 +77,6 @@ def _failure(error: _Error, kind: Kind, status: int, provider: str | None) -> Fa
     if kind in ("invalid_request", "too_large") and any(words in message for words in _TOO_LONG):
         code = "context_length_exceeded"  # what clients of OpenAI's look for
     return Failure(kind, message or f"{_subject(provider)} gave no reason.", status, code=code)
-
-
-def _kind_of(status: int) -> Kind:
-    return _KIND_OF_STATUS.get(status, "server" if status >= 500 else "invalid_request")
 
 
 def _is_ours(kind: Kind) -> bool:

@@ -30,6 +30,24 @@ STATUS: dict[Kind, int] = {
     "malformed": 502,
 }
 
+_KIND_OF_STATUS: dict[int, Kind] = {
+    401: "authentication",
+    402: "permission",
+    403: "permission",
+    404: "not_found",
+    408: "timeout",
+    413: "too_large",
+    429: "rate_limit",
+    503: "overloaded",
+    504: "timeout",
+    529: "overloaded",  # Anthropic's own
+}
+
+
+def kind_of(status: int) -> Kind:
+    """What an answer's status says by itself; one that is no error's is a failure of the provider's."""
+    return _KIND_OF_STATUS.get(status) or ("invalid_request" if 400 <= status < 500 else "server")
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:

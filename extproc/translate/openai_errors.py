@@ -9,23 +9,11 @@ from typing import Any
 
 import msgspec
 
-from extproc.translate.failure import Failure, Kind
+from extproc.translate.failure import Failure, Kind, kind_of
 
 CONTEXT_LENGTH_CODE = "context_length_exceeded"
 
 _MESSAGE_LIMIT = 2000  # characters of a provider's message that a client is told
-_KINDS: dict[int, Kind] = {
-    401: "authentication",
-    402: "permission",
-    403: "permission",
-    404: "not_found",
-    408: "timeout",
-    413: "too_large",
-    429: "rate_limit",
-    503: "overloaded",
-    504: "timeout",
-    529: "overloaded",
-}
 # In a stream there is no status, only these words of `type`, `code` or `status`.
 _STATUS_OF_WORD = {
     "invalid_request_error": 400,
@@ -40,6 +28,7 @@ _STATUS_OF_WORD = {
     "model_not_found": 404,
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
+    "too_many_requests": 429,
     "insufficient_quota": 429,
     "resource_exhausted": 429,
     "tokens": 429,
@@ -64,7 +53,7 @@ _REFUSED = {
 
 def failure_of(status: int, body: bytes, provider: str) -> Failure:
     """The failure that an answer of status 400 or more stands for."""
-    kind = _kind(status)
+    kind = kind_of(status)
     if status in _REFUSED:  # the provider's own words may hold parts of the credential
         return Failure(kind, _REFUSED[status].format(provider), status)
     found = _found(body)
@@ -79,7 +68,7 @@ def failure_in(body: bytes) -> Failure:
     message, param, code, words = _found(body) or (None, None, None, ())
     statuses = (_status_of(word) for word in words)
     status = next((status for status in statuses if status), 502)
-    kind = _kind(status)
+    kind = kind_of(status)
     if status in _REFUSED:
         return Failure.of(kind, "The provider refused the gateway's credential.")
     return _failure(kind, message or "The provider reported an error without a message.", None, param, code)
@@ -92,10 +81,6 @@ def _failure(kind: Kind, message: str, status: int | None, param: str | None, co
     if status is None:
         return Failure.of(kind, shown, param=param, code=code)
     return Failure(kind, shown, status, param, code)
-
-
-def _kind(status: int) -> Kind:
-    return _KINDS.get(status) or ("invalid_request" if 400 <= status < 500 else "server")
 
 
 def _found(body: bytes) -> tuple[str | None, str | None, str | None, tuple[Any, ...]] | None:

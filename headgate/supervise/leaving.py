@@ -27,9 +27,12 @@ HANGS_AFTER_S = 2.5
 class Leaving:
     """`found` are those that an earlier supervisor left. `changed` is called when one has ended."""
 
-    def __init__(self, found: Iterable[Living], changed: Callable[[], None]) -> None:
+    def __init__(
+        self, found: Iterable[Living], changed: Callable[[], None], *, hangs_after_s: float = HANGS_AFTER_S
+    ) -> None:
         self._workers = {_name(one.process): one for one in found}
         self._changed = changed
+        self._hangs_after_s = hangs_after_s
         self._ending: set[asyncio.Task[None]] = set()
 
     def records(self) -> dict[str, PartRecord]:
@@ -55,7 +58,7 @@ class Leaving:
             log.info("leftover worker finishes", part=worker.name, pid=worker.process.pid)
             self.leave(worker, PATIENCE_S)
         served = [worker for worker in found if not worker.name.startswith(parts_file.RETIRED_WORKER)]
-        await asyncio.gather(*(_until_deaf(worker) for worker in served))
+        await asyncio.gather(*(_until_deaf(worker, self._hangs_after_s) for worker in served))
 
     async def finished(self) -> None:
         """End them, once no Envoy can need them any more."""
@@ -73,11 +76,11 @@ class Leaving:
         self._changed()
 
 
-async def _until_deaf(worker: Living) -> None:
+async def _until_deaf(worker: Living, hangs_after_s: float) -> None:
     """Wait until it does not listen, or kill it."""
     socket, process = contract.worker_socket(int(worker.name.removeprefix(parts.WORKERS))), worker.process
     try:
-        async with asyncio.timeout(HANGS_AFTER_S):
+        async with asyncio.timeout(hangs_after_s):
             while process.running and await _is_listened_to(socket):  # noqa: ASYNC110 - another process lets go
                 await asyncio.sleep(0.01)
     except TimeoutError:

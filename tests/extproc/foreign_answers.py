@@ -14,15 +14,13 @@ providers:
 models:
   for-anthropic: {targets: [{provider: for-anthropic, model: up}]}
   for-openai: {targets: [{provider: for-openai, model: up}]}
-  hurried-anthropic: {targets: [{provider: for-anthropic, model: up}], timeouts: {headers: 50ms}}
-  hurried-openai: {targets: [{provider: for-openai, model: up}], timeouts: {headers: 50ms}}
-tenants: {acme: {models: [for-anthropic, for-openai, hurried-anthropic, hurried-openai]}}
+tenants: {acme: {models: [for-anthropic, for-openai]}}
 """)
 
 
-def attempt(client: str, *, stream: bool, model: str = "for") -> Attempt:
+def attempt(client: str, *, stream: bool) -> Attempt:
     """An attempt whose request has been sent."""
-    body = json.loads(chat(model=f"{model}-{client}", stream=stream)) | {"max_tokens": 50}
+    body = json.loads(chat(model=f"for-{client}", stream=stream)) | {"max_tokens": 50}
     url = {OPENAI: "/v1/chat/completions", ANTHROPIC: "/v1/messages"}[client]
     made, kept = planned(url, json.dumps(body).encode(), SNAPSHOT)
     made.request(kept)

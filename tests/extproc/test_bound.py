@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from attempt_client import Attempt, sent_of
-from limited import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, SNAPSHOT, Service, planned, says, service
+from counted import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, SNAPSHOT, Service, planned, says, service
 
 from extproc.tokens.counter import Counter
 from extproc.tokens.ranks import RanksError

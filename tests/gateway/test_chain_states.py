@@ -25,6 +25,7 @@ for name in DOWN:
     MODELS.add(model_of(name, 3), [("claude", "status_503#k"), ("prefixed", "status_503#k"), (name, "ok#3")])
 MODELS.add("ejecting", [("ejectable", "status_503#ejecting")], retry_on=[], max_attempts=1)
 MODELS.add("occupying", [("saturated", "silent#occupying")], timeouts={"headers": "60s", "total": "60s"})
+MODELS.add("limited", [("claude", "limit_event_first#limited"), ("engine", "ok#limited")])
 MODELS.add("all-down", [("nameless", "ok#all"), ("sick", "ok#all")])
 
 
@@ -93,6 +94,18 @@ async def until_none(of: Callable[[], Awaitable[list[str]]], within_s: float) ->
         if not wrong or time.monotonic() > deadline:
             return wrong
         await asyncio.sleep(PAUSE_S)
+
+
+async def test_a_limit_that_a_stream_tells_of_rests_the_target(chains: Chains) -> None:
+    """For five seconds, since it says nothing of how long."""
+
+    async def left_out() -> list[str]:
+        told = await chains.ask("chat", "limited", stream=True)
+        assert (told.text, told.target) == ("Hello from engine.", "engine")
+        return [] if told.attempts == 1 else ["asked"]
+
+    assert await left_out() == ["asked"]
+    assert await until_none(left_out, within_s=4) == []
 
 
 async def test_when_all_are_down_the_least_bad_one_is_tried(chains: Chains) -> None:

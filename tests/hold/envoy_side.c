@@ -2,6 +2,7 @@
 // writes what Envoy would have sent on, event by event (holding.py has the format); or, called with numbers of threads
 // and of streams, plays so many at random on so many threads at once.
 
+#include <ctype.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,11 @@ struct attempt {
   int status;
   char path;           // '-': none, 's': the endpoint, 'o': another
   bool head_sent;
-  bool in_body, has_bytes;
+  bool in_body;
+  struct bytes piece;
+  struct bytes kept;   // of the body, in front of the piece
+  bool is_marked, names_model;
+  double unheld;       // what the filter has Envoy keep
   atomic_bool committed;
   int schedulers;
 };
@@ -31,6 +36,13 @@ struct scheduler {
 };
 
 static bool fails; // to make schedulers
+static atomic_bool no_memory;
+
+// The filter has memory of one stream allocated with this, and lists of pieces.
+void *__real_calloc(size_t number, size_t size);
+void *__wrap_calloc(size_t number, size_t size) {
+  return atomic_load(&no_memory) ? NULL : __real_calloc(number, size);
+}
 
 static struct bytes text(const char *at) { return (struct bytes){at, strlen(at)}; }
 
@@ -46,6 +58,8 @@ bool envoy_dynamic_module_callback_http_get_header(void *filter, enum header_map
   } else if (map == REQUEST_HEADERS && equal(name, TEXT("x-headgate-path"))) {
     if (attempt->path == '-') return false;
     *value = attempt->path == 's' ? TEXT("/chat/completions") : TEXT("/messages");
+  } else if (map == RESPONSE_HEADERS && equal(name, TEXT("content-type"))) {
+    *value = TEXT("Text/Event-Stream; charset=utf-8");
   } else {
     abort();
   }
@@ -56,35 +70,55 @@ bool envoy_dynamic_module_callback_http_get_metadata_string(void *filter, enum m
                                                             struct bytes name_space, struct bytes key,
                                                             struct bytes *value) {
   (void)filter;
-  if (source != DYNAMIC_METADATA || !equal(name_space, TEXT("hg.request")) || !equal(key, TEXT("endpoint"))) abort();
-  *value = TEXT("/chat/completions");
+  if (source != DYNAMIC_METADATA || !equal(name_space, TEXT("hg.request"))) abort();
+  if (equal(key, TEXT("endpoint"))) *value = TEXT("/chat/completions");
+  else if (equal(key, TEXT("upstream_model"))) *value = TEXT("m-1");
+  else abort();
   return true;
 }
 
 bool envoy_dynamic_module_callback_http_get_metadata_number(void *filter, enum metadata_source source,
                                                             struct bytes name_space, struct bytes key, double *value) {
   struct attempt *attempt = filter;
+  if (source == DYNAMIC_METADATA && equal(name_space, TEXT("hg.unheld")) && equal(key, TEXT("is_translated"))) {
+    *value = attempt->unheld;
+    return true;
+  }
   if (source != DYNAMIC_METADATA || !equal(name_space, TEXT("hg.request")) || !equal(key, TEXT("headers_ms"))) abort();
   if (attempt->headers_ms == ABSENT) return false;
   *value = attempt->headers_ms;
   return true;
 }
 
-// For translated streams alone, of which there are none here.
+void envoy_dynamic_module_callback_http_set_dynamic_metadata_number(void *filter, struct bytes name_space,
+                                                                    struct bytes key, double value) {
+  if (!equal(name_space, TEXT("hg.unheld")) || !equal(key, TEXT("is_translated"))) abort();
+  ((struct attempt *)filter)->unheld = value;
+}
+
 bool envoy_dynamic_module_callback_http_set_header(void *filter, enum header_map map, struct bytes name,
                                                    struct bytes value) {
-  (void)filter, (void)map, (void)name, (void)value;
-  abort();
+  struct attempt *attempt = filter;
+  if (map != RESPONSE_HEADERS || attempt->head_sent) abort();
+  if (equal(name, TEXT(":status"))) attempt->status = atoi(value.at);
+  else if (equal(name, TEXT("x-headgate-translate")) && equal(value, TEXT("1"))) attempt->is_marked = true;
+  else if (equal(name, TEXT("x-headgate-tried-model")) && equal(value, TEXT("m-1"))) attempt->names_model = true;
+  else abort();
+  return true;
 }
-bool envoy_dynamic_module_callback_http_get_body_chunks(void *filter, enum body body, struct bytes *chunks) {
-  (void)filter, (void)body, (void)chunks;
-  abort();
+
+static struct bytes body_of(struct attempt *attempt, enum body body) {
+  if (!attempt->in_body || (body != RECEIVED_RESPONSE_BODY && body != BUFFERED_RESPONSE_BODY)) abort();
+  return body == RECEIVED_RESPONSE_BODY ? attempt->piece : attempt->kept;
 }
 
 size_t envoy_dynamic_module_callback_http_get_body_chunks_size(void *filter, enum body body) {
-  struct attempt *attempt = filter;
-  if (body != RECEIVED_RESPONSE_BODY || !attempt->in_body) abort();
-  return attempt->has_bytes ? 1 : 0;
+  return body_of(filter, body).length > 0;
+}
+
+bool envoy_dynamic_module_callback_http_get_body_chunks(void *filter, enum body body, struct bytes *chunks) {
+  chunks[0] = body_of(filter, body);
+  return true;
 }
 
 void *envoy_dynamic_module_callback_http_filter_scheduler_new(void *filter) {
@@ -123,13 +157,33 @@ static const void *begin(const void *config, struct attempt *attempt, bool end) 
   return stream;
 }
 
-static void take_body(struct attempt *attempt, const void *stream, bool has_bytes, bool end) {
+static struct bytes joined(struct bytes one, struct bytes other) {
+  char *at = malloc(one.length + other.length + 1);
+  if (!at) abort();
+  if (one.length) memcpy(at, one.at, one.length);
+  if (other.length) memcpy(at + one.length, other.at, other.length);
+  return (struct bytes){at, one.length + other.length};
+}
+
+static void keep(struct attempt *attempt, struct bytes piece) {
+  struct bytes kept = joined(attempt->kept, piece);
+  free((char *)attempt->kept.at);
+  attempt->kept = kept;
+}
+
+// Every piece is memory of its own. Envoy puts the last one behind what it has kept, if that is anything.
+static void take_body(struct attempt *attempt, const void *stream, struct bytes piece, bool end) {
+  bool moves = end && attempt->kept.length > 0;
+  if (moves) keep(attempt, piece);
+  attempt->piece = joined(moves ? TEXT("") : piece, TEXT(""));
   attempt->in_body = true;
-  attempt->has_bytes = has_bytes;
   enum body_status status = envoy_dynamic_module_on_http_filter_response_body(attempt, stream, end);
   attempt->in_body = false;
   if (status == BODY_CONTINUE) attempt->head_sent = true;
-  else if (status != BODY_STOP || has_bytes || end || attempt->head_sent) abort();
+  else if (end || attempt->head_sent) abort();
+  else if (status == BODY_STOP_AND_WATERMARK) keep(attempt, piece);
+  else if (status != BODY_STOP || piece.length > 0) abort();
+  free((char *)attempt->piece.at);
 }
 
 static void take_trailers(struct attempt *attempt, const void *stream) {
@@ -153,23 +207,38 @@ static void wait_for_alarm(struct attempt *attempt, const void *stream) {
 static void finish(struct attempt *attempt, const void *stream) {
   envoy_dynamic_module_on_http_filter_destroy(stream);
   if (attempt->schedulers != 0) abort();
+  free((char *)attempt->kept.at);
+  attempt->kept = TEXT("");
 }
 
-static void play(const void *config, struct attempt *attempt, bool end, const char *events) {
+static struct bytes piece_of(char event) {
+  switch (tolower(event)) {
+  case 'b': return TEXT("x");
+  case 'e': return TEXT("");
+  case 'n': return TEXT("data: {\"choices\":[]}\n\n");
+  case 'a': return TEXT("data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n");
+  case 'i': return TEXT("data: {\"choices\":[{\"finish_reason\":\"stop\"}]}"); // never ended
+  case 'f': return TEXT("data: {\"error\":{\"message\":\"m\",");
+  case 'l': return TEXT("\"code\":\"rate_limit_exceeded\"}}\n\n");
+  case 'o': return TEXT("\"code\":503}}\n\n");
+  default: abort();
+  }
+}
+
+static void play(const void *config, struct attempt *attempt, bool end, bool starves_late, const char *events) {
   const void *stream = begin(config, attempt, end);
+  if (starves_late) atomic_store(&no_memory, true);
   putchar(attempt->head_sent ? 'h' : '.');
   for (; *events; events++) {
     switch (*events) {
-    case 'b': take_body(attempt, stream, true, false); break;
-    case 'e': take_body(attempt, stream, false, false); break;
-    case 'B': take_body(attempt, stream, true, true); break;
-    case 'E': take_body(attempt, stream, false, true); break;
     case 't': take_trailers(attempt, stream); break;
     case 'w': wait_for_alarm(attempt, stream); break;
-    default: abort();
+    default: take_body(attempt, stream, piece_of(*events), isupper(*events)); break;
     }
     putchar(attempt->head_sent ? 'h' : '.');
   }
+  if (attempt->is_marked) printf(",%d", attempt->status);
+  if (attempt->names_model) printf("+");
   finish(attempt, stream);
   putchar('\n');
   fflush(stdout);
@@ -201,8 +270,8 @@ static void *worker(void *argument) {
       continue;
     }
     switch (next_random(&seed) % 8) {
-    case 0: take_body(attempt, streams[i], true, false); continue;
-    case 1: take_body(attempt, streams[i], true, true); break;
+    case 0: take_body(attempt, streams[i], TEXT("x"), false); continue;
+    case 1: take_body(attempt, streams[i], TEXT("x"), true); break;
     case 2: take_trailers(attempt, streams[i]); break;
     case 3: break; // reset
     case 4: nap_us(300); continue;
@@ -246,13 +315,16 @@ int main(int count, char **arguments) {
   }
   const void *config = configuration();
   struct attempt attempt = {0};
-  int end, failing;
+  int end, failing, starving, starving_late;
   char events[256];
-  while (scanf("%lf %d %c %d %d %255s", &attempt.headers_ms, &attempt.status, &attempt.path, &end, &failing, events) == 6) {
+  while (scanf("%lf %d %c %d %d %d %d %255s", &attempt.headers_ms, &attempt.status, &attempt.path, &end, &failing,
+               &starving, &starving_late, events) == 8) {
     fails = failing;
-    play(config, &attempt, end, events + 1);
+    atomic_store(&no_memory, starving);
+    play(config, &attempt, end, starving_late, events + 1);
     attempt = (struct attempt){0};
   }
+  atomic_store(&no_memory, false);
   envoy_dynamic_module_on_http_filter_config_destroy(config);
   return 0;
 }

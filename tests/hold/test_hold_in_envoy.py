@@ -53,12 +53,59 @@ def test_a_whole_answer_is_held_without_a_limit(holding: Holding) -> None:
     assert holding.upstream.asked == 2
 
 
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+PING = chunk(b": ping\n\n")
+FINISH = b'data: {"choices":[{"finish_reason":"stop"}]}'
+
+
 def test_a_stream_to_translate_is_marked_and_held_until_it_has_begun(holding: Holding) -> None:
-    ping, begun = b"7\r\n: ping\n\r\n", b'20\r\ndata: {"finish_reason":"stop"}\n\n\r\n'
-    received = b"".join(holding.ask(holding.translated, [HEAD, ping, 0.2, RESET], [HEAD, ping, begun, END]))
+    begun = chunk(FINISH + b"\n\n")
+    received = b"".join(holding.ask(holding.translated, [HEAD, PING, 0.2, RESET], [HEAD, PING, begun, END]))
     assert received.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"x-headgate-translate: 1\r\n" in received
     assert b": ping\n" in received
+    assert holding.upstream.asked == 2
+
+
+@pytest.mark.parametrize("before", [[], [PING, 0.05]], ids=["alone", "behind others"])
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [
+        ([chunk(FINISH), 0.05, END], b"200 OK"),
+        ([chunk(FINISH) + END], b"200 OK"),
+        ([chunk(FINISH), b"0\r\nx-t: 1\r\n\r\n"], b"200 OK"),
+        ([chunk(b'data: {"error":{"message":"m",'), 0.05, chunk(b'"code":429}}\n\n'), END], b"429 Too Many Requests"),
+        ([chunk(b'data: {"error":{"code":429}}'), END], b"429 Too Many Requests"),
+    ],
+    ids=["end", "end at once", "trailers", "limit in two pieces", "limit at the end"],
+)
+def test_a_stream_to_translate_is_what_its_last_event_says(
+    holding: Holding, before: Script, rest: Script, status: bytes
+) -> None:
+    """Also where nothing ends that event."""
+    received = b"".join(holding.ask(holding.translated, [HEAD, *before, *rest]))
+    assert received.startswith(b"HTTP/1.1 " + status + b"\r\n")
+    assert holding.upstream.asked == 1
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        chunk(b'data: {"error":{"code":503}}\n\n'),
+        chunk(b'data: {"choices":[{"delta":{"content":"Hi"}}]\n\n'),
+        chunk(b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"text":"Hi"}}\n\n'),
+        END,
+        b"0\r\nx-t: 1\r\n\r\n",
+    ],
+    ids=["error", "bad JSON", "wrong order", "end", "trailers"],
+)
+def test_a_stream_to_translate_that_fails_before_its_beginning_is_followed(holding: Holding, failing: bytes) -> None:
+    good: Script = [HEAD, chunk(FINISH + b"\n\n"), END]
+    received = b"".join(holding.ask(holding.translated, [HEAD, PING, 0.05, failing], good))
+    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
     assert holding.upstream.asked == 2
 
 

@@ -70,3 +70,42 @@ def test_a_head_that_is_all_there_is_goes_at_once() -> None:
 @pytest.mark.parametrize("sanitizer", [ADDRESS, THREAD])
 def test_streams_on_many_threads(sanitizer: str) -> None:
     at_once(sanitizer, threads=4, streams=1_500)
+
+
+TRANSLATED = {
+    "nnaA": "...hh,200",
+    "A": ".h,200",
+    "nnI": "...h,200",
+    "I": ".h,200",
+    "it": "..h,200",
+    "nflN": "...hh,429+",
+    "nfoN": "...hh,503",
+    "fL": "..h,429+",
+    "nN": "..h,502",
+    "neE": "...h,502",
+    "nt": "..h,502",
+    "t": ".h,502",
+    "E": ".h,502",
+    "": ".,200",  # reset: the router sees no head
+}
+
+
+@pytest.mark.parametrize(("events", "seen"), TRANSLATED.items())
+def test_a_stream_to_translate_is_held_until_an_event_tells(events: str, seen: str) -> None:
+    assert played([Attempt(events, path="o")]) == [seen]
+
+
+def test_a_stream_to_translate_goes_when_its_time_is_up() -> None:
+    assert played([Attempt("nwfoE", path="o", headers_ms=SOON)]) == ["..hhhh,200"]
+
+
+def test_without_memory_a_stream_to_translate_is_marked_all_the_same() -> None:
+    """Its head goes on at once; unmarked, the provider's own words would reach the client."""
+    asked = [Attempt("nA", path=path, starves=True) for path in "-so"]
+    assert played(asked) == ["hhh", "hhh", "hhh,200"]
+    assert played([Attempt("b", path="o", headers_ms=None, starves=True)]) == ["hh"]  # it comes whole
+
+
+def test_without_memory_for_pieces_a_stream_goes_on() -> None:
+    """Unread: whoever translates it tells what it is."""
+    assert played([Attempt("nA", path="o", starves_late=True)]) == [".hh,200"]

@@ -69,13 +69,12 @@ async def test_one_that_lost_its_supervisor_goes_on_once_it_does_not_listen(busy
     assert leaving.records() == {}
 
 
-async def test_one_that_hangs_is_killed(busy: Living, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headgate.supervise.leaving.HANGS_AFTER_S", 0.2)
+async def test_one_that_hangs_is_killed(busy: Living) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(SOCKET))
         listening.listen()
         async with asyncio.timeout(10):
-            await Leaving([busy], lambda: None).let_go()
+            await Leaving([busy], lambda: None, hangs_after_s=0.2).let_go()
     assert busy.process.status == -signal.SIGKILL
 
 

@@ -2,6 +2,7 @@
 
     request.client.json    what the client sends             request.provider.json  what the provider must get
     target.json            members of Target, if not TARGET  dropped.json           what `unsupported` names
+    left_out.json          what is left out whatever is asked for, and named in `dropped` alone
     answer.provider.json   a whole answer                    answer.client.json     what the client must get
     stream.provider.sse    the same answer, streamed         stream.client.sse      what the client must get
     error.provider.json    {"status", "body"}                failure.json           the Failure, from any of the three
@@ -52,6 +53,10 @@ class Case:
     @property
     def dropped(self) -> tuple[str, ...]:
         return tuple(self.json("dropped.json")) if self.has("dropped.json") else ()
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        return tuple(self.json("left_out.json")) if self.has("left_out.json") else ()
 
     @property
     def failure(self) -> Failure | None:

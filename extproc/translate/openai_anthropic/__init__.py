@@ -7,7 +7,13 @@ import msgspec
 from extproc.translate.direction import Known, ProviderRequest, Target
 from extproc.translate.failure import Failure
 from extproc.translate.openai_anthropic.answer import chat_completion
-from extproc.translate.openai_anthropic.request import DEFAULT_MAX_TOKENS, limit_of, refuse_unencodable, translated
+from extproc.translate.openai_anthropic.request import (
+    DEFAULT_MAX_TOKENS,
+    LEFT_OUT,
+    limit_of,
+    refuse_unencodable,
+    translated,
+)
 from extproc.translate.openai_anthropic.stream import ChunkDecoder
 
 __all__ = ["DEFAULT_MAX_TOKENS", "OpenAIToAnthropic"]
@@ -30,12 +36,13 @@ class OpenAIToAnthropic:
             raise refuse_unencodable(error) from None
 
     def request(self, body: dict[str, Any], target: Target) -> ProviderRequest:
-        """The request to POST /v1/messages. Raises BadRequest."""
+        """The request to POST /v1/messages. `dropped` also names what the answer does not depend on."""
         try:
             made, dropped = translated(body, target)
             limit, asked = made["max_tokens"], limit_of(body)
             lowered = limit if asked and limit < asked else None
-            return ProviderRequest("/messages", msgspec.json.encode(made), _HEADERS, dropped, lowered)
+            named = (*dropped, *(name for name in LEFT_OUT if body.get(name) is not None))
+            return ProviderRequest("/messages", msgspec.json.encode(made), _HEADERS, named, lowered)
         except (UnicodeEncodeError, RecursionError) as error:
             raise refuse_unencodable(error) from None
 

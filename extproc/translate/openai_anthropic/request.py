@@ -39,8 +39,12 @@ _NO_PLACE: dict[str, tuple[Any, ...]] = {
     "verbosity": ("medium",),
     "web_search_options": (),
 }
+# Named where it is given, never a reason to refuse: it leads requests to one cache at OpenAI, and Anthropic finds its
+# own by the text alone.
+LEFT_OUT = ("prompt_cache_key",)
 _CARRIED = frozenset(
     {
+        *LEFT_OUT,
         "function_call",
         "functions",
         "max_completion_tokens",
@@ -48,7 +52,6 @@ _CARRIED = frozenset(
         "messages",
         "model",
         "parallel_tool_calls",
-        "prompt_cache_key",  # leads requests to one cache at OpenAI; Anthropic finds its own by the text alone
         "prompt_cache_options",
         "reasoning_effort",
         "response_format",
