@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 
 from extproc.tokens.counter import Counter
 from headgate.wire.ext_proc_pb2 import ProcessingRequest
+from tests.extproc.counted import CHAT, Service, says
 from tests.extproc.ext_proc_client import Call, awaited
-from tests.extproc.limited import CHAT, Service, says
 
 CHARS = 400_000
 SECONDS = 3.0

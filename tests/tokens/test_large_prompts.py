@@ -11,7 +11,7 @@ import pytest
 
 from extproc.tokens.counter import INLINE, Counter
 from extproc.tokens.cuts import PIECE
-from tests.extproc.limited import CHAT, Service, says
+from tests.extproc.counted import CHAT, Service, says
 from tests.tokens.lateness import CHARS, in_messages, words
 
 Calls = list[tuple[int, int]]  # the thread, the characters
