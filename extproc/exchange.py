@@ -107,6 +107,7 @@ class Exchange:
     # ask_count and measure, by target: what is to be counted yet, what is known, and whose count the limits need
     to_count: dict[TargetModel, Prompt] = field(default_factory=dict)
     sizes: dict[TargetModel, Size] = field(default_factory=dict)
+    at_least: dict[TargetModel, Size] = field(default_factory=dict)  # where that is too long for a target already
     counted: TargetModel | None = None
     # draw_chain
     chain: tuple[TargetRow, ...] = ()

@@ -2,7 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 
-from headgate.config.limits import CalendarLimit, Limit, Limits, MoneyLimit, Overage, PlanLimits, Rule, WindowLimit
+from headgate.config.limits import (
+    CalendarLimit,
+    Limit,
+    Limits,
+    MoneyLimit,
+    Overage,
+    PlanLimits,
+    Rule,
+    SoftLimit,
+    WindowLimit,
+)
 from headgate.config.model import Tenant
 from headgate.limits import KINDS, SCOPES, LimitRow, LimitsRow, Scope
 
@@ -39,8 +49,12 @@ def _rows(
     limits: Iterable[tuple[str, Limit | None]], by: tuple[Scope, ...] = (), models: tuple[str, ...] | None = None
 ) -> Iterator[LimitRow]:
     for kind, limit in limits:
-        if limit is not None and (limit.limit, limit.soft) != (None, None):
+        if limit is not None and (limit.limit, _soft(limit)) != (None, None):
             yield _row(kind, limit, by, models)
+
+
+def _soft(limit: Limit) -> int | None:
+    return limit.soft if isinstance(limit, SoftLimit) else None
 
 
 def _row(kind: str, limit: Limit, by: tuple[Scope, ...], models: tuple[str, ...] | None) -> LimitRow:
@@ -49,7 +63,7 @@ def _row(kind: str, limit: Limit, by: tuple[Scope, ...], models: tuple[str, ...]
     return LimitRow(
         kind=kind,
         cap=limit.limit,
-        soft=limit.soft,
+        soft=_soft(limit),
         ceiling=overage.ceiling if overage else None,
         overage_price=overage.price if isinstance(overage, Overage) else None,
         burst=burst or 0,

@@ -21,6 +21,7 @@ _UNITS: dict[Dimension, str] = {
 }
 _SHOWN_CHARACTERS = 40
 _SHOWN_MODELS = 3
+_NEAR_THE_END_MS = 10_000  # of a window, where it makes no difference to a client
 LATER, NEVER = "rate_limit_exceeded", "insufficient_quota"
 
 
@@ -41,9 +42,15 @@ def refusal_of(ask: Ask, refused: Refused, asked: int, least: int, now: float) -
     about = f"for {whose}: limit {_said(limit)}, used {amount(limit, refused.used)}"
     if limit.kind.dimension not in ("requests", "slots"):
         about += f", requested {amount(limit, asked)}"
-    if limit.is_calendar:
+    if limit.is_calendar and not _may_come_back(limit, wait_ms, now):
         return _quota(f"Quota used up {about}. It resets at {moment(limit, now, wait_ms)}.", wait_ms)
     return _later(limit, f"Rate limit reached {about}. Retry in {whole_seconds(wait_ms)} s.", wait_ms)
+
+
+def _may_come_back(limit: Limit, wait_ms: int, now: float) -> bool:
+    """Whether requests that still run hold what is missing: the wait then ends long before the window."""
+    now_ms = round(now * 1000)
+    return now_ms + wait_ms < limit.window_ms(now_ms)[1] - _NEAR_THE_END_MS
 
 
 def refusal_alone(ask: Ask, refused: Refused, share: int, least: int) -> Refusal:

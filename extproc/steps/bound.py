@@ -8,7 +8,7 @@ from math import ceil
 
 from extproc.exchange import Exchange, TargetModel, Use
 from extproc.steps.plan import answers_of, prompts_of
-from extproc.surfaces import CHAT, COMPLETIONS, EMBEDDINGS
+from extproc.surfaces import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS
 from extproc.tokens.room import limit_of
 from extproc.tokens.rules import rule_of
 from headgate.contract import MAX_CHARS
@@ -28,8 +28,10 @@ def default_limit(exchange: Exchange) -> int:
 
 def bound_answer(exchange: Exchange) -> None:
     """Fills `use` and `lowered_to`, and writes the limit into the body, where the tenant's limits need it."""
-    if exchange.counted is None:
+    if not exchange.has_token_limits or exchange.surface is COUNT_TOKENS:
         return
+    if exchange.counted is None:
+        raise RuntimeError("a prompt that limits go by was not counted")  # never unlimited for it
     limit, surface = _limit(exchange), exchange.surface
     answers = answers_of(exchange) * prompts_of(exchange) if limit else 1
     exchange.use = Use(*_prompt_tokens(exchange, exchange.counted), limit, min(answers, _ANSWERS_LIMIT))

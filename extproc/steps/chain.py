@@ -117,7 +117,7 @@ def _refuse(
 
 def _roomy(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:
     """Those whose context window takes the prompt and what may follow, where the prompt's length is known."""
-    known = {model: size.longest for model, size in exchange.sizes.items()}
+    known = {model: size.longest for model, size in (exchange.at_least | exchange.sizes).items()}
     if not known:
         return targets
     asked = asked_for(exchange.surface.name, exchange.document.get)

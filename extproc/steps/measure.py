@@ -9,10 +9,11 @@ from extproc.refusal import unsupported
 from extproc.steps.bound import default_limit
 from extproc.surfaces import COUNT_TOKENS
 from extproc.tokens.prompt import prompt_of
-from extproc.tokens.room import asked_for, limit_of, room_at_a_glance
+from extproc.tokens.room import asked_for, limit_of, room, room_at_a_glance
 from extproc.tokens.rules import rule_of
 from extproc.tokens.tally import Prompt
 from extproc.translate.anthropic_openai.count import count_answer, uncounted
+from headgate.snapshot import TargetRow
 
 # Members and parts of a body that may have many tokens in few bytes, or ask for many.
 _DENSE = (b"audio", b"document", b"file", b"image", b"max_")
@@ -40,7 +41,7 @@ def answer_count(exchange: Exchange) -> Answer | None:
 
 
 def measure(exchange: Exchange) -> None:
-    """Fills `to_count`, `sizes` with what is known without counting, and, where limits need it, `counted`."""
+    """Fills `to_count`, `at_least` with what is known without counting, and, where limits need it, `counted`."""
     if exchange.surface is COUNT_TOKENS:
         return
     name, get = exchange.surface.name, exchange.document.get
@@ -52,12 +53,12 @@ def measure(exchange: Exchange) -> None:
     if windows and not _is_short(exchange.raw_body, min(windows) - wanted):
         _look(exchange, prompts, asked, max(asked, wanted))
     if exchange.has_token_limits:
-        _count_first(exchange, prompts)
+        _count_first(exchange, prompts, asked)
 
 
-def _is_short(body: bytes, room: int) -> bool:
+def _is_short(body: bytes, most: int) -> bool:
     """Whether it fits in any case: no tokenizer makes two tokens of a byte."""
-    return len(body) * 2 + _AROUND <= room and not any(word in body for word in _DENSE)
+    return len(body) * 2 + _AROUND <= most and not any(word in body for word in _DENSE)
 
 
 def _look(exchange: Exchange, prompts: dict[TargetModel, Prompt], asked: int, wanted: int) -> None:
@@ -68,21 +69,28 @@ def _look(exchange: Exchange, prompts: dict[TargetModel, Prompt], asked: int, wa
         prompt = _prompt(exchange, prompts, model)
         fits = room_at_a_glance(prompt, asked, target.context_window)
         if fits is False:
-            exchange.sizes[model] = prompt.at_least
+            exchange.at_least[model] = prompt.at_least
         elif fits is None or (wanted > asked and not room_at_a_glance(prompt, wanted, target.context_window)):
             exchange.to_count[model] = prompt
 
 
-def _count_first(exchange: Exchange, prompts: dict[TargetModel, Prompt]) -> None:
+def _count_first(exchange: Exchange, prompts: dict[TargetModel, Prompt], asked: int) -> None:
     """Has the prompt counted as each target does that may turn out to be the first with room for it."""
     for target in exchange.targets:
         model = target.api, target.model
-        if model in exchange.sizes:  # no room
+        if _is_too_long(exchange, target, asked):
             continue
         exchange.counted = exchange.counted or model
         if model not in exchange.to_count:
             exchange.to_count[model] = _prompt(exchange, prompts, model)
             return
+
+
+def _is_too_long(exchange: Exchange, target: TargetRow, asked: int) -> bool:
+    """Whether that is known at a glance. Another target of the same name may have more room."""
+    bound = exchange.at_least.get((target.api, target.model))
+    window = target.context_window
+    return bound is not None and window is not None and not room(bound.longest, asked, window)
 
 
 def _prompt(exchange: Exchange, prompts: dict[TargetModel, Prompt], model: TargetModel) -> Prompt:

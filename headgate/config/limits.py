@@ -35,26 +35,31 @@ class MoneyOverage(Entry):
 
 
 class Limit(Entry):
-    """`limit` refuses, `soft` warns; neither is what a tenant's `unlimited` means."""
+    """`limit` refuses; none is what a tenant's `unlimited` means. Slots have no window to warn once in."""
 
     limit: Count | None = None
+
+
+class SoftLimit(Limit):
+    """`soft` warns."""
+
     soft: Count | None = None
 
 
-class WindowLimit(Limit):
+class WindowLimit(SoftLimit):
     """Over a window that slides; `burst` may be used on top, and refills."""
 
     burst: Count | None = None
     refill_s: Seconds = Field(default=600.0, alias="refill")
 
 
-class CalendarLimit(Limit):
+class CalendarLimit(SoftLimit):
     """Over a day or a month."""
 
     overage: Overage | None = None
 
 
-class MoneyLimit(Limit):
+class MoneyLimit(SoftLimit):
     """The same for money."""
 
     limit: Money | None = None

@@ -19,11 +19,15 @@ if record == "" then return { -1, 0, 0 } end
 
 local member, lease, most, user = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6]), ARGV[14]
 local input, asked, times = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local least = min(16, asked)
 
 -- What a request takes of each dimension whatever is granted, and for each output token granted per answer.
 local fixed = { requests = 1, slots = 1, input = input, output = 0, tokens = input, usd = tonumber(ARGV[10]) }
 local rates = { output = times, tokens = times, usd = ARGV[11] * times }
+
+-- Clients may ask for any number: no more is granted than can be added up, whatever the limits.
+asked = min(asked, floor(2 ^ 40 / times))
+if rates.usd > 0 then asked = min(asked, floor(2 ^ 50 / rates.usd)) end
+local least = min(16, asked)
 
 local function amount_of(limit, grant)
   local rate = rates[limit.dimension]
@@ -46,7 +50,10 @@ local function wait_for(limit, amount)
   local cap, burst = limit.cap, limit.burst or 0
   if amount > cap + (limit.shape == "window" and burst or 0) then return -1 end
   if limit.shape == "slots" then return 1000 end
-  if limit.shape ~= "window" then return limit.finish - now end
+  if limit.shape ~= "window" then -- tokens and money that are only reserved may come back with the end of any request
+    local may = limit.dimension ~= "requests" and limit.settled + amount <= cap
+    return may and 1000 or limit.finish - now
+  end
   local held = limit.held
   if not held then
     held = {}
@@ -161,7 +168,7 @@ else
     if limit.shape == "window" then
       local over = limit.burst and limit.cap and max(0, limit.used + amount - max(limit.cap, limit.used)) or 0
       limit.credits = over
-      taken[i] = { "window", limit.key, limit.dimension, amount, limit.cell, over, limit.unit, limit.units }
+      taken[i] = { "window", limit.key, limit.dimension, amount, limit.cell, over, limit.unit, limit.units, limit.rate }
     elseif limit.shape == "slots" then
       taken[i] = { "slots", limit.key }
     else

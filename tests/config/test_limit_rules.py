@@ -72,7 +72,6 @@ def test_a_number_is_a_hard_limit_of_every_kind(compiled: Compiled) -> None:
         ("rpm: {limit: 5, burst: 3}", LimitRow("rpm", 5, burst=3, refill_ms=600_000)),
         ("rps: {limit: 5, burst: 3, refill: 250ms}", LimitRow("rps", 5, burst=3, refill_ms=250)),
         ("tpm: {soft: 4}", LimitRow("tpm", None, soft=4)),
-        ("concurrency: {limit: 5, soft: 4}", LimitRow("concurrency", 5, soft=4)),
         ("daily_usd: 0.000000001", LimitRow("daily_usd", 1)),
         ('daily_usd: "0.10"', LimitRow("daily_usd", 100_000_000)),
         ("monthly_usd: 9007199", LimitRow("monthly_usd", 9_007_199 * NANO)),

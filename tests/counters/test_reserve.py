@@ -8,7 +8,7 @@ from redis import Redis
 from headgate.counters import reservation
 from headgate.counters.reservation import Wish
 from headgate.counters.scripts import open_key, record_key, tenant_of, users_key
-from headgate.counters.settlement import Settled, settle_call
+from headgate.counters.settlement import Settled, Sum, settle_call
 from headgate.limits import NANO, LimitRow
 from tests.counters.tenant import EPOCH, LEASE_MS, START, Tenant, limits_of
 
@@ -92,6 +92,34 @@ def test_what_can_never_fit_is_said(raw: Redis) -> None:
     assert verdict.refused
     assert (verdict.refused.limit.name, verdict.refused.wait_ms) == ("tpm", -1)
     assert tenant.reserve(wish("b", 104, 4096)).grant == 16
+
+
+def test_what_is_only_reserved_may_come_back_soon(raw: Redis) -> None:
+    """A month that running requests hold is not used up; one that is charged for is."""
+    tenant = Tenant(raw, limits_of(monthly_tokens=1000))
+    tenant.reserve(Wish("a", EPOCH, input=100, output=900))
+    refused = tenant.reserve(Wish("b", EPOCH, input=10, output=50)).refused
+    assert refused
+    assert (refused.used, refused.wait_ms) == (1000, 1000)
+    limit = tenant.applying().limits[0]
+    start, end = limit.window_ms(START)
+    tenant.settle(Settled("a", EPOCH, START, tenant.applying(), output=990), sums=[Sum(limit, start, 990, 1)])
+    refused = tenant.reserve(Wish("c", EPOCH, input=10, output=50)).refused
+    assert refused
+    assert (refused.used, refused.wait_ms) == (990, end - START)
+
+
+def test_no_number_of_a_client_is_too_large_for_the_counters(raw: Redis) -> None:
+    """Where nothing but a warning bounds it: what is reserved stays a whole number that can be added to."""
+    tenant = Tenant(raw, limits_of(LimitRow("monthly_usd", None, soft=NANO), LimitRow("tpm", None, soft=1000)))
+    for name in ("a", "b", "c"):
+        wish = Wish(name, EPOCH, input=1, output=9_999_999_999, times=2**18, rate_nano="15000")
+        verdict = tenant.reserve(wish)
+        assert not verdict.refused
+        assert 0 < verdict.grant * 2**18 <= 2**40
+    for name in ("a", "b", "c"):
+        assert tenant.settle(Settled(name, EPOCH, START, tenant.applying(), input=1, output=1)).freed == 1
+    assert tenant.reserve(Wish("d", EPOCH, input=1, output=16)).grant == 16
 
 
 def test_the_limit_that_has_room_last_is_named(raw: Redis) -> None:

@@ -43,6 +43,10 @@ models:
   narrow:
     targets: [{provider: engine, model: llama-3, context_window: 200}, {provider: claude, model: claude-opus-4-1}]
     default_max_tokens: 50
+  twins:
+    targets:
+      - {provider: gpt, model: llama-3, context_window: 8192}
+      - {provider: engine, model: llama-3, context_window: 131072}
   foreign:
     targets: [{provider: claude, model: claude-opus-4-1, max_output_tokens: 70}, {provider: gpt, model: gpt-4o}]
     default_max_tokens: 4096
@@ -50,7 +54,7 @@ plans:
   counted: {tpm: 100000}
   uncounted: {rpm: 10, concurrency: 2}
 tenants:
-  acme: {plan: counted, models: [gpt, engine, claude, mixed, bounded, half, windowed, narrow, foreign]}
+  acme: {plan: counted, models: [gpt, engine, claude, mixed, bounded, half, windowed, narrow, twins, foreign]}
   other: {plan: counted, models: [gpt]}
   free: {plan: uncounted, models: [gpt, engine, claude, mixed, bounded, half, windowed, narrow, foreign]}
 """)

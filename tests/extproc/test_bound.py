@@ -172,6 +172,15 @@ def test_a_target_without_room_does_not_count_for_others(words: int) -> None:
     assert found.request["counted"] == found.use[0]
 
 
+@pytest.mark.parametrize(("asked", "targets"), [(100, ["gpt", "engine", "engine"]), (9000, ["engine", "engine"])])
+def test_a_target_without_room_hides_none_of_the_same_name(asked: int, targets: list[str]) -> None:
+    """Whatever windows there are, nothing passes that limits cannot count."""
+    found = planned(CHAT, says("hello " * 50, "twins", max_tokens=asked))
+    assert found.use == (planned(CHAT, says("hello " * 50, "engine", max_tokens=asked)).use[0], asked, 1)
+    assert [cluster.removeprefix("provider/") for cluster in found.reply.clusters] == targets
+    assert found.limits == {OLD: asked}
+
+
 def test_every_other_byte_is_the_clients() -> None:
     text = b'{ "messages":[{"role":"user","content":"\\u00e9 \xc3\xa9 \xf0\x9f\x98\x80"}],'
     text += b'"max_tokens" : 50, "x":1.0e0, "model":"%s"}\n'

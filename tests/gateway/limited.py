@@ -30,7 +30,7 @@ class Limited:
 
 def limited(engine: Engine, plans: Mapping[str, Mapping[str, Any]], **more: Any) -> Limited:
     """gateway.yaml with a plan per tenant; `more` are further sections."""
-    keys = {tenant: f"hg-{token_urlsafe(32)}" for tenant in TENANTS}
+    keys = {tenant: f"hg-{token_urlsafe(32)}" for tenant in dict.fromkeys((*TENANTS, *plans))}
     tenants = {
         name: {"models": ["chat"], "keys": [{"name": "ci", "sha256": sha256(key.encode()).hexdigest()}]}
         for name, key in keys.items()
