@@ -48,7 +48,7 @@ class Message(NamedTuple):
 
 
 class AlertQueue:
-    """Raises sqlite3.Error where the file can't be used; nothing else does."""
+    """Raises sqlite3.Error where the file can't be used; nothing else does. One thread at a time; any may wait."""
 
     def __init__(self, path: Path = ALERTS_DB, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -113,7 +113,7 @@ def _opened(path: Path) -> tuple[sqlite3.Connection, bytes]:
 
 
 def _prepared(path: Path | str) -> tuple[sqlite3.Connection, bytes]:
-    database = sqlite3.connect(path, timeout=1)
+    database = sqlite3.connect(path, timeout=1, check_same_thread=False)
     try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")

@@ -9,6 +9,8 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import aiohttp
 import msgspec
@@ -30,6 +32,8 @@ LONGEST_PAUSE_S = 600.0
 AT_ONCE = 4
 LOOK_EVERY_S = 1.0  # for a receiver that a reload has changed
 
+T = TypeVar("T")
+
 log = structlog.get_logger()
 
 
@@ -39,18 +43,19 @@ class Alerts:
     def __init__(self, snapshot: Callable[[], Snapshot | None]) -> None:
         self._snapshot = snapshot
         self._queue = AlertQueue()
+        self._thread = ThreadPoolExecutor(1, "alerts")  # the queue's: someone may lock its file
         self._tenants = Names(TENANTS_CAP)
         self._woken = asyncio.Event()
         self._places = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._finished: set[str] = set()  # of those that wait, as far as the file knows
         self._fails = False
-        self._count()
+        metrics.WEBHOOKS_WAITING.set(self._waiting_count())
 
-    def on_alerts(self, tenant: str, crossed: Iterable[Crossed]) -> None:
-        """Soft limits of a tenant that were crossed; what was told before is left out."""
+    async def on_alerts(self, tenant: str, crossed: Iterable[Crossed]) -> None:
+        """Soft limits of a tenant that were crossed; what was told before is left out. Queued when it returns."""
         try:
-            self._on_alerts(tenant, crossed)
+            await self._on_alerts(tenant, crossed)
         except Exception:  # a bug must not hold up who settles
             log.exception("alerts failed", tenant=tenant)
 
@@ -64,15 +69,16 @@ class Alerts:
 
     def close(self) -> None:
         """Let go of the queue's file."""
-        self._queue.close()
+        self._thread.submit(self._queue.close)
+        self._thread.shutdown()
 
-    def _on_alerts(self, tenant: str, crossed: Iterable[Crossed]) -> None:
+    async def _on_alerts(self, tenant: str, crossed: Iterable[Crossed]) -> None:
         known: dict[str, Crossed] = {}
         for one in crossed:
             if kind_of(one.name) in KINDS:  # a newer gateway on the same counters may know more of them
                 known.setdefault(id_of(tenant, one, self._queue.salt), one)
         limits = self._limits_of(tenant)
-        new = self._keep([self._entry(tenant, one, message_id, limits) for message_id, one in known.items()])
+        new = await self._keep([self._entry(tenant, one, message_id, limits) for message_id, one in known.items()])
         for message_id, one in known.items():
             if message_id in new:
                 self._say(tenant, one)
@@ -87,17 +93,17 @@ class Alerts:
         body = msgspec.json.encode(event_of(tenant, crossed, limits)) if self._receiver() else None
         return Entry(message_id, end_ms(crossed, limits) / 1000, body)
 
-    def _keep(self, entries: Sequence[Entry]) -> set[str]:
+    async def _keep(self, entries: Sequence[Entry]) -> set[str]:
         """The ids that were not told before: all, when nobody knows."""
         try:
-            new, dropped = self._queue.add(entries)
+            new, dropped = await self._in_thread(lambda: self._queue.add(entries))
         except sqlite3.Error as error:
             log.error("alerts can't be queued", alerts=len(entries), reason=error.sqlite_errorname)  # noqa: TRY400
             return {entry.id for entry in entries}
         if dropped:
             metrics.WEBHOOKS.labels("dropped").inc(dropped)
             log.error("too many webhooks wait: new ones are dropped", dropped=dropped)
-        self._count()
+        await self._count()
         return set(new)
 
     def _say(self, tenant: str, crossed: Crossed) -> None:
@@ -119,26 +125,26 @@ class Alerts:
                 await self._let_go()
             try:
                 if receiver:
-                    self._start(client, receiver)
+                    await self._start(client, receiver)
             except Exception:  # a bug must not end the delivery for good
                 log.exception("alerts failed")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._woken.wait()
 
-    def _start(self, client: aiohttp.ClientSession, receiver: AlertsRow) -> None:
+    async def _start(self, client: aiohttp.ClientSession, receiver: AlertsRow) -> None:
         """A task for each that waits and has none; it ends with its message's matter."""
         self._under_way = {message_id: task for message_id, task in self._under_way.items() if not task.done()}
-        for message in self._waiting():
+        for message in await self._waiting():
             if message.id in self._finished:
-                self._finish(message)
+                await self._finish(message)
             elif message.id not in self._under_way:
                 task = asyncio.create_task(self._deliver(client, receiver, message))
                 self._under_way[message.id] = task
 
-    def _waiting(self) -> list[Message]:
+    async def _waiting(self) -> list[Message]:
         try:
-            return self._queue.waiting()
+            return await self._in_thread(self._queue.waiting)
         except sqlite3.Error as error:
             log.error("the queue of alerts can't be read", reason=error.sqlite_errorname)  # noqa: TRY400
             return []
@@ -164,7 +170,7 @@ class Alerts:
         except Exception:
             log.exception("webhook given up", webhook_id=message.id)
             metrics.WEBHOOKS.labels("given_up").inc()
-        self._finish(message)
+        await self._finish(message)
 
     async def _send(self, client: aiohttp.ClientSession, receiver: AlertsRow, message: Message) -> None:
         async with self._places:
@@ -185,17 +191,24 @@ class Alerts:
             reason = str(error) if isinstance(error, webhook.Undelivered) else type(error).__name__
             log.warning("webhooks can't be delivered: they are tried again", reason=reason)
 
-    def _finish(self, message: Message) -> None:
+    async def _finish(self, message: Message) -> None:
         """Not to be sent again, even where the file can't be told so now."""
         self._finished.add(message.id)
         try:
-            self._queue.finish(message.id)
+            await self._in_thread(lambda: self._queue.finish(message.id))
         except sqlite3.Error as error:
             log.error("the queue of alerts can't be written", reason=error.sqlite_errorname)  # noqa: TRY400
         else:
             self._finished.discard(message.id)
-        self._count()
+        await self._count()
 
-    def _count(self) -> None:
+    async def _count(self) -> None:
+        metrics.WEBHOOKS_WAITING.set(await self._in_thread(self._waiting_count))
+
+    def _waiting_count(self) -> int:
         with contextlib.suppress(sqlite3.Error):
-            metrics.WEBHOOKS_WAITING.set(self._queue.waiting_count())
+            return self._queue.waiting_count()
+        return 0
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -93,7 +93,8 @@ class Books:
         """As the store does; the sums of old windows go with the rows."""
         async with self.turn:
             gone = await self._until_done(lambda: self._store.prune(present))
-            self._sums.clear()
+            if gone:
+                self._sums.clear()
         return gone
 
     def windows_at(self, where: Where) -> Iterator[Window]:

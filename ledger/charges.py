@@ -21,6 +21,7 @@ MOST_NANO = 2**53 - 1
 _EXACT = Context(prec=64, traps=[Inexact])
 _NANO_DIGITS = 9
 _LONGEST_MS = 7 * 86_400_000  # no request lasts for so long
+_BYTES_PER_TOKEN = 4
 _WITHOUT_OUTPUT = ("embeddings",)
 
 
@@ -47,24 +48,33 @@ def charge_of(line: Line, price: PriceRow | None) -> Charge:
         told_output = 0
     succeeded = 200 <= (line.status or 0) < 300
     used_input = _known(told_input, line.estimated_tokens if succeeded else None)
-    used_output = _known(told_output, line.content_events if succeeded else None)
+    used_output = _known(told_output, _delivered(line) if succeeded else None)
     estimated = succeeded and (told_input is None or told_output is None)
     usd_nano = _nano(line, used_input, used_output, price) if price else 0
     return Charge(requests, used_input, used_output, usd_nano, estimated)
 
 
 def began_ms(line: Line) -> int | None:
-    """When the request began, Unix time in ms: its line was made at its end. None when the line does not say."""
+    """When the request's body was there, Unix time in ms, and so right before it reserved. None where no line says.
+
+    Its line was made at its end.
+    """
     try:
         ended = dt.datetime.fromisoformat(line.time or "")
     except ValueError:
         return None
-    return round(ended.timestamp() * 1000) - min(max(line.duration_ms or 0, 0), _LONGEST_MS)
+    lasted_ms = min(max(line.duration_ms or 0, 0), _LONGEST_MS)
+    return round(ended.timestamp() * 1000) - lasted_ms + min(max(line.request_ms or 0, 0), lasted_ms)
 
 
 def _told(count: int | None) -> int | None:
     """A count of the provider's, unless it can't be one."""
     return count if count is not None and 0 <= count <= MOST_TOKENS else None
+
+
+def _delivered(line: Line) -> int:
+    """Tokens of what passed: at least one in an event, where engines may put several, and one for so many bytes."""
+    return max(_told(line.content_events) or 0, -(-(_told(line.content_bytes) or 0) // _BYTES_PER_TOKEN))
 
 
 def _known(told: int | None, estimate: int | None) -> int:

@@ -65,8 +65,8 @@ def amounts_of(charge: Charge) -> Amounts:
 
 
 def where_of(end: End, limits: TenantLimits) -> Where:
-    """Where its usage belongs; users are kept apart where a limit is by user."""
-    user = user_name(end.user) if limits.by_user else NOT_KEPT_APART
+    """Where its usage belongs; users are kept apart where that counts for one of these limits."""
+    user = user_name(end.user) if limits.keeps_users_apart(end.key_id, end.model) else NOT_KEPT_APART
     return Where(end.tenant, end.began_ms // DAY_MS, end.key_id, end.model, user)
 
 

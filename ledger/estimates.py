@@ -27,7 +27,6 @@ from ledger.usage import NOT_KEPT_APART, Amounts, Entry, Where
 LEASES_EVERY_S = 2.0
 SCAN_SHARE = 0.05  # of the time, at most, is spent looking for leases that are over
 _AT_ONCE = 500  # reservations
-_LEASE_MARGIN_MS = 30_000  # as the limiter adds it to a request's time
 _LEAST_SINCE_MS = 3_600_000  # in which the end of a request that held something is looked for
 
 log = structlog.get_logger()
@@ -105,7 +104,7 @@ class Estimates:
             *(self._settlement.persist("GET", record_key(one.tenant, one.request_id)) for one in some)
         )
         held = {one: read_record(data) for one, data in zip(some, records, strict=True)}
-        longest_ms = max(self._longest_ms(record) for record in held.values())
+        longest_ms = max(self._lease_ms(record) for record in held.values())
         since_ms = min(one.lease_end_ms for one in some) - max(2 * longest_ms, _LEAST_SINCE_MS)
         search = SpoolSearch(epoch, [one.request_id for one in some], since_ms)
         await asyncio.to_thread(search.go_on)
@@ -128,7 +127,7 @@ class Estimates:
                     entry = entry._replace(amounts=Amounts())
                 else:
                     entries.append(entry)
-                settled[one.tenant].append(self._settled(one, entry, began_ms))
+                settled[one.tenant].append(self._settled(one, record, entry, began_ms))
             counted, fresh = await self._books.charge(entries, reason)
             places = [entry.where for entry in entries]
             places += [where_of(end, self._tables.limits_of(end.tenant)) for end in ended]
@@ -138,21 +137,21 @@ class Estimates:
 
     def _began_ms(self, one: Open, record: Record | None, search: SpoolSearch) -> int:
         known = (record.time_ms if record else 0) or search.began_ms.get(one.request_id)
-        return known or int(one.lease_end_ms) - self._longest_ms(record)
+        return known or int(one.lease_end_ms) - self._lease_ms(record)
 
-    def _longest_ms(self, record: Record | None) -> int:
-        return self._tables.longest_ms(record.model if record else "") + _LEASE_MARGIN_MS
+    def _lease_ms(self, record: Record | None) -> int:
+        return self._tables.lease_ms(record.model if record else "")
 
     def _entry(self, one: Open, record: Record | None, began_ms: float) -> Entry:
         limits = self._tables.limits_of(one.tenant)
         held = record or Record(0)
-        user = held.user if limits.by_user else NOT_KEPT_APART
+        user = held.user if limits.keeps_users_apart(held.key_id, held.model) else NOT_KEPT_APART
         where = Where(one.tenant, int(began_ms) // DAY_MS, held.key_id, held.model, user)
         return Entry(one.request_id, where, Amounts(1, held.input, held.output, held.usd_nano))
 
-    def _settled(self, one: Open, entry: Entry, began_ms: float) -> Settled:
+    def _settled(self, one: Open, record: Record | None, entry: Entry, began_ms: float) -> Settled:
         where, amounts = entry.where, entry.amounts
-        user = "" if where.user == NOT_KEPT_APART else where.user
+        user = record.user if record else ""
         return Settled(
             request_id=one.request_id,
             epoch=one.epoch,

@@ -156,6 +156,7 @@ class Follower:
         looks = self._rescan or self._held_up or time.monotonic() - self._last_look >= TICK_S
         if looks:
             self._rescan = self._held_up = False
+            self._look_at_tables()  # before all: until new limits have sums, they are unknown
             self._folder.rescan()
             self._attempts.rescan()
         if not self._attempts.read():
@@ -262,7 +263,6 @@ class Follower:
 
     async def _look_around(self) -> None:
         """Once a second, and when files came or went: who lives, what is full, what may go, how far we are."""
-        self._look_at_tables()
         living = epochs.living()
         for epoch, files in self._folder.epochs():
             await self._look_at(epoch, files, living)

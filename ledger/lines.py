@@ -35,6 +35,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     content_bytes: int | None = None
     bytes_in: int | None = None
     bytes_out: int | None = None
+    request_ms: int | None = None
     first_byte_ms: int | None = None
     duration_ms: int | None = None
     reserved: bool | None = None

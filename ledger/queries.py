@@ -14,7 +14,6 @@ import structlog
 
 from headgate.counters.client import Counters, Unavailable
 from headgate.counters.limits import Limit, TenantLimits
-from headgate.counters.scripts import base_key
 from headgate.counters.standing import StandingNow, read_standing, standing_call
 from headgate.limits import LimitRow, LimitsRow, user_name
 from headgate.snapshot import Snapshot
@@ -147,7 +146,7 @@ class Queries:
             reply = await self._counters.run(*standing_call(limits.tenant, some))
             now_ms = round(time.time() * 1000)
             rows += [_row(standing, now_ms) for standing in read_standing(some, reply)]
-        complete = not limits.has_calendar or await self._counters.command("EXISTS", base_key(limits.tenant)) == 1
+        complete = not limits.has_calendar or await self._counters.command("EXISTS", limits.base_key) == 1
         return Answer(limits.tenant, rows, complete, len(unique) > MOST_LIMITS)
 
 

@@ -14,7 +14,6 @@ import structlog
 from headgate import metrics
 from headgate.counters.calendar import DAY_MS, window_of
 from headgate.counters.client import Failed
-from headgate.counters.scripts import base_key
 from headgate.counters.settlement import Sum
 from ledger.books import Books, Window
 from ledger.settlement import Settlement
@@ -23,6 +22,7 @@ from ledger.usage import Used, Where
 
 EVERY_S = 3600.0
 LOOK_EVERY_S = 1.0  # whether the counters were emptied
+LONGEST_PAUSE_S = 300.0  # between looks, while what is written stays lost
 _AT_ONCE = 10  # tenants
 _PAUSE_AFTER = 500  # rows: settling must not wait
 
@@ -38,8 +38,11 @@ class Rebuild:
         self._tables = tables
         self._gateway = gateway
         self._wanted: dict[str, None] = {}  # tenants, in order
+        self._changed: set[str] = set()  # those of them whose limits have changed
         self._all = ""  # why all of them
         self._example = ""  # a tenant whose sums are there
+        self._pause_s = LOOK_EVERY_S
+        self._next_look = 0.0
         self._asked = asyncio.Event()
         self.is_done = asyncio.Event()  # once everything that was asked for is there
 
@@ -49,7 +52,9 @@ class Rebuild:
         self._ask()
 
     def ask_for(self, tenants: Iterable[str]) -> None:
-        """Have these tenants' sums written, before others."""
+        """Have the sums of these tenants, whose limits have changed, written before others."""
+        tenants = list(tenants)
+        self._changed.update(tenants)
         self._wanted = dict.fromkeys((*tenants, *self._wanted))
         if self._wanted:
             self._ask()
@@ -64,11 +69,20 @@ class Rebuild:
             if time.monotonic() >= hour:
                 hour = time.monotonic() + EVERY_S
                 self.ask("hourly")
-            elif not self._asked.is_set() and await self._is_lost():
-                log.warning("counters have lost the calendar's sums: they are written again")
-                self.ask("lost")
+            elif not self._asked.is_set() and time.monotonic() >= self._next_look:
+                await self._look()
             if self._asked.is_set():
                 await self._write()
+
+    async def _look(self) -> None:
+        """Have sums that are lost written again, ever more seldom while that is of no use."""
+        if not await self._is_lost():
+            self._pause_s = LOOK_EVERY_S
+            return
+        self._next_look = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        log.warning("counters have lost the calendar's sums: they are written again")
+        self.ask("lost")
 
     def _ask(self) -> None:
         self._asked.set()
@@ -93,8 +107,9 @@ class Rebuild:
 
     async def _write_tenant(self, tenant: str) -> bool:
         limits = self._tables.limits_of(tenant)
-        if not limits.has_calendar:
+        if not limits.has_calendar and tenant not in self._changed:
             return False
+        self._changed.discard(tenant)  # what is written for no limits at all ends what was written before
         now_ms = time.time_ns() // 1_000_000
         first, end = (at // DAY_MS for at in window_of("month", limits.row.anniversary, now_ms))
         today = now_ms // DAY_MS
@@ -107,7 +122,7 @@ class Rebuild:
                 sums[limit.key] = Sum(limit, window.start_ms, so_far + amount, sequence)
             if number % _PAUSE_AFTER == 0:
                 await asyncio.sleep(0)
-        await self._settlement.write_sums(tenant, list(sums.values()))
+        await self._settlement.write_sums(tenant, limits.base_key, list(sums.values()))
         self._example = self._example or tenant
         return True
 
@@ -122,5 +137,6 @@ class Rebuild:
         """Whether they are gone of one tenant, as an example of all."""
         if self._example:
             with contextlib.suppress(Failed):
-                return not await self._settlement.persist("HEXISTS", base_key(self._example), self._gateway)
+                base = self._tables.limits_of(self._example).base_key
+                return not await self._settlement.persist("HEXISTS", base, self._gateway)
         return False

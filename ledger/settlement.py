@@ -33,7 +33,7 @@ _AGAIN_REQUESTS = 20_000
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
 
-OnAlerts = Callable[[str, Sequence[Alert]], None]
+OnAlerts = Callable[[str, Sequence[Alert]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,7 @@ class Piece:
 class Settlement:
     """Counts and settles. `on_alerts` is told a tenant's soft limits that were crossed."""
 
-    def __init__(
-        self, counters: Counters, books: Books, tables: Tables, gateway: str, on_alerts: OnAlerts = lambda *_: None
-    ) -> None:
+    def __init__(self, counters: Counters, books: Books, tables: Tables, gateway: str, on_alerts: OnAlerts) -> None:
         self._counters = counters
         self._books = books
         self._tables = tables
@@ -59,6 +57,7 @@ class Settlement:
         self._by = {by: metrics.LIMITER_SETTLEMENTS.labels(by) for by in ("end", "epoch", "lease")}
         self._recent: deque[tuple[float, str, list[Settled]]] = deque()
         self._recent_requests = 0
+        self._telling: dict[tuple[str, bytes], asyncio.Task[None]] = {}  # alerts
 
     async def settle(self, pieces: Sequence[Piece]) -> None:
         """Count these requests and close them; afterwards the pieces are done with."""
@@ -90,7 +89,7 @@ class Settlement:
         """All sums that these places count in, and those that were changed, by tenant; the turn is the caller's."""
         now_ms = time.time() * 1000
         windows: dict[tuple[str, int], Window] = {}
-        for where in {*places, *(where for where, _ in counted.added)}:
+        for where in {*places, *(where for where, _ in counted.added)} - counted.others:
             for window in self._books.windows_at(where):
                 if window.end_ms > now_ms:
                     windows[window.name] = window
@@ -120,7 +119,7 @@ class Settlement:
         self._forget_old()
         again = list(self._recent)
         for _, tenant, some in again:
-            await self._told(tenant, settle_call(tenant, some))
+            await self._told(tenant, settle_call(tenant, some, gateway=self._gateway))
 
     def settled_of(self, end: End) -> Settled:
         """What the counters are told of a request that has ended."""
@@ -144,10 +143,10 @@ class Settlement:
             for key in (key for limit in slots for key in keys_of(end.tenant, limit)):
                 await self.persist("ZREM", key, member_of(end.epoch, end.request_id))
 
-    async def write_sums(self, tenant: str, sums: Sequence[Sum]) -> None:
-        """Write all of a tenant's sums, and that these are all."""
+    async def write_sums(self, tenant: str, base: str, sums: Sequence[Sum]) -> None:
+        """Write all of a tenant's sums, and into its `base_key` that these are all."""
         for some, is_last in _chunks(sums):
-            await self._told(tenant, settle_call(tenant, (), some, self._gateway, base=is_last))
+            await self._told(tenant, settle_call(tenant, (), some, self._gateway, base=base if is_last else ""))
 
     async def persist(self, *words: str | int) -> Any:
         """The reply to a command, whenever there is one. Raises Failed."""
@@ -178,9 +177,24 @@ class Settlement:
         except Failed as failed:
             log.warning("not settled, left to their lease", tenant=tenant, reason=failed.reason)
             return 0
-        if reply.alerts:
-            self._on_alerts(tenant, reply.alerts)
+        new = {
+            packed: alert
+            for packed, alert in zip(reply.packed, reply.alerts, strict=True)
+            if (tenant, packed) not in self._telling
+        }
+        if new:
+            task = asyncio.create_task(self._tell(tenant, new))
+            self._telling |= {(tenant, packed): task for packed in new}
         return reply.freed
+
+    async def _tell(self, tenant: str, alerts: Mapping[bytes, Alert]) -> None:
+        """Beside settling. Who dies before the counters know of it is told again."""
+        try:
+            await self._on_alerts(tenant, list(alerts.values()))
+            await self._told(tenant, settle_call(tenant, (), gateway=self._gateway, told=list(alerts)))
+        finally:
+            for packed in alerts:
+                del self._telling[tenant, packed]
 
     def _remember(self, tenant: str, settled: list[Settled]) -> None:
         self._recent.append((time.monotonic(), tenant, settled))

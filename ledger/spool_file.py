@@ -31,7 +31,6 @@ class SpoolFile:
     read: int = 0
     settled: int = 0
     seen: int = 0  # how far an earlier process had read: those lines are settled again, not counted again
-    garbage: int = 0
     head: str | None = None  # `first_line_digest`, once it is known
     done_at: float | None = None  # when all of a complete file was settled, Unix time
 
@@ -114,7 +113,6 @@ class SpoolFile:
 
     def _skip_to_line_end(self) -> None:
         """Leave out a line that is too long to be one, up to its end or to the end of what is there."""
-        self.garbage += 1
         while data := os.pread(self.descriptor, BATCH_BYTES, self.read):
             end = data.find(b"\n") + 1
             self.read += end or len(data)

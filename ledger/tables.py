@@ -4,14 +4,13 @@ import msgspec
 import structlog
 
 from headgate.contract import SNAPSHOT
-from headgate.counters.limits import TenantLimits
+from headgate.counters.limits import TenantLimits, lease_ms
 from headgate.limits import LimitsRow
 from headgate.snapshot import Snapshot, SpoolRow, read_snapshot
 
 log = structlog.get_logger()
 
 _NO_LIMITS = LimitsRow()
-_UNKNOWN_MODEL_MS = 600_000
 
 
 class Tables:
@@ -32,7 +31,7 @@ class Tables:
         return self._snapshot.spool if self._snapshot else SpoolRow()
 
     def look(self) -> frozenset[str]:
-        """Read what is new; the tenants whose limits are others now."""
+        """Read what is new; the tenants whose limits are others now, or gone."""
         try:
             changed = SNAPSHOT.stat().st_mtime_ns
             if changed == self._time:
@@ -43,15 +42,11 @@ class Tables:
         except (OSError, msgspec.DecodeError) as error:
             log.warning("snapshot can't be read", error=str(error))
             return frozenset()
-        before = self._snapshot.tenants if self._snapshot else {}
+        before = _limits_of(self._snapshot)
         self._snapshot, self._time = snapshot, changed
-        others = frozenset(
-            name
-            for name, row in snapshot.tenants.items()
-            if row.limits is not None and (name not in before or before[name].limits != row.limits)
-        )
-        kept = snapshot.tenants.keys() - others
-        self._limits = {name: limits for name, limits in self._limits.items() if name in kept}
+        now = _limits_of(snapshot)
+        others = frozenset(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+        self._limits = {name: limits for name, limits in self._limits.items() if name in now and name not in others}
         return others
 
     def limits_of(self, tenant: str) -> TenantLimits:
@@ -59,17 +54,22 @@ class Tables:
         found = self._limits.get(tenant)
         if found is None:
             row = self._snapshot.tenants.get(tenant) if self._snapshot else None
-            found = TenantLimits(tenant, (row and row.limits) or _NO_LIMITS)
-            if row is not None:
+            limits = row.limits if row else None
+            found = TenantLimits(tenant, limits or _NO_LIMITS)
+            if limits is not None:
                 self._limits[tenant] = found
         return found
 
     def limited(self) -> list[str]:
         """All tenants that have limits."""
-        tenants = self._snapshot.tenants if self._snapshot else {}
-        return [name for name, row in tenants.items() if row.limits is not None]
+        return list(_limits_of(self._snapshot))
 
-    def longest_ms(self, model: str) -> int:
-        """How long a request for this model may last."""
+    def lease_ms(self, model: str) -> int:
+        """How long a request for this model holds what it has reserved, when nobody settles it."""
         row = self._snapshot.models.get(model) if self._snapshot else None
-        return row.total_ms if row else _UNKNOWN_MODEL_MS
+        return lease_ms(row.total_ms if row else None)
+
+
+def _limits_of(snapshot: Snapshot | None) -> dict[str, LimitsRow]:
+    tenants = snapshot.tenants if snapshot else {}
+    return {name: row.limits for name, row in tenants.items() if row.limits is not None}

@@ -72,6 +72,7 @@ class Counted:
     added: tuple[tuple[Where, Amounts], ...]
     requests: int = 0  # that were new
     replaced: int = 0  # estimates whose requests' own lines came after all
+    others: frozenset[Where] = frozenset()  # where nothing was added, as their users are beyond the bound
 
 
 @dataclass(frozen=True, slots=True)

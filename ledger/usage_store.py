@@ -20,13 +20,14 @@ KEPT_DAYS = 62  # two months: the longest window, and its predecessor
 BUSY_S = 1.0  # someone reads with a tool of his own
 
 
-_VERSION = 1
+_VERSION = 2
 _MOST = 2**53 - 1  # sums stop there: the counters hold doubles
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS usage_by_day (
     tenant TEXT NOT NULL, day INTEGER NOT NULL, key TEXT NOT NULL, model TEXT NOT NULL, user TEXT NOT NULL,
     requests INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, nano_usd INTEGER NOT NULL,
     PRIMARY KEY (tenant, day, key, model, user)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS usage_by_user ON usage_by_day (tenant, user, day);
 CREATE TABLE IF NOT EXISTS users_by_day (
     tenant TEXT NOT NULL, day INTEGER NOT NULL, user TEXT NOT NULL, PRIMARY KEY (tenant, day, user)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS charged_estimates (
@@ -75,13 +76,16 @@ class UsageStore:
             done = _counted(db, files)
             new = [entry for entry in entries if entry.file is None or entry.at > done.get(entry.file, 0)]
             replaced = _take_replaced(db, new)
-            added = (*self._add(db, _by_where(new)), *_take_back(db, replaced))
+            amounts = _by_where(new)
+            places = self._places(db, amounts)
+            added = (*_add(db, amounts, places), *_take_back(db, replaced))
             db.executemany(
                 "INSERT INTO files VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
                 " counted = max(counted, excluded.counted), day = excluded.day",
                 [(*file, counted, _today()) for file, counted in files.items()],
             )
-            return Counted(*_next_sequence(db), added, len(new), len(replaced))
+            others = frozenset(where for where, place in places.items() if place != where)
+            return Counted(*_next_sequence(db), added, len(new), len(replaced), others)
 
     def charge(self, entries: Sequence[Entry], reason: str) -> tuple[Counted, set[str]]:
         """Add estimates, each request's once; and which were not there yet. On the disk when it returns."""
@@ -89,7 +93,8 @@ class UsageStore:
         try:
             with self._transaction() as db:
                 fresh = [entry for entry in entries if self._insert_estimate(db, entry, reason)]
-                added = self._add(db, _by_where(fresh))
+                amounts = _by_where(fresh)
+                added = _add(db, amounts, self._places(db, amounts))
                 return Counted(*_next_sequence(db), added, len(fresh)), {entry.request_id for entry in fresh}
         finally:
             if self._connection:
@@ -143,16 +148,10 @@ class UsageStore:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
 
-    def _add(self, db: sqlite3.Connection, amounts: Mapping[Where, Amounts]) -> tuple[tuple[Where, Amounts], ...]:
-        """Add to the days' rows; what was added where, for users beyond the bound in another place."""
+    def _places(self, db: sqlite3.Connection, wheres: Iterable[Where]) -> dict[Where, Where]:
+        """Where it is counted, of users beyond the bound in another place; what is too old for any, nowhere."""
         oldest = _today() - KEPT_DAYS
-        bounded: dict[Where, Amounts] = {}
-        for where, some in amounts.items():
-            if where.day >= oldest:
-                place = self._bounded(db, where)
-                bounded[place] = _plus(bounded.get(place), some)
-        db.executemany(_INCREASE, [(*where, *some) for where, some in bounded.items()])
-        return tuple(bounded.items())
+        return {where: self._bounded(db, where) for where in wheres if where.day >= oldest}
 
     def _bounded(self, db: sqlite3.Connection, where: Where) -> Where:
         if where.user in ("", NOT_KEPT_APART, OTHER_USERS):
@@ -184,8 +183,10 @@ class UsageStore:
         if wish.models is not None:
             conditions.append(f"model IN ({', '.join('?' * len(wish.models))})")
             values += wish.models
+        # Any number of users may ask for the first time: none of them may cost a look at the others' days.
+        index = "" if wish.user is None else " INDEXED BY usage_by_user"
         rows = self._read(
-            f"SELECT min(total({_COLUMNS[wish.dimension]}), {_MOST}) FROM usage_by_day"  # noqa: S608 - fixed text
+            f"SELECT min(total({_COLUMNS[wish.dimension]}), {_MOST}) FROM usage_by_day{index}"  # noqa: S608 - fixed text
             f" WHERE {' AND '.join(conditions)}",
             tuple(values),
         )
@@ -249,6 +250,17 @@ def _by_where(entries: Iterable[Entry]) -> dict[Where, Amounts]:
         if any(entry.amounts):
             found[entry.where] = _plus(found.get(entry.where), entry.amounts)
     return found
+
+
+def _add(
+    db: sqlite3.Connection, amounts: Mapping[Where, Amounts], places: Mapping[Where, Where]
+) -> tuple[tuple[Where, Amounts], ...]:
+    """Add to the days' rows; what was added in which place."""
+    added: dict[Where, Amounts] = {}
+    for where, place in places.items():
+        added[place] = _plus(added.get(place), amounts[where])
+    db.executemany(_INCREASE, [(*place, *some) for place, some in added.items()])
+    return tuple(added.items())
 
 
 def _plus(one: Amounts | None, other: Amounts) -> Amounts:

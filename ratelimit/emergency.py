@@ -8,11 +8,11 @@ nobody says when a request has ended. So `concurrency` does not hold meanwhile.
 
 import math
 from collections import Counter, OrderedDict, deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from headgate.counters.limits import Limit
-from headgate.counters.reservation import LEAST_GRANT, Refused, Wish
+from headgate.counters.reservation import LEAST_GRANT, Refused, Standing, Wish
 from headgate.limits import Dimension
 from ratelimit.ask import amount_of, whole
 
@@ -60,6 +60,12 @@ class Window:
                 break
         return max(1, math.ceil((leaves_s - now) * 1000))
 
+    def reset_ms(self, now: float) -> int:
+        """When all of it has left."""
+        if not self.used:
+            return 0
+        return max(1, math.ceil(((self._buckets[-1][0] + _BUCKETS + 1) * self.width_s - now) * 1000))
+
     def is_over(self, now: float) -> bool:
         """Whether all of it has left."""
         return now - self.touched > (_BUCKETS + 1) * self.width_s
@@ -90,7 +96,7 @@ class Emergency:
 
     def take(self, tenant: str, limits: Sequence[Limit], wish: Wish, now: float) -> Taken | Refused:
         """One request's share of all limits, or of none. `now` is monotonic, in seconds."""
-        held = [limit for limit in limits if limit.row.most is not None and limit.kind.shape != "slots"]
+        held = list(_held(limits))
         windows = [self._window(tenant, limit, now) for limit in held]
         grant = wish.output
         for limit, window in zip(held, windows, strict=True):
@@ -100,6 +106,15 @@ class Emergency:
         for limit, window in zip(held, windows, strict=True):
             window.add(now, amount_of(wish, limit.kind.dimension, grant))
         return Taken(grant)
+
+    def standings(self, tenant: str, limits: Sequence[Limit], now: float) -> tuple[Standing, ...]:
+        """How much of its parts of the limits is left."""
+        found = []
+        for limit in _held(limits):
+            window = self._window(tenant, limit, now)
+            left = max(0, self.share(limit) - window.used)
+            found.append(Standing(limit, window.used, left, window.reset_ms(now)))
+        return tuple(found)
 
     def _room(self, limit: Limit, window: Window) -> int:
         """What one request may take: up to the whole limit where nothing is used yet."""
@@ -149,6 +164,11 @@ def least_output(wish: Wish) -> int:
     return min(LEAST_GRANT, wish.output)
 
 
+def _held(limits: Iterable[Limit]) -> Iterator[Limit]:
+    """Those that can be kept here."""
+    return (limit for limit in limits if limit.row.most is not None and limit.kind.shape != "slots")
+
+
 def _fitting(wish: Wish, dimension: Dimension, room: int) -> int:
     """How many tokens each answer may have; -1 where nothing fits."""
     if amount_of(wish, dimension, wish.output) <= room:
@@ -158,7 +178,12 @@ def _fitting(wish: Wish, dimension: Dimension, room: int) -> int:
     if fixed > room or dimension in ("requests", "input") or not per_token:
         return -1
     least = least_output(wish)
-    return max(int((room - fixed) / per_token), least if amount_of(wish, dimension, least) <= room else -1)
+    grant = int((room - fixed) / per_token)
+    if (
+        amount_of(wish, dimension, grant) > room
+    ):  # a price is no whole number, and a quotient of such may be off by one
+        grant -= 1
+    return max(grant, least if amount_of(wish, dimension, least) <= room else -1)
 
 
 def _length(refused: Refused) -> float:

@@ -1,13 +1,9 @@
 """What one snapshot says of limits and prices. A tenant's limits are prepared when it first asks. Pure."""
 
-from headgate.counters.limits import TenantLimits
+from headgate.counters.limits import TenantLimits, lease_ms
 from headgate.counters.reservation import Wish
 from headgate.snapshot import Snapshot
 from ratelimit.ask import FREE, Ask, Price
-
-# Beyond the model's total timeout: the answer's last bytes, and the follower's way.
-LEASE_MARGIN_MS = 30_000
-_UNKNOWN_MODEL_MS = 600_000
 
 
 class Rules:
@@ -31,7 +27,7 @@ class Rules:
     def lease_ms(self, model: str) -> int:
         """How long a reservation holds at most when nobody settles it."""
         row = self._models.get(model)
-        return (row.total_ms if row else _UNKNOWN_MODEL_MS) + LEASE_MARGIN_MS
+        return lease_ms(row.total_ms if row else None)
 
     def wish(self, ask: Ask) -> Wish:
         """What is asked for, with its price."""

@@ -91,15 +91,19 @@ class Limiter:
 
         So it is with all that passes here: the ledger adds it to the counters once they are back.
         """
-        decided = self._emergency.take(ask.tenant, applying.limits, wish, time.monotonic())
+        now = time.monotonic()
+        decided = self._emergency.take(ask.tenant, applying.limits, wish, now)
+        standings = self._emergency.standings(ask.tenant, applying.limits, now)
+        refused = None if isinstance(decided, Taken) else decided
+        headers = headers_of(ask.api, standings, refused, time.time(), self._emergency.share)
         if isinstance(decided, Taken):
             lowered = decided.grant < wish.output
             self._tally.allowed("emergency", lowered=lowered)
-            return codec.allowed((), reserved=None, max_tokens=decided.grant if lowered else None)
+            return codec.allowed(headers, reserved=None, max_tokens=decided.grant if lowered else None)
         self._tally.refused(ask, decided.limit, "emergency")
         share, (_, least) = self._emergency.share(decided.limit), _amounts(decided.limit, wish)
         refusal = refusal_alone(ask, decided, share, least)
-        return codec.refused(ask, refusal, (), reserved=None if maybe and applying.settles else False)
+        return codec.refused(ask, refusal, headers, reserved=None if maybe and applying.settles else False)
 
 
 class Tally:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from headgate.contract import OVERAGE, WARNING
 from headgate.counters.limits import Limit
@@ -34,14 +34,24 @@ _NAMES = {
 }
 
 
-def headers_of(api: Api, standings: Sequence[Standing], refused: Refused | None, now: float) -> list[Header]:
-    """The limits of each family that leave the least; of a refused request, the limit that refused it."""
+def headers_of(
+    api: Api,
+    standings: Sequence[Standing],
+    refused: Refused | None,
+    now: float,
+    share: Callable[[Limit], int] | None = None,
+) -> list[Header]:
+    """The limits of each family that leave the least; of a refused request, the limit that refused it.
+
+    `share`: what a process that decides alone gives out of a limit, in windows that slide.
+    """
     headers: list[Header] = []
     for (limit, remaining, reset), dimensions in _NAMES[api]:
         standing = _tightest(standings, dimensions, refused)
         if standing is not None:
-            resets = _reset(api, standing, now)
-            headers += ((limit, str(whole(standing.limit.row))), (remaining, str(standing.left)), (reset, resets))
+            most = share(standing.limit) if share else whole(standing.limit.row)
+            resets = _reset(api, standing, now, slides=share is not None)
+            headers += ((limit, str(most)), (remaining, str(standing.left)), (reset, resets))
     return headers
 
 
@@ -82,11 +92,11 @@ def duration(milliseconds: int) -> str:
     return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
 
 
-def moment(limit: Limit, now: float, milliseconds: int) -> str:
-    """RFC 3339 in UTC, whole seconds, never too early. `now` is seconds since the epoch."""
+def moment(limit: Limit, now: float, milliseconds: int, *, slides: bool = False) -> str:
+    """RFC 3339 in UTC, whole seconds, never too early. `now` is seconds since the epoch; `slides` for any window."""
     then = now + max(0, milliseconds) / 1000
     # Calendar windows end at midnight, however far our clock is from the counters'.
-    seconds = round(then / 60) * 60 if limit.is_calendar else math.ceil(then)
+    seconds = round(then / 60) * 60 if limit.is_calendar and not slides else math.ceil(then)
     return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -105,9 +115,9 @@ def _tightest(
     return found
 
 
-def _reset(api: Api, standing: Standing, now: float) -> str:
+def _reset(api: Api, standing: Standing, now: float, *, slides: bool) -> str:
     if api == "anthropic":
-        return moment(standing.limit, now, standing.reset_ms)
+        return moment(standing.limit, now, standing.reset_ms, slides=slides)
     return duration(standing.reset_ms)
 
 

@@ -226,6 +226,8 @@ def key_name(value: Any) -> str:
     """What the operator calls a virtual key; a key pasted here by mistake is refused and not quoted."""
     if not isinstance(value, str) or not 0 < len(value) <= 64 or not value.isprintable():
         raise ValueError("expected a name of 1 to 64 printable characters")
+    if "," in value or "=" in value:  # they separate the parts of a limit's name, headgate/limits.py
+        raise ValueError("expected a name without ',' and '='")
     if _VIRTUAL_KEY.search(value):
         raise ValueError("expected a name for the key, found what looks like the key itself")
     return value

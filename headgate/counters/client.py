@@ -15,12 +15,14 @@ import hiredis
 
 from headgate.counters.address import CountersAddress
 from headgate.counters.connection import Connection, Lost, accepted, connect
-from headgate.counters.scripts import ALL, Argument, Script
+from headgate.counters.scripts import ALL, Argument, Script, tenant_of
 
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
 
 _PROBE_KEY = "hg:probe"
+# What a node of a cluster answers where another one has the key, or nobody.
+_ELSEWHERE = ("MOVED", "ASK", "CLUSTERDOWN")
 # What a server answers when the command is wrong and not the server: no reason to stop asking it.
 _OUR_FAULT = ("ERR", "WRONGTYPE")
 
@@ -48,6 +50,7 @@ class Counters:
         self._timeout_s = timeout_s
         self._changed = changed
         self._connection: Connection | None = None
+        self._probe_key = _PROBE_KEY
         self._first_try = asyncio.Event()
         self._reason = "not connected yet"
         self._told_down = False
@@ -72,11 +75,11 @@ class Counters:
         if isinstance(reply, hiredis.ReplyError) and _code(reply) == "NOSCRIPT":
             left_s = self._timeout_s - (time.monotonic() - began)
             reply = await _within(left_s, self.call("EVAL", script.text, len(keys), *keys, *arguments))
-        return self._checked(reply)
+        return self._checked(reply, keys)
 
     async def command(self, *words: Argument) -> Any:
         """The reply to any command. Raises Unavailable, or Failed."""
-        return self._checked(await self.call(*words))
+        return self._checked(await self.call(*words), words)
 
     async def call(self, *words: Argument) -> Any:
         """The bare reply, an error among them. Raises Unavailable."""
@@ -97,14 +100,16 @@ class Counters:
         except Lost as lost:
             raise Unavailable(str(lost), maybe=True) from lost
 
-    def _checked(self, reply: Any) -> Any:
+    def _checked(self, reply: Any, words: Sequence[Argument]) -> Any:
         if isinstance(reply, hiredis.ReplyError):
-            code = _code(reply)
+            code, reason = _code(reply), _reason_of(reply)
             if code in _OUR_FAULT:
-                raise Failed(f"answers {code}", maybe=False) from reply
+                raise Failed(reason, maybe=False) from reply
+            if code in _ELSEWHERE:
+                self._probe_key = _beside(words)
             if self._connection:
-                self._connection.lose(f"answers {code}")
-            raise Unavailable(f"answers {code}", maybe=False) from reply
+                self._connection.lose(reason)
+            raise Unavailable(reason, maybe=False) from reply
         return reply
 
     async def _keep(self) -> None:
@@ -137,7 +142,7 @@ class Counters:
         connection = await connect(self._address, self._timeout_s, lambda reason: _tell(lost, reason))
         try:
             commands = [("SCRIPT", "LOAD", script.text) for script in ALL]
-            for command in (*commands, ("SET", _PROBE_KEY, "1", "PX", 1000)):
+            for command in (*commands, ("SET", self._probe_key, "1", "PX", 1000)):
                 accepted(await connection.call(command))
         except BaseException:
             connection.lose("not usable")
@@ -179,9 +184,17 @@ def _code(error: hiredis.ReplyError) -> str:
     return str(error).partition(" ")[0]
 
 
+def _beside(words: Sequence[Argument]) -> str:
+    """A key to probe with that is where these are: a write of any other one proves nothing."""
+    tenants = (tenant_of(word) for word in words if isinstance(word, str) and word.startswith("hg:{"))
+    return next((f"{_PROBE_KEY}:{{{tenant}}}" for tenant in tenants), _PROBE_KEY)
+
+
 def _reason_of(error: Exception) -> str:
     if isinstance(error, hiredis.ReplyError):
-        return f"answers {_code(error)}"
+        code = _code(error)
+        about = ": services.counters has to be one node, or a proxy, that holds all slots of the cluster"
+        return f"answers {code}{about if code in _ELSEWHERE else ''}"
     if isinstance(error, TimeoutError):
         return "no connection in time"
     return str(error) if isinstance(error, Lost) else type(error).__name__

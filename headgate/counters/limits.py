@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 
 import msgspec
 
@@ -10,6 +11,9 @@ from headgate.counters.calendar import window_of
 from headgate.counters.scripts import OTHER_USERS, alerts_key, base_key, limit_key, open_key, users_key
 from headgate.limits import KINDS, Kind, LimitRow, LimitsRow, limit_name, user_name
 
+# Beyond the time that a request may take: the answer's last bytes, and the ledger's way.
+_LEASE_MARGIN_MS = 30_000
+_UNKNOWN_MODEL_MS = 600_000
 # Callers that a process keeps prepared, of all tenants together: some 3 kB each.
 _PREPARED = 8192
 
@@ -50,22 +54,22 @@ class Applying:
     user: str
     limits: tuple[Limit, ...]
     settles: bool
-    has_calendar: bool
     keys: tuple[str, ...]
     packed: bytes
 
 
 class TenantLimits:
-    """The limits of one tenant."""
+    """The limits of one tenant. `base_key` is there once ledgers have written the sums of its calendar windows."""
 
-    __slots__ = ("by_user", "has_calendar", "row", "tenant")
+    __slots__ = ("base_key", "by_user", "has_calendar", "row", "tenant")
 
     def __init__(self, tenant: str, row: LimitsRow) -> None:
         self.tenant = tenant
         self.row = row
         rows = [*row.limits, *(limit for some in row.keys.values() for limit in some)]
         self.by_user = any("user" in limit.by for limit in rows)
-        self.has_calendar = any(KINDS[limit.kind].shape in ("day", "month") for limit in rows)
+        self.has_calendar = any(map(_is_calendar, rows))
+        self.base_key = base_key(tenant, _calendar_of(row))
 
     def applying(self, key_id: str, model: str, user: str) -> Applying:
         """What a request has to keep. `user` is the client's text."""
@@ -75,6 +79,10 @@ class TenantLimits:
         """The same with a `user_name`, as records and the ledger have it."""
         return _prepared(self, key_id, model, user if self.by_user else "")
 
+    def keeps_users_apart(self, key_id: str, model: str) -> bool:
+        """Whether days or months of such requests count for each user."""
+        return self.by_user and any("user" in row.by and _is_calendar(row) for row in self.rows(key_id, model))
+
     def rows(self, key_id: str, model: str) -> Iterator[LimitRow]:
         """The rows for a key and a model; a key's own take the place of the general ones by key."""
         own = self.row.keys.get(key_id, ())
@@ -83,16 +91,40 @@ class TenantLimits:
             row for row in self.row.limits if not (row.kind in replaced and row.by == ("key",) and row.models is None)
         )
         for row in (*general, *own):
-            counts = row.most is not None or row.soft is not None
-            if counts and (row.models is None or model in row.models):
+            if _counts(row) and (row.models is None or model in row.models):
                 yield row
+
+
+def lease_ms(total_ms: int | None) -> int:
+    """How long a reservation holds when nobody settles it; `total_ms` is its model's timeout, None if not known."""
+    return (_UNKNOWN_MODEL_MS if total_ms is None else total_ms) + _LEASE_MARGIN_MS
+
+
+def _counts(row: LimitRow) -> bool:
+    return row.most is not None or row.soft is not None
+
+
+def _is_calendar(row: LimitRow) -> bool:
+    return KINDS[row.kind].shape in ("day", "month")
+
+
+def _calendar_of(limits: LimitsRow) -> str:
+    """A digest of which calendar windows there are, whatever their caps: one that is new has no sums yet."""
+    general = [("", row) for row in limits.limits if _counts(row)]
+    of_keys = [(key_id, row) for key_id, rows in limits.keys.items() for row in rows]
+    known = sorted(
+        msgspec.json.encode((key_id, row.kind, row.by, row.models and sorted(row.models), _counts(row)))
+        for key_id, row in (*general, *of_keys)
+        if _is_calendar(row)
+    )
+    return blake2b(b"%d\n%s" % (limits.anniversary, b"\n".join(known)), digest_size=8).hexdigest()
 
 
 @lru_cache(maxsize=_PREPARED)
 def _prepared(tenant: TenantLimits, key_id: str, model: str, user: str) -> Applying:
     limits = tuple(_limit(tenant, row, key_id, model, user) for row in tenant.rows(key_id, model))
     name = tenant.tenant
-    keys = [open_key(name), alerts_key(name), base_key(name), users_key(name)]
+    keys = [open_key(name), alerts_key(name), tenant.base_key, users_key(name)]
     for limit in limits:
         keys += keys_of(tenant.tenant, limit)
     return Applying(
@@ -102,7 +134,6 @@ def _prepared(tenant: TenantLimits, key_id: str, model: str, user: str) -> Apply
         user=user,
         limits=limits,
         settles=any(limit.kind.shape != "window" or limit.kind.dimension != "requests" for limit in limits),
-        has_calendar=any(limit.is_calendar for limit in limits),
         keys=tuple(keys),
         packed=packed(limits),
     )

@@ -90,7 +90,8 @@ def reserve_call(applying: Applying, wish: Wish, lease_ms: int, now_ms: int | st
 
 def estimate_nano(wish: Wish, grant: int) -> int:
     """What the request may cost with this grant, as the script computes it."""
-    return wish.fixed_nano + ceil(float(wish.rate_nano) * grant * wish.times)
+    # In its order: products of doubles depend on it.
+    return wish.fixed_nano + ceil(float(wish.rate_nano) * wish.times * grant)
 
 
 def read_verdict(applying: Applying, reply: Sequence[int]) -> Verdict:

@@ -58,9 +58,19 @@ def alerts_key(tenant: str) -> str:
     return f"hg:{{{tenant}}}:alerts"
 
 
-def base_key(tenant: str) -> str:
-    """Which ledgers have written their sums of the calendar windows."""
-    return f"hg:{{{tenant}}}:base"
+def told_key(tenant: str, gateway: str) -> str:
+    """Those that this gateway's ledger is told of until it says that it has them."""
+    return f"hg:{{{tenant}}}:alerts:{gateway}"
+
+
+def base_key(tenant: str, calendar: str) -> str:
+    """Which ledgers have written their sums of the calendar windows; `calendar` says of which limits."""
+    return f"hg:{{{tenant}}}:base:{calendar}"
+
+
+def bases_key(tenant: str) -> str:
+    """The `base_key` that each ledger has written last: those before are not kept up to date."""
+    return f"hg:{{{tenant}}}:bases"
 
 
 def users_key(tenant: str) -> str:

@@ -1,17 +1,20 @@
 -- Closes requests of one tenant with what they really took, and sets what was charged in calendar windows. Idempotent.
 --
--- KEYS  1: the tenant's open reservations   2: alerts   3: base   4: users   5..: the requests' records, in their order
---       then the keys of all limits named below and of those that the requests had to keep
+-- KEYS  1: the tenant's open reservations   2: alerts   3: those that this gateway is told of   4: users
+--       5..: the requests' records, in their order
+--       then the keys of all limits named below and of those that the requests had to keep, and at last bases and base
 -- ARGV  2: msgpack of {how long a closed request is remembered in ms, how many users have counters of their own,
---       gateway, whether all its sums are there now, requests, sliding windows, sums}
+--       gateway, number of base when all its sums are there now or 0, requests, sliding windows, sums}
 --       request  {member of the open reservations, ms when it began, user, requests, input, output, nano-USD,
 --                 {which of the sliding windows it counts in when it had no record}}
 --       window   {number of its key, number of the key of users without a counter or 0, dimension, unit, units}
 --       sum      {number of its key, the same of others, user, start and end of the window, value, sequence, soft}
+--       3..: alerts that this gateway has taken note of
 --
--- Returns {how many were open, {alerts}}. A closed request is remembered so that a reservation of it that was held up
--- somewhere takes nothing when it arrives at last. Limits may have changed since a request began: what it took is given
--- back all the same, from keys that its record names, which are on the same node.
+-- Returns {how many were open, {alerts}}: one gateway is told of an alert, until it confirms that. A closed request is
+-- remembered so that a reservation of it that was held up somewhere takes nothing when it arrives at last. Limits may
+-- have changed since a request began: what it took is given back all the same, from keys that its record names, which
+-- are on the same node.
 
 local remember, most, gateway, base, requests, windows, sums = unpack(cmsgpack.unpack(ARGV[2]))
 
@@ -24,7 +27,7 @@ end
 
 local correct = {}
 
-function correct.window(real, key, dimension, amount, cell, credits, unit, units)
+function correct.window(real, reserved, key, dimension, amount, cell, credits, unit, units, rate)
   local difference = real[dimension] - amount
   if difference == 0 then return end
   local state = call("HMGET", key, "at", whole(cell), "debt")
@@ -34,6 +37,8 @@ function correct.window(real, key, dimension, amount, cell, credits, unit, units
     call("HINCRBY", key, whole(cell), whole(difference))
     call("HINCRBY", key, "sum", whole(difference))
     if credits > 0 and difference < 0 and state[3] then
+      -- What has refilled since it was taken is paid: what is owed now, others owe.
+      credits = max(0, credits - max(0, now - reserved) * (rate or 0))
       call("HSET", key, "debt", exact(max(0, state[3] - min(credits, -difference))))
     end
   elseif difference > 0 then
@@ -41,7 +46,7 @@ function correct.window(real, key, dimension, amount, cell, credits, unit, units
   end
 end
 
-function correct.calendar(real, key, dimension, amount, start, others)
+function correct.calendar(real, _, key, dimension, amount, start, others)
   local state = call("HMGET", key, "at", "r")
   if tonumber(state[1]) ~= start then return end
   call("HINCRBY", key, "r", whole(-min(amount, tonumber(state[2]) or 0)))
@@ -95,21 +100,32 @@ for i, request in ipairs(requests) do
   if not record then
     missed(real, began, user, numbers)
   elseif record ~= "" then
-    for _, taken in ipairs(cmsgpack.unpack(record)[8] or {}) do
+    record = cmsgpack.unpack(record)
+    for _, taken in ipairs(record[8] or {}) do
       if taken[1] == "slots" then
         call("ZREM", taken[2], member)
       else
-        correct[taken[1]](real, unpack(taken, 2))
+        correct[taken[1]](real, record[9] or now, unpack(taken, 2))
       end
     end
   end
   call("SET", KEYS[4 + i], "", "PX", whole(remember))
 end
 for _, sum in ipairs(sums) do set(unpack(sum)) end
-if base then
-  call("HSET", KEYS[3], gateway, 1)
-  call("PEXPIRE", KEYS[3], whole(45 * DAY))
+if base > 0 then -- sums of other limits than these are not written any more
+  local bases, before = KEYS[base - 1], call("HGET", KEYS[base - 1], gateway)
+  if before and before ~= KEYS[base] then call("HDEL", before, gateway) end
+  call("HSET", bases, gateway, KEYS[base])
+  call("PEXPIRE", bases, whole(45 * DAY))
+  call("HSET", KEYS[base], gateway, 1)
+  call("PEXPIRE", KEYS[base], whole(45 * DAY))
 end
+for number = 3, #ARGV do call("LREM", KEYS[3], 0, ARGV[number]) end
 local alerts = call("LRANGE", KEYS[2], 0, -1)
-if #alerts > 0 then call("DEL", KEYS[2]) end
-return { freed, alerts }
+if #alerts > 0 then
+  call("DEL", KEYS[2])
+  call("RPUSH", KEYS[3], unpack(alerts))
+  call("LTRIM", KEYS[3], -100, -1)
+  call("PEXPIRE", KEYS[3], whole(7 * DAY))
+end
+return { freed, call("LRANGE", KEYS[3], 0, -1) }

@@ -13,11 +13,12 @@ from headgate.counters.scripts import (
     SETTLE,
     Call,
     alerts_key,
-    base_key,
+    bases_key,
     limit_of,
     member_of,
     open_key,
     record_key,
+    told_key,
     users_key,
 )
 
@@ -63,10 +64,14 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class SettledReply:
-    """How many of the requests were open, and the alerts that nobody has been told of yet."""
+    """How many of the requests were open, and the alerts that this gateway has not confirmed yet.
+
+    `packed` are the alerts as the next call confirms them.
+    """
 
     freed: int
     alerts: tuple[Alert, ...]
+    packed: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +94,30 @@ def settle_call(
     sums: Sequence[Sum] = (),
     gateway: str = "",
     *,
-    base: bool = False,
+    base: str = "",
+    told: Sequence[bytes] = (),
     now_ms: int | str = "",
 ) -> Call:
     """For `Counters.run`: closes these requests and sets these sums of `gateway`, all at once.
 
-    `base` says that with these all sums of this gateway are there.
+    `base`, a tenant's `base_key`, says that with these all sums of this gateway are there. `told` are alerts that
+    `gateway` has taken note of: others are in the reply, again if need be.
     """
     records = [record_key(tenant, one.request_id) for one in settled]
-    places = _Places(tenant, [open_key(tenant), alerts_key(tenant), base_key(tenant), users_key(tenant), *records])
+    keys = [open_key(tenant), alerts_key(tenant), told_key(tenant, gateway), users_key(tenant), *records]
+    places = _Places(tenant, keys)
     requests = [(*_request(one), places.windows_of(one)) for one in settled]
     written = [(*places.of(one.limit), *_sum(one)) for one in sums]
-    body = (REMEMBER_MS, MOST_USERS, gateway, base, requests, places.windows, written)
-    return SETTLE, tuple(places.keys), (now_ms, msgspec.msgpack.encode(body))
+    places.keys += [bases_key(tenant), base] if base else []
+    number = len(places.keys) if base else 0
+    body = (REMEMBER_MS, MOST_USERS, gateway, number, requests, places.windows, written)
+    return SETTLE, tuple(places.keys), (now_ms, msgspec.msgpack.encode(body), *told)
 
 
 def read_settled(reply: Sequence[Any]) -> SettledReply:
     """What the reply of `settle_call` says."""
     freed, alerts = reply
-    return SettledReply(freed, tuple(_alert(data) for data in alerts))
+    return SettledReply(freed, tuple(_alert(data) for data in alerts), tuple(alerts))
 
 
 def read_record(data: bytes | None) -> Record | None:

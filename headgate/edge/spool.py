@@ -65,6 +65,7 @@ def _fields(line_type: str, *, traced: bool = False) -> dict[str, Any]:
         "content_bytes": f"%DYNAMIC_METADATA({USAGE}:bytes)%",
         "bytes_in": "%BYTES_RECEIVED%",
         "bytes_out": "%BYTES_SENT%",
+        "request_ms": "%REQUEST_DURATION%",
         "first_byte_ms": "%RESPONSE_DURATION%",
         "duration_ms": "%DURATION%",
         "reserved": f"%DYNAMIC_METADATA({LIMITER}:{RESERVED})%",

@@ -137,7 +137,7 @@ def test_a_new_key_as_json() -> None:
         assert hashlib.sha256(answer["key"].encode()).hexdigest() == answer["sha256"]
 
 
-@pytest.mark.parametrize("name", ["", "\n", "x" * 5000, "hg-" + "A" * 43])
+@pytest.mark.parametrize("name", ["", "\n", "x" * 5000, "hg-" + "A" * 43, "a,b", "a=b"])
 def test_a_key_name_that_gateway_yaml_refuses_is_refused(name: str, tmp_path: Path) -> None:
     file = tmp_path / "gateway.yaml"
     keys = json.dumps([{"name": name, "sha256": "0" * 64}])

@@ -81,7 +81,7 @@ class Window:
         if self.cell(now) - cell <= self.units:
             self.put(now, cell, amount)
 
-    def correct(self, now: int, cell: int, difference: int, on_credit: int) -> None:
+    def correct(self, now: int, cell: int, difference: int, on_credit: float) -> None:
         if self.last is not None and 0 <= self.last - cell <= self.units:
             held = self.taken.get(cell, 0)
             self.taken[cell] = max(0, held + difference)
@@ -126,6 +126,7 @@ class Taken:
     amount: int
     at: int = 0  # a sliding window's bucket, a calendar window's start
     on_credit: int = 0
+    now: int = 0
 
 
 @dataclass
@@ -194,7 +195,7 @@ class Model:
             return Outcome("closed")
         if request in self.records:
             return Outcome("again", self.records[request][0])
-        if applying.has_calendar and not self.base:
+        if any(limit.is_calendar for limit in applying.limits) and not self.base:
             return Outcome("unknown")
         keys = {limit.key: self.key(applying.tenant, limit, now) for limit in applying.limits}
         rooms = [(limit, self.room(limit, keys[limit.key], now)) for limit in applying.limits]
@@ -217,7 +218,7 @@ class Model:
         return Outcome("allowed", grant)
 
     def _take(self, limit: Limit, key: str, wish: Wish, grant: int, now: int, lease_ms: int) -> Taken:
-        taken = Taken(limit, key, amount_of(limit, wish, grant))
+        taken = Taken(limit, key, amount_of(limit, wish, grant), now=now)
         if limit.kind.shape == "slots":
             self.slots.setdefault(key, {})[wish.request_id] = now + lease_ms
         elif limit.kind.shape == "window":
@@ -284,7 +285,11 @@ class Model:
         real = real_of(limit.kind.dimension, one)
         if limit.kind.shape == "window":
             if real != taken.amount:
-                self.window(limit, taken.key).correct(now, taken.at, real - taken.amount, taken.on_credit)
+                on_credit: float = taken.on_credit
+                if on_credit:  # what has refilled since is paid
+                    rate = limit.row.burst / limit.row.refill_ms
+                    on_credit = max(0.0, on_credit - max(0, now - taken.now) * rate)
+                self.window(limit, taken.key).correct(now, taken.at, real - taken.amount, on_credit)
             return
         sums = self.calendars[taken.key]
         if sums.start == taken.at:

@@ -28,6 +28,7 @@ class Tenant:
 
     def __init__(self, valkey: Redis, row: LimitsRow, name: str = "acme", *, base: bool = True) -> None:
         self.valkey, self.limits, self.name = valkey, TenantLimits(name, row), name
+        self.told: dict[str, tuple[bytes, ...]] = {}  # alerts, by gateway
         if base:
             self.settle(base=True)
 
@@ -57,7 +58,10 @@ class Tenant:
         now: int | str = START,
     ) -> SettledReply:
         some = [Settled(one, EPOCH, START, self.applying()) if isinstance(one, str) else one for one in settled]
-        return read_settled(self.run(settle_call(self.name, some, sums, gateway, base=base, now_ms=now)))
+        told, known = self.told.get(gateway, ()), self.limits.base_key if base else ""
+        reply = read_settled(self.run(settle_call(self.name, some, sums, gateway, base=known, told=told, now_ms=now)))
+        self.told[gateway] = reply.packed
+        return reply
 
     def standing(self, applying: Applying | None = None, now: int | str = START) -> dict[str, StandingNow]:
         limits = (applying or self.applying()).limits

@@ -1,13 +1,17 @@
 """The client when all is well and when the server is killed, stopped, full, flushed or closed to us."""
 
 import asyncio
+import contextlib
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+from redis import Redis
+from redis.exceptions import ClusterDownError, MovedError
 
 from headgate.counters.address import CountersAddress, parsed
 from headgate.counters.client import Counters, Failed, Unavailable
@@ -116,6 +120,7 @@ async def test_a_killed_server_costs_no_wait_and_comes_back(server: ValkeyServer
 
 @pytest.mark.parametrize("how", ["paused", "stopped", "asleep"])
 async def test_a_slow_server_costs_one_wait(server: ValkeyServer, how: str) -> None:
+    """Nobody waits for longer than the time limit, and a moment later nobody waits at all."""
     changes: list[str | None] = []
     async with counters(at(server), changes) as client:
         await reserve(client, "first")
@@ -129,6 +134,8 @@ async def test_a_slow_server_costs_one_wait(server: ValkeyServer, how: str) -> N
                 await asyncio.sleep(0.05)
             waits = await asyncio.gather(*(refused(client) for _ in range(50)))
             assert TIMEOUT_S * 0.9 < max(waits) < TIMEOUT_S * 3
+            while not changes:
+                assert await refused(client) < TIMEOUT_S * 3
             began = time.monotonic()
             for _ in range(50):
                 await refused(client)
@@ -194,6 +201,78 @@ async def test_our_own_mistake_is_no_reason_to_stop_asking(server: ValkeyServer)
             other.delete(open_key("acme"))
         await reserve(client, "b")
     assert changes == []
+
+
+async def test_text_that_is_none_costs_nobody_else_an_answer(server: ValkeyServer) -> None:
+    async with counters(at(server)) as client:
+        await reserve(client, "first")
+        calls = [client.command("ECHO", text) for text in ("one", "\ud800", "two")]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(answers[1], UnicodeEncodeError)
+        assert [answers[0], answers[2], await client.command("ECHO", "three")] == [b"one", b"two", b"three"]
+
+
+@pytest.mark.parametrize("code", ["CLUSTERDOWN", "MOVED"])
+async def test_a_node_that_does_not_hold_all_slots_is_not_used(tmp_path: Path, code: str) -> None:
+    """It answers what is its own, so only a write to the tenant's slot proves that it is of use again."""
+    changes: list[str | None] = []
+    with cluster_node(tmp_path / "one") as (one, _), cluster_node(tmp_path / "two") as (two, ports):
+        slot = one.execute_command("CLUSTER", "KEYSLOT", "acme")
+        one.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, slot - 1, slot + 1, 16383)
+        if code == "MOVED":
+            two.execute_command("CLUSTER", "ADDSLOTS", slot)
+            one.execute_command("CLUSTER", "MEET", "127.0.0.1", *ports)
+        await ready(one, open_key("acme") if code == "MOVED" else "")
+        async with counters(CountersAddress(path=str(tmp_path / "one/v.sock")), changes) as client:
+            await refused(client)
+            async with asyncio.timeout(15):
+                while not changes:  # noqa: ASYNC110 - told by the client's own task
+                    await asyncio.sleep(0.01)
+            assert [str(change).partition(":")[0] for change in changes] == [f"answers {code}"]
+            assert "services.counters has to be one node, or a proxy, that holds all slots" in str(changes[0])
+            await asyncio.sleep(0.5)
+            assert await refused(client) < TIMEOUT_S / 2
+            assert len(changes) == 1
+            if code == "MOVED":
+                for node in (two, one):
+                    node.execute_command("CLUSTER", "SETSLOT", slot, "NODE", one.execute_command("CLUSTER", "MYID"))
+            else:
+                one.execute_command("CLUSTER", "ADDSLOTS", slot)
+            await back(client)
+    assert changes[1:] == [None]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def cluster_node(folder: Path) -> Iterator[tuple[Redis, tuple[int, int]]]:
+    """A node without slots, and its ports."""
+    folder.mkdir()
+    ports = free_port(), free_port()
+    options = {"--port": ports[0], "--cluster-port": ports[1], "--cluster-require-full-coverage": "no"}
+    words = ("--cluster-enabled", "yes", *(str(word) for option in options.items() for word in option))
+    with valkey_server(folder, *words) as server, server.client() as client:
+        yield client, ports
+
+
+async def ready(node: Redis, moved: str = "") -> None:
+    """Once the node answers, and has heard from its neighbour whose the key is."""
+    async with asyncio.timeout(15):
+        while True:
+            with contextlib.suppress(ClusterDownError):
+                node.set("hg:probe", 1)
+                if not moved:
+                    return
+                try:
+                    node.get(moved)
+                except MovedError:
+                    return
+            await asyncio.sleep(0.02)
 
 
 async def test_credentials(tmp_path: Path) -> None:

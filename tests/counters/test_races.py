@@ -25,12 +25,12 @@ Work = Callable[[Counters, str], Coroutine[Any, Any, None]]
 
 
 @asynccontextmanager
-async def clients(server: ValkeyServer, count: int) -> AsyncIterator[list[Counters]]:
+async def clients(server: ValkeyServer, count: int, base: str = "") -> AsyncIterator[list[Counters]]:
     some = [Counters(CountersAddress(path=str(server.socket)), 10) for _ in range(count)]
     for one in some:
         one.start()
     try:
-        await some[0].run(*settle_call("acme", [], base=True))
+        await some[0].run(*settle_call("acme", [], base=base))
         yield some
     finally:
         await asyncio.gather(*(one.close() for one in some))
@@ -49,8 +49,8 @@ async def stands(client: Counters, applying: Applying) -> dict[str, StandingNow]
     return {one.limit.name: one for one in read_standing(applying.limits, reply)}
 
 
-async def everybody(server: ValkeyServer, work: Work) -> None:
-    async with clients(server, CLIENTS) as some:
+async def everybody(server: ValkeyServer, work: Work, base: str = "") -> None:
+    async with clients(server, CLIENTS, base) as some:
         await asyncio.gather(*(work(client, f"c{number}") for number, client in enumerate(some)))
 
 
@@ -78,7 +78,7 @@ async def test_requests_and_tokens_are_given_out_to_the_last_one(shared_valkey: 
             verdict = await reserve(client, applying, Wish(f"{name}+{number}", EPOCH, 1))
             taken[0] += not verdict.refused
 
-    await everybody(shared_valkey, work)
+    await everybody(shared_valkey, work, applying.keys[2])
     assert time.monotonic() - began < 60
     assert refused == {"daily_tokens"}
     assert taken[0] == 4000
@@ -139,7 +139,7 @@ async def test_slots_and_money_while_requests_come_and_end(shared_valkey: Valkey
             assert charged <= cap
             mine[1] = next(ticks)
 
-    await everybody(shared_valkey, work)
+    await everybody(shared_valkey, work, applying.keys[2])
     assert refused
     for began, ended in refused:
         assert sum(start < ended and end > began for start, end in held) >= 4

@@ -7,7 +7,7 @@ from redis import Redis
 
 from headgate.counters import reservation
 from headgate.counters.reservation import Wish
-from headgate.counters.scripts import open_key, record_key, tenant_of, users_key
+from headgate.counters.scripts import bases_key, open_key, record_key, tenant_of, told_key, users_key
 from headgate.counters.settlement import Settled, Sum, settle_call
 from headgate.limits import NANO, LimitRow
 from tests.counters.tenant import EPOCH, LEASE_MS, START, Tenant, limits_of
@@ -232,8 +232,13 @@ def test_every_key_is_declared_and_goes_away_by_itself(raw: Redis) -> None:
     tenant.reserve(wish("c", 10, 100), START + 61_000, applying=applying)  # soft limits are passed again
     found: Any = raw.keys("*")
     keys = [key.decode() for key in found]
-    assert len(keys) == 7 + 7  # of each limit one; three records, open, alerts, base, users
-    declared = {*(record_key("acme", name) for name in "abc"), *applying.keys}
+    assert len(keys) == 7 + 9  # of each limit one; three records, open, alerts of two sorts, bases, base, users
+    declared = {
+        *(record_key("acme", name) for name in "abc"),
+        told_key("acme", ""),
+        bases_key("acme"),
+        *applying.keys,
+    }
     assert set(keys) <= declared
     assert all(tenant_of(key) == "acme" for key in keys)
     assert all(0 < raw.pttl(key) <= 45 * DAY_MS for key in keys)

@@ -1,5 +1,6 @@
 """What a settlement gives back, adds and sets, in whatever order and how often it comes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from redis import Redis
 from headgate.counters.limits import Applying
 from headgate.counters.reservation import Wish
 from headgate.counters.scripts import MOST_USERS, limit_key, open_key, record_key, users_key
-from headgate.counters.settlement import Record, Settled, Sum, read_record
+from headgate.counters.settlement import Record, Settled, SettledReply, Sum, read_record, read_settled, settle_call
 from headgate.limits import NANO, LimitRow, user_name
 from tests.counters.tenant import EPOCH, LEASE_MS, START, Tenant, limits_of
 
@@ -170,3 +171,50 @@ def test_a_clock_that_goes_back_over_midnight_opens_no_second_window(raw: Redis)
     standing = tenant.reserve("b", TODAY - 1).standings[0]
     assert (standing.left, standing.reset_ms) == (0, DAY_MS + 1)
     assert tenant.reserve("c", TODAY).refused
+
+
+def test_credits_that_have_refilled_are_not_given_back(raw: Redis) -> None:
+    """Of twenty one comes back in 5 s: when the request ends its ten are back, and what is owed is another's."""
+    tenant = Tenant(raw, limits_of(LimitRow("tpm", 100, burst=20, refill_ms=100_000)))
+    tenant.reserve(Wish("a", EPOCH, 110))
+    later = START + 50_000
+    assert tenant.standing(now=later)["tpm"].left == 10
+    assert not tenant.reserve(Wish("b", EPOCH, 10), later).refused
+    tenant.settle(Settled("a", EPOCH, START, tenant.applying(), 1, 0), now=later)
+    assert tenant.standing(now=later)["tpm"].left == 90 + 10
+    tenant.settle(Settled("b", EPOCH, later, tenant.applying(), 1, 4), now=later + 5_000)
+    assert tenant.standing(now=later + 5_000)["tpm"].left == 96 + 10 + 1 + 6
+
+
+def test_credits_that_were_not_needed_are_given_back(raw: Redis) -> None:
+    tenant = Tenant(raw, limits_of(LimitRow("tpm", 100, burst=20, refill_ms=100_000)))
+    tenant.reserve(Wish("a", EPOCH, 110))
+    tenant.settle(Settled("a", EPOCH, START, tenant.applying(), 1, 0), now=START + 10_000)
+    assert tenant.standing(now=START + 10_000)["tpm"].left == 120
+
+
+def test_an_alert_is_told_to_one_gateway_until_it_confirms(raw: Redis) -> None:
+    tenant = Tenant(raw, limits_of(LimitRow("daily_usd", None, soft=1000), LimitRow("daily_tokens", None, soft=5)))
+
+    def told(gateway: str, *had: bytes, sums: Sequence[Sum] = ()) -> SettledReply:
+        return read_settled(tenant.run(settle_call("acme", (), sums, gateway, told=had, now_ms=START)))
+
+    money, tokens = sums(tenant, 2000, 1)
+    first = told("g1", sums=[money])
+    assert [one.name for one in first.alerts] == ["daily_usd"]
+    assert told("g1") == first  # its reply was lost, or who had it died
+    assert told("g2").alerts == ()
+    assert [one.name for one in told("g2", sums=[tokens]).alerts] == ["daily_tokens"]
+    assert told("g1", *first.packed).alerts == ()
+    assert told("g1", *first.packed).alerts == ()  # a call that is repeated
+    assert [one.name for one in told("g2").alerts] == ["daily_tokens"]
+
+
+def test_sums_of_other_limits_are_known_no_longer(raw: Redis) -> None:
+    one, other = limits_of(daily_tokens=5000), limits_of(daily_tokens=5000, daily_requests=9)
+    Tenant(raw, one)
+    assert not Tenant(raw, limits_of(daily_tokens=7), base=False).reserve("a").unknown
+    assert Tenant(raw, other, base=False).reserve("b").unknown
+    Tenant(raw, other)
+    assert not Tenant(raw, other, base=False).reserve("b").unknown
+    assert Tenant(raw, one, base=False).reserve("c").unknown

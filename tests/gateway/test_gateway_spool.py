@@ -42,6 +42,7 @@ FIELDS = {
     "content_bytes": int,
     "bytes_in": int,
     "bytes_out": int,
+    "request_ms": int,
     "first_byte_ms": int,
     "duration_ms": int,
     "reserved": bool,
@@ -115,7 +116,7 @@ def test_the_end_of_a_chat(gateway: RunningGateway, keys: Keys, model: str, stre
         config_generation=1,
         price_generation=1,
     )
-    assert 0 <= line["first_byte_ms"] <= line["duration_ms"]
+    assert 0 <= line["request_ms"] <= line["first_byte_ms"] <= line["duration_ms"]
     assert line["bytes_out"] >= len(reply.content)
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 from ledger_process import Ledger
 from redis import Redis
-from spending import E1, LIMITS, PRICE
+from spending import E1, LIMITS, PRICE, base_of
 
-from headgate.counters.scripts import base_key
 from tests.counters.valkey_server import ValkeyServer
 
 
@@ -27,5 +26,5 @@ def limited(ledger: Ledger, valkey: Redis) -> Ledger:
     ledger.alive(E1)
     ledger.tables({"acme": LIMITS}, PRICE)
     ledger.start()
-    assert valkey.hkeys(base_key("acme"))
+    assert valkey.hkeys(base_of(LIMITS))
     return ledger

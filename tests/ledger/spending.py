@@ -8,6 +8,7 @@ from typing import Any
 from ledger_process import Ledger, end_line, reserve, stands
 from redis import Redis
 
+from headgate.counters.limits import TenantLimits
 from headgate.limits import LimitRow, LimitsRow
 from headgate.prices import PriceRow
 from ledger.charges import Charge, charge_of
@@ -27,6 +28,11 @@ LIMITS = LimitsRow(
 )
 USER_LIMITS = LimitsRow((*LIMITS.limits, LimitRow("daily_tokens", 10**12, by=("user",))))
 WISH: dict[str, Any] = {"input": 1000, "output": 500, "fixed_nano": 2_500_000, "rate_nano": "10000"}
+
+
+def base_of(limits: LimitsRow, tenant: str = "acme") -> str:
+    """There once the sums of these limits are."""
+    return TenantLimits(tenant, limits).base_key
 
 
 def used_line(request_id: str, prompt: int = 100, completion: int = 20, **more: Any) -> bytes:

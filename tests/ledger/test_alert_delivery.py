@@ -100,7 +100,7 @@ async def test_a_window_that_was_told_of_is_not_told_again_when_the_counters_are
         ledger.append(EPOCH, ended("a", prompt_tokens=6_000))  # over the soft limit of monthly_tokens
         await until(lambda: receiver.received)
         valkey.flushall()
-        await asyncio.to_thread(wait_until, lambda: valkey.exists("hg:{acme}:base"))
+        await asyncio.to_thread(wait_until, lambda: valkey.exists(TenantLimits("acme", LIMITS).base_key))
         ledger.append(EPOCH, ended("b", prompt_tokens=6_000))
         await asyncio.to_thread(wait_until, lambda: ledger.says().get("end") == 2)
         await asyncio.to_thread(wait_until, lambda: valkey.exists("hg:{acme}:r:b"))

@@ -117,7 +117,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 async def test_a_webhook_says_what_was_crossed_and_is_signed() -> None:
     async with listening(Receiver(SECRET)) as receiver, delivering(Tables(receiver)) as told:
-        told.on_alerts("acme", [crossed()])
+        await told.on_alerts("acme", [crossed()])
         await until(lambda: receiver.received)
     (one,) = receiver.received
     assert one.genuine
@@ -142,7 +142,7 @@ async def test_a_webhook_says_what_was_crossed_and_is_signed() -> None:
 
 async def test_the_page_refuses_what_is_not_genuine() -> None:
     async with listening(Receiver(SECRET)) as receiver, delivering(Tables(receiver)) as told:
-        told.on_alerts("acme", [crossed()])
+        await told.on_alerts("acme", [crossed()])
         await until(lambda: receiver.received)
     headers = receiver.received[0].headers
     assert not verified(SECRET, headers, b"{}")
@@ -152,7 +152,7 @@ async def test_the_page_refuses_what_is_not_genuine() -> None:
 
 async def test_a_secret_that_is_no_base64_is_the_key_itself() -> None:
     async with listening(Receiver("just a few words")) as receiver, delivering(Tables(receiver)) as told:
-        told.on_alerts("acme", [crossed()])
+        await told.on_alerts("acme", [crossed()])
         await until(lambda: receiver.received)
     assert receiver.received[0].genuine
 
@@ -173,7 +173,7 @@ NAMES: dict[str, tuple[str, dict[str, Any], Any]] = {
 @pytest.mark.parametrize(("name", "scope", "cap"), NAMES.values(), ids=NAMES)
 async def test_whose_limit_it_is(name: str, scope: dict[str, Any], cap: Any) -> None:
     async with listening(Receiver(SECRET)) as receiver, delivering(Tables(receiver)) as told:
-        told.on_alerts("acme", [crossed(name, used=7, soft=4)])
+        await told.on_alerts("acme", [crossed(name, used=7, soft=4)])
         await until(lambda: receiver.received)
     data = receiver.received[0].event["data"]
     assert (data["scope"], data["cap"]) == (scope, cap)
@@ -188,12 +188,12 @@ async def test_once_per_limit_and_window_even_when_told_again() -> None:
     async with listening(Receiver(SECRET)) as receiver:
         tables = Tables(receiver)
         async with delivering(tables) as told:
-            told.on_alerts("acme", [crossed(window_ms=now), crossed(window_ms=now, used=41 * NANO)])
+            await told.on_alerts("acme", [crossed(window_ms=now), crossed(window_ms=now, used=41 * NANO)])
             await until(lambda: receiver.received)
         async with delivering(tables) as told:  # the next process, with counters that were emptied
-            told.on_alerts("acme", [crossed(window_ms=now, used=42 * NANO)])
-            told.on_alerts("acme", [crossed(window_ms=following)])
-            told.on_alerts("other", [crossed(window_ms=now)])
+            await told.on_alerts("acme", [crossed(window_ms=now, used=42 * NANO)])
+            await told.on_alerts("acme", [crossed(window_ms=following)])
+            await told.on_alerts("other", [crossed(window_ms=now)])
             await until(lambda: len(receiver.received) == 3)
     assert len({one.id for one in receiver.received}) == 3
     assert value(metrics.SOFT_LIMITS, "acme", "monthly_usd") == before + 2
@@ -204,8 +204,8 @@ async def test_without_a_receiver_it_is_a_log_line_and_a_metric() -> None:
     told_of = crossed("rpm:key=dev", used=51, soft=50, time_ms=round(time.time() * 1000))
     with capture_logs() as lines:
         async with delivering(Tables()) as told:
-            told.on_alerts("acme", [told_of])
-            told.on_alerts("acme", [told_of, crossed("a kind of another version")])
+            await told.on_alerts("acme", [told_of])
+            await told.on_alerts("acme", [told_of, crossed("a kind of another version")])
     said = {"event": "soft limit exceeded", "log_level": "warning", "tenant": "acme", "used": 51, "soft": 50}
     assert lines == [{**said, "limit": "rpm:key=dev"}]
     assert value(metrics.SOFT_LIMITS, "acme", "rpm") == before + 1
@@ -220,7 +220,7 @@ async def test_failures_are_tried_again_with_the_same_id_and_redirects_not_follo
             listening(Receiver(SECRET, [503, 307, 404, 200])) as receiver,
             delivering(Tables(receiver)) as told,
         ):
-            told.on_alerts("acme", [crossed()])
+            await told.on_alerts("acme", [crossed()])
             await until(lambda: len(receiver.received) == 4)
             await until(lambda: not told._queue.waiting_count())
     assert len({one.id for one in receiver.received}) == 1
@@ -236,9 +236,9 @@ async def test_failures_are_tried_again_with_the_same_id_and_redirects_not_follo
 async def test_a_receiver_that_hangs_holds_up_no_other_alert(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook, "TIMEOUT_S", 0.5)
     async with listening(Receiver(SECRET, [0])) as receiver, delivering(Tables(receiver)) as told:
-        told.on_alerts("acme", [crossed()])
+        await told.on_alerts("acme", [crossed()])
         await until(lambda: receiver.received)
-        told.on_alerts("acme", [crossed("rpm:key=dev")])
+        await told.on_alerts("acme", [crossed("rpm:key=dev")])
         await until(lambda: len(receiver.received) == 3)
     first, second, third = (one.id for one in receiver.received)
     assert first == third != second
@@ -249,7 +249,7 @@ async def test_a_reload_names_another_receiver() -> None:
     async with listening(Receiver(SECRET, [500] * 10_000)) as old, listening(Receiver("another secret")) as new:
         tables = Tables(old)
         async with delivering(tables) as told:
-            told.on_alerts("acme", [crossed()])
+            await told.on_alerts("acme", [crossed()])
             await until(lambda: old.received)
             tables.name(None)
             await until(lambda: not told._under_way)
@@ -265,7 +265,7 @@ async def test_a_secret_that_is_not_there_is_waited_for() -> None:
         tables.forget_secret(receiver)
         with capture_logs() as lines:
             async with delivering(tables) as told:
-                told.on_alerts("acme", [crossed()])
+                await told.on_alerts("acme", [crossed()])
                 await until(lambda: any(line.get("reason") == "the secret can't be read" for line in lines))
                 assert not receiver.received
                 tables.name(receiver)
@@ -277,7 +277,7 @@ async def test_nothing_is_told_to_whom_tls_does_not_know(state: Path) -> None:
     async with listening(Receiver(SECRET), of_nobody(state)) as receiver:
         with capture_logs() as lines:
             async with delivering(Tables(receiver)) as told:
-                told.on_alerts("acme", [crossed()])
+                await told.on_alerts("acme", [crossed()])
                 await until(lambda: any("Certificate" in str(line.get("reason")) for line in lines))
         assert not receiver.received
 
@@ -287,7 +287,7 @@ async def test_after_a_day_it_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(alerts, "GIVE_UP_S", 0.2)
     with capture_logs() as lines:
         async with listening(Receiver(SECRET, [500] * 10_000)) as receiver, delivering(Tables(receiver)) as told:
-            told.on_alerts("acme", [crossed()])
+            await told.on_alerts("acme", [crossed()])
             await until(lambda: value(metrics.WEBHOOKS, "given_up") == before + 1)
             await until(lambda: not told._queue.waiting_count())
     given_up = [line for line in lines if line["event"] == "webhook given up"]
@@ -338,7 +338,7 @@ def test_a_broken_file_is_set_aside(state: Path) -> None:
 async def test_without_a_disk_alerts_are_delivered_all_the_same(state: Path) -> None:
     (state / alert_queue.ALERTS_DB).mkdir()
     async with listening(Receiver(SECRET)) as receiver, delivering(Tables(receiver)) as told:
-        told.on_alerts("acme", [crossed()])
+        await told.on_alerts("acme", [crossed()])
         await until(lambda: receiver.received)
 
 
@@ -348,5 +348,19 @@ async def test_a_file_that_can_not_be_written_ends_nothing(state: Path) -> None:
             with sqlite3.connect(state / alert_queue.ALERTS_DB) as other:
                 other.execute("DROP TABLE message")
             other.close()
-            told.on_alerts("acme", [crossed()])
+            await told.on_alerts("acme", [crossed()])
     assert [line["event"] for line in lines][-2:] == ["alerts can't be queued", "soft limit exceeded"]
+
+
+async def test_a_file_that_is_locked_holds_up_nobody_else(state: Path) -> None:
+    with capture_logs() as lines:
+        async with delivering(Tables()) as told:
+            with sqlite3.connect(state / alert_queue.ALERTS_DB, isolation_level=None) as other:
+                other.execute("BEGIN IMMEDIATE")
+                waits = asyncio.create_task(told.on_alerts("acme", [crossed()]))
+                await asyncio.sleep(0.01)
+                assert not waits.done()
+                other.execute("ROLLBACK")
+            other.close()
+            await waits
+    assert [line["event"] for line in lines] == ["soft limit exceeded"]

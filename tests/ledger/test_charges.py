@@ -30,6 +30,12 @@ def line(**fields: Any) -> Line:
             Charge(1, 90, 7, 295_000, True),
         ),
         ({"prompt_tokens": 100, "content_events": 7}, Charge(1, 100, 7, 320_000, True)),
+        # Engines may put several tokens into one event.
+        ({"prompt_tokens": 100, "content_events": 7, "content_bytes": 28}, Charge(1, 100, 7, 320_000, True)),
+        ({"prompt_tokens": 100, "content_events": 7, "content_bytes": 29}, Charge(1, 100, 8, 330_000, True)),
+        ({"prompt_tokens": 100, "content_bytes": 1}, Charge(1, 100, 1, 260_000, True)),
+        ({"prompt_tokens": 1, "content_events": -1, "content_bytes": -9}, Charge(1, 1, 0, 2_500, True)),
+        ({"prompt_tokens": 1, "completion_tokens": 2, "content_bytes": 999}, Charge(1, 1, 2, 22_500)),
         ({}, Charge(1, 0, 0, 0, True)),
         # No provider answered, or not well.
         ({"status": 0, "estimated_tokens": 90}, Charge(1)),
@@ -67,7 +73,11 @@ def test_the_largest_numbers_stay_what_databases_and_scripts_can_hold() -> None:
     assert charge == Charge(1, MOST_TOKENS, MOST_TOKENS, MOST_NANO)
 
 
-def test_a_request_began_its_duration_before_its_line() -> None:
+def test_a_request_began_when_its_body_was_there() -> None:
+    """That is when it reserved: its duration before its line is its first byte."""
     assert began_ms(line(time="1970-01-02T00:00:00.250Z", duration_ms=251)) == 86_400_000 - 1
+    assert began_ms(line(time="1970-01-02T00:00:00.250Z", duration_ms=251, request_ms=1)) == 86_400_000
+    assert began_ms(line(time="1970-01-02T00:00:00.250Z", duration_ms=251, request_ms=252)) == 86_400_250
+    assert began_ms(line(time="1970-01-02T00:00:00.250Z", duration_ms=251, request_ms=-1)) == 86_400_000 - 1
     assert began_ms(line(time="1970-01-02T00:00:00.250Z")) == 86_400_250
     assert began_ms(line(time="soon")) is began_ms(line()) is None

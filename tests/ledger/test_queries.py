@@ -11,7 +11,7 @@ from redis import Redis
 
 from headgate.counters.address import parsed
 from headgate.counters.client import Counters
-from headgate.counters.scripts import base_key
+from headgate.counters.limits import TenantLimits
 from headgate.limits import LimitRow, LimitsRow, user_name
 from headgate.snapshot import Key, Snapshot, TargetRow, TenantRow
 from ledger.queries import MOST_LIMITS, Queries
@@ -103,12 +103,13 @@ async def test_a_tenant_without_keys_or_models(server: ValkeyServer, valkey: Red
 
 async def test_it_says_when_what_was_used_is_not_known_yet(server: ValkeyServer, valkey: Redis) -> None:
     async with asking(server) as asked:
-        asked.tables(LimitsRow((limit("daily_requests"),)))
+        limits = LimitsRow((limit("daily_requests"),))
+        asked.tables(limits)
         assert (await asked.ask())["complete"] is False
-        valkey.hset(base_key("acme"), "gateway", "1")
+        valkey.hset(TenantLimits("acme", limits).base_key, "gateway", "1")
         assert (await asked.ask())["complete"] is True
         asked.tables(LimitsRow((limit("rpm"),)))
-        valkey.delete(base_key("acme"))
+        valkey.flushall()
         assert (await asked.ask())["complete"] is True
 
 

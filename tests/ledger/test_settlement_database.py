@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 from ledger_process import Ledger, cpu_s, open_slots, stands, wait_until
 from redis import Redis
-from spending import E1, LIMITS, PRICE, calendar_of, charged, in_database, reserved, settled_as, used_line
-
-from headgate.counters.scripts import base_key
+from spending import E1, LIMITS, PRICE, base_of, calendar_of, charged, in_database, reserved, settled_as, used_line
 
 WAITS = "usage can't be counted: settling waits, slots are freed"
 
@@ -95,7 +93,7 @@ def test_a_backlog_is_settled_in_bounded_memory(
     ledger.alive(E1)
     ledger.tables({"acme": LIMITS}, PRICE)
     names = [f"{index:036d}" for index in range(number)]
-    valkey.hset(base_key("acme"), "another", "1")
+    valkey.hset(base_of(LIMITS), "another", "1")
     reserved(valkey, E1, *names[:2000])
     ledger.append(E1, b"".join(map(used_line, names)))
     everything = settled_as(charged(ledger.spool))

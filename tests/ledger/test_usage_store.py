@@ -2,13 +2,17 @@
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from headgate.counters.calendar import DAY_MS
+from headgate.counters.limits import TenantLimits
 from headgate.counters.scripts import OTHER_USERS
+from headgate.limits import LimitRow, LimitsRow
 from ledger import usage_store
+from ledger.books import Books
 from ledger.usage import NOT_KEPT_APART, Amounts, Entry, FileId, SumWish, Where
 from ledger.usage_store import KEPT_DAYS, UsageStore
 
@@ -134,6 +138,68 @@ def test_a_database_of_a_later_version_is_left_alone(store: UsageStore) -> None:
     store.count({FILE: 100}, [entry(1)])
     store.close()
     with sqlite3.connect(store._path) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
     with pytest.raises(sqlite3.DatabaseError, match="later version"):
         store.counted()
+
+
+def test_a_database_of_the_first_version_is_taken_on(store: UsageStore) -> None:
+    store.count({FILE: 100}, [entry(1, at=where(user="u1"))])
+    store.close()
+    with sqlite3.connect(store._path) as db:
+        db.execute("DROP INDEX usage_by_user")
+        db.execute("PRAGMA user_version = 1")
+    assert store.sums([wish(user="u1"), wish(user="u2")]) == [15, 0]
+
+
+def test_the_sum_of_a_user_looks_at_no_other(store: UsageStore) -> None:
+    """Clients name any number of them: 50,000 rows of others may not be gone through for each."""
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    places = [where(user=f"u{number % 9000}", key=f"k{number % 7}") for number in range(50_000)]
+    store.count({}, [entry(number, Amounts(1), place) for number, place in enumerate(places, 1)])
+    store._opened().set_progress_handler(step, 100)
+    assert store.sums([wish("requests", user="new"), wish("requests", user="u1", key="k1", models=("chat",))])[0] == 0
+    assert steps <= 10
+    assert store.sums([wish("requests")]) == [50_000]
+    assert steps > 100
+
+
+def test_users_beyond_the_bound_are_named(store: UsageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose sums nobody needs to ask for."""
+    monkeypatch.setattr(usage_store, "MOST_USERS", 2)
+    places = [where(user=f"u{number}") for number in range(5)]
+    counted = store.count({}, [entry(number, Amounts(1), place) for number, place in enumerate(places, 1)])
+    assert counted.others == set(places[2:])
+    assert dict(counted.added) == {
+        places[0]: Amounts(1),
+        places[1]: Amounts(1),
+        where(user=OTHER_USERS): Amounts(3),
+    }
+
+
+class Asked(UsageStore):
+    """How often it was asked for sums."""
+
+    times = 0
+
+    def sums(self, wishes: Sequence[SumWish]) -> list[int]:
+        self.times += 1
+        return super().sums(wishes)
+
+
+async def test_sums_are_kept_while_no_day_is_removed(tmp_path: Path) -> None:
+    store, limits = Asked(tmp_path / "usage.db"), TenantLimits("acme", LimitsRow((LimitRow("daily_tokens", 10**6),)))
+    books = Books(store, lambda _: limits)
+    await books.count({FILE: 100}, [entry(1)])
+    for expected in (15, 15):
+        (window,) = books.windows_at(where())
+        assert list((await books.sums([window])).values()) == [expected]
+        await books.prune([FILE])
+    assert store.times == 1
+    books.close()

@@ -88,16 +88,16 @@ async def _decide(method: Method, message: bytes) -> bytes:
     return answer if isinstance(answer, bytes) else await answer
 
 
-def know_all(server: ValkeyServer) -> None:
+def know_all(server: ValkeyServer, limits: tuple[LimitRow, ...]) -> None:
     """The ledger has written its sums, of nothing used, for every tenant that asks."""
     with server.client() as client:
-        know_sums(client, *(f"tenant-{tenant}" for tenant in range(ACTIVE)))
+        know_sums(client, {f"tenant-{tenant}": LimitsRow(limits) for tenant in range(ACTIVE)})
 
 
 def main() -> None:
     for name, limits in SETS.items():
         with tempfile.TemporaryDirectory() as folder, valkey_server(Path(folder)) as server:
-            know_all(server)
+            know_all(server, limits)
             took = uvloop.run(costs_us(limits, server.socket))
         cuts = statistics.quantiles(took, n=100)
         sys.stdout.write(f"{name}: p50 {cuts[49]:.0f} µs, p90 {cuts[89]:.0f}, p99 {cuts[98]:.0f}\n")

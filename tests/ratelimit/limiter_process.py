@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,20 @@ from typing import Any
 import grpc
 from redis import Redis
 
+from headgate.config.limits import PlanLimits
+from headgate.config.model import Tenant
 from headgate.contract import WORKERS_ENV
+from headgate.counters.limits import TenantLimits
 from headgate.counters.settlement import settle_call
+from headgate.limits import LimitsRow
+from headgate.tenant_limits import limits_of
 from headgate.wire.ratelimit_pb2 import RateLimitRequest, RateLimitResponse
 from tests.counters.valkey_server import ValkeyServer
 
 HEADGATE = str(Path(sys.executable).with_name("headgate"))
 METHOD = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"
 PRICE = {"input": 2.5, "output": 10}  # USD per million tokens: 2500 and 10,000 nano-USD each
+EPOCH = "20260101T000000-aaaaaa"
 Entries = str | int
 
 
@@ -106,7 +113,7 @@ class Worker:
 
 def asked(tenant: str, request_id: str, **entries: Entries) -> RateLimitRequest:
     """What Envoy asks; what is "" is not there."""
-    request = RateLimitRequest(domain="20260101T000000-aaaaaa")
+    request = RateLimitRequest(domain=EPOCH)
     descriptor = request.descriptors.add()
     known = {"tenant": tenant, "key_id": "ci", "model": "chat", "request_id": request_id, **entries}
     for key, value in known.items():
@@ -130,6 +137,13 @@ def write_config(path: Path, server: ValkeyServer, plans: Mapping[str, Any]) -> 
     return path
 
 
+def rows_of(plans: Mapping[str, Any], *names: str) -> dict[str, LimitsRow]:
+    """The limits of these tenants, as the tables carry them."""
+    exact = json.loads(json.dumps(plans), parse_float=Decimal)
+    rows = {name: limits_of(PlanLimits.model_validate(exact[name]), Tenant(models=[])) for name in names}
+    return {name: row for name, row in rows.items() if row}
+
+
 @contextmanager
 def limiting(
     folder: Path, server: ValkeyServer, plans: Mapping[str, Any], number: int = 1, workers: int = 1
@@ -142,8 +156,9 @@ def limiting(
         worker.close()
 
 
-def know_sums(valkey: Redis, *tenants: str) -> None:
-    """As a ledger does: its sums of all calendar windows are there, nothing used."""
-    for tenant in tenants:
-        script, keys, arguments = settle_call(tenant, (), gateway="g", base=True)
+def know_sums(valkey: Redis, limits: Mapping[str, LimitsRow]) -> None:
+    """As a ledger does: its sums of all calendar windows of these tenants are there, nothing used."""
+    for tenant, row in limits.items():
+        base = TenantLimits(tenant, row).base_key
+        script, keys, arguments = settle_call(tenant, (), gateway="g", base=base)
         valkey.eval(script.text, len(keys), *keys, *arguments)

@@ -2,13 +2,14 @@
 
 import itertools
 from collections.abc import Sequence
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.counters.limits import Limit, TenantLimits
-from headgate.counters.reservation import Refused, Wish
+from headgate.counters.reservation import Refused, Wish, estimate_nano
 from headgate.limits import NANO, LimitRow, LimitsRow
 from ratelimit.emergency import USERS_PER_TENANT, Emergency, Taken
 
@@ -105,6 +106,40 @@ def test_calendar_limits_give_a_worker_its_part_of_an_hour(kind: str, cap: int, 
     over = refused(let_in[-1])
     assert 3_000_000 < over.wait_ms < 3_660_000
     assert emergency.take("acme", (limit,), asked, 201.0 + over.wait_ms / 1000) == Taken(300)
+
+
+def test_what_is_shown_is_the_share() -> None:
+    """What is left of it, never below nothing, and when all of it has left; of slots and warnings there is none."""
+    rows = (
+        LimitRow("tpm", 1000),
+        LimitRow("rpm", 10),
+        LimitRow("concurrency", 1),
+        LimitRow("daily_tokens", None, soft=1),
+    )
+    emergency, some = Emergency(2), limits(*rows)
+    assert [(one.used, one.left, one.reset_ms) for one in emergency.standings("acme", some, 6.0)] == [
+        (0, 500, 0),
+        (0, 5, 0),
+    ]
+    emergency.take("acme", some, wish(600), 6.0)
+    assert [(one.used, one.left) for one in emergency.standings("acme", some, 7.5)] == [(600, 0), (1, 4)]
+    (tokens, requests) = emergency.standings("acme", some, 7.5)
+    assert tokens.reset_ms == requests.reset_ms == 59_500
+    assert emergency.standings("acme", some, 67.5)[0].left == 500
+
+
+@given(
+    asked=st.integers(0, 10**6),
+    rate=st.decimals("0.001", 10**6, places=3),
+    times=st.integers(1, 20),
+    cap=st.integers(1, 10**10),
+)
+def test_a_grant_never_costs_more_than_there_is(asked: int, rate: Decimal, times: int, cap: int) -> None:
+    emergency, some = Emergency(1), limits(LimitRow("daily_usd", cap))
+    expensive = Wish("a", "e", 0, asked, times, rate_nano=str(rate))
+    decided = emergency.take("acme", some, expensive, 1.0)
+    if isinstance(decided, Taken):
+        assert estimate_nano(expensive, decided.grant) <= cap
 
 
 def test_what_is_larger_than_the_share_passes_alone() -> None:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from limiter_process import Answer, Worker, know_sums, limiting
+from limiter_process import EPOCH, Answer, Worker, know_sums, limiting, rows_of
 from redis import Redis
 
+from headgate.counters.limits import TenantLimits
+from headgate.counters.settlement import Settled, Sum, settle_call
+from headgate.limits import NANO
 from tests.counters.valkey_server import ValkeyServer
 
 MIDNIGHT = re.compile(r"It resets at (\d{4}-\d\d-\d\dT00:00:00Z)\.$")
@@ -89,22 +92,39 @@ def worker(server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(autouse=True)
 def known(valkey: Redis) -> None:
-    know_sums(valkey, *(name for name in PLANS if name.startswith(CALENDAR)))
+    know_sums(valkey, rows_of(PLANS, *(name for name in PLANS if name.startswith(CALENDAR))))
 
 
-def refusal(worker: Worker, kind: str, **entries: str) -> Answer:
+def refusal(worker: Worker, valkey: Redis, kind: str, **entries: str) -> Answer:
+    """The first one, once all that passed has ended."""
     case = CASES[kind]
     tenant = kind.replace("_", "-")
     for number in range(case.passes):
         assert worker.ask(tenant, f"r{number}", **case.ask, **entries).is_ok
+    if case.quota:
+        charge(valkey, tenant, case)
     answer = worker.ask(tenant, "last", **case.ask, **entries)
     assert not answer.is_ok
     return answer
 
 
+def charge(valkey: Redis, tenant: str, case: Case) -> None:
+    """As the ledger does: what was reserved for each of them was used."""
+    row = rows_of(PLANS, tenant)[tenant]
+    applying = TenantLimits(tenant, row).applying("ci", "chat", "")
+    (limit,) = applying.limits
+    seconds, _ = valkey.time()  # type: ignore[misc]
+    now_ms = seconds * 1000
+    real = {"requests": 1, "tokens": 400, "usd": NANO // 100}[limit.kind.dimension]
+    settled = [Settled(f"r{number}", EPOCH, now_ms, applying) for number in range(case.passes)]
+    sums = [Sum(limit, limit.window_ms(now_ms)[0], case.passes * real, 1)]
+    script, keys, arguments = settle_call(tenant, settled, sums, "g")
+    valkey.eval(script.text, len(keys), *keys, *arguments)
+
+
 @pytest.mark.parametrize("kind", sorted(CASES))
-def test_openais_clients(worker: Worker, kind: str) -> None:
-    answer, case = refusal(worker, kind), CASES[kind]
+def test_openais_clients(worker: Worker, valkey: Redis, kind: str) -> None:
+    answer, case = refusal(worker, valkey, kind), CASES[kind]
     error = answer.error
     assert case.says in error["message"]
     whose = f"for tenant '{kind.replace('_', '-')}': "
@@ -127,8 +147,8 @@ def test_openais_clients(worker: Worker, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(CASES))
-def test_anthropics_clients(worker: Worker, kind: str) -> None:
-    answer, case = refusal(worker, kind, surface="messages"), CASES[kind]
+def test_anthropics_clients(worker: Worker, valkey: Redis, kind: str) -> None:
+    answer, case = refusal(worker, valkey, kind, surface="messages"), CASES[kind]
     assert (answer.body["type"], answer.body["request_id"]) == ("error", "last")
     assert case.says in answer.error["message"]
     assert answer.error["type"] == "rate_limit_error"
@@ -136,6 +156,17 @@ def test_anthropics_clients(worker: Worker, kind: str) -> None:
     assert answer.error["details"] == {"error_code": code}
     assert answer.headers["x-headgate-error-source"] == "gateway"
     assert not [name for name in answer.headers if name.startswith("x-ratelimit")]
+
+
+@pytest.mark.parametrize("kind", ["daily_tokens", "monthly_usd"])
+def test_what_requests_under_way_hold_may_come_back(worker: Worker, kind: str) -> None:
+    case, tenant = CASES[kind], kind.replace("_", "-")
+    for number in range(case.passes):
+        assert worker.ask(tenant, f"r{number}", **case.ask).is_ok
+    answer = worker.ask(tenant, "last", **case.ask)
+    assert case.says in answer.error["message"]
+    assert (answer.error["code"], answer.headers["retry-after"]) == ("rate_limit_exceeded", "1")
+    assert "x-should-retry" not in answer.headers
 
 
 LONG = "bo'b\n\u202e" + 50 * "x"

@@ -1,17 +1,19 @@
 """One snapshot's limits and prices."""
 
 import tracemalloc
+from dataclasses import replace
 from decimal import Decimal
 from statistics import median
 
 import pytest
 import uvloop
-from hypothesis import given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
 from headgate.contract import COUNTERS_URL_ENV
-from headgate.counters.reservation import estimate_nano
+from headgate.counters.limits import TenantLimits
+from headgate.counters.reservation import estimate_nano, read_verdict, reserve_call
 from headgate.limits import LimitRow, LimitsRow
 from headgate.prices import PriceRow
 from headgate.snapshot import ModelRow, Snapshot, TenantRow
@@ -19,6 +21,7 @@ from ratelimit.ask import Ask
 from ratelimit.rules import Rules
 from tests.counters.valkey_server import ValkeyServer
 from tests.ratelimit.decision_cost import SETS, costs_us, know_all
+from tests.ratelimit.limiter_process import know_sums
 
 TENANTS = 100_000
 
@@ -56,8 +59,8 @@ def test_decisions_with_100_000_tenants_are_the_counters(
     server: ValkeyServer, valkey: Redis, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(COUNTERS_URL_ENV, f"unix://{server.socket}")
-    know_all(server)
     name, limits = list(SETS.items())[1]
+    know_all(server, limits)
     took = uvloop.run(costs_us(limits, server.socket, decisions=2000))
     with capsys.disabled():
         print(f"\n{name}: a decision costs {median(took):.0f} µs of CPU at p50")  # noqa: T201
@@ -69,6 +72,29 @@ def test_leases() -> None:
 
 
 PRICES = st.decimals(min_value=0, max_value=10_000, places=6).map(lambda price: price.normalize())
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    made=PRICES,
+    tokens=st.integers(0, 10**6),
+    output=st.integers(0, 10**6) | st.integers(0, 10**9),
+    times=st.integers(1, 128),
+)
+@example(made=Decimal("0.0001"), tokens=0, output=10, times=3)  # 0.1 * 3 * 10 is more than 0.1 * 10 * 3
+def test_the_script_and_we_come_to_the_same_cost(
+    valkey: Redis, made: Decimal, tokens: int, output: int, times: int
+) -> None:
+    """To the nano-USD: what a worker alone takes, the ledger charges and the counters hold is one number."""
+    wish = Rules(snapshot(PriceRow(made, made, made, made))).wish(replace(ask(tokens, output), times=times))
+    limits = LimitsRow((LimitRow("daily_usd", 2**53 - 1),))
+    applying = TenantLimits("t0", limits).applying("", "chat", "")
+    script, keys, arguments = reserve_call(applying, wish, 1000)
+    valkey.flushall()
+    know_sums(valkey, {"t0": limits})
+    verdict = read_verdict(applying, valkey.eval(script.text, len(keys), *keys, *arguments))  # type: ignore[arg-type]
+    if not verdict.refused:
+        assert verdict.standings[0].used == estimate_nano(wish, verdict.grant)
 
 
 @given(given=PRICES, made=PRICES, tokens=st.integers(0, 10**7), output=st.integers(0, 10**6))

@@ -1,12 +1,14 @@
 """Counters that are killed, stopped, flushed or without the ledger's sums: requests are decided all the same."""
 
+import datetime as dt
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from limiter_process import Answer, Worker, know_sums, limiting, write_config
+from limiter_process import Answer, Worker, know_sums, limiting, rows_of, write_config
 
 from headgate.counters.limits import TenantLimits
 from headgate.counters.settlement import Settled, settle_call
@@ -37,7 +39,7 @@ def worker(own: ValkeyServer, tmp_path: Path) -> Iterator[Worker]:
     with limiting(tmp_path, own, PLANS, workers=2) as (running,):
         wait_for(lambda: running.ask("probe", "first").reserved is False)
         with own.client() as client:
-            know_sums(client, "month")
+            know_sums(client, rows_of(PLANS, "month"))
         yield running
 
 
@@ -62,7 +64,7 @@ def test_a_worker_limits_by_itself_until_they_are_back(worker: Worker, own: Valk
         heal(own, how)
     wait_for(lambda: worker.ask("probe", "third").reserved is False)
     with own.client() as client:
-        know_sums(client, "month")
+        know_sums(client, rows_of(PLANS, "month"))
     answer = worker.ask("rpm", "afterwards")
     assert answer.headers["x-ratelimit-remaining-requests"] == "9"
     assert [len(worker.logged(event)) for event in (AWAY, BACK)] == [1, 1]
@@ -95,10 +97,22 @@ def assert_shares(worker: Worker) -> None:
     assert answers[-1].error["code"] == "rate_limit_exceeded"
     assert "lets 5 of 10 requests per minute (rpm) pass, used 5." in answers[-1].error["message"]
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 61
+    left = [answer.headers["x-ratelimit-remaining-requests"] for answer in answers]
+    assert left == ["4", "3", "2", "1", "0", "0", "0"]
+    assert {answer.headers["x-ratelimit-limit-requests"] for answer in answers} == {"5"}  # this worker's part of 10
     answers = each(worker, "tpm", 3, input=100, output=200)
+    assert [answer.headers["x-ratelimit-remaining-tokens"] for answer in answers] == ["200", "0", "0"]
     assert [(answer.is_ok, answer.max_tokens) for answer in answers] == [(True, None), (True, "100"), (False, None)]
     answers = each(worker, "month", 2, input=100)
     assert [answer.is_ok for answer in answers] == [True, False]
+    for answer in answers:
+        assert answer.headers["x-ratelimit-limit-tokens"] == "100"
+        assert re.fullmatch(r"(59|60|1h[01])m\d+s", answer.headers["x-ratelimit-reset-tokens"])
+    asked_at = dt.datetime.now(dt.UTC)
+    headers = worker.ask("month", "messages", input=100, surface="messages").headers
+    assert headers["anthropic-ratelimit-tokens-remaining"] == "0"
+    reset = dt.datetime.fromisoformat(headers["anthropic-ratelimit-tokens-reset"])
+    assert 3500 < (reset - asked_at).total_seconds() < 3672  # an hour, and the minute that runs
     assert "lets 100 tokens pass in an hour, of 144000 tokens per month" in answers[-1].error["message"]
     assert answers[-1].error["code"] == "rate_limit_exceeded"
     assert not worker.ask("tpm", "large", input=1001).is_ok
@@ -115,7 +129,7 @@ def test_emptied_counters_know_no_quota_until_the_ledger_has_written_it(worker: 
         assert [(answer.is_ok, answer.reserved) for answer in answers] == [(True, None), (False, False)]
         assert worker.ask("rpm", "a").headers["x-ratelimit-remaining-requests"] == "9"  # nothing to be written for it
         assert worker.ask("slots", "a").reserved is True
-        know_sums(client, "month")
+        know_sums(client, rows_of(PLANS, "month"))
         answer = worker.ask("month", "b", input=100)
         assert (answer.is_ok, answer.reserved) == (True, True)
         assert answer.headers["x-ratelimit-remaining-tokens"] == "143900"
@@ -152,9 +166,10 @@ def test_a_reload_changes_limits_at_once_and_forgets_nothing(
     worker: Worker, own: ValkeyServer, tmp_path: Path
 ) -> None:
     assert worker.ask("tpm", "a", input=300).headers["x-ratelimit-remaining-tokens"] == "700"
-    write_config(tmp_path / "gateway.yaml", own, {**PLANS, "tpm": {"tpm": 5000, "monthly_tokens": 100}})
+    more = {**PLANS, "tpm": {"tpm": 5000, "monthly_tokens": 100}}
+    write_config(tmp_path / "gateway.yaml", own, more)
     with own.client() as client:
-        know_sums(client, "tpm")
+        know_sums(client, rows_of(more, "tpm"))
     worker.reload()
     wait_for(lambda: not worker.ask("tpm", "b", input=101).is_ok)
     answer = worker.ask("tpm", "c", input=50)
