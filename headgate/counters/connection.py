@@ -1,9 +1,9 @@
 """One connection to the counters that sends every command at once and matches the replies in order.
 
-Made for the hot path: redis-py takes 50 to 100 µs of CPU per call, this 7 to 25. A command that waits while nothing at
-all is answered for the time limit is given up; the connection is, with everything on it, a moment later: a server that
-got no CPU for so long is still there. One that answers one command after the other is not slow, however many there
-are; within reason.
+Made for the hot path: redis-py takes 50 to 100 µs of CPU per call, this 7 to 25. A command that waits while nothing
+at all is answered for the time limit is given up; the connection is, with everything on it, a moment later: a server
+that got no CPU for so long is still there. One that answers one command after the other is not slow, however many
+there are; within reason.
 """
 
 import asyncio
