@@ -3,6 +3,8 @@
 --
 -- `CONFIG` is set in front of this text when the configuration is rendered:
 --   path     what stands for the client's /v1
+--   deployed whether the attempt's model follows the path: a deployment of Azure's
+--   query    what the path ends with
 --   host
 --   keep     the request headers that may leave; all others stay here: credentials, cookies, proxies' notes
 --   key      of a provider that takes one: its `file`, the `header` that carries it and the `prefix` before it
@@ -76,6 +78,12 @@ local function turn_to_attempt(metadata, request, headers, number)
   if aside then bring_back(headers, aside) end
 end
 
+local function path_of(request, number, endpoint)
+  local model = request.models and request.models[number] or request.upstream_model
+  local deployment = CONFIG.deployed and "/" .. model or ""
+  return CONFIG.path .. deployment .. endpoint .. CONFIG.query
+end
+
 function envoy_on_request(handle)
   local metadata = handle:streamInfo():dynamicMetadata()
   local request = metadata:get("hg.request")
@@ -89,7 +97,9 @@ function envoy_on_request(handle)
     -- Without a path of its own the body is the planned one; an attempt before may have had another one.
     if not path then headers:replace("content-length", request.length) end
   end
-  headers:replace(":path", CONFIG.path .. (path or request.endpoint))
+  headers:replace(":path", path_of(request, number, path or request.endpoint))
+  -- What this attempt's body was made without, for its answer.
+  if request.drops then metadata:set("hg.request", "dropped", request.drops[number] or "") end
   headers:replace(":authority", CONFIG.host)
   if CONFIG.version and not headers:get(CONFIG.version.header) then
     headers:add(CONFIG.version.header, CONFIG.version.value)

@@ -14,6 +14,7 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True):
     model: str
     usage: str
     max_output_tokens: int | None = None
+    preset: str | None = None
 
 
 class AttemptRows(msgspec.Struct, frozen=True, array_like=True):

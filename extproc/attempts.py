@@ -16,6 +16,7 @@ from extproc import attempt_codec as codec
 from extproc.attempt_answer import Answer, Context, answer_of
 from extproc.attempt_rows import AttemptRow, AttemptRows, decoded
 from extproc.document import Document
+from extproc.fit import fit_of, header_text
 from extproc.refusal import Refusal
 from extproc.same_api import Wanted, write_same_api
 from extproc.surfaces import BY_NAME, Surface
@@ -30,7 +31,6 @@ from headgate.grpc_server import Reply
 log = structlog.get_logger()
 
 _failures = metrics.FAILURES.labels("extproc")
-_HEADER_LIMIT = 1_000  # characters of `x-headgate-dropped`
 
 
 class TranslatedAnswer:
@@ -105,9 +105,10 @@ class Attempt:
         rows, row, surface = _planned(what)
         document = Document(body)
         if row.api == surface.api:
-            write_same_api(document, surface, Wanted(row.model, row.usage, rows.asked_usage, rows.asked_each))
+            fit = fit_of(row.preset, document.values)
+            write_same_api(document, surface, Wanted(row.model, row.usage, rows.asked_usage, rows.asked_each, fit))
             return codec.request(document.render(), surface.path), True
-        target = Target(row.provider, row.model, row.usage, row.max_output_tokens)
+        target = Target(row.provider, row.model, row.usage, row.max_output_tokens, row.preset)
         sent = _direction(surface, row).request(document.values, target)
         what = replace(what, notes=tuple(_notes(sent)), functions=bool(document.get("functions")))
         self._attempted = _Attempted.of(what)
@@ -171,8 +172,7 @@ def _direction(surface: Surface, row: AttemptRow) -> Direction:
 def _notes(sent: ProviderRequest) -> Iterator[tuple[str, str]]:
     """Headers for the client: what was changed of its request."""
     if sent.dropped:
-        names = ", ".join(sent.dropped)
-        yield DROPPED, names if len(names) <= _HEADER_LIMIT else f"{names[:_HEADER_LIMIT].rpartition(', ')[0]}, ..."
+        yield DROPPED, header_text(sent.dropped)
     if sent.max_tokens is not None:
         yield MAX_TOKENS, str(sent.max_tokens)
 

@@ -19,11 +19,12 @@ _space: Callable[[str, int], re.Match[str] | None] = re.compile(r"[ \t\n\r]*").m
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member of an object: its parsed value and where that value stands in the text."""
+    """One member of an object: its parsed value and where key and value stand in the text."""
 
     value: Any
     start: int
     end: int
+    key: tuple[int, int]
 
 
 def _no_constant(name: str) -> Any:
@@ -54,6 +55,8 @@ class Document:
         self._edits: list[tuple[int, int, str]] = []
         self._field: tuple[int, int, str] | None = None  # one of the edits: its text ends with the field
         self._field_chars = 0
+        self._written: dict[str, Any] = {}
+        self._removed: set[str] = set()
         self.field_at: int | None = None
         try:
             self.members, end = _scan_object(self._text, _skip(self._text, 0), path="")
@@ -77,6 +80,11 @@ class Document:
         """All top-level members, parsed."""
         return {name: member.value for name, member in self.members.items()}
 
+    @property
+    def edited(self) -> dict[str, Any]:
+        """The same with what `set` and `set_field` have written."""
+        return self.values | self._written
+
     def check_inside(self, outer: str) -> None:
         """Raises BadRequest when the object `outer`, if it is there, has a key twice."""
         member = self.members.get(outer)
@@ -85,6 +93,7 @@ class Document:
 
     def set(self, name: str, value: Any) -> None:
         """Sets a top-level member, in its place or at the end."""
+        self._written[name] = value
         self._set(self.members, 0, len(self._text), name, value)
 
     def set_field(self, name: str, number: int, chars: int) -> None:
@@ -92,8 +101,17 @@ class Document:
 
         `render` says in `field_at` where in the body the field is, in bytes.
         """
+        self._written[name] = number
         self._set_text(self.members, 0, len(self._text), name, str(number).rjust(chars))
         self._field, self._field_chars = self._edits[-1], chars
+
+    def rename(self, name: str, new: str) -> None:
+        """Gives a member that the client wrote another name; nothing else of it changes."""
+        self._edits.append((*self.members[name].key, _write(new)))
+
+    def remove(self, *names: str) -> None:
+        """Takes out members that the client wrote, in one call for all; one member at least has to stay."""
+        self._removed |= {name for name in names if name in self.members}
 
     def set_inside(self, outer: str, name: str, value: Any) -> None:
         """Sets a member of the object `outer`; creates it when it is absent or null."""
@@ -106,16 +124,32 @@ class Document:
 
     def render(self) -> bytes:
         """The body with all edits in it."""
-        if not self._edits:
+        edits = self._edits_left() if self._removed else self._edits
+        if not edits:
             return self._body
         body, parts, at = memoryview(self._body), list[bytes | memoryview](), 0
-        for edit in sorted(self._edits, key=lambda edit: edit[0]):
+        for edit in sorted(edits, key=lambda edit: edit[0]):
             start, end, text = edit
             parts += [body[at : self._byte(start)], text.encode()]
             at = self._byte(end)
             if edit is self._field:
                 self.field_at = sum(map(len, parts)) - self._field_chars
         return b"".join([*parts, body[at:]])
+
+    def _edits_left(self) -> list[tuple[int, int, str]]:
+        """The edits outside of what is removed, and the removals, each with the comma before or behind it."""
+        members, spans = list(self.members.items()), list[tuple[int, int]]()
+        for index, (name, member) in enumerate(members):
+            if name in self._removed:
+                first = len(spans) == index
+                span = (
+                    (member.key[0], members[index + 1][1].key[0])
+                    if first
+                    else (members[index - 1][1].end, member.end)
+                )
+                spans.append(span)
+        kept = [edit for edit in self._edits if not any(start <= edit[0] < end for start, end in spans)]
+        return [*((start, end, "") for start, end in spans), *kept]
 
     def _byte(self, at: int) -> int:
         """Where the character `at` starts in the body; counted from the nearer end, which an edit is close to."""
@@ -166,8 +200,8 @@ def _scan_object(text: str, at: int, path: str) -> tuple[dict[str, Member], int]
         if text[at : at + 1] != '"':
             raise _malformed(text, at, "expected a key in double quotes")
         key_at = at
-        key, at = _scan_string(text, at + 1)
-        at = _skip(text, at)
+        key, key_end = _scan_string(text, at + 1)
+        at = _skip(text, key_end)
         if text[at : at + 1] != ":":
             raise _malformed(text, at, "expected ':' after a key")
         start = _skip(text, at + 1)
@@ -177,7 +211,7 @@ def _scan_object(text: str, at: int, path: str) -> tuple[dict[str, Member], int]
             raise _malformed(text, stop.value, "expected a value") from None
         if key in members or len(members) == MEMBERS_LIMIT:
             raise _one_key_too_many(text, key_at, members, f"{path}.{key}" if path else key)
-        members[key] = Member(value, start, at)
+        members[key] = Member(value, start, at, (key_at, key_end))
         at = _skip(text, at)
         separator = text[at : at + 1]
         if separator == "}":

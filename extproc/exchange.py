@@ -120,5 +120,7 @@ class Exchange:
     # bound_answer
     use: Use | None = None
     lowered_to: int | None = None  # of what the client asked for
+    # write_body
+    is_direct: bool = False  # the body is right for the first attempt as it is
     # make_plan
     plan: Plan = field(init=False)

@@ -1,4 +1,5 @@
-"""The body for a target that speaks the client's own API: the client's, but for the model and the stream options.
+"""The body for a target that speaks the client's own API: the client's, but for the model, the stream options and
+what the target's preset says.
 
 Edits keep the client's bytes. A body may have been edited so for another target before.
 """
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from extproc.document import Document
+from extproc.fit import Fit
 from extproc.surfaces import Surface
 from extproc.translate.anthropic_openai.echoes import messages_for_anthropic
 
@@ -19,16 +21,29 @@ class Wanted:
     usage: str
     asked_usage: bool
     asked_each: bool
+    fit: Fit | None = None
 
 
 def write_same_api(document: Document, surface: Surface, wanted: Wanted) -> None:
     """Edits a body for a target that speaks the client's own API."""
     if document.get("model") != wanted.model:
         document.set("model", wanted.model)
+    if wanted.fit is not None:
+        _write_fit(document, wanted.fit)
     if surface.api == "anthropic":
         _drop_echoes(document)
     elif surface.streams and document.get("stream") is True:
         _write_options(document, wanted)
+
+
+def _write_fit(document: Document, fit: Fit) -> None:
+    document.remove(*fit.removed)
+    for name, new in fit.renamed:
+        document.rename(name, new)
+    if fit.lowest is not None:
+        document.set("max_tokens", fit.lowest)
+    if fit.messages is not None:
+        document.set("messages", fit.messages)
 
 
 def _drop_echoes(document: Document) -> None:
@@ -42,7 +57,9 @@ def _drop_echoes(document: Document) -> None:
 def _write_options(document: Document, wanted: Wanted) -> None:
     given = document.get("stream_options")
     options = stream_options(given, wanted)
-    if options != given:
+    if options is None and wanted.usage == "unasked":
+        document.remove("stream_options")
+    elif options != given:
         _edit_options(document, given, options)
 
 
@@ -60,9 +77,9 @@ def stream_options(given: Any, wanted: Wanted) -> dict[str, Any] | None:
     """OpenAI's `stream_options` for a provider that reports usage so; `given` may be what another one was sent."""
     options = dict(given) if isinstance(given, dict) else {}
     for name, asked in (("include_usage", wanted.asked_usage), ("continuous_usage_stats", wanted.asked_each)):
-        if options.get(name) is True and not asked:
-            del options[name]
-    if wanted.usage != "none":
+        if wanted.usage == "unasked" or (options.get(name) is True and not asked):
+            options.pop(name, None)
+    if wanted.usage in ("final", "continuous"):
         options["include_usage"] = True
     if wanted.usage == "continuous":
         options["continuous_usage_stats"] = True

@@ -12,7 +12,7 @@ from headgate.config.model import Provider
 from headgate.config.values import SecretRef
 from headgate.contract import cluster_name
 
-_TABLES_ONLY = ("usage", "zone")  # what the workers alone go by: it needs no other cluster
+_TABLES_ONLY = ("preset", "usage", "zone")  # what the workers alone go by: it needs no other cluster
 
 
 def cluster_of(name: str, provider: Provider) -> str:

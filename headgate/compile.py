@@ -85,7 +85,7 @@ def _target_row(gateway: Gateway, target: Target) -> TargetRow:
     provider = gateway.providers[target.provider]
     return TargetRow(
         provider=target.provider,
-        api=provider.api,
+        api=provider.family,
         cluster=cluster_of(target.provider, provider),
         model=target.model,
         usage=provider.usage,
@@ -94,4 +94,5 @@ def _target_row(gateway: Gateway, target: Target) -> TargetRow:
         endpoints=len(provider.urls),
         context_window=target.context_window,
         max_output_tokens=target.max_output_tokens,
+        preset=provider.preset,
     )

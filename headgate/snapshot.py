@@ -25,7 +25,10 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class TargetRow(msgspec.Struct, frozen=True):
-    """Where one attempt can go. `endpoints` counts the identical replicas behind the cluster."""
+    """Where one attempt can go. `endpoints` counts the identical replicas behind the cluster.
+
+    `api` is whose bodies the provider speaks: that of Azure is OpenAI's, and its paths are the edge's business.
+    """
 
     provider: str
     api: str
@@ -37,6 +40,7 @@ class TargetRow(msgspec.Struct, frozen=True):
     endpoints: int
     context_window: int | None = None
     max_output_tokens: int | None = None
+    preset: str | None = None
 
 
 class ModelRow(msgspec.Struct, frozen=True):

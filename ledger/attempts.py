@@ -45,6 +45,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     flags: str | None = None
     reason: str | None = None
     retry_after: str | None = None
+    retry_after_ms: str | None = None
     duration_ms: int | None = None
 
 
@@ -76,10 +77,15 @@ def kind_of_flags(flags: str | None) -> str | None:
     return next((_KINDS[flag] for flag in (flags or "").split(",") if flag in _KINDS), None)
 
 
-def rest_s(retry_after: str | None, now: dt.datetime) -> float:
-    """How long a 429 asks to rest, in seconds: RFC 9110, 10.2.3, a number or a date. What says neither is 5 s."""
-    text = (retry_after or "").strip()
-    if _SECONDS.fullmatch(text):
+def rest_s(retry_after: str | None, now: dt.datetime, retry_after_ms: str | None = None) -> float:
+    """How long a 429 asks to rest, in seconds: RFC 9110, 10.2.3, a number or a date. What says neither is 5 s.
+
+    Milliseconds, which OpenAI's and Azure's servers may add, are the more exact word.
+    """
+    text, exact = (retry_after or "").strip(), (retry_after_ms or "").strip()
+    if _SECONDS.fullmatch(exact):
+        asked = float(exact) / 1000
+    elif _SECONDS.fullmatch(text):
         asked = float(text)
     else:
         try:

@@ -38,7 +38,7 @@ class Rests:
         if attempt.status != 429 or not attempt.cluster or not attempt.upstream_model:
             return
         now = dt.datetime.now(dt.UTC)
-        left_s = rest_s(attempt.retry_after, now) - age_s(attempt, now)
+        left_s = rest_s(attempt.retry_after, now, attempt.retry_after_ms) - age_s(attempt, now)
         if left_s > 0:
             self._publisher.rest(attempt.cluster, attempt.upstream_model, left_s)
             metrics.RESTS.labels(self._providers.label(attempt.target)).inc()

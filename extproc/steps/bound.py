@@ -12,6 +12,8 @@ from extproc.surfaces import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS
 from extproc.tokens.room import limit_of
 from extproc.tokens.rules import rule_of
 from headgate.contract import MAX_CHARS
+from headgate.presets import PRESETS
+from headgate.snapshot import TargetRow
 
 _MOST: int = 10**MAX_CHARS - 1
 _ANSWERS_LIMIT = 2**18  # more than any provider gives; the product of both stays below 2**53
@@ -85,8 +87,13 @@ def _name(exchange: Exchange) -> str:
     if len(given) == 1:
         return given[0]
     # OpenAI's reasoning models take the new name alone, other makers' engines may know only the old one.
-    openai = any(target.api == "openai" and rule_of(target.model).family == "openai" for target in exchange.chain)
-    name, other = names if openai else names[::-1]
+    name, other = names if any(map(_knows_new_name_alone, exchange.chain)) else names[::-1]
     if given:
         exchange.document.set(other, None)
     return name
+
+
+def _knows_new_name_alone(target: TargetRow) -> bool:
+    if target.api != "openai" or (target.preset and "max_completion_tokens" in PRESETS[target.preset].renamed):
+        return False
+    return rule_of(target.model).family == "openai"

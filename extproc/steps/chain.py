@@ -10,6 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from extproc.exchange import Exchange
+from extproc.fit import fit_of
 from extproc.refusal import BadRequest, ContextTooLong, Forbidden, NoTarget, unsupported
 from extproc.tokens.room import asked_for, room
 from extproc.translate import direction_of
@@ -80,9 +81,13 @@ def _fallback_is_off(exchange: Exchange) -> bool:
 def _able(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:
     """Those that can do what is asked; with `drop_unsupported` also those that would leave something out."""
     api = exchange.surface.api
-    if all(target.api == api for target in targets):
+    lacking = {
+        index: _lacking(exchange, target)
+        for index, target in enumerate(targets)
+        if target.api != api or target.preset is not None
+    }
+    if not lacking:
         return targets
-    lacking = {index: _lacking(exchange, target) for index, target in enumerate(targets) if target.api != api}
     able = [target for index, target in enumerate(targets) if _can(exchange, lacking.get(index, ()))]
     return able or _refuse(exchange, targets, lacking)
 
@@ -92,11 +97,17 @@ def _can(exchange: Exchange, lacking: tuple[str, ...] | None) -> bool:
 
 
 def _lacking(exchange: Exchange, target: TargetRow) -> tuple[str, ...] | None:
-    """What a target of another API cannot do of the request; None when it cannot answer such requests at all."""
+    """What a target of another API, or with a preset, cannot do of the request.
+
+    None when it cannot answer such requests at all.
+    """
+    if target.api == exchange.surface.api:
+        fit = fit_of(target.preset, exchange.document.values)
+        return fit.unsupported if fit else ()
     direction = direction_of(exchange.surface.name, target.api)
     if direction is None:
         return None
-    asked = Target(target.provider, target.model, target.usage, target.max_output_tokens)
+    asked = Target(target.provider, target.model, target.usage, target.max_output_tokens, target.preset)
     return direction.unsupported(exchange.document.values, asked)
 
 

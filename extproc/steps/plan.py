@@ -6,6 +6,7 @@ from functools import lru_cache
 from extproc.attempt_rows import AttemptRow, AttemptRows, encoded
 from extproc.document import Document
 from extproc.exchange import Exchange, Plan, Use, Value
+from extproc.fit import fit_of, header_text
 from extproc.refusal import printable
 from extproc.same_api import Wanted, write_same_api
 from extproc.surfaces import COMPLETIONS
@@ -19,24 +20,29 @@ _ANSWERS_LIMIT = 2**20  # more than any provider gives at once; keeps a client's
 def write_body(exchange: Exchange) -> None:
     """Edits the body for the first attempt when its target speaks the client's API: it then costs no further call.
 
-    Otherwise the body stays as the client wrote it.
+    Otherwise the body stays as the client wrote it. So it does where the target's preset would take something out of
+    it and another target is in the chain: that one's body is made from this one.
     """
     first, surface = exchange.chain[0], exchange.surface
-    if first.api == surface.api:
-        wanted = Wanted(first.model, first.usage, exchange.asked_usage, exchange.asked_each)
+    if first.api != surface.api:
+        return
+    fit = fit_of(first.preset, exchange.document.edited)
+    if fit is None or all(target == first for target in exchange.chain):
+        wanted = Wanted(first.model, first.usage, exchange.asked_usage, exchange.asked_each, fit)
         write_same_api(exchange.document, surface, wanted)
+        exchange.is_direct = True
 
 
 def make_plan(exchange: Exchange) -> None:
     """Fills `plan`."""
     row, incoming, chain = exchange.row, exchange.incoming, exchange.chain
     headers_ms = row.headers_ms if exchange.streams else None
-    attempts = _of_attempts(chain, exchange.surface.api, headers_ms, exchange.asked_usage, exchange.asked_each)
+    attempts = _of_attempts(chain, exchange.is_direct, headers_ms, exchange.asked_usage, exchange.asked_each)
     exchange.plan = Plan(
         clusters=tuple([target.cluster for target in chain]),
         profile=row.stream_profile if exchange.streams else row.whole_profile,
         headers_ms=headers_ms,
-        metadata=(*_of_request(exchange), *_of_answers(exchange), *attempts),
+        metadata=(*_of_request(exchange), *_of_answers(exchange), *attempts, *_drops(exchange)),
         own=(
             ("user", printable(_user(exchange.document, exchange.surface.api)[:_USER_LIMIT])),
             ("trace_id", _trace_id(incoming.traceparent)),
@@ -85,22 +91,36 @@ def _of_answers(exchange: Exchange) -> list[tuple[str, Value]]:
 
 @lru_cache(maxsize=4096)
 def _of_attempts(
-    chain: tuple[TargetRow, ...], api: str, headers_ms: int | None, asked_usage: bool, asked_each: bool
+    chain: tuple[TargetRow, ...], is_direct: bool, headers_ms: int | None, asked_usage: bool, asked_each: bool
 ) -> tuple[tuple[str, Value], ...]:
     """`direct`: the attempts for which the body is right as it is, as ",1,3,"; for others, all that they need.
 
     `headers_ms` is of streams alone.
     """
     first = chain[0]
-    direct = [number for number, target in enumerate(chain, 1) if first.api == api and target == first]
+    direct = [number for number, target in enumerate(chain, 1) if is_direct and target == first]
     found: list[tuple[str, Value]] = [("direct", f",{','.join(map(str, direct))},")]
     if headers_ms is not None:
         found.append(("headers_ms", headers_ms))
     if len(direct) < len(chain):
-        rows = [AttemptRow(one.provider, one.api, one.model, one.usage, one.max_output_tokens) for one in chain]
+        rows = [
+            AttemptRow(one.provider, one.api, one.model, one.usage, one.max_output_tokens, one.preset)
+            for one in chain
+        ]
         attempts = AttemptRows(rows, headers_ms is not None, asked_usage, asked_each)
         found += [("models", tuple(target.model for target in chain)), ("attempts", encoded(attempts))]
     return tuple(found)
+
+
+def _drops(exchange: Exchange) -> list[tuple[str, Value]]:
+    """What each attempt is made without, where nothing is translated: a translation says so itself."""
+    api, chain = exchange.surface.api, exchange.chain
+    if not any(target.preset and target.api == api for target in chain):
+        return []
+    values = exchange.document.values
+    fits = [fit_of(target.preset, values) if target.api == api else None for target in chain]
+    texts = tuple([header_text(fit.dropped) if fit else "" for fit in fits])
+    return [("drops", texts)] if any(texts) else []
 
 
 def _user(document: Document, api: str) -> str:

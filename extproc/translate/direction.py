@@ -13,12 +13,13 @@ from extproc.translate.failure import Failure
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a direction is told of the target. `usage` is what the provider reports in streams, as in gateway.yaml."""
+    """What a direction is told of the target. `usage` and `preset` are as in gateway.yaml."""
 
     provider: str
     model: str
     usage: str = "final"
     max_output_tokens: int | None = None
+    preset: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

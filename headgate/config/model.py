@@ -7,11 +7,12 @@ field.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, field_validator
+from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
 
 from headgate.config import addresses, values
 from headgate.config.addresses import Address, Url
 from headgate.config.entry import (
+    ApiVersion,
     AtOnce,
     Bytes,
     Count,
@@ -37,9 +38,11 @@ from headgate.config.entry import (
     Usd,
 )
 from headgate.config.limits import Limits, PlanLimits, TenantLimits
+from headgate.error_shapes import Api as Family
+from headgate.presets import PRESETS, defaults_of
 
-Api = Literal["openai", "anthropic"]
-UsageReport = Literal["final", "continuous", "none"]
+Api = Literal["openai", "anthropic", "azure"]
+UsageReport = Literal["final", "continuous", "unasked", "none"]
 RetryOn = Literal["connect", "reset", "5xx", "429", "timeout", "context_window"]
 VaultAuth = Literal["approle", "token"]
 
@@ -81,12 +84,15 @@ class RetryBudget(Entry):
 class Provider(Entry):
     """An upstream: our own engines (`endpoints`) or somebody's API (`base_url`), never both."""
 
-    api: Annotated[Api, PlainValidator(values.one_of("openai", "anthropic"))]
+    api: Annotated[Api, PlainValidator(values.one_of("openai", "anthropic", "azure"))]
+    preset: Annotated[str | None, PlainValidator(values.one_of(*PRESETS))] = None
     endpoints: list[HttpUrl] = Field(default=[], min_length=1)
     base_url: HttpUrl | None = None
+    api_version: ApiVersion | None = None
     api_key: Secret | None = None
+    token: Secret | None = None
     health_check: RequestPath | None = None
-    usage: Annotated[UsageReport, PlainValidator(values.one_of("final", "continuous", "none"))] = "final"
+    usage: Annotated[UsageReport, PlainValidator(values.one_of("final", "continuous", "unasked", "none"))] = "final"
     zone: Name = "external"
     forward_headers: list[HeaderName] = Field(default=[])
     ca: FilePath | None = None
@@ -96,6 +102,16 @@ class Provider(Entry):
     max_requests: AtOnce = 65_536
     retry_budget: RetryBudget = RetryBudget()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_its_preset(cls, said: Any) -> Any:
+        if not isinstance(said, dict):
+            return said
+        defaults = defaults_of(said.get("preset"))
+        if "endpoints" in said:
+            defaults.pop("base_url", None)
+        return defaults | said
+
     @field_validator("endpoints")
     @classmethod
     def _one_cluster(cls, endpoints: list[Url]) -> list[Url]:
@@ -104,6 +120,11 @@ class Provider(Entry):
         if len(set(endpoints)) < len(endpoints):
             raise ValueError("an endpoint is given twice")
         return endpoints
+
+    @property
+    def family(self) -> Family:
+        """Whose bodies, streams and errors it speaks: Azure has OpenAI's, at other paths."""
+        return "openai" if self.api == "azure" else self.api
 
     @property
     def urls(self) -> list[Url]:

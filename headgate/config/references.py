@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from headgate.config.shape import Finding, children_of, value_at
+from headgate.config.values import deployment
 from headgate.config.wording import KeyPath, nearest, quoted, shown_path
 from headgate.config.zones import zones_of
 
@@ -16,6 +17,7 @@ DEFAULT_ZONE = "external"
 def unresolved(root: dict[str, Any]) -> Iterator[Finding]:
     """References that lead nowhere, and what may exist only once."""
     yield from _unknown_providers(root)
+    yield from _impossible_deployments(root)
     yield from _unknown_plans_and_models(root)
     yield from _unreachable_models(root)
     yield from _repeated_keys(root)
@@ -34,13 +36,29 @@ def unknown_zones(root: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _unknown_providers(root: dict[str, Any]) -> Iterator[Finding]:
+    for path in _targets(root):
+        yield from _unknown(root, "providers", "provider", (*path, "provider"))
+
+
+def _impossible_deployments(root: dict[str, Any]) -> Iterator[Finding]:
+    """Targets whose model would not be a part of Azure's path."""
+    for path in _targets(root):
+        name, model = value_at(root, (*path, "provider")), value_at(root, (*path, "model"))
+        provider = value_at(root, ("providers", name)) if isinstance(name, str) else None
+        if isinstance(provider, dict) and provider.get("api") == "azure" and "api_version" in provider:
+            try:
+                deployment(model if isinstance(model, str) else "m")  # what is no text, `shape` reports
+            except ValueError as error:
+                yield Finding((*path, "model"), str(error))
+
+
+def _targets(root: dict[str, Any]) -> Iterator[KeyPath]:
+    """The models' and the tenants' own."""
     for path, _ in children_of(root, ("models",)):
-        for target_path, _ in children_of(root, (*path, "targets")):
-            yield from _unknown(root, "providers", "provider", (*target_path, "provider"))
+        yield from (target for target, _ in children_of(root, (*path, "targets")))
     for path, _ in children_of(root, ("tenants",)):
         for chain_path, _ in children_of(root, (*path, "targets")):
-            for target_path, _ in children_of(root, chain_path):
-                yield from _unknown(root, "providers", "provider", (*target_path, "provider"))
+            yield from (target for target, _ in children_of(root, chain_path))
 
 
 def _unknown_plans_and_models(root: dict[str, Any]) -> Iterator[Finding]:

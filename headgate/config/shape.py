@@ -11,8 +11,9 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from headgate.config.entry import Entry
-from headgate.config.model import Gateway
+from headgate.config.model import Api, Gateway
 from headgate.config.wording import KeyPath, kind, nearest, quoted
+from headgate.presets import defaults_of
 
 _EXPECTED = {  # pydantic's error types; the values' own parsers say the rest
     "dict_type": "a mapping",
@@ -95,12 +96,30 @@ def _key_rules(root: dict[str, Any]) -> Iterator[Finding]:
         if not isinstance(provider, dict):
             continue
         given = {"endpoints", "base_url"} & provider.keys()
-        if len(given) != 1:
+        if len(given) != 1 and (given or "base_url" not in defaults_of(provider.get("preset"))):
             found = "both" if given else "neither"
             yield Finding(path, f'expected either "endpoints" or "base_url", found {found}')
         elif "health_check" in provider and "base_url" in given:
             yield Finding((*path, "health_check"), "health checks are for endpoints; a base_url has none")
         yield from _client_certificate_rules(path, provider)
+        yield from _api_rules(path, provider)
+
+
+def _api_rules(path: KeyPath, provider: dict[str, Any]) -> Iterator[Finding]:
+    """Keys that belong to one API, and what Azure's wants of the others."""
+    api = provider.get("api")
+    for name, owner in (("preset", "openai"), ("api_version", "azure"), ("token", "azure")):
+        if name in provider and api in get_args(Api) and api != owner:
+            yield Finding((*path, name), f"is for api: {owner}; this provider's is {api}")
+    if api != "azure":
+        return
+    if "api_key" in provider and "token" in provider:
+        yield Finding((*path, "token"), 'stands in the place of "api_key": give one of them')
+    if "endpoints" in provider:
+        yield Finding((*path, "endpoints"), "are roots of engines; a resource of Azure's has a base_url")
+    url = provider.get("base_url")
+    if isinstance(url, str) and "/openai" in url:
+        yield Finding((*path, "base_url"), "expected the root of the resource: the gateway adds /openai itself")
 
 
 def _client_certificate_rules(path: KeyPath, provider: dict[str, Any]) -> Iterator[Finding]:

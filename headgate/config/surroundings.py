@@ -22,7 +22,8 @@ def missing(root: dict[str, Any], base: Path, environ: Mapping[str, str]) -> Ite
     for path in _authorities(root):
         yield from _unusable_authorities(root, path, base)
     for path, _ in children_of(root, ("providers",)):
-        yield from _missing_secret(root, (*path, "api_key"), base, environ)
+        for name in ("api_key", "token"):
+            yield from _missing_secret(root, (*path, name), base, environ)
     yield from _missing_secret(root, ("alerts", "secret"), base, environ)
 
 

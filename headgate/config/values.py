@@ -283,6 +283,23 @@ def request_path(value: Any) -> str:
     return value
 
 
+def api_version(value: Any) -> str:
+    """A version of Azure's API: a day, which may be one of a preview."""
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?", value):
+        raise ValueError(f"expected a version such as 2024-10-21 or 2025-04-01-preview, found {found(value)}")
+    return value
+
+
+def deployment(value: Any) -> str:
+    """What a deployment of Azure's is called: it stands in the path."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError(
+            "expected the name of a deployment, letters, digits, '.', '_' or '-' (with api_version it stands in the "
+            f"path), found {found(value)}"
+        )
+    return value
+
+
 def _seconds(value: Any) -> Decimal | None:
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return Decimal(value)

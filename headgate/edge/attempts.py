@@ -43,10 +43,10 @@ from envoy_data_plane.xds.type.matcher.v3 import (
 from envoy_data_plane.xds.type.matcher.v3 import StringMatcher as XdsStringMatcher
 
 from headgate.config.model import MAX_ATTEMPTS, Provider
-from headgate.contract import ATTEMPT, ATTEMPT_ROLE, REQUEST, REQUEST_ID, SECRETS
+from headgate.contract import ATTEMPT, ATTEMPT_ROLE, DROPPED, REQUEST, REQUEST_ID, SECRETS
 from headgate.edge.asking import processor
 from headgate.edge.filters import lua_filter, lua_source, module_filter
-from headgate.edge.messages import extension, pack
+from headgate.edge.messages import extension, pack, set_header
 from headgate.edge.secrets import credential_header, key_file
 from headgate.error_shapes import VERSION_HEADER, Problem, rendered
 
@@ -68,6 +68,10 @@ FORWARDED_HEADERS = (
 
 # Those that belong to a provider's API.
 API_HEADERS = {"openai": ("openai-beta",), "anthropic": ("anthropic-beta", "anthropic-version")}
+
+# Answers' headers that only the gateway may send, and those of Azure that are about its account and machines there.
+_OURS = ("x-envoy-", "x-headgate-", "anthropic-")
+_AZURES = ("apim-", "azureml-", "x-ms-")
 
 API_VERSION = "2023-06-01"  # where the client names none
 
@@ -96,7 +100,7 @@ def attempt_filters(cluster: str, provider: Provider) -> list[HttpFilter]:
         # An answer passes it behind `attempt`, which makes errors of what is none.
         HttpFilter(name="headgate.hold", typed_config=pack(module_filter("hold"))),
         HttpFilter(name="headgate.attempt", typed_config=pack(lua)),
-        HttpFilter(name="headgate.answer", typed_config=pack(_unforged_answer())),
+        HttpFilter(name="headgate.answer", typed_config=pack(_unforged_answer(provider))),
         HttpFilter(name="envoy.filters.http.upstream_codec", typed_config=pack(UpstreamCodec())),
     ]
 
@@ -163,8 +167,12 @@ def _ext_proc() -> ExternalProcessor:
     return processor(mode, headers=headers, reads=[REQUEST], writes=[ATTEMPT], role=ATTEMPT_ROLE)
 
 
-def _unforged_answer() -> HeaderMutationFilter:
-    """Takes out of a provider's answer what only the gateway may say, and what is about our account there."""
+def _unforged_answer(provider: Provider) -> HeaderMutationFilter:
+    """Takes out of a provider's answer what only the gateway may say, and what is about our account there.
+
+    Says what the attempt was sent without, where a preset may have taken something out and nothing is translated.
+    """
+    taken = [HeaderMutation(append=set_header(DROPPED, f"%DYNAMIC_METADATA({REQUEST}:dropped)%"))]
     return HeaderMutationFilter(
         mutations=Mutations(
             response_mutations=[
@@ -173,8 +181,9 @@ def _unforged_answer() -> HeaderMutationFilter:
                         key_matcher=StringMatcher(prefix=prefix, ignore_case=True)
                     )
                 )
-                for prefix in ("x-envoy-", "x-headgate-", "anthropic-")
+                for prefix in (*_OURS, *(_AZURES if provider.api == "azure" else ()))
             ]
+            + (taken if provider.preset else [])
         )
     )
 
@@ -182,20 +191,29 @@ def _unforged_answer() -> HeaderMutationFilter:
 def _lua_config(cluster: str, provider: Provider) -> str:
     """The `CONFIG` table of envoy/attempt.lua. The key itself stays in its file."""
     url = provider.urls[0]
-    path = url.path if provider.base_url is not None and provider.api == "openai" else f"{url.path}/v1"
     default_port = {"http": 80, "https": 443}[url.scheme]
     host = url.authority.removesuffix(f":{default_port}")
-    keep = [*FORWARDED_HEADERS, *API_HEADERS[provider.api], *provider.forward_headers]
+    keep = [*FORWARDED_HEADERS, *API_HEADERS[provider.family], *provider.forward_headers]
     said = {
-        "path": _lua_string(path),
+        "path": _lua_string(_path(provider)),
+        "deployed": "true" if provider.api_version else "false",
+        "query": _lua_string(f"?api-version={provider.api_version}" if provider.api_version else ""),
         "host": _lua_string(host),
         "version": _version_config(provider),
-        "broken": _lua_string(rendered(provider.api, _BROKEN, None).decode()),
-        "refused": _lua_string(rendered(provider.api, _REFUSED, None).decode()),
+        "broken": _lua_string(rendered(provider.family, _BROKEN, None).decode()),
+        "refused": _lua_string(rendered(provider.family, _REFUSED, None).decode()),
         "keep": "{{ {} }}".format(", ".join(f"[{_lua_string(header)}] = true" for header in keep)),
         "key": _key_config(cluster, provider),
     }
     return "local CONFIG = {{ {} }}\n".format(", ".join(f"{name} = {value}" for name, value in said.items()))
+
+
+def _path(provider: Provider) -> str:
+    """What stands for the client's /v1; Azure's older paths have the deployment behind it."""
+    root = provider.urls[0].path
+    if provider.api == "azure":
+        return f"{root}/openai/deployments" if provider.api_version else f"{root}/openai/v1"
+    return root if provider.base_url is not None and provider.api == "openai" else f"{root}/v1"
 
 
 def _version_config(provider: Provider) -> str:
@@ -206,9 +224,9 @@ def _version_config(provider: Provider) -> str:
 
 
 def _key_config(cluster: str, provider: Provider) -> str:
-    if provider.api_key is None:
+    if provider.api_key is None and provider.token is None:
         return "nil"
-    header, prefix = credential_header(provider.api)
+    header, prefix = credential_header(provider)
     return "{{ file = {}, header = {}, prefix = {} }}".format(
         *map(_lua_string, (str(SECRETS / key_file(cluster)), header, prefix))
     )

@@ -32,7 +32,7 @@ from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
 from headgate.alerts_file import alerts_file
 from headgate.cluster_names import cluster_of
 from headgate.config.certificates import CertificateError, read_authorities, read_pair
-from headgate.config.model import Gateway
+from headgate.config.model import Gateway, Provider
 from headgate.config.secrets import SecretError, resolve
 from headgate.config.values import SecretRef
 from headgate.contract import SECRETS, cluster_name
@@ -43,12 +43,13 @@ from headgate.edge.stand_in import stand_in
 SERVER_PAIR = "listen+cert"
 CLIENT_CA = "listen+client_ca"
 
-_HEADERS = {"openai": ("authorization", "Bearer "), "anthropic": ("x-api-key", "")}
+_BEARER = ("authorization", "Bearer ")
+_HEADERS = {"openai": _BEARER, "anthropic": ("x-api-key", ""), "azure": ("api-key", "")}
 
 
-def credential_header(api: str) -> tuple[str, str]:
-    """The header that carries a provider's key, and what stands before the key in it."""
-    return _HEADERS[api]
+def credential_header(provider: Provider) -> tuple[str, str]:
+    """The header that carries a provider's key or token, and what stands before that in it."""
+    return _BEARER if provider.token else _HEADERS[provider.api]
 
 
 def key_file(cluster: str) -> str:
@@ -150,8 +151,9 @@ def _deliveries(gateway: Gateway, base: Path, environ: Mapping[str, str]) -> Ite
         yield _plain(alerts_file(alerts).name, "alerts.secret", alerts.secret, base, environ)
     for name, provider in gateway.providers.items():
         key, cluster = f"providers.{name}", cluster_of(name, provider)
-        if provider.api_key:
-            yield _plain(key_file(cluster), f"{key}.api_key", provider.api_key, base, environ)
+        for kind, reference in (("api_key", provider.api_key), ("token", provider.token)):
+            if reference:
+                yield _plain(key_file(cluster), f"{key}.{kind}", reference, base, environ)
         if provider.ca:
             yield _authorities(provider_ca_name(cluster), f"{key}.ca", base, provider.ca)
         if provider.client_cert and provider.client_key:

@@ -103,6 +103,7 @@ def _failed_attempts(path: str) -> AccessLog:
         "flags": "%RESPONSE_FLAGS%",
         "reason": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
         "retry_after": "%RESP(RETRY-AFTER):64%",
+        "retry_after_ms": "%RESP(RETRY-AFTER-MS):16%",  # Azure's
         "duration_ms": "%DURATION%",
     }
     return AccessLog(

@@ -29,6 +29,8 @@ def config_of(rest: str, api: str = "openai") -> dict[str, Any]:
         "keep": set(table["keep"]),
         "key": dict(key.items()) if key else None,
         "version": dict(version.items()) if version else None,
+        "deployed": table["deployed"],
+        "query": table["query"],
     }
 
 
@@ -101,6 +103,11 @@ def test_direct_attempts_cost_no_call() -> None:
         ("openai", 'base_url: "https://[::1]:9/x"', "/x", "[::1]:9"),
         ("anthropic", 'base_url: "https://api.test"', "/v1", "api.test"),
         ("anthropic", 'endpoints: ["http://engine:1/a"]', "/a/v1", "engine:1"),
+        ("openai", "preset: groq", "/openai/v1", "api.groq.com"),
+        ("openai", "preset: deepseek", "", "api.deepseek.com"),
+        ("openai", 'preset: groq, endpoints: ["http://engine:1"]', "/v1", "engine:1"),
+        ("azure", "base_url: https://a.openai.azure.com", "/openai/v1", "a.openai.azure.com"),
+        ("azure", "base_url: https://a.test/b, api_version: 2024-10-21", "/b/openai/deployments", "a.test"),
         ("openai", "base_url: http://p.test/~it%27s'(*)--%22%5C/v1", "/~it%27s'(*)--%22%5C/v1", "p.test"),
     ],
 )
@@ -109,8 +116,21 @@ def test_where_an_attempt_goes(api: str, rest: str, path: str, host: str) -> Non
     assert (config["path"], config["host"]) == (path, host)
 
 
+def test_azures_dated_api_has_the_deployment_in_its_path() -> None:
+    config = config_of(P + ", api_version: 2025-04-01-preview", "azure")
+    assert (config["deployed"], config["query"]) == (True, "?api-version=2025-04-01-preview")
+    for rest, api in ((P, "azure"), (P, "openai"), (P, "anthropic")):
+        config = config_of(rest, api)
+        assert (config["deployed"], config["query"]) == (False, "")
+
+
 @pytest.mark.parametrize(
-    ("api", "own"), [("openai", {"openai-beta"}), ("anthropic", {"anthropic-beta", "anthropic-version"})]
+    ("api", "own"),
+    [
+        ("openai", {"openai-beta"}),
+        ("anthropic", {"anthropic-beta", "anthropic-version"}),
+        ("azure", {"openai-beta"}),
+    ],
 )
 def test_what_may_leave_the_gateway(api: str, own: set[str]) -> None:
     keep = config_of(P + ", forward_headers: [x-own]", api)["keep"]
@@ -122,13 +142,20 @@ def test_what_may_leave_the_gateway(api: str, own: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("api", "header", "prefix"), [("openai", "authorization", "Bearer "), ("anthropic", "x-api-key", "")]
+    ("api", "header", "prefix"),
+    [("openai", "authorization", "Bearer "), ("anthropic", "x-api-key", ""), ("azure", "api-key", "")],
 )
 def test_the_credential_is_named_by_its_file(api: str, header: str, prefix: str) -> None:
     rest = f"{P}, api_key: env:OPENAI_API_KEY"
     file = f"secrets/{cluster(rest, api)['name'].removeprefix('provider/')}.key"
     assert config_of(rest, api)["key"] == {"file": file, "header": header, "prefix": prefix}
     assert config_of(P, api)["key"] is None
+
+
+def test_a_token_of_azures_is_a_bearer() -> None:
+    rest = f"{P}, token: env:OPENAI_API_KEY"
+    found = config_of(rest, "azure")["key"]
+    assert (found["header"], found["prefix"]) == ("authorization", "Bearer ")
 
 
 def test_which_api_is_told_its_version() -> None:
@@ -158,4 +185,11 @@ def test_a_provider_cannot_speak_for_the_gateway() -> None:
     mutations = attempt_filters(cluster(P))["headgate.answer"]["mutations"]["response_mutations"]
     matchers = [entry["remove_on_match"]["key_matcher"] for entry in mutations]
     assert all(matcher["ignore_case"] for matcher in matchers)
-    assert {matcher["prefix"] for matcher in matchers} == {"x-envoy-", "x-headgate-", "anthropic-"}
+    ours = {"x-envoy-", "x-headgate-", "anthropic-"}
+    assert {matcher["prefix"] for matcher in matchers} == ours
+    assert removed_prefixes(P, "azure") == ours | {"apim-", "azureml-", "x-ms-"}
+
+
+def removed_prefixes(rest: str, api: str) -> set[str]:
+    mutations = attempt_filters(cluster(rest, api))["headgate.answer"]["mutations"]["response_mutations"]
+    return {entry["remove_on_match"]["key_matcher"]["prefix"] for entry in mutations}

@@ -142,6 +142,30 @@ def test_a_translations_own_header_holds_on_every_attempt(scripts: dict[str, Scr
         assert sent["anthropic-version"] == "2023-06-01"
 
 
+def test_a_deployment_of_azures_is_the_attempts_own() -> None:
+    dated = Script(cluster("base_url: 'http://a.test/r', api_version: 2024-10-21", "azure"))
+    newer = Script(cluster("base_url: 'http://b.test'", "azure"))
+    request = Request(PLAIN, CHAIN)
+    paths = [request.attempt(script)[":path"] for script in (dated, newer, dated)]
+    deployed = "/r/openai/deployments/{}/chat/completions?api-version=2024-10-21".format
+    assert paths == [deployed("m-1"), "/openai/v1/chat/completions", deployed("m-3")]
+    alone = Request(PLAIN, OF_CHAT | {"endpoint": "/embeddings"}).attempt(dated)
+    assert alone[":path"] == "/r/openai/deployments/m-1/embeddings?api-version=2024-10-21"
+    translated = Request(PLAIN, OF_CHAT | {"endpoint": "/messages"}).attempt(
+        dated, x_headgate_path="/chat/completions"
+    )
+    assert translated[":path"] == deployed("m-1")
+
+
+def test_what_an_attempt_was_made_without_is_its_own(scripts: dict[str, Script]) -> None:
+    request = Request(PLAIN, CHAIN | {"drops": ["n", "", "logprobs, n"]})
+    found = []
+    for name in ("local", "openai", "local", "openai"):
+        request.attempt(scripts[name])
+        found.append(request.metadata["hg.request"]["dropped"])
+    assert found == ["n", "", "logprobs, n", ""]
+
+
 TOO_LONG = [
     "This model's Maximum Context Length is 8192 tokens.",
     '{"error":{"code":"context_length_exceeded"}}',

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from rendering import EXAMPLE, SECRETS, assert_valid, headgate, rendered, validate
 
+from headgate.presets import PRESETS
 from headgate.supervise.binaries import envoy
 
 SMALL = """\
@@ -51,6 +52,23 @@ def test_yaml_and_json_say_the_same() -> None:
 )
 def test_providers_of_every_kind(provider: str, tmp_path: Path) -> None:
     assert_valid(rendered(SMALL.format(listen="127.0.0.1:0", provider=provider)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        "base_url: https://a.openai.azure.com, api_key: env:OPENAI_API_KEY",
+        "base_url: https://a.test, api_version: 2025-04-01-preview, token: env:OPENAI_API_KEY",
+    ],
+)
+def test_azure(provider: str, tmp_path: Path) -> None:
+    text = SMALL.replace("api: openai", "api: azure").format(listen="127.0.0.1:0", provider=provider)
+    assert_valid(rendered(text), tmp_path)
+
+
+@pytest.mark.parametrize("preset", [name for name, one in PRESETS.items() if one.base_url])
+def test_presets_know_where_they_are(preset: str, tmp_path: Path) -> None:
+    assert_valid(rendered(SMALL.format(listen="127.0.0.1:0", provider=f"preset: {preset}")), tmp_path)
 
 
 @pytest.mark.parametrize("listen", ["localhost:8080", "[::]:8080"])

@@ -259,3 +259,41 @@ def test_an_object_of_too_many_keys() -> None:
     with pytest.raises(BadRequest) as refused:
         Document((fits[:-1] + ', "one more": 1}').encode())
     assert refused.value.code == "too_many_values"
+
+
+@given(OBJECTS, STYLES, st.data())
+@settings(max_examples=300, deadline=None)
+def test_members_removed_and_renamed(members: dict[str, Any], style: dict[str, Any], data: st.DataObject) -> None:
+    members = {"kept": 1} | members
+    gone = data.draw(st.sets(st.sampled_from(sorted(members)).filter(lambda name: name != "kept")))
+    left = [name for name in members if name not in gone]
+    renamed, changed = (data.draw(st.sampled_from(left)) for _ in range(2))
+    document = Document(json.dumps(members, **style).encode())
+    for name in gone:  # an edit of what is taken out then says nothing
+        document.set(name, "edited")
+    document.set(changed, "new")
+    document.set("added", 2)
+    document.remove(*gone, "never there")
+    document.rename(renamed, "another")
+    made = json.loads(document.render(), object_pairs_hook=list)
+    wanted = members | {changed: "new"} | {"added": 2}
+    assert made == [
+        ("another" if name == renamed else name, listed(wanted[name])) for name in wanted if name not in gone
+    ]
+
+
+def listed(value: Any) -> Any:
+    """A value as the hook leaves it."""
+    return json.loads(json.dumps(value), object_pairs_hook=list)
+
+
+def test_a_removal_leaves_every_other_byte_in_place() -> None:
+    document = Document(b'{ "a":1 ,\n"b" : 2.0,  "c":[ ] , "d":4 }')
+    document.remove("a", "c")
+    assert document.render() == b'{ "b" : 2.0 , "d":4 }'
+    document = Document('{"é":1,"\\u0061":10}'.encode())
+    document.set_field("a", 7, 4)
+    document.rename("a", "limit")
+    document.remove("é")
+    assert (document.render(), document.field_at) == (b'{"limit":   7}', 9)
+    assert document.edited == {"é": 1, "a": 7}

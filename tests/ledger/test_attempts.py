@@ -46,6 +46,13 @@ def test_how_long_a_429_asks_to_rest(retry_after: str | None, seconds: float) ->
 
 
 @pytest.mark.parametrize(
+    ("exact", "seconds"), [("1500", 1.5), ("20", 1), ("99999999", 600), (None, 7), ("", 7), ("soon", 7), ("-5", 7)]
+)
+def test_milliseconds_are_the_more_exact_word(exact: str | None, seconds: float) -> None:
+    assert rest_s("7", NOW, exact) == seconds
+
+
+@pytest.mark.parametrize(
     ("fields", "kind"),
     [
         ({"status": 429, "flags": "-"}, "429"),

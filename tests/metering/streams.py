@@ -47,6 +47,12 @@ STREAMS = {
     "continuous usage": stream(*words("Hello", " world", usage=SMALL_USAGE), FINAL),
     "null usage until the end": stream(*words("a", "b", usage=None), FINAL),
     "null usage in a chunk without choices": stream(chunk(usage=None), *words("a", usage=None), FINAL),
+    "azure's filter results": stream(
+        {**chunk(), "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]},
+        *words("a", "b", usage=None),
+        {"choices": [{"index": 0, "content_filter_results": {}, "content_filter_offsets": {"start_offset": 1}}]},
+        FINAL,
+    ),
     "usage with the last words": stream(*words("a"), chunk({"content": "b"}, usage=USAGE)),
     "usage first": stream({"usage": SMALL_USAGE, **chunk({"content": "a"})}, {"usage": USAGE, **chunk()}),
     "usage in the middle": stream({"id": "c", "usage": SMALL_USAGE, "choices": [{"text": "a"}], "z": 1}, FINAL),

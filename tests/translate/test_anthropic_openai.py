@@ -37,7 +37,7 @@ def test_a_request_holds_nothing_that_openai_does_not_know(case: Case) -> None:
 @requests
 def test_what_cannot_be_carried_over_is_named(case: Case) -> None:
     body = case.json("request.client.json")
-    assert DIRECTION.unsupported(body) == case.dropped
+    assert DIRECTION.unsupported(body, case.target) == case.dropped
     assert DIRECTION.request(body, case.target).dropped == case.dropped + case.left_out
 
 

@@ -210,3 +210,11 @@ def test_no_damage_to_a_stream_makes_it_raise(stream: bytes, data: st.DataObject
         assert outcome.output.endswith(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
     else:
         assert outcome.started == (b"event: error\n" in outcome.output)
+
+
+def test_azures_filter_may_speak_of_what_has_been_said_already() -> None:
+    """Its asynchronous filter sends choices without a delta (https://aka.ms/streaming-content-filter)."""
+    checked = event({"id": "", "choices": [{"index": 0, "content_filter_offsets": {"start_offset": 0}}]})
+    outcome = outcome_of(checked + TEXT + checked + END + checked + DONE)
+    assert outcome.failure is None
+    assert anthropic_assembled(outcome.output)["content"][0]["text"] == "Hi"

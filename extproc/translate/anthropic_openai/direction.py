@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from extproc.fit import fit_of, fitted
 from extproc.translate.anthropic_openai.check import Check
 from extproc.translate.anthropic_openai.encode import json_bytes
 from extproc.translate.anthropic_openai.request import request_of
@@ -10,15 +11,23 @@ from extproc.translate.anthropic_openai.whole import whole_of
 from extproc.translate.direction import Known, ProviderRequest, Target
 from extproc.translate.failure import Failure
 
+# What a client said that made a parameter of OpenAI's, where it has another name.
+_SAID_AS = {
+    "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+    "response_format": "output_config.format",
+    "user": "metadata.user_id",
+}
+
 
 class AnthropicToOpenAI:
     """Clients of /v1/messages on providers of /v1/chat/completions."""
 
-    def unsupported(self, body: dict[str, Any], _target: Target | None = None) -> tuple[str, ...]:
-        """What OpenAI's API cannot do, by name. Raises BadRequest."""
+    def unsupported(self, body: dict[str, Any], target: Target | None = None) -> tuple[str, ...]:
+        """What OpenAI's API, or the target that differs from it, cannot do, by name. Raises BadRequest."""
         check = Check()
         check.request(body)
-        return tuple(check.unsupported)
+        fit = fit_of(target.preset, request_of(body, target)) if target and target.preset else None
+        return (*check.unsupported, *_asked_by(fit.unsupported if fit else ()))
 
     def request(self, body: dict[str, Any], target: Target) -> ProviderRequest:
         """The request. `dropped` also names what is always left out, since the answer does not depend on it."""
@@ -26,10 +35,11 @@ class AnthropicToOpenAI:
         check.request(body)
         made = request_of(body, target)
         limit = made["max_completion_tokens"]
+        fit = fit_of(target.preset, made)
         return ProviderRequest(
             "/chat/completions",
-            json_bytes(made),
-            dropped=(*check.unsupported, *check.left_out),
+            json_bytes(fitted(made, fit)),
+            dropped=(*check.unsupported, *check.left_out, *_asked_by(fit.dropped if fit else ())),
             max_tokens=limit if limit < body["max_tokens"] else None,
         )
 
@@ -40,3 +50,7 @@ class AnthropicToOpenAI:
     def stream(self, known: Known) -> Decoder:
         """A decoder of one stream."""
         return Decoder(known)
+
+
+def _asked_by(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_SAID_AS.get(name, name) for name in names)

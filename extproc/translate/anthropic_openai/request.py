@@ -39,7 +39,7 @@ def request_of(body: dict[str, Any], target: Target) -> dict[str, Any]:
 
 
 def _streamed(target: Target) -> dict[str, Any]:
-    if target.usage == "none":
+    if target.usage in ("none", "unasked"):
         return {"stream": True}
     options = {"include_usage": True}
     if target.usage == "continuous":
