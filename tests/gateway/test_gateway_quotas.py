@@ -206,6 +206,8 @@ ENDINGS: tuple[dict[str, Any], ...] = (
     {"silence": "after_headers"},
     {"silence": 2},
     {"malformed_after": 2},
+    {"silence": "before_headers", "model": "hasty"},
+    {"silence": 3, "model": "hasty"},
 )
 LEAVES_AFTER_S = {9: 0.05, 10: 0.05, 2: 0.008}  # whose client hangs up, by their place in ENDINGS
 
@@ -213,7 +215,8 @@ LEAVES_AFTER_S = {9: 0.05, 10: 0.05, 2: 0.008}  # whose client hangs up, by thei
 async def _end(session: httpx2.AsyncClient, url: str, key: str, number: int) -> int:
     """One request of every kind in turn; its status, 0 where the client left or the connection broke."""
     place = number % len(ENDINGS)
-    body = chat("chat", stream=number % 3 != 0, simulate={"token_s": 0, "ttft_s": 0, **ENDINGS[place]}, max_tokens=20)
+    wish = {"token_s": 0, "ttft_s": 0, **ENDINGS[place]}
+    body = chat(wish.pop("model", "chat"), stream=number % 3 != 0, simulate=wish, max_tokens=20)
     body["user"] = f"user-{number % 5}"
     headers = {"authorization": f"Bearer {key}"}
     try:
