@@ -24,7 +24,7 @@ CLIENT = f"hg-{token_urlsafe(32)}"
 DEPLOYED = "/openai/deployments/dep-1/{}?api-version=" + VERSION
 PATHS = {
     "azure": DEPLOYED.format("chat/completions"),
-    "entra": "/root/openai/v1/chat/completions",
+    "entra": "/corp/openai/v1/chat/completions",
     "openai": "/v1/chat/completions",
     "groq": "/openai/v1/chat/completions",
 }
@@ -74,7 +74,7 @@ def configuration(urls: dict[str, str]) -> dict[str, Any]:
     key = {name: {"api_key": f"env:KEY_{name.upper()}"} for name in KEYS}
     providers = {
         "azure": {"api": "azure", "base_url": urls["azure"], "api_version": VERSION, **key["azure"]},
-        "entra": {"api": "azure", "base_url": f"{urls['entra']}/root", "token": "file:token"},
+        "entra": {"api": "azure", "base_url": f"{urls['entra']}/corp", "token": "file:token"},
         "openai": {"api": "openai", "base_url": f"{urls['openai']}/v1", **key["openai"]},
         "groq": {"api": "openai", "preset": "groq", "base_url": f"{urls['groq']}/openai/v1", **key["groq"]},
     }
