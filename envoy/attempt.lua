@@ -33,7 +33,7 @@ end
 -- themselves.
 local NEVER = {
   ["accept-encoding"] = true, ["api-key"] = true, authorization = true, connection = true, cookie = true,
-  ["proxy-authorization"] = true, ["x-api-key"] = true,
+  ["proxy-authorization"] = true, ["x-api-key"] = true, ["x-goog-api-key"] = true,
 }
 local NEVER_PREFIXES = { "^x%-envoy%-", "^x%-forwarded%-", "^x%-headgate%-", "^x%-stainless%-" }
 
@@ -119,6 +119,7 @@ local TOO_LONG = {
   "too many input tokens",
   "input is too long",
   "exceed context limit",
+  "exceeds the maximum number of tokens allowed",
 }
 local ERROR_BYTES = 65536
 

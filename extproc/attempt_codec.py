@@ -40,7 +40,7 @@ _OVERWRITE = HeaderValueOption.AppendAction.OVERWRITE_IF_EXISTS_OR_ADD
 class Attempted:
     """Which attempt of which request this is; `attempts` is the plan's text, "" when the plan has none.
 
-    `notes` and `functions` are what its request half has left for its answer.
+    `notes`, `functions` and, where it comes whole, `as_base64` are what its request half has left for its answer.
     """
 
     number: int
@@ -49,6 +49,7 @@ class Attempted:
     attempts: str
     notes: tuple[tuple[str, str], ...] = ()
     functions: bool = False
+    as_base64: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,12 @@ class Attempt:
             return codec.request(document.render(), surface.path), True
         target = Target(row.provider, row.model, row.usage, row.max_output_tokens, row.preset)
         sent = _direction(surface, row).request(document.values, target)
-        what = replace(what, notes=tuple(_notes(sent)), functions=bool(document.get("functions")))
+        what = replace(
+            what,
+            notes=tuple(_notes(sent)),
+            functions=bool(document.get("functions")),
+            as_base64=document.get("encoding_format") == "base64",
+        )
         self._attempted = _Attempted.of(what)
         return codec.request(sent.body, sent.path, sent.headers, what=what), rows.streams
 
@@ -134,7 +139,7 @@ class _Attempted:
         return Context(
             direction=_direction(self.surface, self.row),
             api=self.surface.api,
-            known=Known(self.what.request_id, int(time.time()), functions=self.what.functions),
+            known=Known(self.what.request_id, int(time.time()), self.what.functions, self.what.as_base64),
             streams=self.rows.streams,
             notes=self.what.notes,
             failure_of=self._failure_of,

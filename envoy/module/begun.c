@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-// Of Anthropic's events; OpenAI's have no type.
+// Of Anthropic's events; those of the others have no type.
 enum kind { UNTYPED, OTHER_KIND, MESSAGE_START, BLOCK_START, BLOCK_DELTA, BLOCK_STOP, MESSAGE_DELTA, MESSAGE_STOP };
 static const char *const kinds[] = {
     [MESSAGE_START] = "message_start",     [BLOCK_START] = "content_block_start",
@@ -14,16 +14,23 @@ static const char *const kinds[] = {
 };
 
 // Members of an event that are looked into.
-enum section { ELSEWHERE, CHOICES, BLOCK, DELTA, THE_ERROR };
+enum section { ELSEWHERE, CHOICES, BLOCK, DELTA, THE_ERROR, CANDIDATES, PROMPT };
 static const char *const sections[] = {
-    [CHOICES] = "choices", [BLOCK] = "content_block", [DELTA] = "delta", [THE_ERROR] = "error"};
+    [CHOICES] = "choices",    [BLOCK] = "content_block",     [DELTA] = "delta",
+    [THE_ERROR] = "error",    [CANDIDATES] = "candidates",   [PROMPT] = "promptFeedback",
+};
 
-// Texts of an answer: OpenAI's in a choice's `delta` (Mistral's in parts of its `content`), and Anthropic's.
-enum { CHOICE_DEPTH = 3, DELTA_DEPTH = 4, MEMBER_DEPTH = 2 };
+// Texts of an answer: OpenAI's in a choice's `delta` (Mistral's in parts of its `content`), and Anthropic's. Gemini's
+// are in the `parts` of a candidate's `content`.
+enum { CHOICE_DEPTH = 3, DELTA_DEPTH = 4, MEMBER_DEPTH = 2, PART_DEPTH = 6 };
 static const char *const texts[] = {"content", "reasoning_content", "reasoning", "refusal", "text", NULL};
 static const char *const block_texts[] = {"text", "thinking", "partial_json", NULL};
 
 static const char *const broken_off[] = {"error", "abort", "insufficient_system_resource", NULL};
+// As in extproc/translate/openai_gemini/provider.py.
+static const char *const gemini_broken_off[] = {"MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE",
+                                                "MISSING_THOUGHT_SIGNATURE", "TOO_MANY_TOOL_CALLS",
+                                                "UNEXPECTED_TOOL_CALL", NULL};
 static const char *const error_words[] = {"code", "type", "status", NULL};
 // Those of extproc/translate's errors that stand for a 429.
 static const char *const rates[] = {"429",
@@ -85,6 +92,35 @@ static void read_choice(struct begun *begun, enum json_token token) {
   if ((is_text && is_any(name, texts)) || (token == JSON_OBJECT && json_is(name, "tool_calls"))) begun->says = true;
 }
 
+// A word of Gemini's that stands for none.
+static bool is_unspecified(const struct json_text *text) {
+  static const char ending[] = "_UNSPECIFIED";
+  size_t length = sizeof ending - 1;
+  return text->length >= length && text->length <= JSON_KEPT &&
+         memcmp(text->at + text->length - length, ending, length) == 0;
+}
+
+static void read_candidate(struct begun *begun, enum json_token token) {
+  const struct json_text *name = &begun->json.name, *value = &begun->json.value;
+  bool is_text = token == JSON_TEXT && value->length > 0;
+  if (begun->json.depth == CHOICE_DEPTH) {
+    begun->in_content = json_is(name, "content");
+    if (is_text && json_is(name, "finishReason") && !is_unspecified(value)) {
+      if (is_any(value, gemini_broken_off)) begun->fails = true;
+      begun->says = true;
+    }
+  }
+  if (begun->json.depth != PART_DEPTH || !begun->in_content) return;
+  if ((is_text && json_is(name, "text")) || (token == JSON_OBJECT && json_is(name, "functionCall"))) begun->says = true;
+}
+
+// Why a prompt is not answered is an answer too.
+static void read_prompt(struct begun *begun, enum json_token token) {
+  const struct json_text *value = &begun->json.value;
+  if (begun->json.depth != MEMBER_DEPTH || token != JSON_TEXT || value->length == 0) return;
+  if (json_is(&begun->json.name, "blockReason") && !is_unspecified(value)) begun->says = true;
+}
+
 static void read_block(struct begun *begun, enum json_token token) {
   const struct json_text *name = &begun->json.name, *value = &begun->json.value;
   if (begun->json.depth != MEMBER_DEPTH || token != JSON_TEXT) return;
@@ -105,6 +141,8 @@ static void read_json(struct begun *begun, char c) {
   if (begun->json.depth == 1 || begun->section == THE_ERROR) read_error(begun, token);
   if (begun->section == CHOICES) read_choice(begun, token);
   if (begun->section == BLOCK || begun->section == DELTA) read_block(begun, token);
+  if (begun->section == CANDIDATES) read_candidate(begun, token);
+  if (begun->section == PROMPT) read_prompt(begun, token);
 }
 
 // Events --------------------------------------------------------------------------------------------------------
@@ -155,7 +193,7 @@ static void start_event(struct begun *begun) {
   begun->data_length = begun->name.length = 0;
   begun->kind = UNTYPED;
   begun->section = ELSEWHERE;
-  begun->fails = begun->for_rate = begun->says = begun->block_says = false;
+  begun->fails = begun->for_rate = begun->says = begun->block_says = begun->in_content = false;
   json_start(&begun->json);
 }
 

@@ -1,5 +1,5 @@
-// Whether a held stream of a provider's events has begun to answer, or says that it will not. Knows both APIs and
-// judges event by event, each at its end, as the decoders of extproc/translate do.
+// Whether a held stream of a provider's events has begun to answer, or says that it will not. Knows OpenAI's,
+// Anthropic's and Gemini's APIs and judges event by event, each at its end, as the decoders of extproc/translate do.
 
 #ifndef HEADGATE_MODULE_BEGUN_H
 #define HEADGATE_MODULE_BEGUN_H
@@ -36,7 +36,8 @@ struct begun {
   struct json json;
   unsigned kind, section; // its `type`, and in which of its members the reader is
   bool fails, for_rate;
-  bool says, block_says;  // something of an answer, in either API
+  bool says, block_says;  // something of an answer, in any API
+  bool in_content;        // of a candidate of Gemini's
 
   // The events before it
   bool has_message, has_block;

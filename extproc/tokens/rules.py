@@ -67,6 +67,10 @@ _OPEN = Rule("o200k_base", "open", Patches(28, 16_384), per_message=5, opening=3
 # The harmony format opens with a system message of its own.
 _GPT_OSS = Rule("o200k_base", "open", Patches(28, 16_384), per_message=5, opening=75)
 
+# A picture is 258 tokens for each square of 768 pixels up to Gemini 2.5, and at most 1,120 in all from Gemini 3 on
+# (https://ai.google.dev/gemini-api/docs/tokens, media-resolution).
+_GEMINI = Rule("o200k_base", "open", Patches(28, 1120), per_message=5)
+
 _OLD_CLAUDE = Rule("o200k_base", "anthropic", Patches(28, 1568, edge=1568), percent=130, per_message=2, opening=4)
 # Claude Opus 4.7 and what came after it splits text finer and sees pictures larger.
 _CLAUDE = Rule("o200k_base", "anthropic", Patches(28, 4784, edge=2576), percent=170, per_message=2, opening=4)
@@ -83,6 +87,8 @@ def rule_of(model: str, api: str = "openai") -> Rule:
     name = model.rpartition("/")[2].lower()
     if api == "anthropic" or "claude" in name:
         return _claude(name.replace(".", "-"))
+    if api == "gemini" or name.startswith("gemini"):
+        return _GEMINI
     if name.startswith("gpt-oss"):
         return _GPT_OSS
     encoding = _openai_encoding(name)

@@ -5,21 +5,25 @@
 
 from collections.abc import Callable
 
-from extproc.translate import anthropic_errors, openai_errors
+from extproc.translate import anthropic_errors, gemini_errors, openai_errors
 from extproc.translate.anthropic_openai import AnthropicToOpenAI
 from extproc.translate.direction import Direction
 from extproc.translate.failure import Failure
 from extproc.translate.openai_anthropic import OpenAIToAnthropic
+from extproc.translate.openai_gemini import EmbeddingsToGemini, OpenAIToGemini
 
 # (the client's surface, the provider's API) -> how one becomes the other
 _DIRECTIONS: dict[tuple[str, str], Direction] = {
     ("chat", "anthropic"): OpenAIToAnthropic(),
+    ("chat", "gemini"): OpenAIToGemini(),
+    ("embeddings", "gemini"): EmbeddingsToGemini(),
     ("messages", "openai"): AnthropicToOpenAI(),
 }
 
 # The provider's API -> what its errors mean: (status, body, provider)
 _FAILURES: dict[str, Callable[[int, bytes, str], Failure]] = {
     "anthropic": anthropic_errors.failure_of,
+    "gemini": gemini_errors.failure_of,
     "openai": openai_errors.failure_of,
 }
 

@@ -24,7 +24,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class ProviderRequest:
-    """The request in the provider's API. `path` follows the provider's /v1; `headers` are the API's own."""
+    """The request in the provider's API. `path` follows the provider's /v1 (Gemini's /v1beta) and may have a query;
+    `headers` are the API's own."""
 
     path: str
     body: bytes
@@ -40,6 +41,7 @@ class Known:
     request_id: str
     created: int  # seconds since the epoch
     functions: bool = False  # the client knows tools as OpenAI's deprecated `functions`
+    as_base64: bool = False  # vectors, of embeddings
 
 
 class StreamDecoder(Protocol):

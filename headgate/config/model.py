@@ -38,10 +38,10 @@ from headgate.config.entry import (
     Usd,
 )
 from headgate.config.limits import Limits, PlanLimits, TenantLimits
-from headgate.error_shapes import Api as Family
 from headgate.presets import PRESETS, defaults_of
 
-Api = Literal["openai", "anthropic", "azure"]
+Family = Literal["openai", "anthropic", "gemini"]
+Api = Literal[Family, "azure"]
 UsageReport = Literal["final", "continuous", "unasked", "none"]
 RetryOn = Literal["connect", "reset", "5xx", "429", "timeout", "context_window"]
 VaultAuth = Literal["approle", "token"]
@@ -84,7 +84,7 @@ class RetryBudget(Entry):
 class Provider(Entry):
     """An upstream: our own engines (`endpoints`) or somebody's API (`base_url`), never both."""
 
-    api: Annotated[Api, PlainValidator(values.one_of("openai", "anthropic", "azure"))]
+    api: Annotated[Api, PlainValidator(values.one_of("openai", "anthropic", "gemini", "azure"))]
     preset: Annotated[str | None, PlainValidator(values.one_of(*PRESETS))] = None
     endpoints: list[HttpUrl] = Field(default=[], min_length=1)
     base_url: HttpUrl | None = None

@@ -67,11 +67,11 @@ FORWARDED_HEADERS = (
 )
 
 # Those that belong to a provider's API.
-API_HEADERS = {"openai": ("openai-beta",), "anthropic": ("anthropic-beta", "anthropic-version")}
+API_HEADERS = {"openai": ("openai-beta",), "anthropic": ("anthropic-beta", "anthropic-version"), "gemini": ()}
 
-# Answers' headers that only the gateway may send, and those of Azure that are about its account and machines there.
+# Answers' headers that only the gateway may send, and those that are about its account and the provider's machines.
 _OURS = ("x-envoy-", "x-headgate-", "anthropic-")
-_AZURES = ("apim-", "azureml-", "x-ms-")
+_ITS_OWN = {"azure": ("apim-", "azureml-", "x-ms-"), "gemini": ("x-gemini-", "x-goog-")}
 
 API_VERSION = "2023-06-01"  # where the client names none
 
@@ -181,7 +181,7 @@ def _unforged_answer(provider: Provider) -> HeaderMutationFilter:
                         key_matcher=StringMatcher(prefix=prefix, ignore_case=True)
                     )
                 )
-                for prefix in (*_OURS, *(_AZURES if provider.api == "azure" else ()))
+                for prefix in (*_OURS, *_ITS_OWN.get(provider.api, ()))
             ]
             + (taken if provider.preset else [])
         )
@@ -200,8 +200,8 @@ def _lua_config(cluster: str, provider: Provider) -> str:
         "query": _lua_string(f"?api-version={provider.api_version}" if provider.api_version else ""),
         "host": _lua_string(host),
         "version": _version_config(provider),
-        "broken": _lua_string(rendered(provider.family, _BROKEN, None).decode()),
-        "refused": _lua_string(rendered(provider.family, _REFUSED, None).decode()),
+        "broken": _lua_string(_rendered(provider, _BROKEN)),
+        "refused": _lua_string(_rendered(provider, _REFUSED)),
         "keep": "{{ {} }}".format(", ".join(f"[{_lua_string(header)}] = true" for header in keep)),
         "key": _key_config(cluster, provider),
     }
@@ -213,7 +213,14 @@ def _path(provider: Provider) -> str:
     root = provider.urls[0].path
     if provider.api == "azure":
         return f"{root}/openai/deployments" if provider.api_version else f"{root}/openai/v1"
+    if provider.api == "gemini":
+        return f"{root}/v1beta"
     return root if provider.base_url is not None and provider.api == "openai" else f"{root}/v1"
+
+
+def _rendered(provider: Provider, problem: Problem) -> str:
+    """The problem as extproc reads the provider's errors: those of Gemini's are read in OpenAI's shape too."""
+    return rendered("anthropic" if provider.api == "anthropic" else "openai", problem, None).decode()
 
 
 def _version_config(provider: Provider) -> str:

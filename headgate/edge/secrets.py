@@ -44,7 +44,12 @@ SERVER_PAIR = "listen+cert"
 CLIENT_CA = "listen+client_ca"
 
 _BEARER = ("authorization", "Bearer ")
-_HEADERS = {"openai": _BEARER, "anthropic": ("x-api-key", ""), "azure": ("api-key", "")}
+_HEADERS = {
+    "openai": _BEARER,
+    "anthropic": ("x-api-key", ""),
+    "gemini": ("x-goog-api-key", ""),
+    "azure": ("api-key", ""),
+}
 
 
 def credential_header(provider: Provider) -> tuple[str, str]:

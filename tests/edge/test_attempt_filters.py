@@ -35,7 +35,7 @@ def config_of(rest: str, api: str = "openai") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("key", ["", ", api_key: env:OPENAI_API_KEY"])
-@pytest.mark.parametrize("api", ["openai", "anthropic"])
+@pytest.mark.parametrize("api", ["openai", "anthropic", "gemini"])
 def test_the_order_of_the_filters(api: str, key: str) -> None:
     """Of a request; an answer meets them the other way round, so the translation sees what the script has marked."""
     assert list(attempt_filters(cluster(P + key, api))) == ORDER
@@ -108,6 +108,9 @@ def test_direct_attempts_cost_no_call() -> None:
         ("openai", 'preset: groq, endpoints: ["http://engine:1"]', "/v1", "engine:1"),
         ("azure", "base_url: https://a.openai.azure.com", "/openai/v1", "a.openai.azure.com"),
         ("azure", "base_url: https://a.test/b, api_version: 2024-10-21", "/b/openai/deployments", "a.test"),
+        ("gemini", 'base_url: "https://generative.test"', "/v1beta", "generative.test"),
+        ("gemini", 'base_url: "https://proxy.test/google"', "/google/v1beta", "proxy.test"),
+        ("gemini", 'endpoints: ["http://engine:1/a"]', "/a/v1beta", "engine:1"),
         ("openai", "base_url: http://p.test/~it%27s'(*)--%22%5C/v1", "/~it%27s'(*)--%22%5C/v1", "p.test"),
     ],
 )
@@ -129,6 +132,7 @@ def test_azures_dated_api_has_the_deployment_in_its_path() -> None:
     [
         ("openai", {"openai-beta"}),
         ("anthropic", {"anthropic-beta", "anthropic-version"}),
+        ("gemini", set()),
         ("azure", {"openai-beta"}),
     ],
 )
@@ -143,7 +147,12 @@ def test_what_may_leave_the_gateway(api: str, own: set[str]) -> None:
 
 @pytest.mark.parametrize(
     ("api", "header", "prefix"),
-    [("openai", "authorization", "Bearer "), ("anthropic", "x-api-key", ""), ("azure", "api-key", "")],
+    [
+        ("openai", "authorization", "Bearer "),
+        ("anthropic", "x-api-key", ""),
+        ("gemini", "x-goog-api-key", ""),
+        ("azure", "api-key", ""),
+    ],
 )
 def test_the_credential_is_named_by_its_file(api: str, header: str, prefix: str) -> None:
     rest = f"{P}, api_key: env:OPENAI_API_KEY"
@@ -160,6 +169,7 @@ def test_a_token_of_azures_is_a_bearer() -> None:
 
 def test_which_api_is_told_its_version() -> None:
     assert config_of(P)["version"] is None
+    assert config_of(P, "gemini")["version"] is None
     assert config_of(P, "anthropic")["version"] == {"header": "anthropic-version", "value": "2023-06-01"}
 
 
@@ -188,6 +198,7 @@ def test_a_provider_cannot_speak_for_the_gateway() -> None:
     ours = {"x-envoy-", "x-headgate-", "anthropic-"}
     assert {matcher["prefix"] for matcher in matchers} == ours
     assert removed_prefixes(P, "azure") == ours | {"apim-", "azureml-", "x-ms-"}
+    assert removed_prefixes(P, "gemini") == ours | {"x-gemini-", "x-goog-"}
 
 
 def removed_prefixes(rest: str, api: str) -> set[str]:

@@ -13,6 +13,7 @@ CREDENTIALS = {
     "authorization": "Bearer hg-client",
     "api-key": "hg-client",
     "x-api-key": "hg-client",
+    "x-goog-api-key": "hg-client",
     "proxy-authorization": "Basic hg-client",
     "cookie": "session=hg-client",
 }
@@ -27,17 +28,19 @@ PROXYS = {
 }
 PLAIN = {"content-type": "application/json", "content-length": "77", "user-agent": "u", "x-request-id": "r-1"}
 OF_CHAT: dict[str, Any] = {"endpoint": "/chat/completions", "upstream_model": "m-1"}
-CHAIN: dict[str, Any] = {**OF_CHAT, "length": "77", "models": ["m-1", "m-2", "m-3"], "direct": ",1,"}
+CHAIN: dict[str, Any] = {**OF_CHAT, "length": "77", "models": ["m-1", "m-2", "m-3", "m-4"], "direct": ",1,"}
 
 OPENAI, CLAUDE, LOCAL = (("openai", "env:OPENAI_API_KEY"), ("anthropic", "env:ANTHROPIC_API_KEY"), ("openai", None))
+GEMINI = ("gemini", "env:OPENAI_API_KEY")
+APIS = {"openai": OPENAI, "claude": CLAUDE, "gemini": GEMINI, "local": LOCAL}
 
 
 @pytest.fixture(scope="module")
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Script]:
-    """Three providers, two of which have a key."""
+    """Four providers, three of which have a key."""
     folder = tmp_path_factory.mktemp("keys")
     made = {}
-    for name, (api, key) in {"openai": OPENAI, "claude": CLAUDE, "local": LOCAL}.items():
+    for name, (api, key) in APIS.items():
         found = cluster(f"base_url: 'http://{name}.test/v1'" + (f", api_key: {key}" if key else ""), api)
         (folder / name).write_text(f"sk-{name}")
         file = f"secrets/{found['name'].removeprefix('provider/')}.key"
@@ -48,6 +51,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Script]:
 OWN: dict[str, dict[str, str]] = {
     "openai": {"authorization": "Bearer sk-openai"},
     "claude": {"x-api-key": "sk-claude"},
+    "gemini": {"x-goog-api-key": "sk-gemini"},
     "local": {},
 }
 
@@ -59,8 +63,9 @@ def test_each_provider_gets_its_own_credential_and_no_other(scripts: dict[str, S
         sent = request.attempt(scripts[name])
         assert {header: sent.get(header) for header in CREDENTIALS if header in sent} == OWN[name]
         assert sent[":authority"] == f"{name}.test"
-        assert sent[":path"] == ("/v1/v1" if name == "claude" else "/v1") + "/chat/completions"
-        allowed = {*FORWARDED_HEADERS, *API_HEADERS["anthropic" if name == "claude" else "openai"], *OWN[name]}
+        base = {"claude": "/v1/v1", "gemini": "/v1/v1beta"}.get(name, "/v1")
+        assert sent[":path"] == f"{base}/chat/completions"
+        allowed = {*FORWARDED_HEADERS, *API_HEADERS[APIS[name][0]], *OWN[name]}
         assert sent.keys() <= allowed
         assert PLAIN.items() <= sent.items()
 
@@ -170,6 +175,7 @@ TOO_LONG = [
     "This model's Maximum Context Length is 8192 tokens.",
     '{"error":{"code":"context_length_exceeded"}}',
     "prompt is too long: 210000 tokens > 200000 maximum",
+    "The input token count (1200293) exceeds the maximum number of tokens allowed (1048576).",
 ]
 
 
@@ -203,7 +209,7 @@ def test_a_limit_names_the_model_that_it_is_for(scripts: dict[str, Script]) -> N
         assert headers[contract.TRIED_MODEL] == model
 
 
-@pytest.mark.parametrize("api", ["openai", "anthropic"])
+@pytest.mark.parametrize("api", ["openai", "anthropic", "gemini"])
 def test_a_page_becomes_an_error_of_the_providers_api(api: str) -> None:
     script = Script(cluster("base_url: 'http://p.test'", api))
     headers, body = Request(PLAIN, OF_CHAT).answered(script, 200, "<html>", content_type="text/html")

@@ -133,7 +133,51 @@ ANTHROPIC: dict[str, tuple[bytes, Beginning]] = {
     "bad JSON": (START[:-12] + b"\n\n", BROKEN_OFF),
     "bad JSON in a delta": (START + TEXT + delta(type="text_delta", text="Hi")[:-4] + b"\n\n", BROKEN_OFF),
 }
-SIGNS = [*OPENAI.items(), *ANTHROPIC.items()]
+
+
+def candidate(*parts: Any, **members: Any) -> bytes:
+    return data({"candidates": [{"content": {"parts": parts, "role": "model"}, "index": 0, **members}]})
+
+
+GEMINI_CALL = {"functionCall": {"name": "f", "args": {}}}
+SEARCHED = {
+    "groundingChunks": [{"text": "Hi", "web": {"uri": "u"}}],
+    "groundingSupports": [{"segment": {"text": "a"}}],
+}
+GEMINI: dict[str, tuple[bytes, Beginning]] = {
+    "Gemini's text": (candidate({"text": "Hi"}), BEGUN),
+    "Gemini's thinking": (candidate({"text": "Hm", "thought": True}), BEGUN),
+    "Gemini's call": (candidate(GEMINI_CALL), BEGUN),
+    "Gemini's second part": (candidate({"text": ""}, {"text": "Hi"}), BEGUN),
+    "Gemini's second candidate": (
+        data({"candidates": [{"content": {"parts": []}}, {"content": {"parts": [{"text": "Hi"}]}, "index": 1}]}),
+        BEGUN,
+    ),
+    "Gemini's finishReason": (data({"candidates": [{"finishReason": "STOP", "index": 0}]}), BEGUN),
+    "Gemini's refusal": (data({"candidates": [{"finishReason": "SAFETY"}]}), BEGUN),
+    "Gemini's blockReason": (data({"promptFeedback": {"blockReason": "SAFETY"}}), BEGUN),
+    "no blockReason": (
+        data({"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED", "safetyRatings": []}}),
+        NOT_YET,
+    ),
+    "no finishReason": (candidate({"text": ""}, finishReason="FINISH_REASON_UNSPECIFIED"), NOT_YET),
+    "a signature": (candidate({"text": "", "thoughtSignature": "EqQ"}), NOT_YET),
+    "Gemini's usage": (data({"usageMetadata": {"promptTokenCount": 3}, "modelVersion": "text"}), NOT_YET),
+    "what was searched for": (candidate({"text": ""}, groundingMetadata=SEARCHED), NOT_YET),
+    "tokens without a text": (
+        candidate({"text": ""}, logprobsResult={"chosenCandidates": [{"token": "text", "text": "Hi"}]}),
+        NOT_YET,
+    ),
+    "a text beside the parts": (data({"candidates": [{"content": {"text": "Hi", "x": {"text": "Hi"}}}]}), NOT_YET),
+    "an empty text, then one": (candidate({"text": ""}) + candidate({"text": "Hi"}), BEGUN),
+    "MALFORMED_FUNCTION_CALL": (candidate({"text": "Hi"}, finishReason="MALFORMED_FUNCTION_CALL"), FAILED),
+    "UNEXPECTED_TOOL_CALL": (data({"candidates": [{"finishReason": "UNEXPECTED_TOOL_CALL"}]}), FAILED),
+    "Gemini's error": (data({"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}}), FAILED),
+    "Gemini's limit": (data({"error": {"code": 429, "message": "m", "status": "RESOURCE_EXHAUSTED"}}), LIMITED),
+    "Gemini's bad JSON": (candidate({"text": "Hi"})[:-6] + b"\n\n", BROKEN_OFF),
+    "Gemini's list": (b"data: [" + candidate({"text": "Hi"})[6:-2] + b"]\n\n", BROKEN_OFF),
+}
+SIGNS = [*OPENAI.items(), *ANTHROPIC.items(), *GEMINI.items()]
 ids = [name for name, _ in SIGNS]
 
 
@@ -235,14 +279,15 @@ PARTS = {
     "anthropic": [START, TEXT, STOP, event("ping"), event("error", error={"type": "rate_limit_error"}),
                   event("content_block_stop", index=0), delta(type="text_delta", text=""),
                   delta(type="text_delta", text="Hi"), START[:-12] + b"\n\n", event("message_delta", delta={})],
+    "gemini": [*(stream for stream, _ in GEMINI.values()), b": ping\n\n", data({})],
 }  # fmt: skip
-CLIENTS = {"openai": "messages", "anthropic": "chat"}
+CLIENTS = {"openai": "messages", "anthropic": "chat", "gemini": "chat"}
 # Of these the decoder says that they make no sense; that is not looked for.
 NOT_LOOKED_FOR = ("that is not open", "of which has not ended", "where none can start", "another kind")
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.sampled_from(["openai", "anthropic"]), st.data())
+@given(st.sampled_from(["openai", "anthropic", "gemini"]), st.data())
 def test_the_decoders_say_the_same(api: str, drawn: st.DataObject) -> None:
     """Event by event: begun when they have begun, failed when they have failed before that."""
     parts = drawn.draw(st.lists(st.sampled_from(PARTS[api]), max_size=6))

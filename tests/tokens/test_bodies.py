@@ -194,6 +194,12 @@ def test_messages_add_up(messages: list[dict[str, Any]]) -> None:
     assert whole == sum(tokens(chat(message)) - opening for message in messages)
 
 
+def test_gemini_has_a_rule_of_its_own() -> None:
+    """By its provider's API, and by its name at providers that speak OpenAI's."""
+    assert rule_of("anything", "gemini") == rule_of("models/gemini-2.5-pro") == rule_of("google/gemini-3-pro")
+    assert rule_of("anything", "gemini") != rule_of("anything")
+
+
 @pytest.mark.parametrize("surface", SURFACES)
 async def test_bodies_that_are_nested_as_deeply_as_can_be_read(surface: str) -> None:
     inner = '{"type":"tool_result","content":[' * 400 + '"deep"' + "]}" * 400

@@ -17,8 +17,8 @@ from extproc.translate.openai_anthropic.walk import Walk, list_of, named, not_on
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")  # Anthropic allows no more; other providers' ids have dots and colons
 _THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
 # What answers and OpenAI's SDK have, which is no part of what the model said.
-_ECHOES = ("annotations", "parsed", "reasoning_content")
-_CALL = ("id", "type", "function", "custom", "index")
+_ECHOES = ("annotations", "extra_content", "parsed", "reasoning_content")
+_CALL = ("id", "type", "function", "custom", "index", "extra_content")
 _ASSISTANT = (
     "role",
     "content",

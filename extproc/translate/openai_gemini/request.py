@@ -1,0 +1,197 @@
+"""The whole request: every parameter of OpenAI's chat completions to its place in Gemini's generateContent, or among
+those that have none. A parameter that asks for what happens anyway (`n: 1`, null) needs no place.
+"""
+
+from typing import Any
+
+from extproc.translate.direction import Target
+from extproc.translate.openai_anthropic.parts import checked_kind
+from extproc.translate.openai_anthropic.request import limit_of
+from extproc.translate.openai_anthropic.walk import count_of, list_of, number_of, object_of, shown, text_of
+from extproc.translate.openai_gemini.contents import Conversation
+from extproc.translate.openai_gemini.models import Abilities, abilities_of
+from extproc.translate.openai_gemini.notes import Notes
+from extproc.translate.openai_gemini.parts import Part
+from extproc.translate.openai_gemini.schema import constrained
+from extproc.translate.openai_gemini.thinking import thinking_of
+from extproc.translate.openai_gemini.tools import tools_of
+
+# What cannot be asked of Gemini, and the values that ask for nothing.
+_NO_PLACE: dict[str, tuple[Any, ...]] = {
+    "audio": (),
+    "logit_bias": ({},),
+    "metadata": ({},),
+    "modalities": (["text"],),
+    "moderation": (),
+    "prediction": (),
+    "store": (False,),
+    "verbosity": ("medium",),
+    "web_search_options": (),
+}
+# Named where they are given, never a reason to refuse: the answer does not depend on whose it is, and Gemini finds by
+# itself what its cache has.
+_LEFT_OUT = ("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier", "user")
+_CARRIED = frozenset(
+    {
+        *_LEFT_OUT,
+        "frequency_penalty",
+        "function_call",
+        "functions",
+        "logprobs",
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
+        "model",
+        "n",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "reasoning_effort",
+        "response_format",
+        "seed",
+        "service_tier",
+        "stop",
+        "stream",
+        "stream_options",
+        "temperature",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+    }
+)
+_TIERS = {"default": "standard", "flex": "flex", "priority": "priority"}
+_MOST_ANSWERS = 8
+_MOST_STOPS = 5
+_MOST_LOGPROBS = 20
+_INT32 = 2**31
+
+
+def translated(body: dict[str, Any], target: Target) -> tuple[Part, Notes]:
+    """The request for the target, and what of the client's is not in it. Raises BadRequest."""
+    notes, model = Notes(), abilities_of(target.model)
+    for name, value in body.items():
+        if value is None:
+            continue
+        if name in _LEFT_OUT:
+            notes.leave_out(name)
+        elif name not in _CARRIED and value not in _NO_PLACE.get(name, ()):
+            notes.no_place(shown(name))
+    talk = Conversation(model, notes)
+    for number, message in enumerate(list_of(body.get("messages"), "messages")):
+        talk.add(message, number)
+    talk.close()
+    made: Part = {"systemInstruction": {"parts": talk.system}} if talk.system else {}
+    tools = tools_of(body, model, notes)
+    made |= {"contents": talk.contents, **tools}
+    config = _config(body, target, model, notes, has_tools=bool(tools))
+    made |= {"generationConfig": config} if config else {}
+    _look_at_stream_options(body, notes)
+    return made | _tier(body, notes), notes
+
+
+def most_of(body: dict[str, Any], target: Target) -> int | None:
+    """How long the answer may get; None: as long as the model can."""
+    asked, most = limit_of(body), target.max_output_tokens
+    return min(asked, most or asked) if asked else None
+
+
+def _config(body: dict[str, Any], target: Target, model: Abilities, notes: Notes, *, has_tools: bool) -> Part:
+    limit = most_of(body, target)
+    made: Part = {} if limit is None else {"maxOutputTokens": limit}
+    for name, member, most in (("temperature", "temperature", 2), ("top_p", "topP", 1)):
+        if body.get(name) is not None:
+            made[member] = number_of(body[name], name, 0, most)
+    made |= _stop(body, notes) | _chances(body, model, notes) | _format(body, model, notes, has_tools=has_tools)
+    return made | thinking_of(body, model, limit, notes)
+
+
+def _chances(body: dict[str, Any], model: Abilities, notes: Notes) -> Part:
+    """How many answers, drawn how, and how likely each token was."""
+    made: Part = {}
+    if (number := body.get("n")) is not None and count_of(number, "n") > 1:
+        if number <= _MOST_ANSWERS:
+            made["candidateCount"] = number
+        else:
+            notes.no_place("n")
+    if (seed := body.get("seed")) is not None:
+        if -_INT32 <= number_of(seed, "seed", -(2**63), 2**63 - 1) < _INT32 and isinstance(seed, int):
+            made["seed"] = seed
+        else:
+            notes.no_place("seed")
+    for name, member in (("frequency_penalty", "frequencyPenalty"), ("presence_penalty", "presencePenalty")):
+        if (value := body.get(name)) is None or number_of(value, name, -2, 2) == 0:
+            continue
+        if model.scores and value < 2:  # Gemini's end just before that
+            made[member] = value
+        else:
+            notes.no_place(name)
+    return made | _logprobs(body, model, notes)
+
+
+def _logprobs(body: dict[str, Any], model: Abilities, notes: Notes) -> Part:
+    given = [name for name in ("logprobs", "top_logprobs") if body.get(name)]
+    if not model.scores:
+        for name in given:
+            notes.no_place(name)
+        return {}
+    if not body.get("logprobs"):
+        return {}
+    top = body.get("top_logprobs") or 0
+    number_of(top, "top_logprobs", 0, _MOST_LOGPROBS)
+    return {"responseLogprobs": True, **({"logprobs": count_of(top, "top_logprobs")} if top else {})}
+
+
+def _format(body: dict[str, Any], model: Abilities, notes: Notes, *, has_tools: bool) -> Part:
+    path, wanted = "response_format", body.get("response_format")
+    if wanted is None:
+        return {}
+    kind = checked_kind(object_of(wanted, path).get("type"), f"{path}.type", ("text", "json_object", "json_schema"))
+    if kind == "text":
+        return {}
+    if has_tools and not model.json_with_tools:
+        notes.no_place(path)
+        return {}
+    made: Part = {"responseMimeType": "application/json"}
+    if kind == "json_object":
+        return made
+    path = f"{path}.json_schema"
+    schema = object_of(wanted.get("json_schema"), path)
+    notes.only(schema, ("name", "description", "schema", "strict"), path)
+    words = constrained(object_of(schema.get("schema") or {}, f"{path}.schema"))
+    if not words:  # any JSON will do
+        return made
+    if schema.get("description") is not None and not words.get("description"):
+        words["description"] = text_of(schema["description"], f"{path}.description")
+    return made | {"responseJsonSchema": words}
+
+
+def _stop(body: dict[str, Any], notes: Notes) -> Part:
+    stop = body.get("stop")
+    if stop is None:
+        return {}
+    single = isinstance(stop, str)
+    texts = list[str]()
+    for number, text in enumerate([stop] if single else list_of(stop, "stop")):
+        path = "stop" if single else f"stop[{number}]"
+        if text_of(text, path) and len(texts) < _MOST_STOPS:
+            texts.append(text)
+        else:
+            notes.no_place(path)
+    return {"stopSequences": texts} if texts else {}
+
+
+def _tier(body: dict[str, Any], notes: Notes) -> Part:
+    tier = body.get("service_tier")
+    if tier in (None, "auto"):
+        return {}
+    if isinstance(tier, str) and tier in _TIERS:
+        return {"serviceTier": _TIERS[tier]}
+    notes.no_place("service_tier")
+    return {}
+
+
+def _look_at_stream_options(body: dict[str, Any], notes: Notes) -> None:
+    """Usage is always in the stream that we make."""
+    for name, value in object_of(body.get("stream_options") or {}, "stream_options").items():
+        if name != "include_usage" and value:
+            notes.no_place(f"stream_options.{shown(name)}")
