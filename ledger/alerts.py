@@ -15,7 +15,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 import structlog
-from tenacity import AsyncRetrying, stop_after_delay, wait_exponential, wait_random
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential, wait_random
 
 from headgate import metrics
 from headgate.limits import KINDS, LimitsRow
@@ -161,13 +161,14 @@ class Alerts:
         retrying = AsyncRetrying(
             wait=wait_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S) + wait_random(0, FIRST_PAUSE_S),
             stop=stop_after_delay(max(left_s, 0.0)),
+            retry=retry_if_exception_type(webhook.Undelivered),
             reraise=True,
         )
         try:
             async for attempt in retrying:
                 with attempt:
                     await self._send(client, receiver, message)
-        except Exception:
+        except Exception:  # the task's boundary: its time is over, or a bug costs this message
             log.exception("webhook given up", webhook_id=message.id)
             metrics.WEBHOOKS.labels("given_up").inc()
         await self._finish(message)
@@ -176,20 +177,19 @@ class Alerts:
         async with self._places:
             try:
                 await webhook.send(client, receiver, message.id, message.body)
-            except Exception as error:
+            except webhook.Undelivered as undelivered:
                 metrics.WEBHOOKS.labels("failed").inc()
-                self._on_failure(error)
+                self._on_failure(undelivered)
                 raise
         metrics.WEBHOOKS.labels("delivered").inc()
         log.info("webhook delivered", webhook_id=message.id)
         self._fails = False
 
-    def _on_failure(self, error: Exception) -> None:
+    def _on_failure(self, undelivered: webhook.Undelivered) -> None:
         """One line until it goes well again: there may be many, and each is tried for a day."""
         if not self._fails:
             self._fails = True
-            reason = str(error) if isinstance(error, webhook.Undelivered) else type(error).__name__
-            log.warning("webhooks can't be delivered: they are tried again", reason=reason)
+            log.warning("webhooks can't be delivered: they are tried again", reason=str(undelivered))
 
     async def _finish(self, message: Message) -> None:
         """Not to be sent again, even where the file can't be told so now."""

@@ -202,23 +202,21 @@ class UsageStore:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing; after an error the file is opened anew."""
-        try:
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(self.close)
             db = self._opened()
             db.execute("BEGIN IMMEDIATE")
             yield db
             db.execute("COMMIT")
-        except BaseException:
-            self.close()
-            raise
+            on_error.pop_all()
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
             db = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-            try:
+            with contextlib.ExitStack() as on_error:
+                on_error.callback(db.close)
                 _prepare(db)
-            except BaseException:
-                db.close()
-                raise
+                on_error.pop_all()
             self._connection = db
         return self._connection
 

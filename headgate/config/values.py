@@ -197,12 +197,7 @@ def one_of(*allowed: str) -> Callable[[Any], str]:
 
 def name(value: Any) -> str:
     """The name of a provider, plan, tenant or zone."""
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise ValueError(
-            "expected a name of 1 to 64 letters, digits, '.', '_' or '-' that starts with a letter or digit, "
-            f"found {found(value)}"
-        )
-    return value
+    return _named(value, "a name of 1 to 64 letters, digits, '.', '_' or '-' that starts with a letter or digit")
 
 
 def model_name(value: Any) -> str:
@@ -292,11 +287,13 @@ def api_version(value: Any) -> str:
 
 def deployment(value: Any) -> str:
     """What a deployment of Azure's is called: it stands in the path."""
+    expected = "the name of a deployment, letters, digits, '.', '_' or '-' (with api_version it stands in the path)"
+    return _named(value, expected)
+
+
+def _named(value: Any, expected: str) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise ValueError(
-            "expected the name of a deployment, letters, digits, '.', '_' or '-' (with api_version it stands in the "
-            f"path), found {found(value)}"
-        )
+        raise ValueError(f"expected {expected}, found {found(value)}")
     return value
 
 

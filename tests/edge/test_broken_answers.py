@@ -1,11 +1,8 @@
 """Answers that are not a provider's API, through the real Envoy: the next attempt answers, or we do."""
 
 import contextlib
-import json
 import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +10,9 @@ from typing import Any
 import pytest
 
 from headgate.edge.filters import lua_source
-from headgate.supervise.binaries import envoy
 from headgate.supervise.ports import free_port
+from tests.edge.lone_envoy import MANAGER, LoneEnvoy, named, resources, typed
 
-TYPES = "type.googleapis.com/envoy.extensions"
 BROKEN = b'{"error":{"message":"broken"}}'
 CONFIG = f"local CONFIG = {{ path = '/v1', host = 'x', keep = {{}}, broken = '{BROKEN.decode()}' }}\n"
 REQUEST = {"surface": "chat", "endpoint": "/chat/completions", "upstream_model": "m"}
@@ -60,12 +56,7 @@ class Attempts:
     def __init__(self, folder: Path) -> None:
         self._upstream = socket.create_server(("127.0.0.1", 0))
         self._port = free_port()
-        (folder / "envoy.json").write_text(json.dumps(self._bootstrap()))
-        self._envoy = subprocess.Popen([envoy(), "-c", folder / "envoy.json", "--disable-hot-restart", "-l", "error",
-            "--concurrency", "1"], start_new_session=True)  # fmt: skip
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and self._refuses():
-            time.sleep(0.02)
+        self._envoy = LoneEnvoy(folder, self._bootstrap(), [self._port])
 
     def ask(self, *answers: list[bytes]) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body that a client gets when the upstream's attempts answer this."""
@@ -82,13 +73,8 @@ class Attempts:
         return int(first.split()[1]), dict(line.split(": ", 1) for line in lines), body
 
     def close(self) -> None:
-        self._envoy.terminate()
-        assert self._envoy.wait(10) == 0
+        self._envoy.close()
         self._upstream.close()
-
-    def _refuses(self) -> bool:
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", self._port)) != 0
 
     def _serve(self, answers: tuple[list[bytes], ...]) -> None:
         for pieces in answers:
@@ -102,43 +88,25 @@ class Attempts:
         retry = {"retry_on": "5xx", "num_retries": 1, "retry_back_off": {"base_interval": "0.01s"}}
         route = {"match": {"prefix": "/"}, "route": {"cluster": "x", "retry_policy": retry}}
         metadata = [{"metadata_namespace": "hg.request", "value": REQUEST}]
-        manager = {
-            "stat_prefix": "x",
-            "http_protocol_options": {"accept_http_10": True},
-            "route_config": {"virtual_hosts": [{"name": "x", "domains": ["*"], "routes": [route]}]},
-            "http_filters": [
-                {"name": "a", "typed_config": _typed("filters.http.set_metadata.v3.Config", metadata=metadata)},
-                {"name": "b", "typed_config": _typed("filters.http.router.v3.Router")},
+        manager = typed(
+            MANAGER,
+            stat_prefix="x",
+            http_protocol_options={"accept_http_10": True},
+            route_config={"virtual_hosts": [{"name": "x", "domains": ["*"], "routes": [route]}]},
+            http_filters=[
+                named("a", "filters.http.set_metadata.v3.Config", metadata=metadata),
+                named("b", "filters.http.router.v3.Router"),
             ],
-        }
+        )
         script = {"default_source_code": {"inline_string": CONFIG + lua_source("attempt")}}
         http = {
             "explicit_http_config": {"http_protocol_options": {}},
             "http_filters": [
-                {"name": "a", "typed_config": _typed("filters.http.lua.v3.Lua", **script)},
-                {"name": "b", "typed_config": _typed("filters.http.upstream_codec.v3.UpstreamCodec")},
+                named("a", "filters.http.lua.v3.Lua", **script),
+                named("b", "filters.http.upstream_codec.v3.UpstreamCodec"),
             ],
         }
-        options = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions":
-                   _typed("upstreams.http.v3.HttpProtocolOptions", **http)}  # fmt: skip
-        endpoint = {"endpoint": {"address": _address(self._upstream.getsockname()[1])}}
-        typed = _typed("filters.network.http_connection_manager.v3.HttpConnectionManager", **manager)
-        return {
-            "static_resources": {
-                "listeners": [{"address": _address(self._port),
-                               "filter_chains": [{"filters": [{"name": "x", "typed_config": typed}]}]}],
-                "clusters": [{"name": "x", "type": "STATIC", "typed_extension_protocol_options": options,
-                              "load_assignment": {"cluster_name": "x", "endpoints": [{"lb_endpoints": [endpoint]}]}}],
-            },
-        }  # fmt: skip
-
-
-def _typed(name: str, **members: Any) -> dict[str, Any]:
-    return {"@type": f"{TYPES}.{name}", **members}
-
-
-def _address(port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+        return {"static_resources": resources({self._port: manager}, self._upstream.getsockname()[1], http)}
 
 
 @pytest.fixture(scope="module")

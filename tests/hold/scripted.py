@@ -1,21 +1,17 @@
 """An upstream that answers each connection by the next script, and an Envoy before it with the hold filter alone."""
 
 import contextlib
-import json
 import socket
 import struct
-import subprocess
 import threading
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import headgate
-from headgate.supervise.binaries import envoy
 from headgate.supervise.ports import free_port
+from tests.edge.lone_envoy import MANAGER, MODULE, LoneEnvoy, named, resources, typed
 
-MODULE = Path(headgate.__file__).parent / "_envoy" / "module.so"
 HEADERS_MS = 1000
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 TOKEN = b"5\r\ntoken\r\n"
@@ -25,7 +21,6 @@ RESET = "reset"
 Step = bytes | float | str  # what to write, seconds to wait, RESET
 Script = list[Step]
 
-_TYPES = "type.googleapis.com/envoy.extensions"
 _RST = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s
 
 
@@ -74,26 +69,16 @@ class Holding:
     def __init__(self, folder: Path) -> None:
         self.upstream = Upstream()
         self.streams, self.whole, self.translated = free_port(), free_port(), free_port()
-        config = folder / "envoy.json"
-        config.write_text(json.dumps(self._bootstrap()))
-        self._envoy = subprocess.Popen(
-            [envoy(), "-c", config, "--disable-hot-restart", "-l", "error", "--concurrency", "2"],
-            start_new_session=True,
-        )
+        self._envoy = LoneEnvoy(folder, self._bootstrap(), [self.streams, self.whole, self.translated], workers=2)
 
     def __enter__(self) -> Self:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and any(map(_refuses, (self.streams, self.whole, self.translated))):
-            time.sleep(0.02)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._envoy.terminate()
-        status = self._envoy.wait(30)
         self.upstream.close()
-        assert status == 0
+        self._envoy.close()
 
     def ask(self, port: int, *scripts: Script) -> list[bytes]:
         """What the client received, by the read; the upstream plays these scripts, one for each attempt."""
@@ -113,27 +98,13 @@ class Holding:
             self.whole: _manager({"endpoint": "/chat/completions"}, None),
             self.translated: _manager(streams, f"{HEADERS_MS / 1000}s", "/messages"),
         }
-        listeners = [
-            {"address": _address(port), "filter_chains": [{"filters": [{"name": "x", "typed_config": manager}]}]}
-            for port, manager in ports.items()
-        ]
-        return {"static_resources": {"listeners": listeners, "clusters": [self._cluster()]}}
-
-    def _cluster(self) -> dict[str, Any]:
         module = {"filter_name": "hold", "dynamic_module_config": {"module": {"local": {"filename": str(MODULE)}}}}
         filters = [
-            _named("hold", "filters.http.dynamic_modules.v3.DynamicModuleFilter", **module),
-            _named("codec", "filters.http.upstream_codec.v3.UpstreamCodec"),
+            named("hold", "filters.http.dynamic_modules.v3.DynamicModuleFilter", **module),
+            named("codec", "filters.http.upstream_codec.v3.UpstreamCodec"),
         ]
         http = {"explicit_http_config": {"http_protocol_options": {"enable_trailers": True}}, "http_filters": filters}
-        options = {"@type": f"{_TYPES}.upstreams.http.v3.HttpProtocolOptions", **http}
-        endpoint = {"endpoint": {"address": _address(self.upstream.port)}}
-        return {
-            "name": "x",
-            "type": "STATIC",
-            "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
-            "load_assignment": {"cluster_name": "x", "endpoints": [{"lb_endpoints": [endpoint]}]},
-        }
+        return {"static_resources": resources(ports, self.upstream.port, http)}
 
 
 def _manager(request: dict[str, Any], per_try_timeout: str | None, path: str = "") -> dict[str, Any]:
@@ -145,26 +116,13 @@ def _manager(request: dict[str, Any], per_try_timeout: str | None, path: str = "
         route["request_headers_to_add"] = [{"header": {"key": "x-headgate-path", "value": path}}]
     host = {"name": "x", "domains": ["*"], "include_request_attempt_count": True, "routes": [route]}
     metadata = [{"metadata_namespace": "hg.request", "value": request}]
-    return {
-        "@type": f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "x",
-        "http_protocol_options": {"enable_trailers": True},
-        "route_config": {"virtual_hosts": [host]},
-        "http_filters": [
-            _named("a", "filters.http.set_metadata.v3.Config", metadata=metadata),
-            _named("b", "filters.http.router.v3.Router"),
+    return typed(
+        MANAGER,
+        stat_prefix="x",
+        http_protocol_options={"enable_trailers": True},
+        route_config={"virtual_hosts": [host]},
+        http_filters=[
+            named("a", "filters.http.set_metadata.v3.Config", metadata=metadata),
+            named("b", "filters.http.router.v3.Router"),
         ],
-    }
-
-
-def _named(name: str, kind: str, **members: Any) -> dict[str, Any]:
-    return {"name": name, "typed_config": {"@type": f"{_TYPES}.{kind}", **members}}
-
-
-def _address(port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-
-
-def _refuses(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) != 0
+    )

@@ -6,23 +6,17 @@ bodies that are buffered as in the product.
 
 import contextlib
 import http.server
-import json
 import socket
-import subprocess
 import threading
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import headgate
 from headgate.config import check
 from headgate.edge.render import EdgeSettings, render
-from headgate.supervise.binaries import envoy
 from headgate.supervise.ports import free_port
+from tests.edge.lone_envoy import MANAGER, MODULE, LoneEnvoy, named, resources, typed
 
-MODULE = Path(headgate.__file__).parent / "_envoy" / "module.so"
-TYPES = "type.googleapis.com/envoy.extensions"
 AT = 16  # of the field, in all bodies
 
 _GATEWAY = """\
@@ -82,31 +76,22 @@ class Granting:
 
     def __init__(self, folder: Path) -> None:
         self.upstream, self.port, self.unplanned = Upstream(), free_port(), free_port()
-        config = folder / "envoy.json"
         early = _early_mutations(folder)
         managers = {
             self.port: _manager(early, {"max_at": AT, "endpoint": "/x", "surface": "chat"}),
             self.unplanned: _manager(early, {"surface": "chat"}),
         }
-        config.write_text(json.dumps(_bootstrap(managers, self.upstream.port)))
-        self._envoy = subprocess.Popen(
-            [envoy(), "-c", config, "--disable-hot-restart", "-l", "error", "--concurrency", "1"],
-            start_new_session=True,
-        )
+        static = resources(managers, self.upstream.port, {"explicit_http_config": {"http_protocol_options": {}}})
+        self._envoy = LoneEnvoy(folder, {"static_resources": static}, list(managers))
 
     def __enter__(self) -> Self:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and (_refuses(self.port) or _refuses(self.unplanned)):
-            time.sleep(0.02)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._envoy.terminate()
-        status = self._envoy.wait(30)
         self.upstream.close()
-        assert status == 0
+        self._envoy.close()
 
     def ask(self, body: bytes, *statuses: int, port: int | None = None, **headers: str) -> tuple[int, dict[str, str]]:
         """Status and headers of the answer; the upstream answers its attempts with these statuses."""
@@ -148,47 +133,18 @@ def _manager(early: list[dict[str, Any]], request: dict[str, Any]) -> dict[str, 
         },
     }
     metadata = [{"metadata_namespace": "hg.request", "value": request}]
-    return {
-        "@type": f"{TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "x",
-        "early_header_mutation_extensions": early,
-        "route_config": {
-            "virtual_hosts": [
-                {"name": "x", "domains": ["*"], "request_body_buffer_limit": 2**23, "routes": [route]},
-            ]
-        },
-        "http_filters": [
-            _named("metadata", "filters.http.set_metadata.v3.Config", metadata=metadata),
-            _named("buffer", "filters.http.buffer.v3.Buffer", max_request_bytes=2**23),
-            _named("limiter", "filters.http.lua.v3.Lua", default_source_code={"inline_string": _LIMITER}),
-            _named("module", "filters.http.dynamic_modules.v3.DynamicModuleFilter", **module),
-            _named("router", "filters.http.router.v3.Router"),
-        ],
-    }
-
-
-def _bootstrap(managers: dict[int, dict[str, Any]], upstream: int) -> dict[str, Any]:
-    listeners = [
-        {"address": _address(port), "filter_chains": [{"filters": [{"name": "x", "typed_config": manager}]}]}
-        for port, manager in managers.items()
+    host = {"name": "x", "domains": ["*"], "request_body_buffer_limit": 2**23, "routes": [route]}
+    filters = [
+        named("metadata", "filters.http.set_metadata.v3.Config", metadata=metadata),
+        named("buffer", "filters.http.buffer.v3.Buffer", max_request_bytes=2**23),
+        named("limiter", "filters.http.lua.v3.Lua", default_source_code={"inline_string": _LIMITER}),
+        named("module", "filters.http.dynamic_modules.v3.DynamicModuleFilter", **module),
+        named("router", "filters.http.router.v3.Router"),
     ]
-    endpoint = {"endpoint": {"address": _address(upstream)}}
-    cluster = {
-        "name": "x",
-        "type": "STATIC",
-        "load_assignment": {"cluster_name": "x", "endpoints": [{"lb_endpoints": [endpoint]}]},
-    }
-    return {"static_resources": {"listeners": listeners, "clusters": [cluster]}}
-
-
-def _named(name: str, kind: str, **members: Any) -> dict[str, Any]:
-    return {"name": name, "typed_config": {"@type": f"{TYPES}.{kind}", **members}}
-
-
-def _address(port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-
-
-def _refuses(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) != 0
+    return typed(
+        MANAGER,
+        stat_prefix="x",
+        early_header_mutation_extensions=early,
+        route_config={"virtual_hosts": [host]},
+        http_filters=filters,
+    )

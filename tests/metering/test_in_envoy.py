@@ -3,7 +3,6 @@
 import contextlib
 import json
 import socket
-import subprocess
 import threading
 import time
 import urllib.request
@@ -16,12 +15,9 @@ import pytest
 from stand_in import COUNTED, MESSAGES, settings
 from streams import DONE, FINAL, SMALL_USAGE, chunk, event, stream, words
 
-import headgate
-from headgate.supervise.binaries import envoy
 from headgate.supervise.ports import free_port
+from tests.edge.lone_envoy import MANAGER, MODULE, LoneEnvoy, address, named, resources, typed
 
-MODULE = Path(headgate.__file__).parent / "_envoy" / "module.so"
-TYPES = "type.googleapis.com/envoy.extensions"
 MODULES = "filters.http.dynamic_modules.v3"
 HIDE = settings(hide_chunk=True, hide_member=True)
 TEXT = stream(*words("Hello", " you", usage=SMALL_USAGE), FINAL)
@@ -40,13 +36,7 @@ class Metering:
         self._request = request
         self._upstream = socket.create_server(("127.0.0.1", 0))
         self._port, self._admin, self._log = free_port(), free_port(), folder / "log"
-        config = folder / "envoy.json"
-        config.write_text(json.dumps(self._bootstrap()))
-        self._envoy = subprocess.Popen([envoy(), "-c", config, "--disable-hot-restart", "-l", "error",
-            "--concurrency", "1", "--file-flush-interval-msec", "20"], start_new_session=True)  # fmt: skip
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and self._refuses():
-            time.sleep(0.02)
+        self._envoy = LoneEnvoy(folder, self._bootstrap(), [self._port], "--file-flush-interval-msec", "20")
 
     def ask(self, *writes: bytes, leave_after: int | None = None) -> bytes:
         """The client's bytes for an answer written in these pieces; the client leaves after so many."""
@@ -77,13 +67,8 @@ class Metering:
         return {stat["name"]: stat["value"] for stat in stats if "headgate" in stat.get("name", "")}
 
     def close(self) -> None:
-        self._envoy.terminate()
-        assert self._envoy.wait(10) == 0
+        self._envoy.close()
         self._upstream.close()
-
-    def _refuses(self) -> bool:
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", self._port)) != 0
 
     def _serve(self, writes: tuple[bytes, ...]) -> None:
         peer, _ = self._upstream.accept()
@@ -105,41 +90,22 @@ class Metering:
         }
         line = {name: f"%DYNAMIC_METADATA(hg.usage:{name})%" for name in NUMBERS} | {"flags": "%RESPONSE_FLAGS%"}
         log = {"path": str(self._log), "log_format": {"json_format": line}}
-        manager = {
-            "stat_prefix": "x",
-            "http_protocol_options": {"enable_trailers": True},
-            "access_log": [{"name": "log", "typed_config": _typed("access_loggers.file.v3.FileAccessLog", **log)}],
-            "route_config": {"virtual_hosts": [
-                {"name": "x", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "x"}}]}
-            ]},
-            "http_filters": [
-                {"name": "a", "typed_config": _typed("filters.http.set_metadata.v3.Config", metadata=request)},
-                {"name": "b", "typed_config": _typed(f"{MODULES}.DynamicModuleFilter", **module)},
-                {"name": "c", "typed_config": _typed("filters.http.router.v3.Router")},
+        host = {"name": "x", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "x"}}]}
+        manager = typed(
+            MANAGER,
+            stat_prefix="x",
+            http_protocol_options={"enable_trailers": True},
+            access_log=[named("log", "access_loggers.file.v3.FileAccessLog", **log)],
+            route_config={"virtual_hosts": [host]},
+            http_filters=[
+                named("a", "filters.http.set_metadata.v3.Config", metadata=request),
+                named("b", f"{MODULES}.DynamicModuleFilter", **module),
+                named("c", "filters.http.router.v3.Router"),
             ],
-        }  # fmt: skip
-        typed = _typed("filters.network.http_connection_manager.v3.HttpConnectionManager", **manager)
+        )
         http = {"explicit_http_config": {"http_protocol_options": {"enable_trailers": True}}}
-        options = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions":
-                   _typed("upstreams.http.v3.HttpProtocolOptions", **http)}  # fmt: skip
-        endpoint = {"endpoint": {"address": _address(self._upstream.getsockname()[1])}}
-        return {
-            "admin": {"address": _address(self._admin)},
-            "static_resources": {
-                "listeners": [{"address": _address(self._port),
-                               "filter_chains": [{"filters": [{"name": "x", "typed_config": typed}]}]}],
-                "clusters": [{"name": "x", "type": "STATIC", "typed_extension_protocol_options": options,
-                              "load_assignment": {"cluster_name": "x", "endpoints": [{"lb_endpoints": [endpoint]}]}}],
-            },
-        }  # fmt: skip
-
-
-def _typed(name: str, **members: Any) -> dict[str, Any]:
-    return {"@type": f"{TYPES}.{name}", **members}
-
-
-def _address(port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+        static = resources({self._port: manager}, self._upstream.getsockname()[1], http)
+        return {"admin": {"address": address(self._admin)}, "static_resources": static}
 
 
 @pytest.fixture(scope="module")
