@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 ASK = {"model": "any", "messages": [{"role": "user", "content": "Why is water wet?"}]}
 
 

@@ -128,7 +128,7 @@ def test_silence_begins_before_the_first_token(engine: Engine) -> None:
 def test_the_pace_is_chats(engine: Engine, stream: bool) -> None:
     started = time.monotonic()
     ask(engine, {"delay_s": 0.1, "ttft_s": 0.1, "tokens": 10, "token_s": 0.02}, stream=stream)
-    assert 0.4 <= time.monotonic() - started < 2
+    assert time.monotonic() - started >= 0.4
 
 
 ERRORS = [

@@ -116,7 +116,7 @@ def counters_of(gateway: RunningGateway) -> Iterator[Redis]:
         yield client
 
 
-async def until(condition: Any, within_s: float = 15.0) -> float:
+async def until(condition: Any, within_s: float = 60.0) -> float:
     """Wait until it holds; the seconds that took."""
     loop = asyncio.get_running_loop()
     began = loop.time()

@@ -53,7 +53,7 @@ class Peer:
 
     async def until(self, kind: type[Frame], stream: int = 0) -> Frame:
         """The next frame of a kind; raises IncompleteReadError or ConnectionError when none comes any more."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 frame = await self.read_one()
                 if isinstance(frame, kind) and frame.stream_id == stream:

@@ -114,7 +114,7 @@ async def test_what_is_no_json_is_refused_soon(
     body, code = REFUSED[name]
     began = time.monotonic()
     refused(await ask(guarded.http, post(CHAT, body, headers_of(keys))), 400, code)
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 30, "not in linear time"
     assert provider.requests == []
 
 

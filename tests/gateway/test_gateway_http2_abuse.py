@@ -77,7 +77,7 @@ async def flood(peer: Peer, *frames: object, times: int = MANY) -> bool:
 
 async def assert_ended(peer: Peer) -> None:
     """The connection has an end, and not because we waited for it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
                 await peer.read_one()
@@ -221,7 +221,7 @@ async def test_headers_that_http_1_would_read_otherwise(
 
 async def assert_refused(peer: Peer) -> None:
     """A reset, a goodbye, the end, or an answer, which can only be an error: the provider is asked afterwards."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while not isinstance(await peer.read_one(), RstStreamFrame | GoAwayFrame | HeadersFrame):
                 pass

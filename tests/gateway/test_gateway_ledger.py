@@ -83,7 +83,7 @@ async def streams(gateway: RunningGateway, key: str, number: int) -> "list[async
         return size
 
     tasks = [asyncio.create_task(stream(event)) for event in begun]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await asyncio.gather(*(event.wait() for event in begun))
     return tasks
 

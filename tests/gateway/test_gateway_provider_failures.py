@@ -174,6 +174,6 @@ async def test_what_was_sent_reaches_the_client_before_the_rest_is_there(gateway
         writer.write(post(CHAT, body, {**HEADERS, "authorization": f"Bearer {keys.acme}"}))
         assert (await read_head(reader)).status == 200
         received = b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while received.count(b"\n\n") < 4:  # the role and three tokens
                 received += await read_chunk(reader)

@@ -51,7 +51,7 @@ async def test_a_restart_keeps_every_stream(tmp_path: Path, engine: Engine, keys
         short = [_over_tcp(tls, keys, http2, tokens=3) for http2 in (False, True) for _ in range(10)]
         assert all(_is_whole(stream, 3) for stream in await asyncio.gather(*short))
         assert all(_is_whole(stream, TOKENS) for stream in await asyncio.gather(*running))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while tls.gateway.pids("envoy-retired-"):  # noqa: ASYNC110 - another process ends
                 await asyncio.sleep(0.1)
         assert _is_whole(await _over_http3(tls, keys, tokens=3), 3)

@@ -92,7 +92,7 @@ class Edited:
         config: dict[str, Any] = body["config"]
         return config
 
-    async def saved(self, within_s: float = 20) -> float:
+    async def saved(self, within_s: float = 60) -> float:
         """Save, and wait until it is what runs; seconds that it took. One edit is one generation."""
         before = (await self.config())["generation"]
         began = time.monotonic()
@@ -100,13 +100,13 @@ class Edited:
         await self.reaches(before + 1, within_s)
         return time.monotonic() - began
 
-    async def reaches(self, generation: int, within_s: float = 20) -> None:
+    async def reaches(self, generation: int, within_s: float = 60) -> None:
         async with asyncio.timeout(within_s):
             while (found := await self.config())["generation"] < generation:
                 assert not found["error"], found
                 await asyncio.sleep(0.02)
 
-    async def fails(self, within_s: float = 20) -> str:
+    async def fails(self, within_s: float = 60) -> str:
         """Wait for the error of the edit that was saved."""
         async with asyncio.timeout(within_s):
             while True:
@@ -115,7 +115,7 @@ class Edited:
                     return error
                 await asyncio.sleep(0.02)
 
-    async def mends(self, within_s: float = 20) -> None:
+    async def mends(self, within_s: float = 60) -> None:
         """Wait until the file is right again."""
         async with asyncio.timeout(within_s):
             while True:

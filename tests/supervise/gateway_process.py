@@ -45,7 +45,7 @@ class GatewayProcess:
         await self.spawn(*options, env=env, program=program, quick=quick)
         assert self.process
         assert self.process.stdout
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while "logs" not in self.lines:
                 line = (await self.process.stdout.readline()).decode()
                 assert line, f"it ended:\n{self.log()}"
@@ -65,7 +65,7 @@ class GatewayProcess:
                 stderr=errors,
             )
 
-    async def wait(self, within_s: float = 40) -> int:
+    async def wait(self, within_s: float = 60) -> int:
         assert self.process
         async with asyncio.timeout(within_s):
             return await self.process.wait()

@@ -25,7 +25,7 @@ class Load:
         self._start(self._pace())
         for _ in range(self._streams):
             self._start(self._stream_after_stream())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.outcomes["stream begun"] < self._streams:  # noqa: ASYNC110 - what is counted is what is awaited
                 await asyncio.sleep(0.01)
         return self

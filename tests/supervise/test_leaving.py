@@ -22,7 +22,7 @@ SOCKET = Path("run/worker-0.sock")
 
 
 async def _until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in another process
             await asyncio.sleep(0.005)
 
@@ -60,7 +60,7 @@ async def test_one_that_lost_its_supervisor_goes_on_once_it_does_not_listen(busy
         letting_go = asyncio.create_task(leaving.let_go())
         await asyncio.sleep(0.1)
         assert not letting_go.done()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await letting_go
     assert busy.process.running
     assert list(leaving.records()) == [f"filters-retired-{busy.process.pid}"]
@@ -73,7 +73,7 @@ async def test_one_that_hangs_is_killed(busy: Living) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(SOCKET))
         listening.listen()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await Leaving([busy], lambda: None, hangs_after_s=0.2).let_go()
     assert busy.process.status == -signal.SIGKILL
 

@@ -46,9 +46,9 @@ async def test_the_secret_is_in_one_file_which_follows_every_edit(gateway: Edite
     gateway.document["alerts"]["secret"] = "file:webhook-secret"
     await gateway.saved()
     assert secret_file(gateway).read_text() == two
-    await until(lambda: alert_files(gateway) == [secret_file(gateway).name], 20)
+    await until(lambda: alert_files(gateway) == [secret_file(gateway).name], 60)
     source.write_text(three)
-    await until(lambda: secret_file(gateway).read_text() == three, 20)
+    await until(lambda: secret_file(gateway).read_text() == three, 60)
 
     assert one.encode() not in environments(gateway)
     assert not [secret for secret in SECRETS if secret in gateway.gateway.log()]
@@ -58,7 +58,7 @@ async def test_the_secret_is_in_one_file_which_follows_every_edit(gateway: Edite
     del gateway.document["alerts"]
     await gateway.saved()
     assert gateway.file_of("snapshot.json")["alerts"] is None
-    await until(lambda: alert_files(gateway) == [], 20)
+    await until(lambda: alert_files(gateway) == [], 60)
 
 
 async def test_a_secret_that_is_not_there_changes_nothing(gateway: Edited) -> None:

@@ -33,7 +33,7 @@ async def sample(gateway: Edited, name: str) -> float:
 
 
 async def costs(gateway: Edited, usd: float) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (found := await sample(gateway, "headgate_cost_usd_total")) != usd:
             assert found < usd
             await asyncio.sleep(0.05)

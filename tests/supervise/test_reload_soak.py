@@ -144,7 +144,7 @@ async def _assert_nothing_left(gateway: Edited) -> None:
     connector = aiohttp.UnixConnector(str(gateway.gateway.state / "run/envoy-admin.sock"))
     query = {"filter": r"^cluster\.provider/s\d+\.upstream_cx_total$"}
     await until(lambda: sorted(set(gateway.clusters())) == wanted, 150)
-    await until(lambda: sorted(path.name.partition("@")[0] for path in secrets.glob("*@*")) == keyed, 20)
+    await until(lambda: sorted(path.name.partition("@")[0] for path in secrets.glob("*@*")) == keyed, 60)
     async with aiohttp.ClientSession(connector=connector) as session:
         for _ in range(100):
             async with session.get("http://envoy/stats", params=query) as reply:

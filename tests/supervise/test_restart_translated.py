@@ -67,7 +67,7 @@ async def test_a_reload_and_a_restart_under_load_cut_no_stream(running: Translat
     assert set(statuses) == {200}
     pids = set(gateway.pids().values())
     gateway.send(signal.SIGTERM)
-    await until(lambda: "stopping" in gateway.log(), 10)
+    await until(lambda: "stopping" in gateway.log(), 60)
     assert await running.finish(streams) == {"whole"}
     assert await gateway.wait() == 0
     assert not any(gateway.alive(pid) for pid in pids)
@@ -97,7 +97,7 @@ async def test_a_supervisor_that_is_killed_cuts_no_stream(running: Translated) -
     assert retired <= counting(gateway)
     streams += await running.begin_all(2)
     assert await running.finish(streams) == {"whole"}
-    await until(lambda: not gateway.pids("filters-retired-"), 10)
+    await until(lambda: not gateway.pids("filters-retired-"), 60)
     assert not any(gateway.alive(pid) for pid in left.values())
     gateway.send(signal.SIGTERM)
     assert await gateway.wait() == 0

@@ -118,7 +118,7 @@ class Translated:
 
 async def outcomes(streams: list[Answer]) -> set[str]:
     """How they ended, whatever ended them."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         return set(await asyncio.gather(*(stream.outcome for stream in streams)))
 
 
