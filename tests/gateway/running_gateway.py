@@ -20,7 +20,7 @@ from headgate.supervise.process import start_ticks_of
 from tests.supervise.gateway_process import remove_memory_folders
 
 HEADGATE = str(Path(sys.executable).with_name("headgate"))
-READY_S = 30.0
+READY_S = 90.0
 END_S = 20.0
 
 

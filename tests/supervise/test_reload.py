@@ -10,10 +10,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from edits import Edited, edited, engine, key_line, model, new_key
+from edits import Edited, edited, key_line, model, new_key
 from gateway_process import HEADGATE, GatewayProcess, until
-
-PROVIDER_KEY = {"HEADGATE_TEST_KEY": "sk-first"}
 
 
 @pytest.fixture
@@ -165,79 +163,6 @@ async def test_many_edits_in_quick_succession_become_few_reloads(gateway: Edited
     assert (await gateway.config())["generation"] <= 10
 
 
-async def test_a_secret_that_changes_on_disk_is_handed_on_and_a_broken_one_is_not(gateway: Edited) -> None:
-    secret = gateway.folder / "provider-key"
-    secret.write_text("sk-one\n")
-    gateway.document["providers"]["local"]["api_key"] = f"file:{secret}"
-    await gateway.start()
-    assert await gateway.status_of() == 200
-    assert gateway.local.seen()[-1]["authorization"] == "Bearer sk-one"
-
-    async def becomes(expected: str) -> None:
-        """Each of Envoy's threads looks for itself; many requests in a row meet all of them."""
-        in_a_row = 0
-        async with asyncio.timeout(60):
-            while in_a_row < 12:
-                assert await gateway.status_of() == 200
-                in_a_row = in_a_row + 1 if gateway.local.seen()[-1]["authorization"] == expected else 0
-
-    secret.write_text("sk-two\n")
-    await becomes("Bearer sk-two")
-    secret.write_text("")
-    error = await gateway.fails()
-    assert "providers.local.api_key" in error
-    assert "the one in use stays" in error
-    assert await gateway.status_of() == 200
-    assert gateway.local.seen()[-1]["authorization"] == "Bearer sk-two"
-    secret.write_text("sk-three\n")
-    await becomes("Bearer sk-three")
-    assert await gateway.config() | {"age_s": 0, "loaded": ""} == {
-        "generation": 1, "age_s": 0, "loaded": "", "error": None
-    }  # fmt: skip
-    assert "sk-" not in gateway.gateway.log()
-
-
-async def test_a_variable_that_is_not_there_is_a_clear_error(gateway: Edited) -> None:
-    await gateway.start(**PROVIDER_KEY)
-    gateway.document["providers"]["local"]["api_key"] = "env:HEADGATE_TEST_OTHER"
-    gateway.save()
-    error = await gateway.fails()
-    assert "environment variable HEADGATE_TEST_OTHER is not set" in error
-    assert "the environment of its start" in error
-    gateway.document["providers"]["local"]["api_key"] = "env:HEADGATE_TEST_KEY"
-    gateway.save()
-    await gateway.mends()
-    assert await gateway.status_of() == 200
-    assert gateway.local.seen()[-1]["authorization"] == "Bearer sk-first"
-
-
-async def test_a_provider_that_moves_takes_its_new_key_to_the_new_place_alone(gateway: Edited) -> None:
-    async with engine(gateway.folder, "other") as other:
-        (gateway.folder / "one").write_text("sk-one")
-        (gateway.folder / "two").write_text("sk-two")
-        places = [(gateway.local, "one"), (other, "two")]
-        gateway.document["providers"]["local"]["api_key"] = "file:one"
-        await gateway.start()
-        moving = asyncio.Event()
-
-        async def asking() -> None:
-            while not moving.is_set():
-                assert await gateway.status_of() == 200
-
-        clients = [asyncio.create_task(asking()) for _ in range(8)]
-        for turn in range(1, 7):
-            place, key = places[turn % 2]
-            gateway.document["providers"]["local"] |= {
-                "endpoints": [f"http://{place.address}"],
-                "api_key": f"file:{key}",
-            }
-            await gateway.saved()
-        moving.set()
-        await asyncio.gather(*clients)
-        for place, key in places:
-            assert {seen["authorization"] for seen in place.seen()} == {f"Bearer sk-{key}"}
-
-
 async def test_a_request_under_way_may_retry_on_a_provider_that_was_removed(gateway: Edited) -> None:
     accepted: list[asyncio.StreamWriter] = []
     silent = await asyncio.start_server(lambda _reader, writer: accepted.append(writer), "127.0.0.1", 0)
@@ -309,80 +234,6 @@ async def test_a_request_that_arrives_slowly_over_a_reload_goes_by_the_new_route
     reloaded.set()
     assert await asyncio.gather(*clients) == [200] * 12
     refused.close()
-
-
-async def test_a_worker_that_hangs_is_replaced_by_one_with_the_new_tables(gateway: Edited) -> None:
-    await gateway.start()
-    stopped = gateway.gateway.pids()["filters-0"]
-    os.kill(stopped, signal.SIGSTOP)
-    gateway.document["models"]["more"] = model("local")
-    gateway.document["tenants"]["acme"]["models"].append("more")
-    await gateway.saved(40)
-    assert not gateway.gateway.alive(stopped)
-    for _ in range(10):
-        assert await gateway.status_of("more") == 200
-
-
-async def test_a_worker_that_is_killed_while_it_should_turn_comes_back_turned(gateway: Edited) -> None:
-    await gateway.start()
-    for number in range(4):
-        name = f"m{number}"
-        gateway.document["models"][name] = model("local")
-        gateway.document["tenants"]["acme"]["models"].append(name)
-        gateway.save()
-        for _ in range(6):
-            await asyncio.sleep(0.2)
-            os.kill(gateway.gateway.pids().get("filters-1", os.getpid()), 0)
-            pid = gateway.gateway.pids().get("filters-1")
-            if pid:
-                os.kill(pid, signal.SIGKILL)
-        await gateway.reaches(number + 2, 40)
-        seen = {await gateway.status_of(name) for _ in range(10)}
-        assert seen <= {200, 503}  # 503: the call was in flight on the one that was killed
-    said = {path.name: path.read_text() for path in (gateway.gateway.state / "run").glob("*.generation")}
-    assert set(said.values()) == {"5\n"}
-
-
-@pytest.mark.parametrize("after_s", [0.4, 0.6, 0.75, 1.0])
-async def test_a_supervisor_killed_in_the_middle_leaves_what_the_next_can_go_on_with(
-    gateway: Edited, after_s: float
-) -> None:
-    await gateway.start()
-    envoy = gateway.gateway.pids()["envoy"]
-    stream = asyncio.create_task(
-        gateway.ask(stream=False, max_tokens=300, simulate={"tokens": 300, "token_s": 0.02, "ttft_s": 0.02})
-    )
-    gateway.document["providers"]["second"] = dict(gateway.document["providers"]["local"])
-    gateway.document["providers"]["local"]["connect_timeout"] = "1s"
-    gateway.document["models"]["new"] = model("second", timeouts={"total": "9s"})
-    gateway.document["tenants"]["acme"]["models"].append("new")
-    gateway.save()
-    await asyncio.sleep(after_s)
-    gateway.gateway.send(signal.SIGKILL)
-    await gateway.gateway.wait()
-    _assert_consistent(gateway)
-    await gateway.gateway.start("-c", str(gateway.file), quick=False)
-    _assert_consistent(gateway)
-    assert (await gateway.config())["generation"] == 2
-    assert gateway.file_of("generation.json")["number"] == 2
-    assert gateway.gateway.pids()["envoy"] == envoy
-    assert [await gateway.status_of(), await gateway.status_of("new")] == [200, 200]
-    assert gateway.clusters() == ["provider/local", "provider/local", "provider/second"]  # the old one may be needed
-    assert (await stream)[0] == 200
-    gateway.document["models"]["newer"] = model("second")
-    await gateway.saved()
-
-
-def _assert_consistent(gateway: Edited) -> None:
-    """What a worker or an Envoy that starts now would read fits together."""
-    snapshot = gateway.file_of("snapshot.json")
-    clusters = {one["name"] for one in gateway.file_of("envoy/cds.json")["resources"]}
-    (host,) = gateway.file_of("envoy/rds.json")["resources"][0]["virtual_hosts"]
-    routes = {route["name"] for route in host["routes"]}
-    targets = [row for tenant in snapshot["tenants"].values() for rows in tenant["models"].values() for row in rows]
-    assert {target["cluster"] for target in targets} <= clusters
-    assert {row["stream_profile"] for row in snapshot["models"].values()} <= routes
-    assert snapshot["generation"] <= gateway.file_of("generation.json")["number"]
 
 
 async def test_the_quickstarts_file_can_be_edited_too(tmp_path: Path) -> None:
