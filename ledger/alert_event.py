@@ -1,7 +1,6 @@
 """What a webhook of a soft limit says, and its signature by the Standard Webhooks specification 1.0. Pure."""
 
 import base64
-import binascii
 import hmac
 from hashlib import blake2b
 from typing import Protocol
@@ -10,10 +9,10 @@ import msgspec
 
 from headgate.counters.calendar import window_of
 from headgate.limits import KINDS, LimitsRow
+from headgate.webhook_secret import signing_key
 from ledger.limit_words import Amount, Owner, amount, find_row, moment, unit
 
 TYPE = "limit.soft_exceeded"
-SECRET_PREFIX = b"whsec_"
 
 
 class Crossed(Protocol):
@@ -111,16 +110,6 @@ def end_ms(crossed: Crossed, limits: LimitsRow) -> int:
 
 
 def signature(secret: bytes, message_id: str, timestamp: int, body: bytes) -> str:
-    """The value of `webhook-signature`. Raises ValueError when the secret is none."""
+    """The value of `webhook-signature`. Raises ValueError when the secret is none; the text says why."""
     signed = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
-    return f"v1,{base64.b64encode(hmac.digest(_signing_key(secret), signed, 'sha256')).decode()}"
-
-
-def _signing_key(secret: bytes) -> bytes:
-    """`whsec_…` is base64, as libraries for receivers want it; anything else is the key itself."""
-    if not secret.startswith(SECRET_PREFIX):
-        return secret
-    try:
-        return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
-    except binascii.Error:
-        raise ValueError("the secret is no base64 after whsec_") from None
+    return f"v1,{base64.b64encode(hmac.digest(signing_key(secret), signed, 'sha256')).decode()}"

@@ -46,10 +46,9 @@ def charge_of(line: Line, price: PriceRow | None) -> Charge:
     told_input, told_output = _told(line.prompt_tokens), _told(line.completion_tokens)
     if line.surface in _WITHOUT_OUTPUT and told_output is None:
         told_output = 0
-    succeeded = 200 <= (line.status or 0) < 300
-    used_input = _known(told_input, line.estimated_tokens if succeeded else None)
-    used_output = _known(told_output, _delivered(line) if succeeded else None)
-    estimated = succeeded and (told_input is None or told_output is None)
+    used_input = _known(told_input, line.estimated_tokens if line.was_worked_on else None)
+    used_output = _known(told_output, _delivered(line) if line.was_worked_on else None)
+    estimated = line.was_worked_on and (told_input is None or told_output is None)
     usd_nano = _nano(line, used_input, used_output, price) if price else 0
     return Charge(requests, used_input, used_output, usd_nano, estimated)
 

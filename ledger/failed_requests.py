@@ -19,7 +19,6 @@ REQUESTS_CAP = 10_000
 ATTEMPTS_CAP = 32  # of one request
 _REASON_LENGTH = 200
 
-_CLIENT_LEFT = ("DC", "DR")
 _WITHOUT_ATTEMPT = ("breaker", "no_endpoint")  # Envoy tried nothing, so that there is no line of it
 _REFUSED = (401, 403, 408, 429)  # by a provider: the gateway's credential or quota, not the client's mistake
 
@@ -104,7 +103,7 @@ def _is_worth_a_line(line: Line) -> bool:
 
 def _has_failed(line: Line) -> bool:
     """Whether its provider is to blame; not for what it said about a client's mistake, nor for a client that left."""
-    if not line.attempts or _client_left(line):
+    if not line.attempts or line.client_left:
         return False
     status = line.status or 0
     return status in _REFUSED or status >= 500 or kind_of_flags(line.flags) is not None
@@ -115,10 +114,6 @@ def _failed_attempts(line: Line) -> int:
     attempts, kind = line.attempts or 0, kind_of_flags(line.flags)
     last_has_none = kind in _WITHOUT_ATTEMPT or (kind is None and 0 < (line.status or 0) < 400)
     return attempts - 1 if last_has_none else attempts
-
-
-def _client_left(line: Line) -> bool:
-    return any(flag in _CLIENT_LEFT for flag in (line.flags or "").split(","))
 
 
 def _told(attempt: Attempt, line: Line) -> dict[str, Any]:

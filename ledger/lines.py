@@ -2,6 +2,8 @@
 
 import msgspec
 
+_CLIENT_LEFT = ("DC", "DR")  # Envoy's response flags: the client closed the connection, or reset the stream
+
 
 class Line(msgspec.Struct, frozen=True, gc=False):
     """One line; what it does not say is None. Fields that this version does not know are left alone.
@@ -41,6 +43,16 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     reserved: bool | None = None
     config_generation: int | None = None
     price_generation: int | None = None
+
+    @property
+    def client_left(self) -> bool:
+        """Whether the client went before it had its answer."""
+        return any(flag in _CLIENT_LEFT for flag in (self.flags or "").split(","))
+
+    @property
+    def was_worked_on(self) -> bool:
+        """Whether a provider answered it, or had the prompt when the client left."""
+        return 200 <= (self.status or 0) < 300 or (self.client_left and bool(self.attempts))
 
 
 # Not strict: Envoy writes whole numbers as 1e+06 at times.

@@ -24,7 +24,6 @@ SERIES_CAP = 10_000
 _STATUSES = frozenset(
     {0, 200, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 424, 429, 431, 499, 500, 502, 503, 504, 529}
 )
-_CLIENT_LEFT = ("DC", "DR")  # Envoy's response flags: the client closed the connection, or reset the stream
 
 CostOf = Callable[[Line], Decimal | Unpriced]
 
@@ -117,7 +116,7 @@ def _count_route(route: Route, line: Line) -> None:
     route.attempts.inc(attempts)
     if attempts > 1:
         route.fallbacks.inc()
-    if any(flag in _CLIENT_LEFT for flag in (line.flags or "").split(",")):
+    if line.client_left:
         route.disconnects.inc()
     elif line.status == 200 and line.prompt_tokens is None and line.completion_tokens is None:
         route.unmetered.inc()

@@ -72,11 +72,10 @@ def cost_of_request(line: Line, prices: PriceList | None) -> Decimal | Unpriced:
 
 
 def may_cost(line: Line) -> bool:
-    """Whether a provider answered it. Refusals and failures cost nothing, unless usage was reported nevertheless."""
+    """Whether a provider worked on it. Refusals and failures cost nothing, unless usage was reported nevertheless."""
     if not line.attempts or line.surface in _FREE:
         return False
-    succeeded = 200 <= (line.status or 0) < 300
-    return succeeded or line.prompt_tokens is not None or line.completion_tokens is not None
+    return line.was_worked_on or line.prompt_tokens is not None or line.completion_tokens is not None
 
 
 def _usage_of(line: Line) -> Usage:

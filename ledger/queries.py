@@ -63,12 +63,16 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """`complete` is False while the ledger has not told the counters what was used; `cut` when there were more."""
+    """`complete` is False while the ledger has not told the counters what was used; `cut` when there were more.
+
+    `by_user`: the tenant has limits by user, and no user was asked for.
+    """
 
     tenant: str
     limits: list[Row]
     complete: bool
     cut: bool
+    by_user: bool
 
 
 class Unknown(msgspec.Struct, frozen=True):
@@ -131,9 +135,11 @@ class Queries:
             if name is not None and name not in known:
                 return Unknown(what, name, known)
         limits = TenantLimits(question.tenant, tenant.limits or LimitsRow())
-        return await self._standing(limits, _chosen(limits, question, keys, models))
+        chosen = _chosen(limits, question, keys, models)
+        by_user = question.user is None and any("user" in row.by for row in limits.row.limits)
+        return await self._standing(limits, chosen, by_user=by_user)
 
-    async def _standing(self, limits: TenantLimits, chosen: Iterator[Limit]) -> Answer:
+    async def _standing(self, limits: TenantLimits, chosen: Iterator[Limit], *, by_user: bool) -> Answer:
         unique: dict[str, Limit] = {}
         for limit in chosen:
             unique.setdefault(limit.key, limit)
@@ -147,7 +153,7 @@ class Queries:
             now_ms = round(time.time() * 1000)
             rows += [_row(standing, now_ms) for standing in read_standing(some, reply)]
         complete = not limits.has_calendar or await self._counters.command("EXISTS", limits.base_key) == 1
-        return Answer(limits.tenant, rows, complete, len(unique) > MOST_LIMITS)
+        return Answer(limits.tenant, rows, complete, len(unique) > MOST_LIMITS, by_user)
 
 
 def _chosen(limits: TenantLimits, question: Question, keys: Sequence[str], models: Sequence[str]) -> Iterator[Limit]:

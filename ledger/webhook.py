@@ -48,5 +48,5 @@ def _signed(secret: Path, message_id: str, body: bytes) -> dict[str, str]:
     except OSError:
         raise Undelivered("the secret can't be read") from None
     except ValueError as error:
-        raise Undelivered(str(error)) from None
+        raise Undelivered(f"the secret {error}") from None
     return {"webhook-id": message_id, "webhook-timestamp": str(now), "webhook-signature": signed}

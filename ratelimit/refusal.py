@@ -70,7 +70,7 @@ def refusal_alone(ask: Ask, refused: Refused, share: int, least: int) -> Refusal
 
 
 def _later(limit: Limit, text: str, wait_ms: int) -> Refusal:
-    kind = "requests" if limit.kind.dimension in ("requests", "slots", "usd") else "tokens"
+    kind = "requests" if limit.kind.dimension in ("requests", "slots") else "tokens"
     return Refusal(Problem(429, text, kind, code=LATER), (*_FIRST, ("retry-after", str(whole_seconds(wait_ms)))))
 
 

@@ -9,7 +9,7 @@ from extproc.exchange import Exchange, Plan, Use, Value
 from extproc.fit import fit_of, header_text
 from extproc.refusal import printable
 from extproc.same_api import Wanted, write_same_api
-from extproc.surfaces import COMPLETIONS
+from extproc.surfaces import CHAT, COMPLETIONS
 from headgate.snapshot import TargetRow
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")  # W3C Trace Context, 3.2
@@ -146,8 +146,9 @@ def shown_of(exchange: Exchange) -> int:
 
 def answers_of(exchange: Exchange) -> int:
     """How many are generated, some of them to be thrown away."""
-    best_of = exchange.document.get("best_of") if exchange.surface is COMPLETIONS else None
-    return max(1, shown_of(exchange), best_of or 1)
+    best_of = exchange.document.get("best_of") if exchange.surface in (CHAT, COMPLETIONS) else None
+    # No parameter of chat completions, which some engines know there all the same: it may be anything.
+    return max(1, shown_of(exchange), best_of if isinstance(best_of, int) else 1)
 
 
 def prompts_of(exchange: Exchange) -> int:

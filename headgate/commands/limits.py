@@ -73,8 +73,9 @@ def _fail(text: str) -> NoReturn:
 
 
 def _print(answer: dict[str, Any], user: str | None) -> None:
+    more = "limits by user: name one with --user" if answer["by_user"] else ""
     if not answer["limits"]:
-        click.echo(f"{answer['tenant']}: no limits")
+        click.echo(f"{answer['tenant']}: {more or 'no limits'}")
         return
     from rich.console import Console
     from rich.table import Table
@@ -90,6 +91,8 @@ def _print(answer: dict[str, Any], user: str | None) -> None:
     console.print(table)
     if not answer["complete"]:
         console.print("what was used by day and month is being counted anew: figures are too low until then")
+    if more:
+        console.print(more)
     if answer["cut"]:
         console.print(f"only the first {len(answer['limits'])}: name a --key or a --model")
 

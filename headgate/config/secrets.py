@@ -8,6 +8,7 @@ from pathlib import Path
 
 from headgate.config.values import SecretRef
 from headgate.config.wording import quoted
+from headgate.webhook_secret import signing_key
 
 MAX_SECRET_BYTES = 64 * 1024
 
@@ -30,6 +31,17 @@ def resolve(ref: SecretRef, base: Path, environ: Mapping[str, str]) -> str:
         raise SecretError(f"{place} is empty")
     if not (secret.isascii() and secret.isprintable()):
         raise SecretError(f"{place} holds a line break, a control character or a character outside ASCII")
+    return secret
+
+
+def resolve_signing(ref: SecretRef, base: Path, environ: Mapping[str, str]) -> str:
+    """A secret that webhooks are signed with. Raises SecretError, also where it can sign nothing."""
+    secret = resolve(ref, base, environ)
+    try:
+        signing_key(secret.encode())
+    except ValueError as error:
+        place = "environment variable" if ref.kind == "env" else "file"
+        raise SecretError(f"{place} {ref.place if ref.kind == 'env' else quoted(ref.place)} {error}") from None
     return secret
 
 

@@ -3,15 +3,15 @@
 Reads secrets only to see that they can be used; nothing of them is kept or quoted.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from headgate.config.certificates import CertificateError, expiry_text, read_authorities, read_pair
-from headgate.config.secrets import SecretError, resolve
+from headgate.config.secrets import SecretError, resolve, resolve_signing
 from headgate.config.shape import Finding, children_of, value_at
-from headgate.config.values import file_path, secret_ref
+from headgate.config.values import SecretRef, file_path, secret_ref
 from headgate.config.wording import KeyPath, quoted
 
 
@@ -24,7 +24,7 @@ def missing(root: dict[str, Any], base: Path, environ: Mapping[str, str]) -> Ite
     for path, _ in children_of(root, ("providers",)):
         for name in ("api_key", "token"):
             yield from _missing_secret(root, (*path, name), base, environ)
-    yield from _missing_secret(root, ("alerts", "secret"), base, environ)
+    yield from _missing_secret(root, ("alerts", "secret"), base, environ, resolve_signing)
 
 
 def expiring(root: dict[str, Any], base: Path) -> Iterator[Finding]:
@@ -91,12 +91,18 @@ def _unreadable(base: Path, name: Path) -> str | None:
         return f"file {quoted(str(name))} cannot be read: {error.strerror}"
 
 
-def _missing_secret(root: dict[str, Any], path: KeyPath, base: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
+def _missing_secret(
+    root: dict[str, Any],
+    path: KeyPath,
+    base: Path,
+    environ: Mapping[str, str],
+    read: Callable[[SecretRef, Path, Mapping[str, str]], str] = resolve,
+) -> Iterator[Finding]:
     try:
         ref = secret_ref(value_at(root, path))
     except ValueError:
         return  # not given, or a problem of shape
     try:
-        resolve(ref, base, environ)
+        read(ref, base, environ)
     except SecretError as error:
         yield Finding(path, str(error))

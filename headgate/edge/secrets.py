@@ -33,7 +33,7 @@ from headgate.alerts_file import alerts_file
 from headgate.cluster_names import cluster_of
 from headgate.config.certificates import CertificateError, read_authorities, read_pair
 from headgate.config.model import Gateway, Provider
-from headgate.config.secrets import SecretError, resolve
+from headgate.config.secrets import SecretError, resolve, resolve_signing
 from headgate.config.values import SecretRef
 from headgate.contract import SECRETS, cluster_name
 from headgate.edge.messages import document, pack
@@ -153,7 +153,7 @@ def _deliveries(gateway: Gateway, base: Path, environ: Mapping[str, str]) -> Ite
         if https.client_ca:
             yield _authorities(CLIENT_CA, "listen.https.client_ca", base, https.client_ca)
     if alerts := gateway.alerts:
-        yield _plain(alerts_file(alerts).name, "alerts.secret", alerts.secret, base, environ)
+        yield _plain(alerts_file(alerts).name, "alerts.secret", alerts.secret, base, environ, resolve_signing)
     for name, provider in gateway.providers.items():
         key, cluster = f"providers.{name}", cluster_of(name, provider)
         for kind, reference in (("api_key", provider.api_key), ("token", provider.token)):
@@ -167,9 +167,16 @@ def _deliveries(gateway: Gateway, base: Path, environ: Mapping[str, str]) -> Ite
             )
 
 
-def _plain(file: str, key: str, reference: SecretRef, base: Path, environ: Mapping[str, str]) -> Delivery:
+def _plain(
+    file: str,
+    key: str,
+    reference: SecretRef,
+    base: Path,
+    environ: Mapping[str, str],
+    read: Callable[[SecretRef, Path, Mapping[str, str]], str] = resolve,
+) -> Delivery:
     sources = (base / reference.place,) if reference.kind == "file" else ()
-    return Delivery(file, key, sources, lambda: resolve(reference, base, environ).encode())
+    return Delivery(file, key, sources, lambda: read(reference, base, environ).encode())
 
 
 def _response(secret: Secret) -> bytes:

@@ -80,7 +80,7 @@ def test_the_table_for_people(ledger: Ledger) -> None:
         ["rpm", 'key "dev"'],
         ["rpm", 'key "ci"'],
     ]
-    assert not any("user" in cell for row in table for cell in row)
+    assert not any("user" in cell for row in table[:-1] for cell in row)
 
 
 def test_the_json_for_programs(ledger: Ledger) -> None:
@@ -114,6 +114,14 @@ def test_limits_follow_a_reload_and_keep_what_was_used(ledger: Ledger) -> None:
     write_tables(ledger, limits=LimitsRow((LimitRow("daily_requests", 7),)))
     wait_until(lambda: rows(ledger.state).get("daily_requests", {}).get("cap") == 7)
     assert rows(ledger.state)["daily_requests"]["used"] == 3
+
+
+def test_limits_by_user_are_not_forgotten(ledger: Ledger) -> None:
+    assert "limits by user: name one with --user" in show(ledger.state, "acme").stdout
+    assert "limits by user" not in show(ledger.state, "acme", "--user", "jo").stdout
+    write_tables(ledger, limits=LimitsRow((LimitRow("rpm", 7, by=("user",)),)))
+    wait_until(lambda: not rows(ledger.state))
+    assert show(ledger.state, "acme").stdout == "acme: limits by user: name one with --user\n"
 
 
 def test_a_tenant_without_limits(ledger: Ledger) -> None:

@@ -107,7 +107,8 @@ def used(gateways: list[RunningGateway], tenant: str) -> Used:
             if line["type"] == "end" and line["tenant"] == tenant and (line["reserved"] or line["attempts"]):
                 total.requests += 1
                 prompt, answer = line["prompt_tokens"], line["completion_tokens"]
-                if 200 <= line["status"] < 300:  # as docs/settlement.md says, of answers without their counts
+                left = line["attempts"] and {"DC", "DR"} & set(line["flags"].split(","))
+                if 200 <= line["status"] < 300 or left:  # as docs/settlement.md says, of answers without their counts
                     guess = max(line["content_events"] or 0, -(-(line["content_bytes"] or 0) // 4))
                     prompt = line["estimated_tokens"] if prompt is None else prompt
                     answer = guess if answer is None else answer

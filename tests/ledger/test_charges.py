@@ -37,6 +37,10 @@ def line(**fields: Any) -> Line:
         ({"prompt_tokens": 1, "content_events": -1, "content_bytes": -9}, Charge(1, 1, 0, 2_500, True)),
         ({"prompt_tokens": 1, "completion_tokens": 2, "content_bytes": 999}, Charge(1, 1, 2, 22_500)),
         ({}, Charge(1, 0, 0, 0, True)),
+        # One that left before the answer's head: the provider had the prompt.
+        ({"status": 0, "flags": "DC", "estimated_tokens": 90}, Charge(1, 90, 0, 225_000, True)),
+        ({"status": 0, "flags": "UF,DR", "estimated_tokens": 90}, Charge(1, 90, 0, 225_000, True)),
+        ({"attempts": 0, "status": 0, "flags": "DC", "estimated_tokens": 90, "reserved": True}, Charge(1)),
         # No provider answered, or not well.
         ({"status": 0, "estimated_tokens": 90}, Charge(1)),
         ({"status": 503, "estimated_tokens": 90, "content_events": 1}, Charge(1)),

@@ -115,7 +115,8 @@ NO_COUNTS = {"prompt_tokens": None, "completion_tokens": None}
         ({"completion_tokens": None}, Unpriced.UNKNOWN),
         ({"cached_tokens": 1001}, Unpriced.UNKNOWN),
         (NO_COUNTS | {"flags": "DC"}, Unpriced.UNKNOWN),  # its provider has worked
-        (NO_COUNTS | {"status": 0, "flags": "DC"}, NOTHING),
+        (NO_COUNTS | {"status": 0, "flags": "DC"}, Unpriced.UNKNOWN),  # it had the prompt
+        (NO_COUNTS | {"status": 0, "flags": "DC", "attempts": 0}, NOTHING),
         (NO_COUNTS | {"status": 503}, NOTHING),
         (NO_COUNTS | {"status": 429, "attempts": 0}, NOTHING),
         (NO_COUNTS | {"attempts": None}, NOTHING),
