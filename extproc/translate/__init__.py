@@ -7,17 +7,26 @@ from collections.abc import Callable
 
 from extproc.translate import anthropic_errors, gemini_errors, openai_errors
 from extproc.translate.anthropic_openai import AnthropicToOpenAI
+from extproc.translate.composed import Composed
 from extproc.translate.direction import Direction
 from extproc.translate.failure import Failure
 from extproc.translate.openai_anthropic import OpenAIToAnthropic
 from extproc.translate.openai_gemini import EmbeddingsToGemini, OpenAIToGemini
 
+# The provider's API -> how chat completions become its requests
+_OF_CHAT: dict[str, Direction] = {
+    "anthropic": OpenAIToAnthropic(),
+    "gemini": OpenAIToGemini(),
+}
+_MESSAGES = AnthropicToOpenAI()
+
 # (the client's surface, the provider's API) -> how one becomes the other
 _DIRECTIONS: dict[tuple[str, str], Direction] = {
-    ("chat", "anthropic"): OpenAIToAnthropic(),
-    ("chat", "gemini"): OpenAIToGemini(),
+    **{("chat", api): direction for api, direction in _OF_CHAT.items()},
     ("embeddings", "gemini"): EmbeddingsToGemini(),
-    ("messages", "openai"): AnthropicToOpenAI(),
+    ("messages", "openai"): _MESSAGES,
+    # By way of a chat completion. Anthropic's own API needs no translation of its clients' requests.
+    **{("messages", api): Composed(_MESSAGES, _OF_CHAT[api]) for api in _OF_CHAT if api != "anthropic"},
 }
 
 # The provider's API -> what its errors mean: (status, body, provider)

@@ -32,6 +32,7 @@ class ProviderRequest:
     headers: tuple[tuple[str, str], ...] = ()
     dropped: tuple[str, ...] = ()  # the client's parameters that the provider's API has no place for
     max_tokens: int | None = None  # the limit of the answer, where it is lower than what the client asked for
+    echo: str = ""  # a JSON object: what the answer repeats of the client's request, where its API does so
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Known:
     created: int  # seconds since the epoch
     functions: bool = False  # the client knows tools as OpenAI's deprecated `functions`
     as_base64: bool = False  # vectors, of embeddings
+    echo: str = ""  # as the request's translation has it
 
 
 class StreamDecoder(Protocol):

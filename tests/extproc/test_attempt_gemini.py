@@ -120,3 +120,22 @@ def test_an_error_in_the_clients_shape(counted: Counted) -> None:
         "param": None,
         "code": None,
     }
+
+
+def test_messages_go_by_way_of_a_chat_completion(counted: Counted) -> None:
+    """Both of its halves in one attempt: an answer, and a failure that is the provider's own."""
+    asked = {"model": "alone", "max_tokens": 50, "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    attempt, kept = planned("/v1/messages", json.dumps(asked).encode(), SNAPSHOT)
+    body, headers = sent_of(attempt.request(kept))
+    assert headers == {ATTEMPT_PATH: "/models/gemini-2.5-pro:streamGenerateContent?alt=sse"}
+    assert json.loads(body)["contents"] == [{"role": "user", "parts": [{"text": "Hi"}]}]
+    found = attempt.head(kind=STREAM).pieces(cut(event(ANSWER), 7)).answered
+    assert (found.status, found.ended) == (200, True)
+    assert found.body.startswith(b"event: message_start\n")
+    assert found.body.endswith(b'data: {"type":"message_stop"}\n\n')
+    attempt, kept = planned("/v1/messages", json.dumps(asked).encode(), SNAPSHOT)
+    attempt.request(kept)
+    found = attempt.head(kind=STREAM).pieces([event(QUOTA)]).answered
+    assert found.status == 429
+    assert json.loads(found.body)["error"] == {"type": "rate_limit_error", "message": "Quota."}
+    counted.append(("gemini", "rate_limit", False))

@@ -11,13 +11,13 @@ _REQUEST: TypeAdapter[Any] = TypeAdapter(CompletionCreateParams)
 
 def checked_openai(body: dict[str, Any]) -> Any:
     """The request, of which every member is one that OpenAI's API names. Raises pydantic.ValidationError."""
-    return _read(_REQUEST.validate_python(body, extra="forbid"))
+    return read(_REQUEST.validate_python(body, extra="forbid"))
 
 
-def _read(value: Any) -> Any:
+def read(value: Any) -> Any:
     """The value, whole: pydantic looks at the items of an iterable when they are asked for."""
     if isinstance(value, dict):
-        return {name: _read(item) for name, item in value.items()}
+        return {name: read(item) for name, item in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, str):
-        return [_read(item) for item in value]
+        return [read(item) for item in value]
     return value

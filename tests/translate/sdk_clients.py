@@ -9,7 +9,7 @@ from anthropic.types import Message
 from openai.lib.streaming.chat import ChatCompletionStreamState
 
 
-def _transport(body: bytes, content_type: str) -> httpx2.Client:
+def transport(body: bytes, content_type: str) -> httpx2.Client:
     answer = httpx2.Response(200, headers={"content-type": content_type}, content=body)
     return httpx2.Client(transport=httpx2.MockTransport(lambda _: answer))
 
@@ -17,7 +17,7 @@ def _transport(body: bytes, content_type: str) -> httpx2.Client:
 def openai_assembled(stream: bytes) -> dict[str, Any]:
     """The whole completion that OpenAI's SDK puts together from a stream. Raises openai.APIError."""
     state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
-    with openai.OpenAI(api_key="none", http_client=_transport(stream, "text/event-stream")) as client:
+    with openai.OpenAI(api_key="none", http_client=transport(stream, "text/event-stream")) as client:
         for chunk in client.chat.completions.create(model="m", messages=[], stream=True):
             state.handle_chunk(chunk)
     return state.current_completion_snapshot.model_dump(exclude_none=True)
@@ -25,14 +25,14 @@ def openai_assembled(stream: bytes) -> dict[str, Any]:
 
 def openai_parsed(body: bytes) -> dict[str, Any]:
     """A whole completion, read by OpenAI's SDK."""
-    with openai.OpenAI(api_key="none", http_client=_transport(body, "application/json")) as client:
+    with openai.OpenAI(api_key="none", http_client=transport(body, "application/json")) as client:
         return client.chat.completions.create(model="m", messages=[]).model_dump(exclude_none=True)
 
 
 def anthropic_assembled(stream: bytes) -> dict[str, Any]:
     """The whole message that Anthropic's SDK puts together from a stream. Raises anthropic.APIError."""
     with (
-        anthropic.Anthropic(api_key="none", http_client=_transport(stream, "text/event-stream")) as client,
+        anthropic.Anthropic(api_key="none", http_client=transport(stream, "text/event-stream")) as client,
         client.messages.stream(model="m", max_tokens=1, messages=[]) as events,
     ):
         return events.get_final_message().model_dump(exclude_none=True, warnings=False)

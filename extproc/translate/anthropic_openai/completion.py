@@ -99,6 +99,13 @@ def is_error(completion: Completion) -> bool:
 
 def pieces_of(message: Message) -> Iterator[Piece]:
     """Reasoning and text, in the order in which they were made; the refusal is text."""
+    yield from words_of(message)
+    if message.refusal:
+        yield "text", message.refusal
+
+
+def words_of(message: Message) -> Iterator[Piece]:
+    """Reasoning and text alone."""
     reasoning = message.reasoning_content or message.reasoning  # some servers send it under both names
     if isinstance(reasoning, str) and reasoning:
         yield "thinking", reasoning
@@ -107,8 +114,6 @@ def pieces_of(message: Message) -> Iterator[Piece]:
             yield "text", message.content
     elif isinstance(message.content, list):
         yield from _parts(message.content)
-    if message.refusal:
-        yield "text", message.refusal
 
 
 def _parts(content: list[Any]) -> Iterator[Piece]:

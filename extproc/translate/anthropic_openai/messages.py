@@ -57,7 +57,7 @@ def _user(blocks: list[Json]) -> list[Json]:
             results.append(result)
             of_results += shown
         else:
-            parts += _parts(block)
+            parts += parts_of(block)
     parts = of_results + parts
     if parts or not results:
         results.append({"role": "user", "content": _content(parts)})
@@ -83,7 +83,7 @@ def _tool_call(block: Json) -> Json:
 
 def _tool_result(block: Json) -> tuple[Json, list[Json]]:
     """A tool message, and what of the result only a user message can hold: images and files."""
-    parts = [part for inner in _blocks(block.get("content") or []) for part in _parts(inner)]
+    parts = [part for inner in _blocks(block.get("content") or []) for part in parts_of(inner)]
     texts = [part for part in parts if part["type"] == "text"]
     others = [part for part in parts if part["type"] != "text"]
     if others and not texts:
@@ -95,7 +95,7 @@ def _tool_result(block: Json) -> tuple[Json, list[Json]]:
     return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": _content(texts)}, others
 
 
-def _parts(block: Json) -> list[Json]:
+def parts_of(block: Json) -> list[Json]:
     """The content parts of what a user, or a tool, shows the model."""
     match block["type"]:
         case "text":
@@ -132,7 +132,7 @@ def _document(block: Json) -> list[Json]:
         case "text":
             content = [_text(source["data"])]
         case "content":
-            content = [part for inner in _blocks(source["content"]) for part in _parts(inner)]
+            content = [part for inner in _blocks(source["content"]) for part in parts_of(inner)]
         case _:
             return []
     if title:

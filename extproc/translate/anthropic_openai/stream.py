@@ -1,5 +1,6 @@
 """A streamed chat completion as a stream of Anthropic's events. Remembers one answer; no bytes make it raise."""
 
+from collections.abc import Callable
 from typing import Any
 
 from extproc.translate.anthropic_openai import events
@@ -15,10 +16,11 @@ from extproc.translate.sse import Event, EventReader, EventTooLargeError
 class Decoder:
     """One answer. Usage may come with the end, after it, in every chunk or never; the end itself may lack [DONE]."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: Known, read_error: Callable[[bytes], Failure] = failure_in) -> None:
         self.started = False
         self.failure: Failure | None = None
         self._known = known
+        self._read_error = read_error
         self._reader = EventReader()
         self._blocks = Blocks(known.request_id)
         self._over = self._seen = self._refused = False
@@ -70,7 +72,7 @@ class Decoder:
             return self._finish()
         chunk = decoded(event.data)
         if event.name == b"error" or (chunk is not None and is_error(chunk)):
-            return self._fail(failure_in(event.data))
+            return self._fail(self._read_error(event.data))
         if chunk is None:
             raise MalformedError("The provider's answer has a chunk that is not a chat completion's.")
         return self._chunk(chunk)
