@@ -40,7 +40,8 @@ _OVERWRITE = HeaderValueOption.AppendAction.OVERWRITE_IF_EXISTS_OR_ADD
 class Attempted:
     """Which attempt of which request this is; `attempts` is the plan's text, "" when the plan has none.
 
-    `notes`, `functions` and, where it comes whole, `as_base64` are what its request half has left for its answer.
+    `notes`, `functions`, `echo` and, where it comes whole, `as_base64` are what its request half has left for its
+    answer.
     """
 
     number: int
@@ -50,6 +51,7 @@ class Attempted:
     notes: tuple[tuple[str, str], ...] = ()
     functions: bool = False
     as_base64: bool = False
+    echo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def answered(message: ProcessingRequest) -> Attempted:
         attempts=request["attempts"].string_value,
         notes=tuple((name, attempt[name].string_value) for name in _NOTES if attempt[name].string_value),
         functions=attempt["functions"].bool_value,
+        echo=attempt["echo"].string_value,
     )
 
 
@@ -113,6 +116,8 @@ def request(
     if what:
         kept: dict[str, Any] = dict.fromkeys(_NOTES, "") | dict(what.notes)
         kept |= {"number": what.number, "request_id": what.request_id, "functions": what.functions}
+        if what.echo:
+            kept["echo"] = what.echo
         response.dynamic_metadata.update({ATTEMPT: kept})
     return response.SerializeToString()
 

@@ -115,6 +115,7 @@ class Attempt:
             notes=tuple(_notes(sent)),
             functions=bool(document.get("functions")),
             as_base64=document.get("encoding_format") == "base64",
+            echo=sent.echo,
         )
         self._attempted = _Attempted.of(what)
         return codec.request(sent.body, sent.path, sent.headers, what=what), rows.streams
@@ -136,12 +137,13 @@ class _Attempted:
 
     def context(self) -> Context:
         """What the answer's translation goes by."""
+        what = self.what
         return Context(
             direction=_direction(self.surface, self.row),
             api=self.surface.api,
-            known=Known(self.what.request_id, int(time.time()), self.what.functions, self.what.as_base64),
+            known=Known(what.request_id, int(time.time()), what.functions, what.as_base64, what.echo),
             streams=self.rows.streams,
-            notes=self.what.notes,
+            notes=what.notes,
             failure_of=self._failure_of,
             report=self._report,
         )

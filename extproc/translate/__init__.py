@@ -12,21 +12,24 @@ from extproc.translate.direction import Direction
 from extproc.translate.failure import Failure
 from extproc.translate.openai_anthropic import OpenAIToAnthropic
 from extproc.translate.openai_gemini import EmbeddingsToGemini, OpenAIToGemini
+from extproc.translate.responses_openai import ResponsesToOpenAI
 
 # The provider's API -> how chat completions become its requests
 _OF_CHAT: dict[str, Direction] = {
     "anthropic": OpenAIToAnthropic(),
     "gemini": OpenAIToGemini(),
 }
-_MESSAGES = AnthropicToOpenAI()
+_MESSAGES, _RESPONSES = AnthropicToOpenAI(), ResponsesToOpenAI()
 
 # (the client's surface, the provider's API) -> how one becomes the other
 _DIRECTIONS: dict[tuple[str, str], Direction] = {
     **{("chat", api): direction for api, direction in _OF_CHAT.items()},
     ("embeddings", "gemini"): EmbeddingsToGemini(),
     ("messages", "openai"): _MESSAGES,
+    ("responses", "openai"): _RESPONSES,
     # By way of a chat completion. Anthropic's own API needs no translation of its clients' requests.
     **{("messages", api): Composed(_MESSAGES, _OF_CHAT[api]) for api in _OF_CHAT if api != "anthropic"},
+    **{("responses", api): Composed(_RESPONSES, direction) for api, direction in _OF_CHAT.items()},
 }
 
 # The provider's API -> what its errors mean: (status, body, provider)

@@ -1,0 +1,43 @@
+"""What a provider wants back of its model's thinking, as the `encrypted_content` of a reasoning item.
+
+It is nothing secret: the signatures of Anthropic's and Google's are, in a form that clients pass on unread. OpenAI's
+own content of that name is not read here.
+"""
+
+import base64
+import binascii
+from typing import Any
+
+import msgspec
+
+_MARK = "headgate1."
+
+
+class Sealed(msgspec.Struct, omit_defaults=True):
+    """Anthropic's blocks of thinking; Google's signatures of calls, by the call's id."""
+
+    thinking_blocks: list[dict[str, Any]] = []
+    signatures: dict[str, str] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.thinking_blocks or self.signatures)
+
+
+_decoder = msgspec.json.Decoder(Sealed)
+
+
+def seal(sealed: Sealed) -> str | None:
+    """The text for the client; None where there is nothing to say."""
+    if not sealed:
+        return None
+    return _MARK + base64.urlsafe_b64encode(msgspec.json.encode(sealed)).decode()
+
+
+def unseal(text: Any) -> Sealed | None:
+    """What `seal` was given; None for what it has not made."""
+    if not isinstance(text, str) or not text.startswith(_MARK):
+        return None
+    try:
+        return _decoder.decode(base64.b64decode(text.removeprefix(_MARK), altchars=b"-_", validate=True))
+    except (binascii.Error, msgspec.DecodeError, ValueError, RecursionError):
+        return None
