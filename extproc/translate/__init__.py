@@ -5,18 +5,20 @@
 
 from collections.abc import Callable
 
-from extproc.translate import anthropic_errors, gemini_errors, openai_errors
+from extproc.translate import anthropic_errors, bedrock_errors, gemini_errors, openai_errors
 from extproc.translate.anthropic_openai import AnthropicToOpenAI
 from extproc.translate.composed import Composed
 from extproc.translate.direction import Direction
 from extproc.translate.failure import Failure
 from extproc.translate.openai_anthropic import OpenAIToAnthropic
+from extproc.translate.openai_bedrock import EmbeddingsToBedrock, OpenAIToBedrock
 from extproc.translate.openai_gemini import EmbeddingsToGemini, OpenAIToGemini
 from extproc.translate.responses_openai import ResponsesToOpenAI
 
 # The provider's API -> how chat completions become its requests
 _OF_CHAT: dict[str, Direction] = {
     "anthropic": OpenAIToAnthropic(),
+    "bedrock": OpenAIToBedrock(),
     "gemini": OpenAIToGemini(),
 }
 _MESSAGES, _RESPONSES = AnthropicToOpenAI(), ResponsesToOpenAI()
@@ -24,6 +26,7 @@ _MESSAGES, _RESPONSES = AnthropicToOpenAI(), ResponsesToOpenAI()
 # (the client's surface, the provider's API) -> how one becomes the other
 _DIRECTIONS: dict[tuple[str, str], Direction] = {
     **{("chat", api): direction for api, direction in _OF_CHAT.items()},
+    ("embeddings", "bedrock"): EmbeddingsToBedrock(),
     ("embeddings", "gemini"): EmbeddingsToGemini(),
     ("messages", "openai"): _MESSAGES,
     ("responses", "openai"): _RESPONSES,
@@ -35,6 +38,7 @@ _DIRECTIONS: dict[tuple[str, str], Direction] = {
 # The provider's API -> what its errors mean: (status, body, provider)
 _FAILURES: dict[str, Callable[[int, bytes, str], Failure]] = {
     "anthropic": anthropic_errors.failure_of,
+    "bedrock": bedrock_errors.failure_of,
     "gemini": gemini_errors.failure_of,
     "openai": openai_errors.failure_of,
 }

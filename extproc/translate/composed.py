@@ -112,7 +112,7 @@ def _in_words_of(chat: Chat) -> Iterator[None]:
 
 def _of_chat(known: Known) -> Known:
     """For the second half, whose client is the first: nothing of the client's own request concerns it."""
-    return Known(known.request_id, known.created)
+    return Known(known.request_id, known.created, model=known.model)
 
 
 def _each_once(*names: tuple[str, ...]) -> tuple[str, ...]:

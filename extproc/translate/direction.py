@@ -24,8 +24,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class ProviderRequest:
-    """The request in the provider's API. `path` follows the provider's /v1 (Gemini's /v1beta) and may have a query;
-    `headers` are the API's own."""
+    """The request in the provider's API. `path` follows the provider's /v1 (Gemini's /v1beta, Bedrock's root) and may
+    have a query; `headers` are the API's own."""
 
     path: str
     body: bytes
@@ -44,6 +44,8 @@ class Known:
     functions: bool = False  # the client knows tools as OpenAI's deprecated `functions`
     as_base64: bool = False  # vectors, of embeddings
     echo: str = ""  # as the request's translation has it
+    model: str = ""  # the target's
+    input_tokens: int | None = None  # where the answer's head tells
 
 
 class StreamDecoder(Protocol):

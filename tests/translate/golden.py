@@ -5,6 +5,7 @@
     left_out.json          what is left out whatever is asked for, and named in `dropped` alone
     answer.provider.json   a whole answer                    answer.client.json     what the client must get
     stream.provider.sse    the same answer, streamed         stream.client.sse      what the client must get
+    stream.provider.json   where streams are frames: their names and payloads
     error.provider.json    {"status", "body"}                failure.json           the Failure, from any of the three
 
 A case has some of them; a test asks for the cases that have what it needs.

@@ -18,7 +18,7 @@ from extproc.translate.openai_anthropic.walk import Walk, count_of, list_of, obj
 # can write as much.
 DEFAULT_MAX_TOKENS = 32_000
 
-_JSON_ONLY = "Answer with one JSON object and nothing else: no other text before or after it, no code fence."
+JSON_ONLY = "Answer with one JSON object and nothing else: no other text before or after it, no code fence."
 
 # What cannot be asked of Anthropic, and the values that ask for nothing.
 _NO_PLACE: dict[str, tuple[Any, ...]] = {
@@ -109,13 +109,13 @@ def _format(body: dict[str, Any], walk: Walk) -> tuple[Block, list[Block]]:
     if kind == "text":
         return {}, []
     if kind == "json_object":
-        return {}, [text_block(_JSON_ONLY)]
+        return {}, [text_block(JSON_ONLY)]
     path = f"{path}.json_schema"
     named = object_of(wanted.get("json_schema"), path)
     walk.only(named, ("name", "description", "schema", "strict"), path)
     schema = constrained(object_of(named.get("schema") or {}, f"{path}.schema"))
     if not schema:  # any JSON will do
-        return {}, [text_block(_JSON_ONLY)]
+        return {}, [text_block(JSON_ONLY)]
     if named.get("description") is not None and not schema.get("description"):
         schema["description"] = text_of(named["description"], f"{path}.description")
     return {"format": {"type": "json_schema", "schema": schema}}, []

@@ -103,7 +103,7 @@ def _list(answer: _Answer, known: Known) -> dict[str, Any]:
     return {
         "object": "list",
         "data": [
-            {"object": "embedding", "index": number, "embedding": _vector(one.values, as_base64=known.as_base64)}
+            {"object": "embedding", "index": number, "embedding": vector(one.values, as_base64=known.as_base64)}
             for number, one in enumerate(answer.embeddings)
         ],
         "model": "",
@@ -111,6 +111,6 @@ def _list(answer: _Answer, known: Known) -> dict[str, Any]:
     }
 
 
-def _vector(values: list[float], *, as_base64: bool) -> list[float] | str:
-    """OpenAI's base64 is of little-endian 32-bit numbers."""
+def vector(values: list[float], *, as_base64: bool) -> list[float] | str:
+    """As OpenAI's API has one; its base64 is of little-endian 32-bit numbers."""
     return base64.b64encode(struct.pack(f"<{len(values)}f", *values)).decode() if as_base64 else values
