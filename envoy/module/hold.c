@@ -14,6 +14,7 @@
 
 #include "begun.h"
 #include "filter.h"
+#include "frames.h"
 #include "timer.h"
 
 // Of the time for headers, from the attempt's beginning. Envoy's own clock for it starts later, never earlier.
@@ -25,7 +26,9 @@ struct held {
   int64_t began_ms;
   bool is_translated;
   bool holds;
+  bool has_frames;    // Amazon's instead of events
   struct begun begun; // of translated streams
+  struct frames frames;
   void *scheduler; // Envoy's way to call the stream's thread; NULL: no alarm is set
   struct alarm alarm;
 };
@@ -140,12 +143,16 @@ static bool is_translated(const struct held *held, void *envoy) {
   return kept != 0;
 }
 
-static bool has_events(void *envoy) {
-  static const char type[] = "text/event-stream";
+static bool is_of_type(void *envoy, struct bytes type) {
   struct bytes found;
-  return header_of(envoy, RESPONSE_HEADERS, TEXT("content-type"), &found, 0, NULL) &&
-         found.length >= sizeof type - 1 && strncasecmp(found.at, type, sizeof type - 1) == 0;
+  return header_of(envoy, RESPONSE_HEADERS, TEXT("content-type"), &found, 0, NULL) && found.length >= type.length &&
+         strncasecmp(found.at, type.at, type.length) == 0;
 }
+
+// envoy/attempt.lua takes frames from a provider that has them, and from no other.
+static bool has_frames(void *envoy) { return is_of_type(envoy, TEXT("application/vnd.amazon.eventstream")); }
+
+static bool has_events(void *envoy) { return is_of_type(envoy, TEXT("text/event-stream")) || has_frames(envoy); }
 
 // As envoy/attempt.lua does it with answers of 429: the model rests.
 static void name_model(void *envoy) {
@@ -169,28 +176,36 @@ static enum headers_status response_headers(struct stream *stream, void *envoy, 
     if (status_of(envoy) == 200 && (is_end || !has_events(envoy))) fail(envoy, BROKEN_OFF);
   }
   if (held == &unheld_stream || is_end || status_of(envoy) != 200 || !may_hold(held, envoy)) return HEADERS_CONTINUE;
+  held->has_frames = held->is_translated && has_frames(envoy);
   held->holds = true;
   return HEADERS_STOP;
 }
 
-static enum beginning read_on(struct begun *begun, void *envoy, enum body body) {
+static enum beginning read_piece(struct held *held, struct bytes piece) {
+  return held->has_frames ? frames_read(&held->frames, piece) : begun_read(&held->begun, piece);
+}
+
+static enum beginning read_on(struct held *held, void *envoy, enum body body) {
   size_t number = envoy_dynamic_module_callback_http_get_body_chunks_size(envoy, body);
   if (number == 0) return NOT_YET;
   struct bytes *pieces = calloc(number, sizeof *pieces);
   if (!pieces) return BEGUN; // not looked at
   bool has_pieces = envoy_dynamic_module_callback_http_get_body_chunks(envoy, body, pieces);
   enum beginning found = has_pieces ? NOT_YET : BEGUN;
-  for (size_t i = 0; i < number && found == NOT_YET; i++) found = begun_read(begun, pieces[i]);
+  for (size_t i = 0; i < number && found == NOT_YET; i++) found = read_piece(held, pieces[i]);
   free(pieces);
   return found;
 }
 
+static enum beginning at_end(struct held *held) { return held->has_frames ? BROKEN_OFF : begun_end(&held->begun); }
+
 // Envoy puts the last piece behind those that it has kept, if there are any.
-static enum beginning read_to_end(void *envoy) {
-  struct begun begun = {0};
-  enum beginning found = read_on(&begun, envoy, BUFFERED_RESPONSE_BODY);
-  if (found == NOT_YET) found = read_on(&begun, envoy, RECEIVED_RESPONSE_BODY);
-  return found == NOT_YET ? begun_end(&begun) : found;
+static enum beginning read_to_end(struct held *held, void *envoy) {
+  held->begun = (struct begun){0};
+  held->frames = (struct frames){0};
+  enum beginning found = read_on(held, envoy, BUFFERED_RESPONSE_BODY);
+  if (found == NOT_YET) found = read_on(held, envoy, RECEIVED_RESPONSE_BODY);
+  return found == NOT_YET ? at_end(held) : found;
 }
 
 static void decide(struct held *held, void *envoy, enum beginning found) {
@@ -199,7 +214,7 @@ static void decide(struct held *held, void *envoy, enum beginning found) {
 }
 
 static enum body_status translated_body(struct held *held, void *envoy, bool is_end) {
-  enum beginning found = is_end ? read_to_end(envoy) : read_on(&held->begun, envoy, RECEIVED_RESPONSE_BODY);
+  enum beginning found = is_end ? read_to_end(held, envoy) : read_on(held, envoy, RECEIVED_RESPONSE_BODY);
   if (found == NOT_YET) return BODY_STOP_AND_WATERMARK;
   decide(held, envoy, found);
   return BODY_CONTINUE;
@@ -218,7 +233,7 @@ static enum body_status response_body(struct stream *stream, void *envoy, bool i
 
 static enum trailers_status response_trailers(struct stream *stream, void *envoy) {
   struct held *held = (struct held *)stream;
-  if (held->holds && held->is_translated) decide(held, envoy, begun_end(&held->begun));
+  if (held->holds && held->is_translated) decide(held, envoy, at_end(held));
   let_go(held);
   return TRAILERS_CONTINUE;
 }
