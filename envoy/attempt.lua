@@ -11,6 +11,9 @@
 --   version  the `header` and the `value` that the provider's API has to be told
 --   broken   the error, in the provider's API, in the place of an answer that is none
 --   refused  the one in the place of what a provider says of its key
+--   signed   whether requests are signed with a key that this script does not see
+--   stream   the type of the provider's streams
+--   statuses of a provider that names its errors: the status for a name that says more than the error's own status
 
 local key, looked
 
@@ -35,7 +38,7 @@ local NEVER = {
   ["accept-encoding"] = true, ["api-key"] = true, authorization = true, connection = true, cookie = true,
   ["proxy-authorization"] = true, ["x-api-key"] = true, ["x-goog-api-key"] = true,
 }
-local NEVER_PREFIXES = { "^x%-envoy%-", "^x%-forwarded%-", "^x%-headgate%-", "^x%-stainless%-" }
+local NEVER_PREFIXES = { "^x%-amz%-", "^x%-envoy%-", "^x%-forwarded%-", "^x%-headgate%-", "^x%-stainless%-" }
 
 local function may_wait(name)
   if CONFIG.keep[name] or NEVER[name] then return false end
@@ -120,6 +123,7 @@ local TOO_LONG = {
   "input is too long",
   "exceed context limit",
   "exceeds the maximum number of tokens allowed",
+  "number of input tokens exceeds",
 }
 local ERROR_BYTES = 65536
 
@@ -138,7 +142,7 @@ end
 local function is_readable(headers)
   local type, encoding = headers:get("content-type"), headers:get("content-encoding")
   type = type and type:match("^[^;%s]*"):lower()
-  return (type == "application/json" or type == "text/event-stream")
+  return (type == "application/json" or type == CONFIG.stream)
     and (not encoding or encoding == "" or encoding:lower() == "identity")
 end
 
@@ -165,12 +169,22 @@ local function make_error(handle, status, text, is_held)
   if text ~= "" and (is_held or not handle:trailers()) then handle:body(true):setBytes(text) end
 end
 
+-- Amazon names an error in a header: `ThrottlingException`, with an address behind it or without.
+local function named_status(headers, status)
+  local name = headers:get("x-amzn-errortype")
+  headers:remove("x-amzn-errortype")
+  local meant = name and CONFIG.statuses[name:match("^[^:]*")]
+  if meant and status >= "400" then headers:replace(":status", meant) end
+  return meant and status >= "400" and meant or status
+end
+
 function envoy_on_response(handle)
   local headers = handle:headers()
   local status, readable = headers:get(":status"), is_readable(headers)
   if status == "200" and readable then return end
+  if CONFIG.statuses then status = named_status(headers, status) end
   -- What it says of our key is not for clients: it may show some of it.
-  if CONFIG.key and (status == "401" or status == "403") then return make_error(handle, status, CONFIG.refused) end
+  if (CONFIG.key or CONFIG.signed) and (status == "401" or status == "403") then return make_error(handle, status, CONFIG.refused) end
   if status < "400" then return make_error(handle, "502", CONFIG.broken) end
   if status == "400" or status == "413" or status == "422" then
     if says_too_long(handle) then handle:headers():add("x-headgate-retry", "context_window") end

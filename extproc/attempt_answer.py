@@ -5,7 +5,7 @@ Envoy's router answers with the next attempt; a failure after it is told in the 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from extproc import attempt_codec as codec
@@ -20,6 +20,9 @@ WHOLE_LIMIT_BYTES = 64 * 2**20
 ERROR_LIMIT_BYTES = 256 * 2**10  # what is read of an error; the rest says nothing more
 
 _JSON = ("content-type", "application/json")
+# The second is Bedrock's; envoy/attempt.lua takes it from no other.
+_STREAMS = ("text/event-stream", "application/vnd.amazon.eventstream")
+_EVENTS = ("content-type", _STREAMS[0])
 _BODY_HEADERS = ("content-length", "content-encoding", "transfer-encoding")
 _NO_BODY = "The provider answered without a body."
 _NOTHING: Reply = (None, False)
@@ -51,7 +54,7 @@ class Answer(Protocol):
 def answer_of(head: AnswerHead, context: Context) -> tuple[Answer, Reply]:
     """The answer that this head begins, and what goes on for the head alone."""
     if _is_stream(head, context):
-        return _StreamedAnswer(context), _NOTHING
+        return _StreamedAnswer(context, _type_of(head)), _NOTHING
     if head.status >= 300:
         answer: Answer = _ErrorAnswer(head, context)
         status = _status(head.status, context)
@@ -62,26 +65,32 @@ def answer_of(head: AnswerHead, context: Context) -> tuple[Answer, Reply]:
     if fault := _fault(head, context):
         failure = Failure.of("malformed", fault)
         return _Refused(), _refused(failure, context, has_body=not head.ends)
+    if head.input_tokens is not None:
+        context = replace(context, known=replace(context.known, input_tokens=head.input_tokens))
     return _WholeAnswer(context), _NOTHING
 
 
 def _is_stream(head: AnswerHead, context: Context) -> bool:
     """Whether events follow, be they an error's: the decoder tells. envoy/module gives those another status."""
     plain = head.content_encoding in ("", "identity")
-    return context.streams and plain and not head.ends and head.content_type.startswith("text/event-stream")
+    return context.streams and plain and not head.ends and _type_of(head) in _STREAMS
 
 
 def _fault(head: AnswerHead, context: Context) -> str | None:
     """What makes a head with status 200 none of an answer."""
-    wanted = "text/event-stream" if context.streams else "application/json"
-    found = head.content_type.partition(";")[0].strip()
-    if found != wanted:
-        return f"The provider answered with '{found[:80]}' where '{wanted}' was expected."
+    wanted = _STREAMS if context.streams else ("application/json",)
+    found = _type_of(head)
+    if found not in wanted:
+        return f"The provider answered with '{found[:80]}' where '{wanted[0]}' was expected."
     if head.content_encoding not in ("", "identity"):
         return "The provider answered with a compressed body, which nobody had asked for."
     if head.status != 200 or head.ends:
         return _NO_BODY
     return None
+
+
+def _type_of(head: AnswerHead) -> str:
+    return head.content_type.partition(";")[0].strip()
 
 
 class _WholeAnswer:
@@ -117,8 +126,9 @@ class _WholeAnswer:
 class _StreamedAnswer:
     """A stream of events: held until the answer itself has begun, then piece by piece."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, media_type: str) -> None:
         self._context = context
+        self._headers = [*context.notes, *([] if media_type == _STREAMS[0] else [_EVENTS])]
         self._decoder: StreamDecoder = context.direction.stream(context.known)
         self._held: list[bytes] | None = []  # None once the head has gone on
 
@@ -136,7 +146,7 @@ class _StreamedAnswer:
         if not (decoder.started or last):
             return _NOTHING
         begun, self._held = b"".join(self._held), None
-        return [codec.head(200, self._context.notes, _BODY_HEADERS), codec.piece(begun, last=last)], last
+        return [codec.head(200, self._headers, _BODY_HEADERS), codec.piece(begun, last=last)], last
 
     def end_without_body(self) -> Reply:
         """No answer."""

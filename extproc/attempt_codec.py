@@ -13,6 +13,7 @@ from headgate.contract import (
     ATTEMPT_PATH,
     DROPPED,
     ERROR_SOURCE,
+    INPUT_TOKENS,
     MAX_TOKENS,
     REQUEST,
     REQUEST_ID,
@@ -62,6 +63,7 @@ class AnswerHead:
     content_type: str
     content_encoding: str
     ends: bool
+    input_tokens: int | None = None  # Bedrock tells them here, where the body does not
 
 
 def kind(message: ProcessingRequest) -> str | None:
@@ -142,6 +144,7 @@ def head_of(message: ProcessingRequest) -> AnswerHead:
         content_type=_text(headers.get("content-type")),
         content_encoding=_text(headers.get("content-encoding")),
         ends=message.response_headers.end_of_stream,
+        input_tokens=int(counted) if (counted := headers.get(INPUT_TOKENS, b"")).isdigit() else None,
     )
 
 
@@ -157,7 +160,7 @@ def head(status: int, headers: Iterable[tuple[str, str]], remove: Iterable[str])
     _set(mutation, ":status", str(status))
     for name, value in headers:
         _set(mutation, name, value)
-    mutation.remove_headers.extend((*remove, TRANSLATE))
+    mutation.remove_headers.extend((*remove, TRANSLATE, INPUT_TOKENS))
     return response.SerializeToString()
 
 

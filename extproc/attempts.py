@@ -141,7 +141,14 @@ class _Attempted:
         return Context(
             direction=_direction(self.surface, self.row),
             api=self.surface.api,
-            known=Known(what.request_id, int(time.time()), what.functions, what.as_base64, what.echo),
+            known=Known(
+                what.request_id,
+                int(time.time()),
+                what.functions,
+                what.as_base64,
+                what.echo,
+                self.row.model,
+            ),
             streams=self.rows.streams,
             notes=what.notes,
             failure_of=self._failure_of,

@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import Any
 
-from headgate.config.model import Provider
+from headgate.config.model import Aws, Provider
 from headgate.config.values import SecretRef
 from headgate.contract import cluster_name
 
@@ -22,6 +22,8 @@ def cluster_of(name: str, provider: Provider) -> str:
     return f"{cluster_name(name)}@{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
-def _text(value: Any) -> str:
+def _text(value: Any) -> Any:
+    if isinstance(value, Aws):
+        return dict(value)
     # A reference shows as *** everywhere else.
     return f"{value.kind}:{value.place}" if isinstance(value, SecretRef) else str(value)

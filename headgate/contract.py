@@ -28,6 +28,9 @@ ATTEMPT_PATH = "x-headgate-path"  # what follows a provider's root, for one atte
 RETRY = "x-headgate-retry"  # why the next target is to be asked
 TRIED_MODEL = "x-headgate-tried-model"
 
+# Of Bedrock's answers: how many tokens the input of embeddings had, where the body does not tell.
+INPUT_TOKENS = "x-amzn-bedrock-input-token-count"
+
 # Tells the two kinds of ext_proc calls apart: gRPC metadata.
 ROLE, ATTEMPT_ROLE, ANSWER_ROLE = "x-headgate-role", "attempt", "answer"
 

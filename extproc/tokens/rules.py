@@ -89,7 +89,7 @@ def rule_of(model: str, api: str = "openai") -> Rule:
         return _claude(name.replace(".", "-"))
     if api == "gemini" or name.startswith("gemini"):
         return _GEMINI
-    if name.startswith("gpt-oss"):
+    if name.removeprefix("openai.").startswith("gpt-oss"):  # as Bedrock calls it
         return _GPT_OSS
     encoding = _openai_encoding(name)
     if encoding is None:

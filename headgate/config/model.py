@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
 
-from headgate.config import addresses, values
+from headgate.config import addresses, bedrock, values
 from headgate.config.addresses import Address, Url
 from headgate.config.entry import (
     ApiVersion,
@@ -28,6 +28,7 @@ from headgate.config.entry import (
     ModelName,
     Name,
     Priority,
+    Region,
     RequestPath,
     Retention,
     Seconds,
@@ -40,7 +41,7 @@ from headgate.config.entry import (
 from headgate.config.limits import Limits, PlanLimits, TenantLimits
 from headgate.presets import PRESETS, defaults_of
 
-Family = Literal["openai", "anthropic", "gemini"]
+Family = Literal["openai", "anthropic", "gemini", "bedrock"]
 Api = Literal[Family, "azure"]
 UsageReport = Literal["final", "continuous", "unasked", "none"]
 RetryOn = Literal["connect", "reset", "5xx", "429", "timeout", "context_window"]
@@ -81,16 +82,26 @@ class RetryBudget(Entry):
     at_least: AtOnce = 256
 
 
+class Aws(Entry):
+    """A key of AWS's that requests are signed with; with a `session_token`, one that somebody renews."""
+
+    access_key_id: Secret
+    secret_access_key: Secret
+    session_token: Secret | None = None
+
+
 class Provider(Entry):
     """An upstream: our own engines (`endpoints`) or somebody's API (`base_url`), never both."""
 
-    api: Annotated[Api, PlainValidator(values.one_of("openai", "anthropic", "gemini", "azure"))]
+    api: Annotated[Api, PlainValidator(values.one_of("openai", "anthropic", "gemini", "bedrock", "azure"))]
     preset: Annotated[str | None, PlainValidator(values.one_of(*PRESETS))] = None
     endpoints: list[HttpUrl] = Field(default=[], min_length=1)
     base_url: HttpUrl | None = None
     api_version: ApiVersion | None = None
     api_key: Secret | None = None
     token: Secret | None = None
+    region: Region | None = None
+    aws: Aws | None = None
     health_check: RequestPath | None = None
     usage: Annotated[UsageReport, PlainValidator(values.one_of("final", "continuous", "unasked", "none"))] = "final"
     zone: Name = "external"
@@ -110,6 +121,8 @@ class Provider(Entry):
         defaults = defaults_of(said.get("preset"))
         if "endpoints" in said:
             defaults.pop("base_url", None)
+        if said.get("api") == "bedrock" and (root := bedrock.root_of(said.get("region"))):
+            defaults["base_url"] = root
         return defaults | said
 
     @field_validator("endpoints")
@@ -125,6 +138,11 @@ class Provider(Entry):
     def family(self) -> Family:
         """Whose bodies, streams and errors it speaks: Azure has OpenAI's, at other paths."""
         return "openai" if self.api == "azure" else self.api
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether Envoy signs its requests for AWS: Bedrock's, unless a key of Bedrock's own is their credential."""
+        return self.api == "bedrock" and self.api_key is None
 
     @property
     def urls(self) -> list[Url]:

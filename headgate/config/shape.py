@@ -15,6 +15,9 @@ from headgate.config.model import Api, Gateway
 from headgate.config.wording import KeyPath, kind, nearest, quoted
 from headgate.presets import defaults_of
 
+# Keys of providers that belong to one API.
+_OWNERS = {"preset": "openai", "api_version": "azure", "token": "azure", "region": "bedrock", "aws": "bedrock"}
+
 _EXPECTED = {  # pydantic's error types; the values' own parsers say the rest
     "dict_type": "a mapping",
     "model_type": "a mapping",
@@ -96,7 +99,9 @@ def _key_rules(root: dict[str, Any]) -> Iterator[Finding]:
         if not isinstance(provider, dict):
             continue
         given = {"endpoints", "base_url"} & provider.keys()
-        if len(given) != 1 and (given or "base_url" not in defaults_of(provider.get("preset"))):
+        if provider.get("api") == "bedrock":
+            yield from _bedrock_rules(path, provider)
+        elif len(given) != 1 and (given or "base_url" not in defaults_of(provider.get("preset"))):
             found = "both" if given else "neither"
             yield Finding(path, f'expected either "endpoints" or "base_url", found {found}')
         elif "health_check" in provider and "base_url" in given:
@@ -108,7 +113,7 @@ def _key_rules(root: dict[str, Any]) -> Iterator[Finding]:
 def _api_rules(path: KeyPath, provider: dict[str, Any]) -> Iterator[Finding]:
     """Keys that belong to one API, and what Azure's wants of the others."""
     api = provider.get("api")
-    for name, owner in (("preset", "openai"), ("api_version", "azure"), ("token", "azure")):
+    for name, owner in _OWNERS.items():
         if name in provider and api in get_args(Api) and api != owner:
             yield Finding((*path, name), f"is for api: {owner}; this provider's is {api}")
     if api != "azure":
@@ -120,6 +125,18 @@ def _api_rules(path: KeyPath, provider: dict[str, Any]) -> Iterator[Finding]:
     url = provider.get("base_url")
     if isinstance(url, str) and "/openai" in url:
         yield Finding((*path, "base_url"), "expected the root of the resource: the gateway adds /openai itself")
+
+
+def _bedrock_rules(path: KeyPath, provider: dict[str, Any]) -> Iterator[Finding]:
+    for name in ("endpoints", "health_check"):
+        if name in provider:
+            yield Finding(
+                (*path, name), "is for engines of one's own; Bedrock has a base_url, which its region tells"
+            )
+    if "region" not in provider and not ("base_url" in provider and "api_key" in provider):
+        yield Finding(path, 'missing required key "region": requests are signed for one, and it tells the base_url')
+    if "api_key" in provider and "aws" in provider:
+        yield Finding((*path, "aws"), 'stands in the place of "api_key": give one of them')
 
 
 def _client_certificate_rules(path: KeyPath, provider: dict[str, Any]) -> Iterator[Finding]:

@@ -22,8 +22,9 @@ def missing(root: dict[str, Any], base: Path, environ: Mapping[str, str]) -> Ite
     for path in _authorities(root):
         yield from _unusable_authorities(root, path, base)
     for path, _ in children_of(root, ("providers",)):
-        for name in ("api_key", "token"):
-            yield from _missing_secret(root, (*path, name), base, environ)
+        aws = (("aws", name) for name in ("access_key_id", "secret_access_key", "session_token"))
+        for key in (("api_key",), ("token",), *aws):
+            yield from _missing_secret(root, (*path, *key), base, environ)
     yield from _missing_secret(root, ("alerts", "secret"), base, environ, resolve_signing)
 
 

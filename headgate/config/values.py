@@ -44,7 +44,7 @@ _HOP_BY_HOP = (  # RFC 9110, 7.6.1
 )
 _REWRITTEN = ("host", "content-length", "forwarded", "x-request-id", "openai-tenant")
 _NEVER_FORWARDED = frozenset(_CREDENTIALS + _HOP_BY_HOP + _REWRITTEN)
-_OWN_HEADERS = ("x-headgate-", "x-envoy-", "x-forwarded-")
+_OWN_HEADERS = ("x-headgate-", "x-envoy-", "x-forwarded-", "x-amz-")  # the last are signed
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
 _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -282,6 +282,13 @@ def api_version(value: Any) -> str:
     """A version of Azure's API: a day, which may be one of a preview."""
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?", value):
         raise ValueError(f"expected a version such as 2024-10-21 or 2025-04-01-preview, found {found(value)}")
+    return value
+
+
+def region(value: Any) -> str:
+    """A region of AWS's."""
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z]{2,5}(-[a-z]{2,12}){1,2}-[0-9]{1,2}", value):
+        raise ValueError(f"expected a region of AWS's such as eu-central-1, found {found(value)}")
     return value
 
 

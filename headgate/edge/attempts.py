@@ -43,11 +43,12 @@ from envoy_data_plane.xds.type.matcher.v3 import (
 from envoy_data_plane.xds.type.matcher.v3 import StringMatcher as XdsStringMatcher
 
 from headgate.config.model import MAX_ATTEMPTS, Provider
-from headgate.contract import ATTEMPT, ATTEMPT_ROLE, DROPPED, REQUEST, REQUEST_ID, SECRETS
+from headgate.contract import ATTEMPT, ATTEMPT_ROLE, DROPPED, INPUT_TOKENS, REQUEST, REQUEST_ID, SECRETS
 from headgate.edge.asking import processor
 from headgate.edge.filters import lua_filter, lua_source, module_filter
 from headgate.edge.messages import extension, pack, set_header
 from headgate.edge.secrets import credential_header, key_file
+from headgate.edge.signing import request_signing
 from headgate.error_shapes import VERSION_HEADER, Problem, rendered
 
 # Request headers that may leave the gateway; `forward_headers` of a provider adds to them.
@@ -67,13 +68,38 @@ FORWARDED_HEADERS = (
 )
 
 # Those that belong to a provider's API.
-API_HEADERS = {"openai": ("openai-beta",), "anthropic": ("anthropic-beta", "anthropic-version"), "gemini": ()}
+API_HEADERS = {
+    "openai": ("openai-beta",),
+    "anthropic": ("anthropic-beta", "anthropic-version"),
+    "gemini": (),
+    "bedrock": (),
+}
+
+# Headers that an API takes in another meaning than a client of another API gives them.
+_NOT_ITS = {"bedrock": ("accept",)}
 
 # Answers' headers that only the gateway may send, and those that are about its account and the provider's machines.
 _OURS = ("x-envoy-", "x-headgate-", "anthropic-")
-_ITS_OWN = {"azure": ("apim-", "azureml-", "x-ms-"), "gemini": ("x-gemini-", "x-goog-")}
+_AMAZONS = ("x-amz-", "x-amzn-requestid", "x-amzn-trace", "x-amzn-bedrock-cache", "x-amzn-bedrock-invocation",
+            "x-amzn-bedrock-output")  # fmt: skip
+_ITS_OWN = {"azure": ("apim-", "azureml-", "x-ms-"), "gemini": ("x-gemini-", "x-goog-"), "bedrock": _AMAZONS}
 
 API_VERSION = "2023-06-01"  # where the client names none
+
+# What streams are, and what an error of Bedrock's is that says in a header what its status does not: as the status
+# that makes Envoy's router move on, or not.
+_STREAMS = {"bedrock": "application/vnd.amazon.eventstream"}
+_STATUSES = {
+    "ExpiredTokenException": 403,
+    "IncompleteSignatureException": 403,
+    "InvalidSignatureException": 403,
+    "MissingAuthenticationTokenException": 403,
+    "ModelErrorException": 502,
+    "ModelTimeoutException": 504,
+    "ServiceQuotaExceededException": 429,
+    "ThrottlingException": 429,
+    "UnrecognizedClientException": 403,
+}
 
 # In the place of an answer that is none of its API: a page of a proxy between, a redirect, something compressed.
 _BROKEN = Problem(
@@ -101,8 +127,15 @@ def attempt_filters(cluster: str, provider: Provider) -> list[HttpFilter]:
         HttpFilter(name="headgate.hold", typed_config=pack(module_filter("hold"))),
         HttpFilter(name="headgate.attempt", typed_config=pack(lua)),
         HttpFilter(name="headgate.answer", typed_config=pack(_unforged_answer(provider))),
+        *_signature(cluster, provider),
         HttpFilter(name="envoy.filters.http.upstream_codec", typed_config=pack(UpstreamCodec())),
     ]
+
+
+def _signature(cluster: str, provider: Provider) -> list[HttpFilter]:
+    if not provider.is_signed:
+        return []
+    return [HttpFilter(name="headgate.sign", typed_config=pack(request_signing(cluster, provider)))]
 
 
 def _unless_direct(filter_config: ExternalProcessor) -> ExtensionWithMatcher:
@@ -163,7 +196,7 @@ def _ext_proc() -> ExternalProcessor:
         response_body_mode=ProcessingModeBodySendMode.FULL_DUPLEX_STREAMED,
         response_trailer_mode=ProcessingModeHeaderSendMode.SEND,
     )
-    headers = (REQUEST_ID, "x-envoy-attempt-count", ":status", "content-type", "content-encoding")
+    headers = (REQUEST_ID, "x-envoy-attempt-count", ":status", "content-type", "content-encoding", INPUT_TOKENS)
     return processor(mode, headers=headers, reads=[REQUEST], writes=[ATTEMPT], role=ATTEMPT_ROLE)
 
 
@@ -193,7 +226,8 @@ def _lua_config(cluster: str, provider: Provider) -> str:
     url = provider.urls[0]
     default_port = {"http": 80, "https": 443}[url.scheme]
     host = url.authority.removesuffix(f":{default_port}")
-    keep = [*FORWARDED_HEADERS, *API_HEADERS[provider.family], *provider.forward_headers]
+    forwarded = [name for name in FORWARDED_HEADERS if name not in _NOT_ITS.get(provider.api, ())]
+    keep = [*forwarded, *API_HEADERS[provider.family], *provider.forward_headers]
     said = {
         "path": _lua_string(_path(provider)),
         "deployed": "true" if provider.api_version else "false",
@@ -204,6 +238,9 @@ def _lua_config(cluster: str, provider: Provider) -> str:
         "refused": _lua_string(_rendered(provider, _REFUSED)),
         "keep": "{{ {} }}".format(", ".join(f"[{_lua_string(header)}] = true" for header in keep)),
         "key": _key_config(cluster, provider),
+        "signed": "true" if provider.is_signed else "false",
+        "stream": _lua_string(_STREAMS.get(provider.api, "text/event-stream")),
+        "statuses": _statuses_config(provider),
     }
     return "local CONFIG = {{ {} }}\n".format(", ".join(f"{name} = {value}" for name, value in said.items()))
 
@@ -215,11 +252,13 @@ def _path(provider: Provider) -> str:
         return f"{root}/openai/deployments" if provider.api_version else f"{root}/openai/v1"
     if provider.api == "gemini":
         return f"{root}/v1beta"
+    if provider.api == "bedrock":
+        return root
     return root if provider.base_url is not None and provider.api == "openai" else f"{root}/v1"
 
 
 def _rendered(provider: Provider, problem: Problem) -> str:
-    """The problem as extproc reads the provider's errors: those of Gemini's are read in OpenAI's shape too."""
+    """The problem as extproc reads the provider's errors: those of Gemini's and Bedrock's in OpenAI's shape too."""
     return rendered("anthropic" if provider.api == "anthropic" else "openai", problem, None).decode()
 
 
@@ -228,6 +267,12 @@ def _version_config(provider: Provider) -> str:
     if provider.api != "anthropic":
         return "nil"
     return "{{ header = {}, value = {} }}".format(*map(_lua_string, (VERSION_HEADER, API_VERSION)))
+
+
+def _statuses_config(provider: Provider) -> str:
+    if provider.api != "bedrock":
+        return "nil"
+    return "{{ {} }}".format(", ".join(f'{name} = "{status}"' for name, status in _STATUSES.items()))
 
 
 def _key_config(cluster: str, provider: Provider) -> str:

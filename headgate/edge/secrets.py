@@ -7,7 +7,8 @@ elsewhere is another cluster with other files, so its new key never reaches the 
 
 Certificates come by SDS. A provider's key is a plain file that envoy/attempt.lua looks at: each secret of Envoy's own
 takes an inotify instance, of which a user has 128 by default, and Envoy aborts when there is none left. The ledger
-reads what it signs alerts with whenever it sends one.
+reads what it signs alerts with whenever it sends one. AWS keys are files that Envoy's signer watches, at one inotify
+instance each.
 """
 
 import json
@@ -32,7 +33,7 @@ from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
 from headgate.alerts_file import alerts_file
 from headgate.cluster_names import cluster_of
 from headgate.config.certificates import CertificateError, read_authorities, read_pair
-from headgate.config.model import Gateway, Provider
+from headgate.config.model import Aws, Gateway, Provider
 from headgate.config.secrets import SecretError, resolve, resolve_signing
 from headgate.config.values import SecretRef
 from headgate.contract import SECRETS, cluster_name
@@ -43,11 +44,14 @@ from headgate.edge.stand_in import stand_in
 SERVER_PAIR = "listen+cert"
 CLIENT_CA = "listen+client_ca"
 
+AWS_PROFILE = "headgate"
+
 _BEARER = ("authorization", "Bearer ")
 _HEADERS = {
     "openai": _BEARER,
     "anthropic": ("x-api-key", ""),
     "gemini": ("x-goog-api-key", ""),
+    "bedrock": _BEARER,
     "azure": ("api-key", ""),
 }
 
@@ -60,6 +64,11 @@ def credential_header(provider: Provider) -> tuple[str, str]:
 def key_file(cluster: str) -> str:
     """The file of a provider cluster's key, in the `secrets` folder."""
     return f"{_name(cluster)}.key"
+
+
+def aws_file(cluster: str) -> str:
+    """The file of the AWS key that a provider cluster's requests are signed with, in the `secrets` folder."""
+    return f"{_name(cluster)}.aws"
 
 
 def _name(cluster: str) -> str:
@@ -159,6 +168,8 @@ def _deliveries(gateway: Gateway, base: Path, environ: Mapping[str, str]) -> Ite
         for kind, reference in (("api_key", provider.api_key), ("token", provider.token)):
             if reference:
                 yield _plain(key_file(cluster), f"{key}.{kind}", reference, base, environ)
+        if provider.aws:
+            yield _aws_key(aws_file(cluster), f"{key}.aws", provider.aws, base, environ)
         if provider.ca:
             yield _authorities(provider_ca_name(cluster), f"{key}.ca", base, provider.ca)
         if provider.client_cert and provider.client_key:
@@ -177,6 +188,17 @@ def _plain(
 ) -> Delivery:
     sources = (base / reference.place,) if reference.kind == "file" else ()
     return Delivery(file, key, sources, lambda: read(reference, base, environ).encode())
+
+
+def _aws_key(file: str, key: str, aws: Aws, base: Path, environ: Mapping[str, str]) -> Delivery:
+    """In the form of AWS's own credentials file, with one profile."""
+    given = [(f"aws_{name}", reference) for name, reference in aws if reference]
+
+    def build() -> bytes:
+        lines = [f"{name} = {resolve(reference, base, environ)}" for name, reference in given]
+        return "\n".join([f"[{AWS_PROFILE}]", *lines, ""]).encode()
+
+    return Delivery(file, key, tuple(base / ref.place for _, ref in given if ref.kind == "file"), build)
 
 
 def _response(secret: Secret) -> bytes:

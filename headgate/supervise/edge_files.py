@@ -204,8 +204,8 @@ def _both(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
 
 
 def _watched(secrets: Collection[str]) -> set[str]:
-    """Those that come by SDS."""
-    return {name for name in secrets if name.endswith(".json")}
+    """Those that come by SDS, and AWS keys."""
+    return {name for name in secrets if name.endswith((".json", ".aws"))}
 
 
 def _response(resources: list[dict[str, Any]]) -> dict[str, Any]:
@@ -243,7 +243,9 @@ def withheld_env(gateway: Gateway, environ: Mapping[str, str]) -> dict[str, str]
 
     Nor the one that names gateway.yaml: a part that reads it would go by what nobody has accepted yet.
     """
-    references = [provider.api_key for provider in gateway.providers.values() if provider.api_key]
-    references += [gateway.alerts.secret] if gateway.alerts else []
+    references = [gateway.alerts.secret] if gateway.alerts else []
+    for provider in gateway.providers.values():
+        given = (provider.api_key, provider.token, *(dict(provider.aws).values() if provider.aws else ()))
+        references += [reference for reference in given if reference]
     hidden = {reference.place for reference in references if reference.kind == "env"}
     return {name: value for name, value in environ.items() if name not in hidden | {"HEADGATE_CONFIG"}}

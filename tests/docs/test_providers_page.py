@@ -70,7 +70,7 @@ def test_where_reasoning_is_said_to_be_it_is_read() -> None:
     assert all(f'"{name}"' in scanned for name in names)
 
 
-def test_every_preset_and_azure_has_its_source() -> None:
+def test_every_preset_and_provider_with_a_section_has_its_source() -> None:
     sources = PAGE[PAGE.index("### Sources") :]
     named = {name.lower() for name in re.findall(r"^- (\w+):", sources, re.MULTILINE)}
-    assert named == {*PRESETS, "azure"}
+    assert named == {*PRESETS, "azure", "bedrock"}

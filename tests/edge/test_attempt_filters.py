@@ -62,7 +62,8 @@ def test_what_the_call_for_an_attempt_gets_to_see() -> None:
         "response_trailer_mode": "SEND",
     }
     seen = {pattern["exact"] for pattern in config["forward_rules"]["allowed_headers"]["patterns"]}
-    assert seen == {contract.REQUEST_ID, "x-envoy-attempt-count", ":status", "content-type", "content-encoding"}
+    line = {contract.REQUEST_ID, "x-envoy-attempt-count", ":status", "content-type", "content-encoding"}
+    assert seen == line | {contract.INPUT_TOKENS}
     assert config["metadata_options"] == {
         "forwarding_namespaces": {"untyped": [contract.REQUEST]},
         "receiving_namespaces": {"untyped": [contract.ATTEMPT]},

@@ -14,7 +14,8 @@ from headgate.supervise.ports import free_port
 from tests.edge.lone_envoy import MANAGER, LoneEnvoy, named, resources, typed
 
 BROKEN = b'{"error":{"message":"broken"}}'
-CONFIG = f"local CONFIG = {{ path = '/v1', host = 'x', keep = {{}}, broken = '{BROKEN.decode()}' }}\n"
+SAID = "path = '/v1', host = 'x', keep = {}, stream = 'text/event-stream'"
+CONFIG = f"local CONFIG = {{ {SAID}, broken = '{BROKEN.decode()}' }}\n"
 REQUEST = {"surface": "chat", "endpoint": "/chat/completions", "upstream_model": "m"}
 JSON = b'{"ok":1}'
 

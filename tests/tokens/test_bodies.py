@@ -200,6 +200,13 @@ def test_gemini_has_a_rule_of_its_own() -> None:
     assert rule_of("anything", "gemini") != rule_of("anything")
 
 
+def test_a_model_at_bedrock_is_counted_like_itself() -> None:
+    arn = "arn:aws:bedrock:eu-central-1:123456789012:inference-profile/eu.anthropic.claude-opus-4-8"
+    assert rule_of(arn, "bedrock") == rule_of("claude-opus-4-8", "anthropic")
+    assert rule_of("openai.gpt-oss-120b-1:0", "bedrock") == rule_of("gpt-oss-120b")
+    assert rule_of("eu.amazon.nova-pro-v1:0", "bedrock") == rule_of("anything")
+
+
 @pytest.mark.parametrize("surface", SURFACES)
 async def test_bodies_that_are_nested_as_deeply_as_can_be_read(surface: str) -> None:
     inner = '{"type":"tool_result","content":[' * 400 + '"deep"' + "]}" * 400
