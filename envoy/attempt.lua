@@ -124,6 +124,8 @@ local TOO_LONG = {
   "exceed context limit",
   "exceeds the maximum number of tokens allowed",
   "number of input tokens exceeds",
+  "number of tokens in the prompt",
+  "size limit exceeded by",
 }
 local ERROR_BYTES = 65536
 

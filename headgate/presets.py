@@ -77,9 +77,13 @@ PRESETS: Mapping[str, Preset] = {
 }
 
 
-def defaults_of(name: Any) -> dict[str, str]:
-    """What a provider's entry has by its preset, where it does not say otherwise."""
+# Of APIs that their maker alone serves.
+_ROOTS = {"cohere": "https://api.cohere.com"}
+
+
+def defaults_of(name: Any, api: Any = "openai") -> dict[str, str]:
+    """What a provider's entry has by its preset or its API, where it does not say otherwise."""
     preset = PRESETS.get(name) if isinstance(name, str) else None
     if preset is None:
-        return {}
+        return {"base_url": _ROOTS[api]} if isinstance(api, str) and api in _ROOTS else {}
     return {"usage": preset.usage} | ({"base_url": preset.base_url} if preset.base_url else {})

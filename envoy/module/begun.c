@@ -2,10 +2,12 @@
 
 #include "begun.h"
 
+#include "begun_cohere.h"
+
 #include <string.h>
 #include <strings.h>
 
-// Of Anthropic's events; those of the others have no type.
+// Of Anthropic's events; Cohere's are in begun_cohere.c, those of the others have no type.
 enum kind { UNTYPED, OTHER_KIND, MESSAGE_START, BLOCK_START, BLOCK_DELTA, BLOCK_STOP, MESSAGE_DELTA, MESSAGE_STOP };
 static const char *const kinds[] = {
     [MESSAGE_START] = "message_start",     [BLOCK_START] = "content_block_start",
@@ -76,6 +78,7 @@ static void read_top(struct begun *begun, enum json_token token) {
   if (begun->section == THE_ERROR && (is_text || token == JSON_OBJECT)) begun->fails = true;
   if (token == JSON_TEXT && json_is(name, "type")) {
     begun->kind = place_of(value, kinds, OTHER_KIND, COUNT(kinds));
+    begun->cohere = cohere_kind(value);
     if (json_is(value, "error")) begun->fails = true;
   }
   if (is_text && json_is(name, "object") && json_is(value, "error")) begun->fails = true;
@@ -141,6 +144,7 @@ static void read_json(struct begun *begun, char c) {
   if (begun->json.depth == 1 || begun->section == THE_ERROR) read_error(begun, token);
   if (begun->section == CHOICES) read_choice(begun, token);
   if (begun->section == BLOCK || begun->section == DELTA) read_block(begun, token);
+  if (begun->section == DELTA) cohere_read(begun, token);
   if (begun->section == CANDIDATES) read_candidate(begun, token);
   if (begun->section == PROMPT) read_prompt(begun, token);
 }
@@ -177,6 +181,7 @@ static enum beginning judge(struct begun *begun) {
   if (!begun->has_data) return NOT_YET;
   if (begun->fails || json_is(&begun->name, "error")) return begun->for_rate ? LIMITED : FAILED;
   if (is_done(begun) || !json_is_whole(&begun->json) || is_out_of_order(begun)) return BROKEN_OFF;
+  if (begun->cohere) return cohere_judge(begun);
   if (begun->kind == MESSAGE_START) begun->has_message = true;
   if (begun->kind == BLOCK_START) begun->has_block = true;
   return says_answer(begun) ? BEGUN : NOT_YET;
@@ -192,8 +197,10 @@ static void start_event(struct begun *begun) {
   begun->has_data = false;
   begun->data_length = begun->name.length = 0;
   begun->kind = UNTYPED;
+  begun->cohere = 0;
   begun->section = ELSEWHERE;
   begun->fails = begun->for_rate = begun->says = begun->block_says = begun->in_content = false;
+  begun->plans = begun->ends = begun->breaks = false;
   json_start(&begun->json);
 }
 

@@ -1,5 +1,6 @@
 // Whether a held stream of a provider's events has begun to answer, or says that it will not. Knows OpenAI's,
-// Anthropic's and Gemini's APIs and judges event by event, each at its end, as the decoders of extproc/translate do.
+// Anthropic's, Gemini's and Cohere's APIs and judges event by event, each at its end, as the decoders of
+// extproc/translate do.
 
 #ifndef HEADGATE_MODULE_BEGUN_H
 #define HEADGATE_MODULE_BEGUN_H
@@ -37,7 +38,9 @@ struct begun {
   unsigned kind, section; // its `type`, and in which of its members the reader is
   bool fails, for_rate;
   bool says, block_says;  // something of an answer, in any API
-  bool in_content;        // of a candidate of Gemini's
+  bool in_content;        // of a candidate of Gemini's, or of a message of Cohere's
+  unsigned cohere;        // its `type`, if it is one of Cohere's
+  bool plans, ends, breaks; // what it says in Cohere's API: a plan to call tools, an end, a failure
 
   // The events before it
   bool has_message, has_block;

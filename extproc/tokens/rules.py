@@ -71,6 +71,10 @@ _GPT_OSS = Rule("o200k_base", "open", Patches(28, 16_384), per_message=5, openin
 # (https://ai.google.dev/gemini-api/docs/tokens, media-resolution).
 _GEMINI = Rule("o200k_base", "open", Patches(28, 1120), per_message=5)
 
+# 256 tokens for each square of 512 pixels, and one square more, of a picture of at most 1,536 by 2,048
+# (https://docs.cohere.com/docs/image-inputs); of its template Cohere charges nothing.
+_COHERE = Rule("o200k_base", "open", Patches(28, 3328), per_message=5)
+
 _OLD_CLAUDE = Rule("o200k_base", "anthropic", Patches(28, 1568, edge=1568), percent=130, per_message=2, opening=4)
 # Claude Opus 4.7 and what came after it splits text finer and sees pictures larger.
 _CLAUDE = Rule("o200k_base", "anthropic", Patches(28, 4784, edge=2576), percent=170, per_message=2, opening=4)
@@ -89,6 +93,8 @@ def rule_of(model: str, api: str = "openai") -> Rule:
         return _claude(name.replace(".", "-"))
     if api == "gemini" or name.startswith("gemini"):
         return _GEMINI
+    if api == "cohere" or name.startswith(("command-", "c4ai-")):
+        return _COHERE
     if name.removeprefix("openai.").startswith("gpt-oss"):  # as Bedrock calls it
         return _GPT_OSS
     encoding = _openai_encoding(name)

@@ -5,13 +5,14 @@
 
 from collections.abc import Callable
 
-from extproc.translate import anthropic_errors, bedrock_errors, gemini_errors, openai_errors
+from extproc.translate import anthropic_errors, bedrock_errors, cohere_errors, gemini_errors, openai_errors
 from extproc.translate.anthropic_openai import AnthropicToOpenAI
 from extproc.translate.composed import Composed
 from extproc.translate.direction import Direction
 from extproc.translate.failure import Failure
 from extproc.translate.openai_anthropic import OpenAIToAnthropic
 from extproc.translate.openai_bedrock import EmbeddingsToBedrock, OpenAIToBedrock
+from extproc.translate.openai_cohere import EmbeddingsToCohere, OpenAIToCohere
 from extproc.translate.openai_gemini import EmbeddingsToGemini, OpenAIToGemini
 from extproc.translate.responses_openai import ResponsesToOpenAI
 
@@ -19,6 +20,7 @@ from extproc.translate.responses_openai import ResponsesToOpenAI
 _OF_CHAT: dict[str, Direction] = {
     "anthropic": OpenAIToAnthropic(),
     "bedrock": OpenAIToBedrock(),
+    "cohere": OpenAIToCohere(),
     "gemini": OpenAIToGemini(),
 }
 _MESSAGES, _RESPONSES = AnthropicToOpenAI(), ResponsesToOpenAI()
@@ -27,6 +29,7 @@ _MESSAGES, _RESPONSES = AnthropicToOpenAI(), ResponsesToOpenAI()
 _DIRECTIONS: dict[tuple[str, str], Direction] = {
     **{("chat", api): direction for api, direction in _OF_CHAT.items()},
     ("embeddings", "bedrock"): EmbeddingsToBedrock(),
+    ("embeddings", "cohere"): EmbeddingsToCohere(),
     ("embeddings", "gemini"): EmbeddingsToGemini(),
     ("messages", "openai"): _MESSAGES,
     ("responses", "openai"): _RESPONSES,
@@ -39,6 +42,7 @@ _DIRECTIONS: dict[tuple[str, str], Direction] = {
 _FAILURES: dict[str, Callable[[int, bytes, str], Failure]] = {
     "anthropic": anthropic_errors.failure_of,
     "bedrock": bedrock_errors.failure_of,
+    "cohere": cohere_errors.failure_of,
     "gemini": gemini_errors.failure_of,
     "openai": openai_errors.failure_of,
 }

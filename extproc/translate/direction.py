@@ -24,8 +24,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class ProviderRequest:
-    """The request in the provider's API. `path` follows the provider's /v1 (Gemini's /v1beta, Bedrock's root) and may
-    have a query; `headers` are the API's own."""
+    """The request in the provider's API. `path` follows the provider's /v1 (Gemini's /v1beta, Cohere's /v2, Bedrock's
+    root) and may have a query; `headers` are the API's own."""
 
     path: str
     body: bytes

@@ -41,7 +41,7 @@ from headgate.config.entry import (
 from headgate.config.limits import Limits, PlanLimits, TenantLimits
 from headgate.presets import PRESETS, defaults_of
 
-Family = Literal["openai", "anthropic", "gemini", "bedrock"]
+Family = Literal["openai", "anthropic", "gemini", "bedrock", "cohere"]
 Api = Literal[Family, "azure"]
 UsageReport = Literal["final", "continuous", "unasked", "none"]
 RetryOn = Literal["connect", "reset", "5xx", "429", "timeout", "context_window"]
@@ -93,7 +93,7 @@ class Aws(Entry):
 class Provider(Entry):
     """An upstream: our own engines (`endpoints`) or somebody's API (`base_url`), never both."""
 
-    api: Annotated[Api, PlainValidator(values.one_of("openai", "anthropic", "gemini", "bedrock", "azure"))]
+    api: Annotated[Api, PlainValidator(values.one_of("openai", "anthropic", "gemini", "bedrock", "cohere", "azure"))]
     preset: Annotated[str | None, PlainValidator(values.one_of(*PRESETS))] = None
     endpoints: list[HttpUrl] = Field(default=[], min_length=1)
     base_url: HttpUrl | None = None
@@ -118,7 +118,7 @@ class Provider(Entry):
     def _as_its_preset(cls, said: Any) -> Any:
         if not isinstance(said, dict):
             return said
-        defaults = defaults_of(said.get("preset"))
+        defaults = defaults_of(said.get("preset"), said.get("api"))
         if "endpoints" in said:
             defaults.pop("base_url", None)
         if said.get("api") == "bedrock" and (root := bedrock.root_of(said.get("region"))):

@@ -101,7 +101,9 @@ def _key_rules(root: dict[str, Any]) -> Iterator[Finding]:
         given = {"endpoints", "base_url"} & provider.keys()
         if provider.get("api") == "bedrock":
             yield from _bedrock_rules(path, provider)
-        elif len(given) != 1 and (given or "base_url" not in defaults_of(provider.get("preset"))):
+        elif len(given) != 1 and (
+            given or "base_url" not in defaults_of(provider.get("preset"), provider.get("api"))
+        ):
             found = "both" if given else "neither"
             yield Finding(path, f'expected either "endpoints" or "base_url", found {found}')
         elif "health_check" in provider and "base_url" in given:
@@ -116,6 +118,8 @@ def _api_rules(path: KeyPath, provider: dict[str, Any]) -> Iterator[Finding]:
     for name, owner in _OWNERS.items():
         if name in provider and api in get_args(Api) and api != owner:
             yield Finding((*path, name), f"is for api: {owner}; this provider's is {api}")
+    if api == "cohere" and str(provider.get("base_url")).rstrip("/").endswith("/v2"):
+        yield Finding((*path, "base_url"), "expected the root of the API: the gateway adds /v2 itself")
     if api != "azure":
         return
     if "api_key" in provider and "token" in provider:

@@ -73,6 +73,7 @@ API_HEADERS = {
     "anthropic": ("anthropic-beta", "anthropic-version"),
     "gemini": (),
     "bedrock": (),
+    "cohere": (),
 }
 
 # Headers that an API takes in another meaning than a client of another API gives them.
@@ -82,7 +83,12 @@ _NOT_ITS = {"bedrock": ("accept",)}
 _OURS = ("x-envoy-", "x-headgate-", "anthropic-")
 _AMAZONS = ("x-amz-", "x-amzn-requestid", "x-amzn-trace", "x-amzn-bedrock-cache", "x-amzn-bedrock-invocation",
             "x-amzn-bedrock-output")  # fmt: skip
-_ITS_OWN = {"azure": ("apim-", "azureml-", "x-ms-"), "gemini": ("x-gemini-", "x-goog-"), "bedrock": _AMAZONS}
+_ITS_OWN = {
+    "azure": ("apim-", "azureml-", "x-ms-"),
+    "gemini": ("x-gemini-", "x-goog-"),
+    "bedrock": _AMAZONS,
+    "cohere": ("num_chars", "num_tokens", "x-api-warning", "x-debug-trace-id", "x-endpoint-", "x-trial-"),
+}
 
 API_VERSION = "2023-06-01"  # where the client names none
 
@@ -254,11 +260,13 @@ def _path(provider: Provider) -> str:
         return f"{root}/v1beta"
     if provider.api == "bedrock":
         return root
+    if provider.api == "cohere":
+        return f"{root}/v2"
     return root if provider.base_url is not None and provider.api == "openai" else f"{root}/v1"
 
 
 def _rendered(provider: Provider, problem: Problem) -> str:
-    """The problem as extproc reads the provider's errors: those of Gemini's and Bedrock's in OpenAI's shape too."""
+    """The problem as extproc reads the provider's errors: Gemini's, Bedrock's and Cohere's in OpenAI's shape too."""
     return rendered("anthropic" if provider.api == "anthropic" else "openai", problem, None).decode()
 
 

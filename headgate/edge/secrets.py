@@ -52,6 +52,7 @@ _HEADERS = {
     "anthropic": ("x-api-key", ""),
     "gemini": ("x-goog-api-key", ""),
     "bedrock": _BEARER,
+    "cohere": _BEARER,
     "azure": ("api-key", ""),
 }
 

@@ -35,7 +35,7 @@ def config_of(rest: str, api: str = "openai") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("key", ["", ", api_key: env:OPENAI_API_KEY"])
-@pytest.mark.parametrize("api", ["openai", "anthropic", "gemini"])
+@pytest.mark.parametrize("api", ["openai", "anthropic", "gemini", "cohere"])
 def test_the_order_of_the_filters(api: str, key: str) -> None:
     """Of a request; an answer meets them the other way round, so the translation sees what the script has marked."""
     assert list(attempt_filters(cluster(P + key, api))) == ORDER
@@ -112,6 +112,9 @@ def test_direct_attempts_cost_no_call() -> None:
         ("gemini", 'base_url: "https://generative.test"', "/v1beta", "generative.test"),
         ("gemini", 'base_url: "https://proxy.test/google"', "/google/v1beta", "proxy.test"),
         ("gemini", 'endpoints: ["http://engine:1/a"]', "/a/v1beta", "engine:1"),
+        ("cohere", "usage: final", "/v2", "api.cohere.com"),
+        ("cohere", 'base_url: "https://proxy.test/cohere"', "/cohere/v2", "proxy.test"),
+        ("cohere", 'endpoints: ["http://engine:1"]', "/v2", "engine:1"),
         ("openai", "base_url: http://p.test/~it%27s'(*)--%22%5C/v1", "/~it%27s'(*)--%22%5C/v1", "p.test"),
     ],
 )
@@ -134,6 +137,7 @@ def test_azures_dated_api_has_the_deployment_in_its_path() -> None:
         ("openai", {"openai-beta"}),
         ("anthropic", {"anthropic-beta", "anthropic-version"}),
         ("gemini", set()),
+        ("cohere", set()),
         ("azure", {"openai-beta"}),
     ],
 )
@@ -152,6 +156,7 @@ def test_what_may_leave_the_gateway(api: str, own: set[str]) -> None:
         ("openai", "authorization", "Bearer "),
         ("anthropic", "x-api-key", ""),
         ("gemini", "x-goog-api-key", ""),
+        ("cohere", "authorization", "Bearer "),
         ("azure", "api-key", ""),
     ],
 )
@@ -171,6 +176,7 @@ def test_a_token_of_azures_is_a_bearer() -> None:
 def test_which_api_is_told_its_version() -> None:
     assert config_of(P)["version"] is None
     assert config_of(P, "gemini")["version"] is None
+    assert config_of(P, "cohere")["version"] is None
     assert config_of(P, "anthropic")["version"] == {"header": "anthropic-version", "value": "2023-06-01"}
 
 
@@ -200,6 +206,8 @@ def test_a_provider_cannot_speak_for_the_gateway() -> None:
     assert {matcher["prefix"] for matcher in matchers} == ours
     assert removed_prefixes(P, "azure") == ours | {"apim-", "azureml-", "x-ms-"}
     assert removed_prefixes(P, "gemini") == ours | {"x-gemini-", "x-goog-"}
+    about_it = {"num_chars", "num_tokens", "x-api-warning", "x-debug-trace-id", "x-endpoint-", "x-trial-"}
+    assert removed_prefixes(P, "cohere") == ours | about_it
 
 
 def removed_prefixes(rest: str, api: str) -> set[str]:

@@ -28,16 +28,17 @@ PROXYS = {
 }
 PLAIN = {"content-type": "application/json", "content-length": "77", "user-agent": "u", "x-request-id": "r-1"}
 OF_CHAT: dict[str, Any] = {"endpoint": "/chat/completions", "upstream_model": "m-1"}
-CHAIN: dict[str, Any] = {**OF_CHAT, "length": "77", "models": ["m-1", "m-2", "m-3", "m-4"], "direct": ",1,"}
+CHAIN: dict[str, Any] = {**OF_CHAT, "length": "77", "models": ["m-1", "m-2", "m-3", "m-4", "m-5"], "direct": ",1,"}
 
 OPENAI, CLAUDE, LOCAL = (("openai", "env:OPENAI_API_KEY"), ("anthropic", "env:ANTHROPIC_API_KEY"), ("openai", None))
 GEMINI = ("gemini", "env:OPENAI_API_KEY")
-APIS = {"openai": OPENAI, "claude": CLAUDE, "gemini": GEMINI, "local": LOCAL}
+COHERE = ("cohere", "env:OPENAI_API_KEY")
+APIS = {"openai": OPENAI, "claude": CLAUDE, "gemini": GEMINI, "cohere": COHERE, "local": LOCAL}
 
 
 @pytest.fixture(scope="module")
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Script]:
-    """Four providers, three of which have a key."""
+    """Five providers, four of which have a key."""
     folder = tmp_path_factory.mktemp("keys")
     made = {}
     for name, (api, key) in APIS.items():
@@ -52,6 +53,7 @@ OWN: dict[str, dict[str, str]] = {
     "openai": {"authorization": "Bearer sk-openai"},
     "claude": {"x-api-key": "sk-claude"},
     "gemini": {"x-goog-api-key": "sk-gemini"},
+    "cohere": {"authorization": "Bearer sk-cohere"},
     "local": {},
 }
 
@@ -63,7 +65,7 @@ def test_each_provider_gets_its_own_credential_and_no_other(scripts: dict[str, S
         sent = request.attempt(scripts[name])
         assert {header: sent.get(header) for header in CREDENTIALS if header in sent} == OWN[name]
         assert sent[":authority"] == f"{name}.test"
-        base = {"claude": "/v1/v1", "gemini": "/v1/v1beta"}.get(name, "/v1")
+        base = {"claude": "/v1/v1", "gemini": "/v1/v1beta", "cohere": "/v1/v2"}.get(name, "/v1")
         assert sent[":path"] == f"{base}/chat/completions"
         allowed = {*FORWARDED_HEADERS, *API_HEADERS[APIS[name][0]], *OWN[name]}
         assert sent.keys() <= allowed
@@ -176,6 +178,8 @@ TOO_LONG = [
     '{"error":{"code":"context_length_exceeded"}}',
     "prompt is too long: 210000 tokens > 200000 maximum",
     "The input token count (1200293) exceeds the maximum number of tokens allowed (1048576).",
+    "too many tokens: total number of tokens in the prompt cannot exceed 4081 - received 4292.",
+    "too many tokens: size limit exceeded by 11326 tokens. Try using shorter or fewer inputs.",
 ]
 
 
@@ -209,7 +213,7 @@ def test_a_limit_names_the_model_that_it_is_for(scripts: dict[str, Script]) -> N
         assert headers[contract.TRIED_MODEL] == model
 
 
-@pytest.mark.parametrize("api", ["openai", "anthropic", "gemini"])
+@pytest.mark.parametrize("api", ["openai", "anthropic", "gemini", "cohere"])
 def test_a_page_becomes_an_error_of_the_providers_api(api: str) -> None:
     script = Script(cluster("base_url: 'http://p.test'", api))
     headers, body = Request(PLAIN, OF_CHAT).answered(script, 200, "<html>", content_type="text/html")

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from hatch_build import MODULE_SOURCES, compiler
 
 HERE = Path(__file__).parent
-SOURCES = [path for path in MODULE_SOURCES if path.name in ("begun.c", "frames.c", "json.c")]
+SOURCES = [path for path in MODULE_SOURCES if path.name in ("begun.c", "begun_cohere.c", "frames.c", "json.c")]
 FLAGS = ("-std=gnu11", "-O1", "-g", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", f"-I{SOURCES[0].parent}")
 
 _folder = TemporaryDirectory()

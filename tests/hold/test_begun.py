@@ -177,7 +177,61 @@ GEMINI: dict[str, tuple[bytes, Beginning]] = {
     "Gemini's bad JSON": (candidate({"text": "Hi"})[:-6] + b"\n\n", BROKEN_OFF),
     "Gemini's list": (b"data: [" + candidate({"text": "Hi"})[6:-2] + b"]\n\n", BROKEN_OFF),
 }
-SIGNS = [*OPENAI.items(), *ANTHROPIC.items(), *GEMINI.items()]
+
+
+def cohere(kind: str, **message: Any) -> bytes:
+    return event(kind, index=0, delta={"message": message})
+
+
+COHERE_START = cohere("message-start", role="assistant", content=[], tool_plan="", tool_calls=[], citations=[])
+OPENED = COHERE_START + cohere("content-start", content={"type": "text", "text": ""})
+COHERE_CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}
+COHERE: dict[str, tuple[bytes, Beginning]] = {
+    "message-start": (COHERE_START, NOT_YET),
+    "content-start": (OPENED, NOT_YET),
+    "content-start with a text": (
+        COHERE_START + cohere("content-start", content={"type": "text", "text": "Hi"}),
+        BEGUN,
+    ),
+    "content-delta": (OPENED + cohere("content-delta", content={"text": "Hi"}), BEGUN),
+    "content-delta of thinking": (OPENED + cohere("content-delta", content={"thinking": "Hm"}), BEGUN),
+    "content-delta of nothing": (OPENED + cohere("content-delta", content={"text": ""}), NOT_YET),
+    "content-delta of another kind": (OPENED + cohere("content-delta", content={"scent": "lime"}), NOT_YET),
+    "a text beside the content": (OPENED + cohere("content-delta", x={"text": "Hi"}, content={"text": ""}), NOT_YET),
+    "a likeliness": (
+        OPENED + event("content-delta", logprobs={"text": "Hi"}, delta={"message": {"content": {"text": ""}}}),
+        NOT_YET,
+    ),
+    "content-end": (OPENED + event("content-end", index=0), NOT_YET),
+    "tool-plan-delta": (COHERE_START + cohere("tool-plan-delta", tool_plan="I"), BEGUN),
+    "tool-plan-delta of nothing": (COHERE_START + cohere("tool-plan-delta", tool_plan=""), NOT_YET),
+    "tool-call-start": (COHERE_START + cohere("tool-call-start", tool_calls=COHERE_CALL), BEGUN),
+    "citation-start": (OPENED + cohere("citation-start", citations={"start": 0, "text": "Hi"}), NOT_YET),
+    "message-end": (COHERE_START + event("message-end", delta={"finish_reason": "COMPLETE", "usage": {}}), BEGUN),
+    "message-end behind its type": (
+        COHERE_START + data({"delta": {"finish_reason": "MAX_TOKENS"}, "type": "message-end"}),
+        BEGUN,
+    ),
+    "Cohere's debug": (event("debug", prompt="text") + COHERE_START, NOT_YET),
+    "Cohere's error": (COHERE_START + event("message-end", delta={"finish_reason": "ERROR", "error": "m"}), FAILED),
+    "Cohere's timeout": (OPENED + event("message-end", delta={"finish_reason": "TIMEOUT"}), FAILED),
+    "an error at a good end": (
+        OPENED + event("message-end", delta={"finish_reason": "COMPLETE", "error": "m"}),
+        FAILED,
+    ),
+    "no error at a good end": (
+        OPENED + event("message-end", delta={"finish_reason": "COMPLETE", "error": None}),
+        BEGUN,
+    ),
+    "message-end without a reason": (COHERE_START + event("message-end", delta={"finish_reason": None}), BROKEN_OFF),
+    "message-end at once": (event("message-end", delta={"finish_reason": "COMPLETE"}), BROKEN_OFF),
+    "message-start twice": (COHERE_START + COHERE_START, BROKEN_OFF),
+    "content-start at once": (cohere("content-start", content={"type": "text", "text": "Hi"}), BROKEN_OFF),
+    "content-delta without a start": (COHERE_START + cohere("content-delta", content={"text": "Hi"}), BROKEN_OFF),
+    "tool-call-start at once": (cohere("tool-call-start", tool_calls=COHERE_CALL), BROKEN_OFF),
+    "Cohere's bad JSON": (OPENED + cohere("content-delta", content={"text": "Hi"})[:-4] + b"\n\n", BROKEN_OFF),
+}
+SIGNS = [*OPENAI.items(), *ANTHROPIC.items(), *GEMINI.items(), *COHERE.items()]
 ids = [name for name, _ in SIGNS]
 
 

@@ -207,6 +207,12 @@ def test_a_model_at_bedrock_is_counted_like_itself() -> None:
     assert rule_of("eu.amazon.nova-pro-v1:0", "bedrock") == rule_of("anything")
 
 
+def test_cohere_has_a_rule_of_its_own() -> None:
+    rule = rule_of("anything", "cohere")
+    assert rule == rule_of("command-a-03-2025") == rule_of("cohere/command-r-plus")
+    assert rule != rule_of("anything")
+
+
 @pytest.mark.parametrize("surface", SURFACES)
 async def test_bodies_that_are_nested_as_deeply_as_can_be_read(surface: str) -> None:
     inner = '{"type":"tool_result","content":[' * 400 + '"deep"' + "]}" * 400
