@@ -2,14 +2,15 @@
 
 #include "begun_cohere.h"
 
-enum { NO_KIND, MESSAGE_START, CONTENT_START, CONTENT_DELTA, PLAN_DELTA, CALL_START, MESSAGE_END, INSIDE };
+enum { NO_KIND, MESSAGE_START, CONTENT_START, CONTENT_DELTA, PLAN_DELTA, CALL_START, CALL_DELTA, MESSAGE_END, INSIDE };
 static const struct {
   const char *type;
   unsigned kind;
 } kinds[] = {
-    {"message-start", MESSAGE_START},   {"content-start", CONTENT_START}, {"content-delta", CONTENT_DELTA},
-    {"tool-plan-delta", PLAN_DELTA},    {"tool-call-start", CALL_START},  {"message-end", MESSAGE_END},
-    {"content-end", INSIDE},            {"citation-start", INSIDE},       {"citation-end", INSIDE},
+    {"message-start", MESSAGE_START}, {"content-start", CONTENT_START}, {"content-delta", CONTENT_DELTA},
+    {"tool-plan-delta", PLAN_DELTA},  {"tool-call-start", CALL_START},  {"tool-call-delta", CALL_DELTA},
+    {"message-end", MESSAGE_END},     {"content-end", INSIDE},          {"tool-call-end", INSIDE},
+    {"citation-start", INSIDE},       {"citation-end", INSIDE},
 };
 
 // Of an event: delta, message, content, and what is in that.
@@ -46,6 +47,7 @@ enum beginning cohere_judge(struct begun *begun) {
     case CONTENT_DELTA: return !begun->has_block ? BROKEN_OFF : begun->block_says ? BEGUN : NOT_YET;
     case PLAN_DELTA: return begun->plans ? BEGUN : NOT_YET;
     case CALL_START: return BEGUN;
+    case CALL_DELTA: return BROKEN_OFF; // of a call that has not started
     case MESSAGE_END: return begun->breaks ? FAILED : begun->ends ? BEGUN : BROKEN_OFF;
     default: return NOT_YET;
   }

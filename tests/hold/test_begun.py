@@ -206,6 +206,8 @@ COHERE: dict[str, tuple[bytes, Beginning]] = {
     "tool-plan-delta": (COHERE_START + cohere("tool-plan-delta", tool_plan="I"), BEGUN),
     "tool-plan-delta of nothing": (COHERE_START + cohere("tool-plan-delta", tool_plan=""), NOT_YET),
     "tool-call-start": (COHERE_START + cohere("tool-call-start", tool_calls=COHERE_CALL), BEGUN),
+    "tool-call-delta at once": (COHERE_START + cohere("tool-call-delta", tool_calls=COHERE_CALL), BROKEN_OFF),
+    "content-end at once": (event("content-end", index=0), BROKEN_OFF),
     "citation-start": (OPENED + cohere("citation-start", citations={"start": 0, "text": "Hi"}), NOT_YET),
     "message-end": (COHERE_START + event("message-end", delta={"finish_reason": "COMPLETE", "usage": {}}), BEGUN),
     "message-end behind its type": (
@@ -231,6 +233,7 @@ COHERE: dict[str, tuple[bytes, Beginning]] = {
     "tool-call-start at once": (cohere("tool-call-start", tool_calls=COHERE_CALL), BROKEN_OFF),
     "Cohere's bad JSON": (OPENED + cohere("content-delta", content={"text": "Hi"})[:-4] + b"\n\n", BROKEN_OFF),
 }
+EVENTS_OF_COHERE = sorted({part + b"\n\n" for stream, _ in COHERE.values() for part in stream.split(b"\n\n") if part})
 SIGNS = [*OPENAI.items(), *ANTHROPIC.items(), *GEMINI.items(), *COHERE.items()]
 ids = [name for name, _ in SIGNS]
 
@@ -334,14 +337,15 @@ PARTS = {
                   event("content_block_stop", index=0), delta(type="text_delta", text=""),
                   delta(type="text_delta", text="Hi"), START[:-12] + b"\n\n", event("message_delta", delta={})],
     "gemini": [*(stream for stream, _ in GEMINI.values()), b": ping\n\n", data({})],
+    "cohere": [*EVENTS_OF_COHERE, b": ping\n\n", data({}), event("tool-call-end", index=0)],
 }  # fmt: skip
-CLIENTS = {"openai": "messages", "anthropic": "chat", "gemini": "chat"}
+CLIENTS = {"openai": "messages", "anthropic": "chat", "gemini": "chat", "cohere": "chat"}
 # Of these the decoder says that they make no sense; that is not looked for.
 NOT_LOOKED_FOR = ("that is not open", "of which has not ended", "where none can start", "another kind")
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.sampled_from(["openai", "anthropic", "gemini"]), st.data())
+@given(st.sampled_from(list(PARTS)), st.data())
 def test_the_decoders_say_the_same(api: str, drawn: st.DataObject) -> None:
     """Event by event: begun when they have begun, failed when they have failed before that."""
     parts = drawn.draw(st.lists(st.sampled_from(PARTS[api]), max_size=6))

@@ -93,6 +93,9 @@ class ChunkDecoder:
         self._has_message = True
         return b""
 
+    def _nothing(self, _: Event, __: Message) -> bytes:
+        return b""
+
     def _content_start(self, event: Event, message: Message) -> bytes:
         self._offsets[event.index or 0] = self._length
         return b"".join([self._part(part) for part in each(message.content)])
@@ -205,10 +208,12 @@ _STEPS: dict[str, Callable[[ChunkDecoder, Event, Message], bytes]] = {
     "message-start": ChunkDecoder._message_start,
     "content-start": ChunkDecoder._content_start,
     "content-delta": ChunkDecoder._content_delta,
+    "content-end": ChunkDecoder._nothing,
     "tool-plan-delta": ChunkDecoder._tool_plan,
     "tool-call-start": ChunkDecoder._call_start,
     "tool-call-delta": ChunkDecoder._call_delta,
     "tool-call-end": ChunkDecoder._call_end,
     "citation-start": ChunkDecoder._citation,
+    "citation-end": ChunkDecoder._nothing,
     "message-end": ChunkDecoder._message_end,
 }
