@@ -1,0 +1,149 @@
+"""docs/providers.md says of each feature what the translation to each API makes of it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from features import ANSWERS, FEATURES, MODELS, OF_THEMSELVES, PLAIN
+
+from extproc.refusal import BadRequest
+from extproc.translate import direction_of
+from extproc.translate.direction import Direction, Target
+from headgate.config.model import Family
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "providers.md").read_text()
+GOLDEN = ROOT / "tests" / "golden"
+CLIENTS = {"chat": "openai", "messages": "anthropic"}
+HEADINGS = {
+    "chat": "### `/v1/chat/completions`",
+    "messages": "### `/v1/messages`",
+    "embeddings": "### `/v1/embeddings`",
+}
+
+
+def columns_of(surface: str) -> list[str]:
+    """The APIs that requests of a surface are translated to."""
+    return [api for api in get_args(Family) if direction_of(surface, api)]
+
+
+def carried(direction: Direction, asked: dict[str, Any], plain: dict[str, Any] | None, model: str) -> str:
+    """What becomes of a request: all of it is carried, something is left out, or named as unsupported.
+
+    `plain`: the same request without the feature."""
+    target = Target("p", model)
+    if direction.unsupported(asked, target):
+        return "no"
+    made = direction.request(asked, target)
+    if made.dropped:
+        return "left out"
+    if plain is not None:
+        without = direction.request(plain, target)
+        assert (made.path, made.body) != (without.path, without.body), "what is carried can be seen in the request"
+    return "yes"
+
+
+def cell_of(surface: str, feature: str, api: str) -> str:
+    """What the page has to say."""
+    direction = direction_of(surface, api)
+    assert direction
+    if mark := ANSWERS[surface].get(feature):
+        return "yes" if is_in_answers(f"{CLIENTS[surface]}_{api}", mark) else "no"
+    found = {
+        carried(direction, PLAIN[surface] | members, base_of(surface, feature, members), model)
+        for members in FEATURES[surface][feature]
+        for model in MODELS.get(api, ("any-model",))
+    }
+    return found.pop() if len(found) == 1 else "partly"
+
+
+def base_of(surface: str, feature: str, members: dict[str, Any]) -> dict[str, Any] | None:
+    """The request without the feature: plain, but for the tools that a choice is about."""
+    if feature in OF_THEMSELVES:
+        return None
+    tools = {"tools": members["tools"]} if "tool_choice" in members else {}
+    return PLAIN[surface] | tools
+
+
+def is_in_answers(folder: str, mark: bytes) -> bool:
+    """Whether some whole answer and some stream of the golden folder has it."""
+    whole = [
+        json.dumps(json.loads(path.read_bytes()), separators=(",", ":")).encode() for path in golden(folder, "json")
+    ]
+    streams = [path.read_bytes() for path in golden(folder, "sse")]
+    found = {any(re.search(mark, text) for text in texts) for texts in (whole, streams)}
+    assert len(found) == 1, "whole answers have it, and streams do not, or the other way round"
+    return found.pop()
+
+
+def golden(folder: str, kind: str) -> list[Path]:
+    name = {"json": "answer.client.json", "sse": "stream.client.sse"}[kind]
+    found = sorted((GOLDEN / folder).glob(f"*/{name}"))
+    assert found
+    return found
+
+
+def table_of(surface: str) -> tuple[list[str], dict[str, list[str]]]:
+    """The columns of a surface's table, and its rows."""
+    section = PAGE[PAGE.index(HEADINGS[surface]) :]
+    lines = [line for line in section[: section.index("\n\n", section.index("|---"))].splitlines() if line[:1] == "|"]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [column.strip("`") for column in rows[0][1:]], {row[0]: row[1:] for row in rows[2:]}
+
+
+@pytest.mark.parametrize("surface", FEATURES)
+def test_the_table_has_every_feature_and_every_api(surface: str) -> None:
+    columns, rows = table_of(surface)
+    assert columns == columns_of(surface)
+    assert list(rows) == [*FEATURES[surface], *ANSWERS[surface]]
+    if surface in CLIENTS:
+        assert all(golden(f"{CLIENTS[surface]}_{api}", "json") for api in columns)
+
+
+CELLS = [
+    (surface, feature, api)
+    for surface in FEATURES
+    for feature in (*FEATURES[surface], *ANSWERS[surface])
+    for api in columns_of(surface)
+]
+
+
+@pytest.mark.parametrize(("surface", "feature", "api"), CELLS, ids=[" ".join(cell) for cell in CELLS])
+def test_a_cell_says_what_happens(surface: str, feature: str, api: str) -> None:
+    columns, rows = table_of(surface)
+    said = rows[feature][columns.index(api)]
+    assert re.sub(r" \(\d+\)$", "", said) == cell_of(surface, feature, api)
+    assert said.startswith("partly") == said.endswith(")"), "what is carried in part has a note"
+
+
+def test_every_note_is_there_once_and_used() -> None:
+    used = {
+        number
+        for surface in FEATURES
+        for cells in table_of(surface)[1].values()
+        for cell in cells
+        for number in re.findall(r"^partly \((\d+)\)$", cell)
+    }
+    notes = re.findall(r"^(\d+)\. ", PAGE[PAGE.index("## Features") : PAGE.index("## Azure")], re.MULTILINE)
+    assert sorted(used, key=int) == notes == [str(number) for number in range(1, len(notes) + 1)]
+
+
+def test_a_surface_is_here_once_it_is_translated() -> None:
+    known = [surface for surface in ("chat", "completions", "embeddings", "messages") if columns_of(surface)]
+    assert sorted(known) == sorted(FEATURES)
+
+
+@pytest.mark.parametrize("surface", FEATURES)
+def test_the_requests_are_ones(surface: str) -> None:
+    """To the client's own API: nothing here is a mistake."""
+    for feature, requests in FEATURES[surface].items():
+        for members in requests:
+            for api in columns_of(surface):
+                direction = direction_of(surface, api)
+                assert direction
+                try:
+                    direction.unsupported(PLAIN[surface] | members, Target("p", "any-model"))
+                except BadRequest as refused:
+                    pytest.fail(f"{feature}: {refused}")
