@@ -152,7 +152,8 @@ MESSAGES: dict[str, list[dict[str, Any]]] = {
     ],
     "tools of Anthropic's": [{"tools": [{"type": "web_search_20250305", "name": "web_search"}]}],
     "JSON schemas": [{"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}],
-    "thinking": [{"thinking": {"type": "enabled", "budget_tokens": 2048}}, {"thinking": {"type": "disabled"}}],
+    "thinking": [{"thinking": {"type": "enabled", "budget_tokens": 2048}}],
+    "`thinking: disabled`": [{"thinking": {"type": "disabled"}}],
     "`output_config.effort`": [{"output_config": {"effort": "low"}}],
     "thinking of earlier turns": [
         {
@@ -184,7 +185,7 @@ EMBEDDINGS: dict[str, list[dict[str, Any]]] = {
 FEATURES = {"chat": CHAT, "messages": MESSAGES, "embeddings": EMBEDDINGS}
 
 # By these a client asks for what some models do anyway: nothing is said to them.
-OF_THEMSELVES = ("`reasoning_effort: none`",)
+OF_THEMSELVES = ("`reasoning_effort: none`", "`thinking: disabled`", "`service_tier: standard_only`")
 
 # What an answer can have, as found in some golden answer and in its stream.
 ANSWERS: dict[str, dict[str, bytes]] = {
