@@ -16,9 +16,16 @@ PLAIN: dict[str, dict[str, Any]] = {
 # Models of each API that differ in what they take.
 MODELS = {
     "anthropic": ("claude-3-5-haiku-20241022", "claude-sonnet-4-5", "claude-opus-4-6", "claude-opus-4-7"),
+    "bedrock": (
+        "anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "eu.amazon.nova-pro-v1:0",
+        "openai.gpt-oss-120b-1:0",
+        "meta.llama3-3-70b-instruct-v1:0",
+    ),
     "gemini": ("gemini-2.0-flash", "gemini-2.5-flash", "gemini-2.5-pro", "gemini-3-pro-preview"),
     "cohere": ("command-r-08-2024", "command-a-03-2025", "command-a-reasoning-08-2025", "command-a-plus-05-2026"),
 }
+EMBEDDING_MODELS = {"bedrock": ("amazon.titan-embed-text-v2:0", "cohere.embed-v4:0")}
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}

@@ -5,19 +5,19 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from features import ANSWERS, FEATURES, MODELS, OF_THEMSELVES, PLAIN
+from features import ANSWERS, EMBEDDING_MODELS, FEATURES, MODELS, OF_THEMSELVES, PLAIN
 
 from extproc.refusal import BadRequest
 from extproc.translate import direction_of
-from extproc.translate.direction import Direction, Known, Target
+from extproc.translate.direction import Direction, Target
 from headgate.config.model import Family
+from tests.translate.bedrock_frames import encoded
+from tests.translate.golden import KNOWN, Case, cases
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "providers.md").read_text()
-GOLDEN = ROOT / "tests" / "golden"
 # Where answers of each API are, whole and streamed.
 ANSWERED = {api: f"openai_{api}" for api in get_args(Family)} | {"openai": "anthropic_openai"}
-KNOWN = Known("r", 1)
 HEADINGS = {
     "chat": "### `/v1/chat/completions`",
     "messages": "### `/v1/messages`",
@@ -55,7 +55,7 @@ def cell_of(surface: str, feature: str, api: str) -> str:
     found = {
         carried(direction, PLAIN[surface] | members, base_of(surface, feature, members), model)
         for members in FEATURES[surface][feature]
-        for model in MODELS.get(api, ("any-model",))
+        for model in (EMBEDDING_MODELS if surface == "embeddings" else MODELS).get(api, ("any-model",))
     }
     return found.pop() if len(found) == 1 else "partly"
 
@@ -76,17 +76,22 @@ def is_in_answers(direction: Direction, folder: str, mark: bytes) -> bool:
 
 
 def answers(direction: Direction, folder: str, kind: str) -> list[bytes]:
-    name = {"json": "answer.provider.json", "sse": "stream.provider.sse"}[kind]
-    given = [path.read_bytes() for path in sorted((GOLDEN / folder).glob(f"*/{name}"))]
-    assert given
+    """What the client gets, whole or streamed, of every answer in the folder."""
     if kind == "json":
-        return [made for made in (direction.whole(body, KNOWN) for body in given) if isinstance(made, bytes)]
-    return [streamed(direction, stream) for stream in given]
+        bodies = [case.read("answer.provider.json") for case in cases(folder, "answer.provider.json")]
+        return [made for made in (direction.whole(body, KNOWN) for body in bodies) if isinstance(made, bytes)]
+    return [streamed(direction, case) for case in cases(folder) if case.has("stream.provider.sse") or is_framed(case)]
 
 
-def streamed(direction: Direction, stream: bytes) -> bytes:
+def streamed(direction: Direction, case: Case) -> bytes:
+    frames = encoded(case.json("stream.provider.json")) if is_framed(case) else case.read("stream.provider.sse")
     decoder = direction.stream(KNOWN)
-    return decoder.feed(stream) + decoder.end()
+    return decoder.feed(frames) + decoder.end()
+
+
+def is_framed(case: Case) -> bool:
+    """Whether its stream comes in Amazon's frames."""
+    return case.has("stream.provider.json")
 
 
 def table_of(surface: str) -> tuple[list[str], dict[str, list[str]]]:
