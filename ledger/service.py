@@ -150,7 +150,7 @@ class Parts:
             self.rebuild.ask_for,
         )
 
-    def _on_change(self, reason: str | None) -> None:
+    def _on_change(self, _node: str, reason: str | None) -> None:
         if reason is not None:
             self.counters_are_away.set()
             log.error("counters are away: settling waits", reason=reason)
@@ -198,7 +198,9 @@ def _answering(follower: Follower) -> "asyncio.streams._ClientConnectedCallback"
     return answer
 
 
-def _on_feed_change(reason: str | None) -> None:
+def _on_feed_change(node: str, reason: str | None) -> None:
+    if node:  # any other one will do
+        return
     if reason is not None:
         log.warning("feed can't be told", reason=reason)
     else:

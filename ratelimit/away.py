@@ -14,23 +14,25 @@ log = structlog.get_logger()
 
 
 class Away:
-    """The counters may be away as a whole, or be there without what the ledger has to write: used-up quotas."""
+    """The counters, or a node of them, may be away, or lack what the ledger has to write: used-up quotas."""
 
     def __init__(self) -> None:
-        self._gone_at: float | None = None
+        self._gone_at: dict[str, float] = {}  # nodes; one server alone, and slots that no node has, are ""
         self._missing_at: float | None = None
         self._missing_until = 0.0
         metrics.LIMITER_EMERGENCY.set(0)
 
-    def changed(self, reason: str | None) -> None:
-        """The connection is lost, or (None) back."""
+    def changed(self, node: str, reason: str | None) -> None:
+        """A connection is lost, or (None) back, or there is no need for it any more."""
         now = time.monotonic()
+        which = {"node": node} if node else {}
         if reason is not None:
-            self._gone_at = now
-            log.error("counters are away: this worker limits by itself", reason=reason)
-        elif self._gone_at is not None:
-            log.info("counters are back", after_s=round(now - self._gone_at, 3))
-            self._gone_at = None
+            self._gone_at[node] = now
+            what = "a node of the counters is away: this worker limits its tenants by itself"
+            log.error(what if node else "counters are away: this worker limits by itself", reason=reason, **which)
+        elif gone_at := self._gone_at.pop(node, None):
+            what = "a node of the counters is back, or others have its tenants"
+            log.info(what if node else "counters are back", after_s=round(now - gone_at, 3), **which)
         self._set()
 
     def missing(self) -> None:
@@ -52,4 +54,4 @@ class Away:
             self._set()
 
     def _set(self) -> None:
-        metrics.LIMITER_EMERGENCY.set(self._gone_at is not None or self._missing_at is not None)
+        metrics.LIMITER_EMERGENCY.set(bool(self._gone_at) or self._missing_at is not None)

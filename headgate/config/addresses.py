@@ -79,8 +79,11 @@ def url(value: Any) -> Url:
     return Url(scheme, host, port or (443 if scheme == "https" else 80), path.rstrip("/"))
 
 
-def service_url(*schemes: str) -> Callable[[Any], str]:
-    """A parser of the URLs of one service, kept as text; only the schemes in `schemes` are allowed."""
+def service_url(*schemes: str, several: bool = False) -> Callable[[Any], str]:
+    """A parser of the URLs of one service, kept as text; only the schemes in `schemes` are allowed.
+
+    `several`: nodes of a cluster may stand between commas.
+    """
     allowed = " or ".join(f"{scheme}://" for scheme in schemes)
 
     def parse(value: Any) -> str:
@@ -90,11 +93,19 @@ def service_url(*schemes: str) -> Callable[[Any], str]:
         if parts.scheme in ("unix", "file", "sqlite"):
             if not parts.path.strip("/"):
                 raise ValueError(f"expected a path after {parts.scheme}://")
+        elif several:
+            _check_nodes(parts)
         else:
             _host_and_port(parts)
         return str(value)
 
     return parse
+
+
+def _check_nodes(parts: SplitResult) -> None:
+    nodes = [_host_and_port(_split_url(f"node://{node}")) for node in parts.netloc.rpartition("@")[2].split(",")]
+    if len({(host, port or 6379) for host, port in nodes}) < len(nodes):
+        raise ValueError("expected a URL that names every node once")
 
 
 def _split_url(value: Any, wanted: str = "expected a URL that starts with http:// or https://") -> SplitResult:

@@ -246,9 +246,9 @@ class Secrets(Entry):
 class Services(Entry):
     """Standard parts that replace the embedded ones. The URLs may hold passwords, so none is in the repr."""
 
-    counters: Annotated[str | None, PlainValidator(addresses.service_url("redis", "rediss", "valkey", "unix"))] = (
-        Field(default=None, repr=False)
-    )
+    counters: Annotated[
+        str | None, PlainValidator(addresses.service_url("redis", "rediss", "valkey", "unix", several=True))
+    ] = Field(default=None, repr=False)
     usage: Annotated[str | None, PlainValidator(addresses.service_url("clickhouse", "clickhouses"))] = Field(
         default=None, repr=False
     )

@@ -1,200 +1,146 @@
-"""The counters as parts use them: calls while they answer in time, `Unavailable` at once while they do not.
+"""The counters as parts use them: one server or a cluster, as the server itself says.
 
-A circuit breaker: after one call that was not answered in time, was refused or was cut off, no call is tried before
-a probe in the background has written something and was answered in time. So a slow server costs one wait, not one per
-call.
+`services.counters` names a server, or some nodes of a cluster. What it is is asked before anything else, and again
+when a server says that others have its keys. All keys of a call are of one tenant; the first one says where it goes.
 """
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-import hiredis
-
 from headgate.counters.address import CountersAddress
-from headgate.counters.connection import Connection, Lost, accepted, connect
-from headgate.counters.scripts import ALL, Argument, Script, tenant_of
+from headgate.counters.cluster import Changed, Cluster
+from headgate.counters.cluster_map import Map, look
+from headgate.counters.node import FIRST_PAUSE_S, LONGEST_PAUSE_S, Node
+from headgate.counters.scripts import Argument, Script
+from headgate.counters.unavailable import Failed, Unavailable, within
 
-FIRST_PAUSE_S = 0.02
-LONGEST_PAUSE_S = 0.5
-
-_PROBE_KEY = "hg:probe"
-# What a node of a cluster answers where another one has the key, or nobody.
-_ELSEWHERE = ("MOVED", "ASK", "CLUSTERDOWN")
-# What a server answers when the command is wrong and not the server: no reason to stop asking it.
-_OUR_FAULT = ("ERR", "WRONGTYPE")
-
-
-class Unavailable(Exception):  # noqa: N818 - a state, decided upon by the caller
-    """The counters did not decide. `maybe` says whether the call may have been carried out all the same."""
-
-    def __init__(self, reason: str, *, maybe: bool) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.maybe = maybe
-
-
-class Failed(Unavailable):
-    """The server is well and this call is wrong, today and tomorrow."""
+__all__ = ["Counters", "Failed", "Unavailable"]
 
 
 class Counters:
-    """One process's way to the counters. `changed` is told the reason when they go away, None when they are back."""
+    """One process's way to the counters.
 
-    def __init__(
-        self, address: CountersAddress, timeout_s: float, changed: Callable[[str | None], None] = lambda _: None
-    ) -> None:
+    `changed` is told which node and the reason when one goes away, None when it is back; a server that is no
+    cluster's node has the name "". In a cluster a node is told to be there, too, that has taken over from another
+    one, whose last words it may not know; "" then means slots that no node has.
+    """
+
+    def __init__(self, address: CountersAddress, timeout_s: float, changed: Changed = lambda *_: None) -> None:
         self._address = address
         self._timeout_s = timeout_s
         self._changed = changed
-        self._connection: Connection | None = None
-        self._probe_key = _PROBE_KEY
-        self._first_try = asyncio.Event()
+        self._way: Node | Cluster | None = None
         self._reason = "not connected yet"
         self._told_down = False
-        self._keeper: asyncio.Task[None] | None = None
+        self._first_try = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._finder: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Connect, and stay connected, in the background of the running loop."""
-        if self._keeper is None:
-            self._keeper = asyncio.get_running_loop().create_task(self._keep())
+        if self._finder is None:
+            self._finder = asyncio.get_running_loop().create_task(self._find())
 
     async def close(self) -> None:
-        """Let go of the connection."""
-        if self._keeper:
-            self._keeper.cancel()
+        """Let go of the connections."""
+        if self._finder:
+            self._finder.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
+                await self._finder
+        if self._way:
+            await self._way.close()
 
-    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+    def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Coroutine[Any, Any, Any]:
         """What the script returns, within the time limit whatever it takes. Raises Unavailable, or Failed."""
-        began = time.monotonic()
-        reply = await self.call("EVALSHA", script.sha1, len(keys), *keys, *arguments)
-        if isinstance(reply, hiredis.ReplyError) and _code(reply) == "NOSCRIPT":
-            left_s = self._timeout_s - (time.monotonic() - began)
-            reply = await _within(left_s, self.call("EVAL", script.text, len(keys), *keys, *arguments))
-        return self._checked(reply, keys)
+        if self._way:
+            return self._way.run(script, keys, arguments)
+        return self._first_call(lambda way: way.run(script, keys, arguments))
 
-    async def command(self, *words: Argument) -> Any:
-        """The reply to any command. Raises Unavailable, or Failed."""
-        return self._checked(await self.call(*words), words)
+    def command(self, *words: Argument) -> Coroutine[Any, Any, Any]:
+        """The reply to a command whose first argument is its key. Raises Unavailable, or Failed."""
+        if self._way:
+            return self._way.command(*words)
+        return self._first_call(lambda way: way.command(*words))
 
-    async def call(self, *words: Argument) -> Any:
+    def publish(self, channel: str, message: str) -> Coroutine[Any, Any, Any]:
         """The bare reply, an error among them. Raises Unavailable."""
-        if self._connection is None and not self._first_try.is_set():
-            return await _within(self._timeout_s, self._first_call(words))
-        return await self._send(words)
+        if self._way:
+            return self._way.publish(channel, message)
+        return self._first_call(lambda way: way.publish(channel, message))
 
-    async def _first_call(self, words: tuple[Argument, ...]) -> Any:
-        """Waits for the first attempt of this process to connect; later ones are not waited for."""
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Each server that has keys: for commands that are about no key. None while nobody knows."""
+        if isinstance(self._way, Cluster):
+            return self._way.nodes
+        return (self._way,) if self._way else ()
+
+    def place_of(self, key: str) -> str:
+        """The name by which `changed` is told of who has the key."""
+        node = self._way.node_of(key) if isinstance(self._way, Cluster) else None
+        return node.address.name if node else ""
+
+    def is_away(self, key: str) -> bool:
+        """Whether nothing can be done with the key now."""
+        node = self._way.node_of(key) if isinstance(self._way, Cluster) else self._way
+        return node is None or node.is_away
+
+    def others_go_on(self, key: str) -> bool:
+        """Whether there are other nodes than the one that has the key, and any of them can be used."""
+        place = self.place_of(key)
+        return isinstance(self._way, Cluster) and any(
+            node.is_up for node in self._way.nodes if node.address.name != place
+        )
+
+    async def _first_call(self, call: Callable[[Node | Cluster], Coroutine[Any, Any, Any]]) -> Any:
+        """Waits for the first attempt to find out what there is; later ones are not waited for."""
+        return await within(self._timeout_s, self._once_found(call))
+
+    async def _once_found(self, call: Callable[[Node | Cluster], Coroutine[Any, Any, Any]]) -> Any:
         await self._first_try.wait()
-        return await self._send(words)
-
-    async def _send(self, words: tuple[Argument, ...]) -> Any:
-        if self._connection is None:
+        if self._way is None:
             raise Unavailable(self._reason, maybe=False)
-        try:
-            return await self._connection.call(words)
-        except Lost as lost:
-            raise Unavailable(str(lost), maybe=True) from lost
+        return await call(self._way)
 
-    def _checked(self, reply: Any, words: Sequence[Argument]) -> Any:
-        if isinstance(reply, hiredis.ReplyError):
-            code, reason = _code(reply), _reason_of(reply)
-            if code in _OUR_FAULT:
-                raise Failed(reason, maybe=False) from reply
-            if code in _ELSEWHERE:
-                self._probe_key = _beside(words)
-            if self._connection:
-                self._connection.lose(reason)
-            raise Unavailable(reason, maybe=False) from reply
-        return reply
+    async def _find(self) -> None:
+        """Until it is known to be a cluster: that looks after itself."""
+        while True:
+            found = await self._look()
+            if found:
+                break
+            if self._way is None:
+                self._way = Node(
+                    self._address, self._timeout_s, self._tell, self._moved.set, has_news=self._told_down
+                )
+                self._first_try.set()
+            await self._moved.wait()
+            self._moved.clear()
+        before, has_news = self._way, self._told_down
+        if has_news:
+            self._tell(None)
+        self._way = Cluster(self._address, self._timeout_s, self._changed, found, has_news=has_news)
+        self._first_try.set()
+        if before:
+            await before.close()
 
-    async def _keep(self) -> None:
-        try:
-            await self._reconnect()
-        finally:
-            if self._connection:
-                self._connection.lose("closed here")
-
-    async def _reconnect(self) -> None:
-        loop = asyncio.get_running_loop()
+    async def _look(self) -> Map | None:
+        """The cluster's map; None where there is no cluster. Tried until there is an answer, or as well without."""
         pause_s = FIRST_PAUSE_S
         while True:
-            lost: asyncio.Future[str] = loop.create_future()
-            began = loop.time()
             try:
-                self._connection = await self._usable(lost)
-            except (OSError, TimeoutError, Lost, hiredis.HiredisError) as error:
-                self._down(_reason_of(error))
-            else:
-                self._up()
-                self._down(await lost)
-            if loop.time() - began > 1:
-                pause_s = FIRST_PAUSE_S
+                return await look(self._address.each(), self._timeout_s)
+            except Unavailable as error:
+                if self._way:
+                    return None
+                self._reason = error.reason
+            self._first_try.set()
+            if not self._told_down:
+                self._tell(self._reason)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
-    async def _usable(self, lost: "asyncio.Future[str]") -> Connection:
-        """A connection that has just carried out a write in time."""
-        connection = await connect(self._address, self._timeout_s, lambda reason: _tell(lost, reason))
-        try:
-            commands = [("SCRIPT", "LOAD", script.text) for script in ALL]
-            for command in (*commands, ("SET", self._probe_key, "1", "PX", 1000)):
-                accepted(await connection.call(command))
-        except BaseException:
-            connection.lose("not usable")
-            raise
-        return connection
-
-    def _up(self) -> None:
-        self._first_try.set()
-        if self._told_down:
-            self._told_down = False
-            self._changed(None)
-
-    def _down(self, reason: str) -> None:
-        self._connection = None
-        self._reason = reason
-        self._first_try.set()
-        if not self._told_down:
-            self._told_down = True
-            self._changed(reason)
-
-
-async def _within(left_s: float, call: Awaitable[Any]) -> Any:
-    """The reply of a call that had to wait for something else before. Raises Unavailable."""
-    try:
-        # Python 3.11's wait_for loses a cancellation that comes as it completes.
-        async with asyncio.timeout(left_s):
-            return await call
-    except TimeoutError:
-        raise Unavailable("no answer in time", maybe=True) from None
-
-
-def _tell(lost: "asyncio.Future[str]", reason: str) -> None:
-    if not lost.done():
-        lost.set_result(reason)
-
-
-def _code(error: hiredis.ReplyError) -> str:
-    """The first word, such as OOM: the rest may name keys."""
-    return str(error).partition(" ")[0]
-
-
-def _beside(words: Sequence[Argument]) -> str:
-    """A key to probe with that is where these are: a write of any other one proves nothing."""
-    tenants = (tenant_of(word) for word in words if isinstance(word, str) and word.startswith("hg:{"))
-    return next((f"{_PROBE_KEY}:{{{tenant}}}" for tenant in tenants), _PROBE_KEY)
-
-
-def _reason_of(error: Exception) -> str:
-    if isinstance(error, hiredis.ReplyError):
-        code = _code(error)
-        about = ": services.counters has to be one node, or a proxy, that holds all slots of the cluster"
-        return f"answers {code}{about if code in _ELSEWHERE else ''}"
-    if isinstance(error, TimeoutError):
-        return "no connection in time"
-    return str(error) if isinstance(error, Lost) else type(error).__name__
+    def _tell(self, reason: str | None) -> None:
+        self._told_down = reason is not None
+        self._changed("", reason)

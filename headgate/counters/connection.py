@@ -132,12 +132,12 @@ async def connect(address: CountersAddress, timeout_s: float, on_lost: Callable[
             _, connection = await loop.create_unix_connection(make, address.path)
         else:
             _, connection = await loop.create_connection(make, address.host, address.port, ssl=address.context())
-    for command in address.greeting():
-        try:
+    try:
+        for command in address.greeting():
             accepted(await connection.call(command))
-        except hiredis.ReplyError:
-            connection.lose("refused the credentials")
-            raise
+    except BaseException:
+        connection.lose("did not take the greeting")
+        raise
     return connection
 
 

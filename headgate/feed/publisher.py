@@ -78,10 +78,14 @@ class Publisher:
         self._new = {target: until for target, until in self._new.items() if until > now}
         noting = dict(self._new)
         new = [Rest(*target, until - now) for target, until in noting.items()]
-        running = await rests.note(self._counters, new)
-        for target, until in noting.items():
-            if self._new.get(target) == until:
-                del self._new[target]
+        try:
+            running = await rests.note(self._counters, new)
+        except Unavailable:  # of a cluster's nodes the one that has them: the others can be told all the same
+            running = tuple(new)
+        else:
+            for target, until in noting.items():
+                if self._new.get(target) == until:
+                    del self._new[target]
         whole = messages.whole(self._gateway, self._health, running, self._factors)
         metrics.FEED_RESTS.set(len(running))
         if await self._publish(self._channel, whole):
@@ -91,7 +95,7 @@ class Publisher:
 
     async def _publish(self, channel: str, message: str) -> bool:
         """False when the server is well and refuses it, as to a user who may not publish."""
-        reply = await self._counters.call("PUBLISH", channel, message)
+        reply = await self._counters.publish(channel, message)
         refused = str(reply).partition(" ")[0] if isinstance(reply, hiredis.ReplyError) else None
         if refused != self._refused:
             self._refused = refused

@@ -2,6 +2,8 @@
 hears.
 
 Nobody waits for it. While the counters are away nothing is heard, and what was heard of targets is soon forgotten.
+In a cluster any node will do, since they pass on to each other what is published; where one is of no use the next
+one is tried.
 """
 
 import asyncio
@@ -13,6 +15,7 @@ import structlog
 
 from headgate import metrics
 from headgate.counters.address import CountersAddress, counters_address
+from headgate.counters.cluster_map import map_of
 from headgate.feed.factors import Factors
 from headgate.feed.identity import gateway_id
 from headgate.feed.messages import ANY_GATEWAY, RESTS_CHANNEL, Said, decoded, gateway_channel
@@ -20,6 +23,7 @@ from headgate.feed.states import FORGET_S, TargetStates
 
 CONNECT_TIMEOUT_S = 1.0
 QUIET_S = 2.0  # without a word; then the server is asked whether it is there, and given as long to answer
+DEAF_S = 6.0  # without a message on a node of a cluster; then another one is listened to: this may be cut off
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
 
@@ -36,17 +40,21 @@ class Subscriber:
     def __init__(
         self, address: CountersAddress, gateway: str | None, states: TargetStates, factors: Factors | None = None
     ) -> None:
-        self._address = address
+        self._addresses = address.each()
+        self._others: tuple[CountersAddress, ...] = ()  # of the same cluster, as a node has said
+        self._tries = 0
         self._states = states
         self._factors = factors
+        self._greeting = address.greeting()
         self._commands: list[tuple[str, ...]] = [
-            *address.greeting(),
+            *self._greeting,
+            ("CLUSTER", "SLOTS"),
             ("SUBSCRIBE", RESTS_CHANNEL, *([gateway_channel(gateway)] if gateway else [])),
             *([] if gateway else [("PSUBSCRIBE", ANY_GATEWAY)]),
         ]
         self._heard = metrics.FEED_HEARD.labels("targets")
         self._listens = False
-        self._silent_since = time.monotonic()
+        self._silent_since = self._heard_at = time.monotonic()
         self._told_down = False
         self._keeper: asyncio.Task[None] | None = None
 
@@ -78,23 +86,28 @@ class Subscriber:
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _listen(self) -> None:
-        reader, writer = await self._connected()
+        addresses = tuple(dict.fromkeys((*self._addresses, *self._others)))
+        address = addresses[self._tries % len(addresses)]
+        self._tries += 1
+        reader, writer = await self._connected(address)
         try:
             for command in self._commands:
                 writer.write(hiredis.pack_command(command))  # type: ignore[arg-type] # its stub means tuples of one
-            await self._read(reader, writer)
+            await self._read(reader, writer, address)
         finally:
             writer.transport.abort()
 
-    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        address = self._address
+    async def _connected(self, address: CountersAddress) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             if address.path:
                 return await asyncio.open_unix_connection(address.path)
             return await asyncio.open_connection(address.host, address.port, ssl=address.context())
 
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        replies, asked = hiredis.Reader(), False
+    async def _read(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: CountersAddress
+    ) -> None:
+        replies, asked, number = hiredis.Reader(), False, 0
+        self._heard_at = time.monotonic()
         while True:
             try:
                 async with asyncio.timeout(QUIET_S):
@@ -110,7 +123,18 @@ class Subscriber:
             asked = False
             replies.feed(data)
             while (reply := replies.gets()) is not False:
-                self._take(reply)
+                if number == len(self._greeting):
+                    self._learn(reply, address)
+                else:
+                    self._take(reply)
+                number += 1
+            if self._others and time.monotonic() - self._heard_at > DEAF_S:
+                raise Lost("hears nothing")
+
+    def _learn(self, reply: object, address: CountersAddress) -> None:
+        """What other nodes there are; it may be none of a cluster's, or not allow us to know."""
+        with contextlib.suppress(ValueError):
+            self._others = map_of(address, reply).addresses if isinstance(reply, list) else ()
 
     def _take(self, reply: object) -> None:
         if isinstance(reply, hiredis.ReplyError):
@@ -123,6 +147,7 @@ class Subscriber:
             self._hear(said)
 
     def _hear(self, said: Said) -> None:
+        self._heard_at = time.monotonic()
         if said.health is not None:
             self._heard.set(time.time())
             self._states.take_health(said.gateway, said.states())

@@ -5,6 +5,7 @@ that is down.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import aiohttp
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from headgate import contract
+from headgate.counters.address import EMBEDDED, CountersAddress, parsed
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.part import Probe
 
@@ -74,20 +75,41 @@ def http_ok(url: str) -> Probe:
 
 
 def counters_ping(url: str | None) -> Probe:
-    """The counters: PING, on the embedded server's socket unless there is a `url` (which never shows)."""
+    """The counters: PING, on the embedded server's socket unless there is a `url` (which never shows).
+
+    Where that names several nodes of a cluster, one that answers is enough.
+    """
+    addresses = (parsed(url) if url else EMBEDDED).each()
 
     async def probe() -> str | None:
-        async with _counters(url) as client:
-            await client.execute_command("PING")  # type: ignore[no-untyped-call]
+        pings = [asyncio.create_task(_ping(address)) for address in addresses]
+        try:
+            for ping in asyncio.as_completed(pings):
+                with contextlib.suppress(OSError, RedisError):
+                    await ping
+                    return None
+        finally:
+            for one in pings:
+                one.cancel()
+            await asyncio.gather(*pings, return_exceptions=True)
+        pings[0].result()  # raises what was wrong
         return None
 
     return _guarded(probe)
 
 
-def _counters(url: str | None) -> Redis:
-    if url is None:
-        return Redis(unix_socket_path=str(contract.COUNTERS_SOCKET), socket_timeout=TIMEOUT_S)
-    return Redis.from_url(url.replace("valkey://", "redis://", 1), socket_timeout=TIMEOUT_S)
+async def _ping(address: CountersAddress) -> None:
+    async with Redis(
+        host=address.host,
+        port=address.port,
+        unix_socket_path=address.path,
+        ssl=address.tls,
+        username=address.user,
+        password=address.password,
+        db=address.database,
+        socket_timeout=TIMEOUT_S,
+    ) as client:
+        await client.execute_command("PING")  # type: ignore[no-untyped-call]
 
 
 def _guarded(ask: Callable[[], Awaitable[str | None]]) -> Probe:
