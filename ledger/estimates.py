@@ -1,7 +1,8 @@
 """Reservations that nothing settles: their lease is over, or their Envoy has died. They are charged as reserved.
 
 Database first, keyed by the request's id. A request whose `end` line is in the spool is settled by that; a line that
-comes later takes the estimate's place. Other gateways' reservations on the same counters are left alone.
+comes later takes the estimate's place. Other gateways' reservations on the same counters are left alone. Each node of
+a cluster is looked at by itself, and by its own clock.
 """
 
 import asyncio
@@ -14,7 +15,8 @@ import structlog
 
 from headgate import metrics
 from headgate.counters.calendar import DAY_MS
-from headgate.counters.client import Failed
+from headgate.counters.client import Counters, Failed, Unavailable
+from headgate.counters.node import Node
 from headgate.counters.scripts import OPEN_PATTERN, record_key, request_of, tenant_of
 from headgate.counters.settlement import Record, Settled, read_record
 from ledger.books import Books
@@ -27,6 +29,7 @@ from ledger.usage import NOT_KEPT_APART, Amounts, Entry, Where
 LEASES_EVERY_S = 2.0
 SCAN_SHARE = 0.05  # of the time, at most, is spent looking for leases that are over
 _AT_ONCE = 500  # reservations
+_AGAIN_S = 1.0  # nodes that are away
 _LEAST_SINCE_MS = 3_600_000  # in which the end of a request that held something is looked for
 
 log = structlog.get_logger()
@@ -44,8 +47,11 @@ class Open(NamedTuple):
 class Estimates:
     """`close_epoch` for an Envoy that has died; `run` looks after leases."""
 
-    def __init__(self, settlement: Settlement, books: Books, tables: Tables, price_of: PriceOf) -> None:
+    def __init__(
+        self, settlement: Settlement, books: Books, tables: Tables, price_of: PriceOf, counters: Counters
+    ) -> None:
         self._settlement = settlement
+        self._counters = counters
         self._books = books
         self._tables = tables
         self._price_of = price_of
@@ -55,36 +61,54 @@ class Estimates:
         """Charge what has outlived its lease. `epochs` are the Envoys whose spool is here."""
         while True:
             began = time.monotonic()
-            try:
-                await self.charge_expired(epochs())
-            except Failed as failed:
-                log.warning("leases can't be looked at", reason=failed.reason)
+            for node in self._counters.nodes:
+                try:
+                    await self.charge_expired(node, epochs())
+                except Failed as failed:
+                    log.warning("leases can't be looked at", reason=failed.reason)
+                except Unavailable:  # the next turn looks
+                    pass
             await asyncio.sleep(max(LEASES_EVERY_S, (time.monotonic() - began) / SCAN_SHARE))
 
-    async def charge_expired(self, epochs: set[str]) -> int:
-        """Charge this gateway's reservations whose lease is over; how many there were."""
-        seconds, micros = await self._settlement.persist("TIME")
+    async def charge_expired(self, node: Node, epochs: set[str]) -> int:
+        """Charge this gateway's reservations whose lease is over; how many there were. Raises Unavailable."""
+        seconds, micros = await node.command("TIME")
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         own = epochs | {file.epoch for file in await self._books.counted()}
-        found = [one for one in await self._open(now_ms) if one.epoch in own]
+        found = [one for one in await self._open(node, now_ms) if one.epoch in own]
         return await self._close(found, "lease")
 
     async def close_epoch(self, epoch: str) -> int:
-        """Charge everything that a dead Envoy's requests hold; how many there were. All its lines are settled."""
-        return await self._close([one for one in await self._open() if one.epoch == epoch], "epoch")
+        """Charge everything that a dead Envoy's requests hold; how many there were. All its lines are settled.
 
-    async def _open(self, until_ms: int | None = None) -> list[Open]:
-        """All gateways' open reservations whose lease ends until then."""
+        Nodes that are away are waited for. Raises Failed.
+        """
+        done: set[Node] = set()
+        closed = 0
+        while not done or set(self._counters.nodes) - done:
+            for node in set(self._counters.nodes) - done:
+                try:
+                    found = [one for one in await self._open(node) if one.epoch == epoch]
+                    closed += await self._close(found, "epoch")
+                except Failed:
+                    raise
+                except Unavailable:
+                    continue
+                done.add(node)
+            if not done or set(self._counters.nodes) - done:
+                await asyncio.sleep(_AGAIN_S)
+        return closed
+
+    async def _open(self, node: Node, until_ms: int | None = None) -> list[Open]:
+        """All gateways' open reservations there whose lease ends until then. Raises Unavailable."""
         found: list[Open] = []
         cursor = b"0"
         until = "+inf" if until_ms is None else until_ms
         while True:
-            cursor, keys = await self._settlement.persist(
-                "SCAN", cursor.decode(), "MATCH", OPEN_PATTERN, "COUNT", 1000
-            )
+            cursor, keys = await node.command("SCAN", cursor.decode(), "MATCH", OPEN_PATTERN, "COUNT", 1000)
             for key in keys:
                 name = key.decode(errors="replace")
-                pairs = await self._settlement.persist("ZRANGEBYSCORE", name, "-inf", until, "WITHSCORES")
+                pairs = await self._counters.command("ZRANGEBYSCORE", name, "-inf", until, "WITHSCORES")
                 for member, score in zip(pairs[::2], pairs[1::2], strict=True):
                     found.append(Open(tenant_of(name), *request_of(member.decode(errors="replace")), float(score)))
             if cursor == b"0":
@@ -101,7 +125,7 @@ class Estimates:
 
     async def _close_some(self, epoch: str, some: Sequence[Open], reason: str) -> None:
         records = await asyncio.gather(
-            *(self._settlement.persist("GET", record_key(one.tenant, one.request_id)) for one in some)
+            *(self._counters.command("GET", record_key(one.tenant, one.request_id)) for one in some)
         )
         held = {one: read_record(data) for one, data in zip(some, records, strict=True)}
         longest_ms = max(self._lease_ms(record) for record in held.values())

@@ -87,6 +87,7 @@ class Follower:
         self._folder = Folder()
         self._works: deque[Work] = deque()
         self._queued = 0  # requests in it
+        self._ahead: dict[SpoolFile, int] = {}  # settled, but for what a node of the counters is owed
         self._queue_grew = asyncio.Event()
         self._queue_empty = asyncio.Event()
         self._woken = asyncio.Event()
@@ -230,10 +231,18 @@ class Follower:
             await self._settlement.settle([Piece(_id_of(work.file), work.end, work.ends) for work in works])
             for work in works:
                 self._works.popleft()
-                work.file.settled = work.end
+                self._ahead[work.file] = work.end
                 self._queued -= len(work.ends)
+            self._catch_up()
             if self._held_up:
                 self._woken.set()
+
+    def _catch_up(self) -> None:
+        """What was settled is done with once nothing of it is owed: else the next process has to settle it again."""
+        if not self._settlement.owes:
+            for file, end in self._ahead.items():
+                file.settled = end
+            self._ahead.clear()
 
     async def _drain(self) -> None:
         await self._queue_empty.wait()
@@ -263,6 +272,7 @@ class Follower:
 
     async def _look_around(self) -> None:
         """Once a second, and when files came or went: who lives, what is full, what may go, how far we are."""
+        self._catch_up()
         living = epochs.living()
         for epoch, files in self._folder.epochs():
             await self._look_at(epoch, files, living)

@@ -97,12 +97,13 @@ class Parts:
         self.queries = Queries(self.tables.snapshot, self.feed_counters)
         self.books = Books(UsageStore(USAGE), self.tables.limits_of)
         self.settlement = Settlement(self.counters, self.books, self.tables, gateway, self.alerts.on_alerts)
-        self.estimates = Estimates(self.settlement, self.books, self.tables, self.prices.price_of)
-        self.rebuild = Rebuild(self.settlement, self.books, self.tables, gateway)
+        self.estimates = Estimates(self.settlement, self.books, self.tables, self.prices.price_of, self.counters)
+        self.rebuild = Rebuild(self.settlement, self.books, self.tables, self.counters, gateway)
         self.follower = self._follower()
         self.counters_are_away = asyncio.Event()
         self.beside: list[asyncio.Task[None]] = []
-        self._again: asyncio.Task[None] | None = None
+        self._gone: set[str] = set()
+        self._again: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Connect, and do all that is done beside following."""
@@ -123,7 +124,8 @@ class Parts:
 
     async def close(self) -> None:
         """End what was started."""
-        beside = [*self.beside, *([self._again] if self._again else [])]
+        self.settlement.stop()
+        beside = [*self.beside, *self._again]
         for task in beside:
             task.cancel()
         await asyncio.wait(beside)
@@ -150,15 +152,23 @@ class Parts:
             self.rebuild.ask_for,
         )
 
-    def _on_change(self, _node: str, reason: str | None) -> None:
+    def _on_change(self, node: str, reason: str | None) -> None:
+        which = {"node": node} if node else {}
         if reason is not None:
+            self._gone.add(node)
             self.counters_are_away.set()
-            log.error("counters are away: settling waits", reason=reason)
+            what = "a node of the counters is away: settling its tenants waits"
+            log.error(what if node else "counters are away: settling waits", reason=reason, **which)
             return
-        self.counters_are_away.clear()
-        log.info("counters are back: settling goes on")
-        self._again = asyncio.create_task(self.settlement.settle_again())
-        self.rebuild.ask("reconnect")
+        self._gone.discard(node)
+        if not self._gone:
+            self.counters_are_away.clear()
+        what = "a node of the counters is there: settling its tenants goes on"
+        log.info(what if node else "counters are back: settling goes on", **which)
+        again = asyncio.create_task(self.settlement.settle_again(node))
+        self._again.add(again)
+        again.add_done_callback(self._again.discard)
+        self.rebuild.ask("reconnect", node)
 
     async def _flush(self) -> None:
         while True:

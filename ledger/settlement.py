@@ -1,14 +1,16 @@
 """Settling: a request has ended, so it is counted, and what it really took replaces what it holds.
 
 First the database, then the counters: they get absolute sums, so that whatever is done twice changes nothing. Tried
-until it is done.
+until it is done; where a node of a cluster is away, the others do not wait for it.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -16,10 +18,11 @@ import structlog
 from headgate import metrics
 from headgate.counters.client import Counters, Failed, Unavailable
 from headgate.counters.limits import keys_of
-from headgate.counters.scripts import Call, member_of
+from headgate.counters.scripts import Call, member_of, open_key
 from headgate.counters.settlement import Alert, Settled, Sum, read_settled, settle_call
 from ledger.books import Books, Window
 from ledger.ends import End, entry_of, where_of
+from ledger.owed import Owed
 from ledger.tables import Tables
 from ledger.usage import Counted, FileId, Where
 
@@ -30,6 +33,7 @@ _CALLS_AT_ONCE = 50
 # Counters that come back may have lost their last words: those of two seconds, by `appendfsync everysec`.
 _AGAIN_S = 20.0
 _AGAIN_REQUESTS = 20_000
+_PATIENCE_S = 0.5  # with one node of a cluster, while others go on
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
 
@@ -55,12 +59,22 @@ class Settlement:
         self._gateway = gateway
         self._on_alerts = on_alerts
         self._by = {by: metrics.LIMITER_SETTLEMENTS.labels(by) for by in ("end", "epoch", "lease")}
+        self._owed = Owed(counters, self._pay)
         self._recent: deque[tuple[float, str, list[Settled]]] = deque()
         self._recent_requests = 0
         self._telling: dict[tuple[str, bytes], asyncio.Task[None]] = {}  # alerts
 
+    @property
+    def owes(self) -> bool:
+        """Whether a node of the counters has not been told yet what was settled."""
+        return not self._owed.is_empty
+
+    def stop(self) -> None:
+        """Try no more to tell nodes that are away."""
+        self._owed.close()
+
     async def settle(self, pieces: Sequence[Piece]) -> None:
-        """Count these requests and close them; afterwards the pieces are done with."""
+        """Count these requests and close them; afterwards the pieces are done with, but for what is owed."""
         ends = [end for piece in pieces for end in piece.ends]
         entries = [
             entry_of(end, self._tables.limits_of(end.tenant), piece.file)
@@ -114,12 +128,12 @@ class Settlement:
             self._by[by].inc(freed)
         return freed
 
-    async def settle_again(self) -> None:
-        """Say the last words again, to counters that are back: they may be behind what they have confirmed."""
+    async def settle_again(self, place: str) -> None:
+        """Say the last words again, to a node that is back or new: it may be behind what was confirmed."""
         self._forget_old()
-        again = list(self._recent)
-        for _, tenant, some in again:
-            await self._told(tenant, settle_call(tenant, some, gateway=self._gateway))
+        again = [(tenant, some) for _, tenant, some in self._recent if self._place_of(tenant) == place]
+        for tenant, some in again:
+            await self._close(tenant, some, ())
 
     def settled_of(self, end: End) -> Settled:
         """What the counters are told of a request that has ended."""
@@ -141,22 +155,36 @@ class Settlement:
             applying = self._tables.limits_of(end.tenant).applying(end.key_id, end.model, end.user)
             slots = [limit for limit in applying.limits if limit.kind.shape == "slots"] if end.settles else []
             for key in (key for limit in slots for key in keys_of(end.tenant, limit)):
-                await self.persist("ZREM", key, member_of(end.epoch, end.request_id))
+                free = partial(self._counters.command, "ZREM", key, member_of(end.epoch, end.request_id))
+                with contextlib.suppress(Unavailable):
+                    await self._until_done(end.tenant, free)
 
     async def write_sums(self, tenant: str, base: str, sums: Sequence[Sum]) -> None:
-        """Write all of a tenant's sums, and into its `base_key` that these are all."""
+        """Write all of a tenant's sums, and into its `base_key` that these are all. Raises Unavailable."""
         for some, is_last in _chunks(sums):
             await self._told(tenant, settle_call(tenant, (), some, self._gateway, base=base if is_last else ""))
-
-    async def persist(self, *words: str | int) -> Any:
-        """The reply to a command, whenever there is one. Raises Failed."""
-        return await self._until_done(lambda: self._counters.command(*words))
 
     def _may_warn(self, end: End) -> bool:
         applying = self._tables.limits_of(end.tenant).applying(end.key_id, end.model, end.user)
         return any(limit.row.soft is not None for limit in applying.limits)
 
+    def _place_of(self, tenant: str) -> str:
+        return self._counters.place_of(open_key(tenant))
+
     async def _close(self, tenant: str, settled: Sequence[Settled], sums: Sequence[Sum]) -> int:
+        """Tell the tenant's node; later, where it is away and others go on."""
+        if not self._owed.holds_up(tenant):
+            try:
+                return await self._close_now(tenant, settled, sums)
+            except (Unavailable, TimeoutError):
+                pass
+        self._owed.add(tenant, settled, sums)
+        return 0
+
+    async def _pay(self, tenant: str, settled: Sequence[Settled], sums: Sequence[Sum]) -> None:
+        self._by["end"].inc(await self._close_now(tenant, settled, sums))
+
+    async def _close_now(self, tenant: str, settled: Sequence[Settled], sums: Sequence[Sum]) -> int:
         """Sums first: a request's share must not be missing in between."""
         freed = 0
         for some, is_last in _chunks(sums):
@@ -166,14 +194,16 @@ class Settlement:
         return freed
 
     async def _call(self, tenant: str, settled: Sequence[Settled], sums: Sequence[Sum]) -> int:
-        freed = await self._told(tenant, settle_call(tenant, settled, sums, self._gateway))
+        async with asyncio.timeout(_PATIENCE_S if self._counters.others_go_on(open_key(tenant)) else None):
+            freed = await self._told(tenant, settle_call(tenant, settled, sums, self._gateway))
         if settled:
             self._remember(tenant, list(settled))
         return freed
 
     async def _told(self, tenant: str, call: Call) -> int:
+        """How many requests were open. Raises Unavailable."""
         try:
-            reply = read_settled(await self._until_done(lambda: self._counters.run(*call)))
+            reply = read_settled(await self._until_done(tenant, lambda: self._counters.run(*call)))
         except Failed as failed:
             log.warning("not settled, left to their lease", tenant=tenant, reason=failed.reason)
             return 0
@@ -192,6 +222,8 @@ class Settlement:
         try:
             await self._on_alerts(tenant, list(alerts.values()))
             await self._told(tenant, settle_call(tenant, (), gateway=self._gateway, told=list(alerts)))
+        except Unavailable:  # the tenant's next call tells them again
+            pass
         finally:
             for packed in alerts:
                 del self._telling[tenant, packed]
@@ -206,8 +238,11 @@ class Settlement:
         while self._recent and (self._recent[0][0] < before or self._recent_requests > _AGAIN_REQUESTS):
             self._recent_requests -= len(self._recent.popleft()[2])
 
-    async def _until_done(self, ask: Callable[[], Awaitable[Any]]) -> Any:
-        """Raises Failed. Everything else passes: the counters come back, and the spool is not lost meanwhile."""
+    async def _until_done(self, tenant: str, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """Raises Failed, and Unavailable where other nodes go on without this tenant's.
+
+        Everything else passes: the counters come back, and the spool is not lost meanwhile.
+        """
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
@@ -215,6 +250,8 @@ class Settlement:
             except Failed:
                 raise
             except Unavailable:
+                if self._counters.others_go_on(open_key(tenant)):
+                    raise
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 

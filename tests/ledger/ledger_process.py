@@ -28,13 +28,16 @@ LIMITS = LimitsRow((LimitRow("concurrency", 1_000_000),))
 
 
 class Ledger:
-    """One state folder. `valkey` is the socket of its counters."""
+    """One state folder. `valkey` is the socket of its counters, or their URL."""
 
-    def __init__(self, state: Path, valkey: Path) -> None:
+    def __init__(self, state: Path, valkey: Path | str) -> None:
         self.state, self.spool = state, state / "spool"
         self.spool.mkdir(parents=True, exist_ok=True)
         (state / "run").mkdir(exist_ok=True)
-        self._environ = {**os.environ, "HEADGATE_COUNTERS": f"unix://{valkey}"}
+        self._environ = {
+            **os.environ,
+            "HEADGATE_COUNTERS": f"unix://{valkey}" if isinstance(valkey, Path) else valkey,
+        }
         self._log = (state / "ledger.log").open("ab")
         self.process: subprocess.Popen[bytes] | None = None
         self.generation = 0
