@@ -65,7 +65,7 @@ def incoming(message: ProcessingRequest) -> Incoming:
 def planned(plan: Plan, body: bytes, max_at: int | None = None) -> bytes:
     """The request goes on: with this body, to these clusters. `max_at`: of the field for the answer's limit."""
     response = ProcessingResponse()
-    response.ParseFromString(_planned(plan.clusters, plan.profile, plan.headers_ms, plan.metadata))
+    response.ParseFromString(_planned(plan.clusters, plan.profile, plan.headers_ms, plan.hedge_ms, plan.metadata))
     common = response.request_body.response
     common.body_mutation.body = body
     _set(common.header_mutation, "content-length", str(len(body)))
@@ -104,6 +104,7 @@ def _planned(
     clusters: tuple[str, ...],
     profile: str,
     headers_ms: int | None,
+    hedge_ms: int | None,
     metadata: tuple[tuple[str, Value], ...],
 ) -> bytes:
     """All of the answer that the requests for a model share."""
@@ -112,7 +113,10 @@ def _planned(
     common.clear_route_cache = True
     _set(common.header_mutation, ROUTE_PROFILE, profile)
     _set(common.header_mutation, "x-envoy-max-retries", str(len(clusters) - 1))
-    if headers_ms is not None:
+    if hedge_ms is not None:
+        _set(common.header_mutation, "x-envoy-upstream-rq-per-try-timeout-ms", str(hedge_ms))
+        _set(common.header_mutation, "x-envoy-hedge-on-per-try-timeout", "true")
+    elif headers_ms is not None:
         _set(common.header_mutation, "x-envoy-upstream-rq-per-try-timeout-ms", str(headers_ms))
     groups: Any = [
         {"name": f"attempt-{number}", "clusters": [{"cluster_name": cluster, "weight": 1}]}

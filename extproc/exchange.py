@@ -48,7 +48,8 @@ class Plan:
     """What Envoy does with the request: attempt n goes to clusters[n].
 
     `metadata` is what many requests have in common, `own` what is this one's; in that, "" and None are for none.
-    `max_tokens` is how far the answer is limited where the client asked for more.
+    `max_tokens` is how far the answer is limited where the client asked for more. With `hedge_ms` an attempt that has
+    not begun to answer by then is joined by the next one; without it `headers_ms` is when it is given up.
     """
 
     clusters: tuple[str, ...]
@@ -57,6 +58,7 @@ class Plan:
     metadata: tuple[tuple[str, Value], ...]
     own: tuple[tuple[str, str | int | None], ...] = ()
     max_tokens: int | None = None
+    hedge_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from headgate.config.model import Alerts, Gateway, Model, Price, Target
 from headgate.config.zones import targets_for
 from headgate.contract import otlp_traces_url
 from headgate.prices import PriceRow
-from headgate.profiles import profile_of
+from headgate.profiles import hedged_profile_of, profile_of
 from headgate.snapshot import AlertsRow, Key, ModelRow, Snapshot, SpoolRow, TargetRow, TenantRow
 from headgate.tenant_limits import limits_of
 
@@ -48,15 +48,18 @@ def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
 
 
 def _model_row(model: Model) -> ModelRow:
+    hedged = hedged_profile_of(model)
     return ModelRow(
         stream_profile=profile_of(model, streams=True).name,
         whole_profile=profile_of(model, streams=False).name,
         max_attempts=model.max_attempts,
-        headers_ms=round(model.timeouts.headers_s * 1000),
+        headers_ms=round((model.timeouts.headers_s if hedged is None else model.timeouts.idle_s) * 1000),
         total_ms=round(model.timeouts.total_s * 1000),
         drop_unsupported=model.drop_unsupported,
         price=_price_row(model.price) if model.price else None,
         default_max_tokens=model.default_max_tokens or _shortest_answer(model),
+        hedge_ms=None if model.hedge_s is None else round(model.hedge_s * 1000),
+        hedged_profile=hedged.name if hedged else "",
     )
 
 

@@ -24,6 +24,8 @@ FALLBACK = "x-headgate-fallback"
 ROUTE_PROFILE = "x-headgate-profile"
 ATTEMPT_PATH = "x-headgate-path"  # what follows a provider's root, for one attempt
 
+HEDGED = "/hedged"  # what the names of routes end in whose attempts may wait beside each other
+
 # Set by envoy/attempt.lua on providers' answers for Envoy's router and its log; never leaves the gateway.
 RETRY = "x-headgate-retry"  # why the next target is to be asked
 TRIED_MODEL = "x-headgate-tried-model"

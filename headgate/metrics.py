@@ -189,6 +189,13 @@ ATTEMPT_FAILURES = Counter(
     registry=None,
 )
 
+HEDGED = Counter(
+    "headgate_hedged_attempts",
+    "Attempts that were given up because another one of their request was quicker, or because the client left.",
+    ("provider",),
+    registry=None,
+)
+
 # -- answers that are translated, by the filter workers --
 
 FAILED_ANSWERS = Counter(

@@ -7,19 +7,24 @@ Envoy has no safe per-request header for an idle timeout or `retry_on`, so each 
 from dataclasses import dataclass
 
 from headgate.config.model import Gateway, Model
+from headgate.contract import HEDGED
 
 
 @dataclass(frozen=True, slots=True)
 class RouteProfile:
-    """One route's worth of settings, in seconds."""
+    """One route's worth of settings, in seconds.
+
+    `hedges`: several attempts may wait at the same time, so that the time between two pieces is the request's.
+    """
 
     name: str
     retry_on: tuple[str, ...]
     idle_s: float
     total_s: float
+    hedges: bool = False
 
 
-def profile_of(model: Model, *, streams: bool) -> RouteProfile:
+def profile_of(model: Model, *, streams: bool, hedges: bool = False) -> RouteProfile:
     """The profile that a model needs; its name says what is in it, so equal profiles are one route.
 
     `idle` is the time between two pieces: an answer that comes whole has none before its first byte.
@@ -27,12 +32,18 @@ def profile_of(model: Model, *, streams: bool) -> RouteProfile:
     retry_on = tuple(sorted(model.retry_on))
     total_s = model.timeouts.total_s
     idle_s = model.timeouts.idle_s if streams else total_s
-    name = f"{'+'.join(retry_on) or 'never'}/idle={idle_s:g}/total={total_s:g}"
-    return RouteProfile(name=name, retry_on=retry_on, idle_s=idle_s, total_s=total_s)
+    name = f"{'+'.join(retry_on) or 'never'}/idle={idle_s:g}/total={total_s:g}{HEDGED if hedges else ''}"
+    return RouteProfile(name=name, retry_on=retry_on, idle_s=idle_s, total_s=total_s, hedges=hedges)
+
+
+def hedged_profile_of(model: Model) -> RouteProfile | None:
+    """That of a model's streams that may be hedged; None for a model without `hedge`."""
+    return profile_of(model, streams=True, hedges=True) if model.hedge_s is not None else None
 
 
 def profiles_of(gateway: Gateway) -> list[RouteProfile]:
     """All profiles in use, each once, in a stable order."""
     both = [profile_of(model, streams=streams) for model in gateway.models.values() for streams in (True, False)]
-    profiles = {profile.name: profile for profile in both}
+    hedged = [profile for model in gateway.models.values() if (profile := hedged_profile_of(model))]
+    profiles = {profile.name: profile for profile in (*both, *hedged)}
     return [profiles[name] for name in sorted(profiles)]

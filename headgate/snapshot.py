@@ -46,7 +46,8 @@ class TargetRow(msgspec.Struct, frozen=True):
 class ModelRow(msgspec.Struct, frozen=True):
     """What all tenants share of a model: its route for streams and the one for whole answers, times in ms.
 
-    `default_max_tokens` is what an answer may hold where neither the client nor the target says.
+    `default_max_tokens` is what an answer may hold where neither the client nor the target says. `hedge_ms`: a stream
+    that has not begun by then is asked for a second time, on the route `hedged_profile`.
     """
 
     stream_profile: str
@@ -57,6 +58,8 @@ class ModelRow(msgspec.Struct, frozen=True):
     drop_unsupported: bool = False
     price: PriceRow | None = None
     default_max_tokens: int = 4096
+    hedge_ms: int | None = None
+    hedged_profile: str = ""
 
 
 class SpoolRow(msgspec.Struct, frozen=True):

@@ -70,7 +70,7 @@ class AttemptFiles:
             at = batch.start
             for text in batch.lines:
                 at += len(text) + 1
-                if at > file.seen and (attempt := attempts.parsed(text)):
+                if at > file.seen and (attempt := attempts.parsed(text)) and not attempts.is_answer(attempt):
                     self._show(attempt)
             file.settled = batch.end
         return False

@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from headgate.contract import HEDGED
 from headgate.metrics import OTHER
 
 DEFAULT_REST_S = 5.0
@@ -30,7 +31,7 @@ _KINDS = {
     "NC": "no_endpoint",
     "DF": "no_endpoint",
 }
-KINDS = (*dict.fromkeys(_KINDS.values()), "429", "4xx", "5xx", "given_up", OTHER)
+KINDS = (*dict.fromkeys(_KINDS.values()), "429", "4xx", "5xx", "given_up", "hedged", OTHER)
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
@@ -41,6 +42,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     target: str | None = None
     cluster: str | None = None
     upstream_model: str | None = None
+    route: str | None = None
     status: int | None = None
     flags: str | None = None
     reason: str | None = None
@@ -61,15 +63,35 @@ def parsed(text: bytes) -> Attempt | None:
 
 
 def kind_of(attempt: Attempt) -> str:
-    """What happened, in one of `KINDS`. `given_up`: the client left, or the request's time was over, meanwhile."""
-    if kind := kind_of_flags(attempt.flags):
+    """What happened, in one of `KINDS`. `given_up`: the client left, or the request's time was over, meanwhile.
+
+    `hedged`: so was it, or another attempt was quicker.
+    """
+    if kind := kind_of_flags(_flags(attempt)):
         return kind
     status = attempt.status or 0
     if status == 0:
-        return "given_up"
+        return "hedged" if _is_hedged(attempt) else "given_up"
     if status == 429:
         return "429"
     return f"{status // 100}xx" if 400 <= status < 600 else OTHER
+
+
+def is_answer(attempt: Attempt) -> bool:
+    """Whether it has not failed after all: an attempt that was slow enough to be hedged, and won nevertheless."""
+    return _is_hedged(attempt) and 200 <= (attempt.status or 0) < 400 and _flags(attempt) == "-"
+
+
+def _is_hedged(attempt: Attempt) -> bool:
+    return (attempt.route or "").endswith(HEDGED)
+
+
+def _flags(attempt: Attempt) -> str:
+    """Envoy's flags, less the one that says of a hedged attempt that the next one was sent."""
+    flags = attempt.flags or "-"
+    if not _is_hedged(attempt):
+        return flags
+    return ",".join(flag for flag in flags.split(",") if flag != "UT") or "-"
 
 
 def kind_of_flags(flags: str | None) -> str | None:

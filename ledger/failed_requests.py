@@ -121,7 +121,7 @@ def _told(attempt: Attempt, line: Line) -> dict[str, Any]:
     said = {
         "target": attempt.target,
         # The attempt itself says only that nobody waited for it any more; its request knows why.
-        "kind": kind_of_flags(line.flags) or kind if kind == "given_up" else kind,
+        "kind": kind_of_flags(line.flags) or kind if kind in ("given_up", "hedged") else kind,
         "status": attempt.status or None,
         "reason": (attempt.reason or "")[:_REASON_LENGTH] or None,
         "duration_ms": attempt.duration_ms,

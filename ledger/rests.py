@@ -16,8 +16,12 @@ class AttemptMetrics:
         self._providers = Names(PROVIDERS_CAP)
 
     def on_attempt(self, attempt: Attempt) -> None:
-        """Count it by what happened."""
-        metrics.ATTEMPT_FAILURES.labels(self._providers.label(attempt.target), kind_of(attempt)).inc()
+        """Count it by what happened. One that another attempt of its request has outrun has not failed."""
+        provider, kind = self._providers.label(attempt.target), kind_of(attempt)
+        if kind == "hedged":
+            metrics.HEDGED.labels(provider).inc()
+        else:
+            metrics.ATTEMPT_FAILURES.labels(provider, kind).inc()
 
     def on_line(self, line: Line) -> None:
         """A request that ended at a target which Envoy would not try has no line of that attempt."""

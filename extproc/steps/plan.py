@@ -37,10 +37,11 @@ def make_plan(exchange: Exchange) -> None:
     """Fills `plan`."""
     row, incoming, chain = exchange.row, exchange.incoming, exchange.chain
     headers_ms = row.headers_ms if exchange.streams else None
+    hedge_ms = hedge_of(exchange)
     attempts = _of_attempts(chain, exchange.is_direct, headers_ms, exchange.asked_usage, exchange.asked_each)
     exchange.plan = Plan(
         clusters=tuple([target.cluster for target in chain]),
-        profile=row.stream_profile if exchange.streams else row.whole_profile,
+        profile=row.whole_profile if not exchange.streams else row.hedged_profile if hedge_ms else row.stream_profile,
         headers_ms=headers_ms,
         metadata=(*_of_request(exchange), *_of_answers(exchange), *attempts, *_drops(exchange)),
         own=(
@@ -49,7 +50,15 @@ def make_plan(exchange: Exchange) -> None:
             *_use(exchange.use),
         ),
         max_tokens=exchange.lowered_to,
+        hedge_ms=hedge_ms,
     )
+
+
+def hedge_of(exchange: Exchange) -> int | None:
+    """When a stream is asked for once more: of a replica of the same target, which takes the same body."""
+    chain = exchange.chain
+    alike = len(chain) > 1 and all(target == chain[0] for target in chain)
+    return exchange.row.hedge_ms if alike and exchange.streams and exchange.is_direct else None
 
 
 def _use(use: Use | None) -> tuple[tuple[str, str | int | None], ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from headgate.config.hedge_rules import unusable_hedges
 from headgate.config.limit_rules import unusable_limits
 from headgate.config.model import Gateway
 from headgate.config.references import unknown_zones, unresolved
@@ -54,6 +55,7 @@ def check(path: Path, environ: Mapping[str, str], content: bytes | None = None) 
     gateway, findings = validated(tree.root)
     findings += unresolved(tree.root)
     findings += unusable_limits(tree.root)
+    findings += unusable_hedges(tree.root)
     findings += missing(tree.root, path.parent, environ)
     # A scalar that a fault has spoiled (a tag, a recursive alias) is not also of the wrong shape.
     spoiled = {fault.path for fault in tree.faults if not isinstance(value_at(tree.root, fault.path), dict | list)}

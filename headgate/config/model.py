@@ -205,6 +205,7 @@ class Model(Entry):
     drop_unsupported: Flag = False
     price: Price | None = None
     default_max_tokens: Count | None = None
+    hedge_s: Seconds | None = Field(default=None, alias="hedge")
 
 
 class Plan(PlanLimits):

@@ -181,7 +181,8 @@ def _retry_policy(profile: RouteProfile) -> RetryPolicy:
         retriable_headers=[HeaderMatcher(name=RETRY, present_match=True)]
         if "context_window" in profile.retry_on
         else [],
-        per_try_idle_timeout=seconds(profile.idle_s),
+        # With hedging Envoy would take this for a reason to ask once more, and never end a silent attempt.
+        per_try_idle_timeout=None if profile.hedges else seconds(profile.idle_s),
         num_retries=0,  # each plan sets x-envoy-max-retries: retries do not stop at the last group
         refresh_cluster_on_retry=True,
         retry_host_predicate=[
@@ -206,7 +207,8 @@ def _route(profile: RouteProfile, buffer_bytes: int) -> Route:
             inline_cluster_specifier_plugin=_specifier(),
             timeout=seconds(profile.total_s),
             # Of the client's side; a provider's silence is the attempt's, or one would use up the next one's time.
-            idle_timeout=seconds(profile.total_s),
+            # Hedged attempts wait beside each other.
+            idle_timeout=seconds(profile.idle_s if profile.hedges else profile.total_s),
             retry_policy=_retry_policy(profile),
         ),
         request_body_buffer_limit=buffer_bytes,

@@ -99,6 +99,7 @@ def _failed_attempts(path: str) -> AccessLog:
         "target": "%CLUSTER_METADATA(headgate:provider)%",
         "cluster": "%UPSTREAM_CLUSTER_RAW%",
         "upstream_model": f"%RESP({TRIED_MODEL}):256%",
+        "route": "%ROUTE_NAME%",
         "status": "%RESPONSE_CODE%",
         "flags": "%RESPONSE_FLAGS%",
         "reason": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",

@@ -7,7 +7,7 @@ import pytest
 from ledger_process import Ledger, attempt_line, end_line, wait_until
 from redis import Redis
 
-from ledger.attempts import KINDS, Attempt, age_s, kind_of, parsed, rest_s
+from ledger.attempts import KINDS, Attempt, age_s, is_answer, kind_of, parsed, rest_s
 
 E1, E2 = "20260101T000000-aaaaaa", "20260101T000001-bbbbbb"
 NOW = dt.datetime(2026, 1, 1, 12, 0, 0, tzinfo=dt.UTC)
@@ -67,11 +67,31 @@ def test_milliseconds_are_the_more_exact_word(exact: str | None, seconds: float)
         ({"status": 0, "flags": "XX,UF"}, "connect"),
         ({"status": 700, "flags": "XX"}, "other"),
         ({}, "given_up"),
+        ({"status": 0, "flags": "UT", "route": "5xx/idle=60/hedged"}, "hedged"),
+        ({"status": 0, "flags": "-", "route": "5xx/idle=60/hedged"}, "hedged"),
+        ({"status": 0, "flags": "UT,UC", "route": "5xx/idle=60/hedged"}, "reset"),
+        ({"status": 503, "flags": "UT", "route": "5xx/idle=60/hedged"}, "5xx"),
+        ({"status": 0, "flags": "UT", "route": "5xx/idle=60"}, "timeout"),
     ],
 )
 def test_what_happened_in_one_of_few_words(fields: dict[str, Any], kind: str) -> None:
     assert kind_of(Attempt(**fields)) == kind
     assert kind in KINDS
+
+
+@pytest.mark.parametrize(
+    ("status", "flags", "route", "answered"),
+    [
+        (200, "UT", "x/hedged", True),
+        (200, "UT,UC", "x/hedged", False),
+        (200, "UT", "x", False),
+        (0, "UT", "x/hedged", False),
+        (503, "UT", "x/hedged", False),
+        (200, "UPE", None, False),
+    ],
+)
+def test_a_slow_attempt_that_won_has_not_failed(status: int, flags: str, route: str | None, answered: bool) -> None:
+    assert is_answer(Attempt(status=status, flags=flags, route=route)) == answered
 
 
 def test_a_line_that_is_read_late_asks_for_less() -> None:
