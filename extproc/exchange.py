@@ -7,6 +7,7 @@ from extproc.document import Document
 from extproc.surfaces import NONE, Surface
 from extproc.tokens.tally import Prompt, Size
 from headgate.error_shapes import Api, api_of_path
+from headgate.feed.figures import Figures
 from headgate.snapshot import ModelRow, Snapshot, TargetRow
 
 
@@ -82,6 +83,9 @@ def _all_good(_cluster: str, _model: str) -> int:
     return 0
 
 
+_NO_FIGURES = Figures()
+
+
 @dataclass(slots=True)
 class Exchange:
     """Steps read what earlier steps wrote; the comment above a field names the step that fills it.
@@ -94,6 +98,7 @@ class Exchange:
     spool_is_short: bool = False
     state_of: Callable[[str, str], int] = _all_good  # of a target, by cluster and model; 0 is good
     factor_of: Callable[[str, str], float] = _one  # of counts for an API's model
+    figures: Figures = _NO_FIGURES  # what strategies go by
     has_token_limits: bool = False  # the tenant
     raw_body: bytes = b""
     refusal: str = ""  # why it ended here, for operators
@@ -102,10 +107,12 @@ class Exchange:
     rest: str = ""
     # parse
     document: Document = field(init=False)
-    # resolve_model; keep_wanted and rank_targets narrow `targets`
+    # resolve_model; keep_wanted, choose_variant and rank_targets narrow `targets`
     model: str = field(init=False)
     row: ModelRow = field(init=False)
     targets: list[TargetRow] = field(init=False)
+    # choose_variant
+    variant: str | None = None
     # ask_count and measure, by target: what is to be counted yet, what is known, and whose count the limits need
     to_count: dict[TargetModel, Prompt] = field(default_factory=dict)
     sizes: dict[TargetModel, Size] = field(default_factory=dict)

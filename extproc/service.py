@@ -4,6 +4,7 @@ Closing it is what lets an answer outlive this process: nothing of a running str
 to be translated (attempts.py).
 """
 
+import os
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -20,9 +21,11 @@ from extproc.tokens.counter import Counter
 from extproc.tokens.ranks import RanksError
 from extproc.tokens.rules import rule_of
 from headgate import metrics, tracing
-from headgate.contract import ATTEMPT_ROLE, ROLE
+from headgate.contract import ATTEMPT_ROLE, ROLE, WORKERS_ENV
 from headgate.feed import subscriber as feed
 from headgate.feed.factors import Factors
+from headgate.feed.figures import Figures
+from headgate.feed.identity import gateway_id
 from headgate.feed.states import TargetStates
 from headgate.grpc_server import Metadata, Method, Reply
 from headgate.snapshot import Snapshot
@@ -47,12 +50,14 @@ class Process:
         span: tracing.Span | None = None,
         *,
         factor_of: Callable[[str, str], float],
+        figures: Figures,
         token_limited: frozenset[str],
     ) -> None:
         self._snapshot = snapshot
         self._counter = counter
         self._state_of = state_of
         self._factor_of = factor_of
+        self._figures = figures
         self._token_limited = token_limited
         self._exchange: Exchange | None = None
         self._span = span
@@ -71,6 +76,7 @@ class Process:
             spool_is_short=short,
             state_of=self._state_of,
             factor_of=self._factor_of,
+            figures=self._figures,
             has_token_limits=incoming.tenant in self._token_limited,
         )
         answer = _guarded(_on_headers, exchange)
@@ -197,10 +203,12 @@ def services(
     states: TargetStates | None = None,
     factors: Factors | None = None,
     counter: Counter | None = None,
+    figures: Figures | None = None,
 ) -> list[Method]:
     """What a worker serves for this part. Without `states` it listens to the feed, which takes a running loop."""
     factors, counter = factors or Factors(), counter or Counter()
-    targets = states or feed.start(factors)
+    figures = figures or Figures(gateway_id(), int(os.environ.get(WORKERS_ENV, "1")))
+    targets = states or feed.start(factors, figures)
     holder.add(partial(_warm, counter))
     holder.add(_token_limited)
 
@@ -216,6 +224,7 @@ def services(
             counter,
             tracing.begin("extproc", call),
             factor_of=factors.of,
+            figures=figures,
             token_limited=tables.of(_token_limited),
         )
 

@@ -9,7 +9,7 @@ from headgate.config.zones import targets_for
 from headgate.contract import otlp_traces_url
 from headgate.prices import PriceRow
 from headgate.profiles import hedged_profile_of, profile_of
-from headgate.snapshot import AlertsRow, Key, ModelRow, Snapshot, SpoolRow, TargetRow, TenantRow
+from headgate.snapshot import AlertsRow, Key, ModelRow, Snapshot, SplitRow, SpoolRow, TargetRow, TenantRow
 from headgate.tenant_limits import limits_of
 
 MAX_TOKENS = 4096  # of an answer, where nobody says how long it may get
@@ -41,6 +41,7 @@ def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
         },
         max_body_bytes=gateway.listen.max_body_bytes,
         models={name: _model_row(model) for name, model in gateway.models.items()},
+        loads=_loads(gateway),
         otlp_traces=otlp_traces_url(str(gateway.telemetry.otlp)) if gateway.telemetry else None,
         alerts=_alerts_row(gateway.alerts) if gateway.alerts else None,
         spool=SpoolRow(gateway.spool.min_free_bytes, gateway.spool.rotate_bytes, gateway.spool.keep_s),
@@ -60,6 +61,8 @@ def _model_row(model: Model) -> ModelRow:
         default_max_tokens=model.default_max_tokens or _shortest_answer(model),
         hedge_ms=None if model.hedge_s is None else round(model.hedge_s * 1000),
         hedged_profile=hedged.name if hedged else "",
+        strategy=model.strategy,
+        split=SplitRow(model.split.by, model.split.variants) if model.split else None,
     )
 
 
@@ -80,11 +83,25 @@ def _price_row(price: Price) -> PriceRow:
     )
 
 
-def _targets(gateway: Gateway, tenant: str, model: str) -> list[TargetRow]:
-    return [_target_row(gateway, target) for target in targets_for(gateway, tenant, model)]
+def _loads(gateway: Gateway) -> dict[str, str]:
+    busy = {name for name, model in gateway.models.items() if model.strategy == "least_busy"}
+    chains = [gateway.models[name].targets for name in busy]
+    chains += [chain for one in gateway.tenants.values() for name, chain in one.targets.items() if name in busy]
+    providers = sorted({target.provider for chain in chains for target in chain})
+    return {name: cluster_of(name, gateway.providers[name]) for name in providers}
 
 
-def _target_row(gateway: Gateway, target: Target) -> TargetRow:
+def _targets(gateway: Gateway, tenant: str, name: str) -> list[TargetRow]:
+    model = gateway.models[name]
+    return [_target_row(gateway, model, target) for target in targets_for(gateway, tenant, name)]
+
+
+def _usd(model: Model, target: Target) -> tuple[float, float] | None:
+    price = target.price or model.price
+    return (float(price.input), float(price.output)) if price and model.strategy == "cheapest" else None
+
+
+def _target_row(gateway: Gateway, model: Model, target: Target) -> TargetRow:
     provider = gateway.providers[target.provider]
     return TargetRow(
         provider=target.provider,
@@ -98,4 +115,6 @@ def _target_row(gateway: Gateway, target: Target) -> TargetRow:
         context_window=target.context_window,
         max_output_tokens=target.max_output_tokens,
         preset=provider.preset,
+        usd=_usd(model, target),
+        variant=target.variant,
     )

@@ -79,6 +79,13 @@ UNPRICED = Counter(
     registry=None,
 )
 
+VARIANTS = Counter(
+    "headgate_variant_requests",
+    "Requests that ended, of models with a split, by the variant that they belong to.",
+    ("model", "variant", "status"),
+    registry=None,
+)
+
 # -- the ledger's follower --
 
 LEDGER_LINES = Counter(
@@ -133,6 +140,13 @@ FEED_RESTS = Gauge(
     "Models at providers that rest because the provider asked for it, on all gateways that share the counters.",
     registry=None,
     multiprocess_mode="livemax",
+)
+FEED_FIGURES = Gauge(
+    "headgate_feed_figures",
+    "Figures that strategies go by, as they were told last, by what they are of.",
+    ("what",),
+    registry=None,
+    multiprocess_mode="livesum",
 )
 FEED_SENT = Gauge(
     "headgate_feed_sent_timestamp_seconds",

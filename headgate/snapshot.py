@@ -27,7 +27,8 @@ class Key(msgspec.Struct, frozen=True):
 class TargetRow(msgspec.Struct, frozen=True):
     """Where one attempt can go. `endpoints` counts the identical replicas behind the cluster.
 
-    `api` is whose bodies the provider speaks: that of Azure is OpenAI's, and its paths are the edge's business.
+    `api` is whose bodies the provider speaks: that of Azure is OpenAI's, and its paths are the edge's business. `usd`
+    is what a million tokens cost, of a prompt and of an answer, where the order goes by it.
     """
 
     provider: str
@@ -41,6 +42,15 @@ class TargetRow(msgspec.Struct, frozen=True):
     context_window: int | None = None
     max_output_tokens: int | None = None
     preset: str | None = None
+    usd: tuple[float, float] | None = None
+    variant: str | None = None
+
+
+class SplitRow(msgspec.Struct, frozen=True):
+    """An A/B split: by whom, and the share of each variant."""
+
+    by: str
+    variants: dict[str, int]
 
 
 class ModelRow(msgspec.Struct, frozen=True):
@@ -60,6 +70,8 @@ class ModelRow(msgspec.Struct, frozen=True):
     default_max_tokens: int = 4096
     hedge_ms: int | None = None
     hedged_profile: str = ""
+    strategy: str = "order"
+    split: SplitRow | None = None
 
 
 class SpoolRow(msgspec.Struct, frozen=True):
@@ -89,7 +101,7 @@ class TenantRow(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """One generation of the tables."""
+    """One generation of the tables. `loads`: clusters by provider, of those whose load some strategy goes by."""
 
     generation: int
     created: int
@@ -97,6 +109,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     keys: list[Key]
     tenants: dict[str, TenantRow]
     models: dict[str, ModelRow]
+    loads: dict[str, str] = {}
     spool: SpoolRow = SpoolRow()
     alerts: AlertsRow | None = None
     otlp_traces: str | None = None  # read when a worker starts, like everything of Envoy's bootstrap

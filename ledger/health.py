@@ -16,7 +16,7 @@ import structlog
 from headgate.contract import ENVOY_ADMIN_SOCKET
 from headgate.feed.states import FORGET_S, State
 from headgate.supervise.envoy_admin import EnvoyAdmin
-from ledger import cluster_health, epochs
+from ledger import cluster_health, cluster_load, epochs
 
 LOOK_EVERY_S = 0.4
 ENVOYS_EVERY_S = 1.0
@@ -55,6 +55,10 @@ class _Eye:
         self._troubled = troubled
         return self._bad
 
+    async def load(self, clusters: Mapping[str, str]) -> dict[str, int]:
+        """Attempts under way at these providers, by cluster."""
+        return cluster_load.load_of(await self._get("/stats", cluster_load.QUERY), clusters)
+
     async def close(self) -> None:
         """Let go of the connection."""
         await self._session.close()
@@ -74,10 +78,20 @@ class _Eye:
 
 
 class HealthWatcher:
-    """`told` gets the clusters that are not good, after every look."""
+    """`told` gets the clusters that are not good, after every look.
 
-    def __init__(self, told: Callable[[Mapping[str, State]], None]) -> None:
+    `told_load` gets what is under way at those that `clusters` names, by provider; None while nobody can say.
+    """
+
+    def __init__(
+        self,
+        told: Callable[[Mapping[str, State]], None],
+        clusters: Callable[[], Mapping[str, str]] = dict,
+        told_load: Callable[[Mapping[str, int] | None], None] = lambda _: None,
+    ) -> None:
         self._told = told
+        self._clusters = clusters
+        self._told_load = told_load
         self._eye: _Eye | None = None
         self._looked_for = -ENVOYS_EVERY_S
         self._known = -FORGET_S  # when something was known last
@@ -100,12 +114,15 @@ class HealthWatcher:
             if self._eye:
                 self._told(await self._eye.look())
                 self._known = now
+                clusters = self._clusters()
+                self._told_load(await self._eye.load(clusters) if clusters else None)
         except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError):
             await self._turn_to(None)
         except Exception:  # a bug of ours must not leave the plans without health for good
             log.exception("health of targets can't be read")
         if now - self._known >= FORGET_S:
             self._told({})
+            self._told_load(None)
 
     async def _find(self) -> None:
         """Turn to the newest Envoy that serves; stay with the present one while no newer one does."""

@@ -39,7 +39,10 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     bytes_out: int | None = None
     request_ms: int | None = None
     first_byte_ms: int | None = None
+    first_token_ms: int | None = None
     duration_ms: int | None = None
+    streamed: bool | None = None
+    variant: str | None = None
     reserved: bool | None = None
     config_generation: int | None = None
     price_generation: int | None = None

@@ -19,6 +19,7 @@ from ledger.prices import Unpriced
 TENANTS_CAP = 1_000
 MODELS_CAP = 500
 PROVIDERS_CAP = 200
+VARIANTS_CAP = 50
 SERIES_CAP = 10_000
 
 _STATUSES = frozenset(
@@ -66,6 +67,7 @@ class RequestMetrics:
         self._tenants = Names(TENANTS_CAP)
         self._models = Names(MODELS_CAP)
         self._providers = Names(PROVIDERS_CAP)
+        self._variants = Names(VARIANTS_CAP)
         self._series: set[tuple[str, str, str]] = set()
         self._routes: dict[tuple[str, str], Route] = {}
         self._costs: dict[tuple[str, str, str], Counter] = {}
@@ -78,6 +80,8 @@ class RequestMetrics:
     def _count(self, line: Line) -> None:
         tenant, model, provider = self._labels(line)
         metrics.REQUESTS.labels(tenant, model, provider, _status(line.status)).inc()
+        if line.variant:
+            metrics.VARIANTS.labels(model, self._variants.label(line.variant), _status(line.status)).inc()
         self._count_cost(line, (tenant, model, provider))
         if not line.target:
             return

@@ -23,6 +23,7 @@ from ledger.books import Books
 from ledger.corrections import Corrections
 from ledger.estimates import Estimates
 from ledger.failed_requests import FailedRequests
+from ledger.figures import FigureLearner
 from ledger.follower import Follower
 from ledger.health import HealthWatcher
 from ledger.metrics import RequestMetrics
@@ -94,6 +95,7 @@ class Parts:
         self.tables = Tables()
         self.alerts = Alerts(self.tables.snapshot)
         self.corrections = Corrections(self.publisher.take_factors, self.tables.snapshot)
+        self.figures = FigureLearner(self.publisher.take_figures, self.tables.snapshot)
         self.queries = Queries(self.tables.snapshot, self.feed_counters)
         self.books = Books(UsageStore(USAGE), self.tables.limits_of)
         self.settlement = Settlement(self.counters, self.books, self.tables, gateway, self.alerts.on_alerts)
@@ -113,7 +115,7 @@ class Parts:
         self.rebuild.ask("start")
         works = (
             self.publisher.run(),
-            HealthWatcher(self.publisher.take_health).run(),
+            HealthWatcher(self.publisher.take_health, self.tables.loads, self.publisher.take_load).run(),
             self.alerts.run(),
             self.estimates.run(self.follower.epochs),
             self.rebuild.run(),
@@ -139,7 +141,8 @@ class Parts:
     def _follower(self) -> Follower:
         """Who reads the lines, and who is shown them."""
         counts = AttemptMetrics()
-        attempts = AttemptFiles((counts.on_attempt, Rests(self.publisher).on_attempt, self.failed.on_attempt))
+        rests, figures = Rests(self.publisher), self.figures
+        attempts = AttemptFiles((counts.on_attempt, rests.on_attempt, self.failed.on_attempt, figures.on_attempt))
         requests = RequestMetrics(self.prices.cost_of)
         return Follower(
             self.settlement,
@@ -148,7 +151,7 @@ class Parts:
             self.tables,
             attempts,
             self.prices.price_of,
-            (requests.on_line, counts.on_line, self.failed.on_line, self.corrections.on_line),
+            (requests.on_line, counts.on_line, self.failed.on_line, self.corrections.on_line, figures.on_line),
             self.rebuild.ask_for,
         )
 
@@ -175,6 +178,7 @@ class Parts:
             await asyncio.sleep(FLUSH_EVERY_S)
             self.failed.flush()
             self.corrections.save()
+            self.figures.tell()
 
     async def _prune(self) -> None:
         while True:

@@ -30,6 +30,10 @@ class Tables:
         """How the spool is to be kept."""
         return self._snapshot.spool if self._snapshot else SpoolRow()
 
+    def loads(self) -> dict[str, str]:
+        """The clusters whose load some model's strategy goes by, by provider."""
+        return self._snapshot.loads if self._snapshot else {}
+
     def look(self) -> frozenset[str]:
         """Read what is new; the tenants whose limits are others now, or gone."""
         try:

@@ -12,6 +12,7 @@
 #include "filter.h"
 #include "grant.h"
 #include "meter.h"
+#include "timer.h"
 
 static const struct bytes usage_metadata = {"hg.usage", 8};
 
@@ -30,6 +31,7 @@ struct metered {
   struct meter meter;
   uint64_t unhidden;          // of the meter's, how many have been counted
   int64_t written[NUMBERS];   // what the metadata has
+  int64_t began_ms;           // where the first event with generated text is timed and has not come; otherwise 0
 };
 
 static const struct metered unmetered_stream = {.stream = {&metering_filter}}; // where there was no memory
@@ -140,6 +142,11 @@ static void report(struct metered *stream, void *envoy) {
     double value = numbers[i].value == SCAN_UNKNOWN ? NAN : (double)numbers[i].value;
     envoy_dynamic_module_callback_http_set_dynamic_metadata_number(envoy, usage_metadata, numbers[i].key, value);
   }
+  if (stream->began_ms > 0 && counts->events > 0) {
+    envoy_dynamic_module_callback_http_set_dynamic_metadata_number(envoy, usage_metadata, TEXT("first_ms"),
+                                                                   (double)(timer_now_ms() - stream->began_ms));
+    stream->began_ms = 0;
+  }
   count_up(envoy, stream->counters->unhidden, stream->meter.unhidden - stream->unhidden);
   stream->unhidden = stream->meter.unhidden;
 }
@@ -208,6 +215,7 @@ static void request_headers(struct stream *stream, void *envoy) { (void)stream, 
 
 static enum headers_status request_waits(struct stream *stream, void *envoy, bool is_end) {
   struct metered *metered = (struct metered *)stream;
+  if (metered != &unmetered_stream && is_set(envoy, TEXT("timed"))) metered->began_ms = timer_now_ms();
   return grant_take(metered == &unmetered_stream ? NULL : &metered->grant, envoy, is_end);
 }
 

@@ -15,6 +15,7 @@ from extproc.steps.parse import parse
 from extproc.steps.plan import make_plan, write_body
 from extproc.steps.policy import resolve_model
 from extproc.steps.room import require_room
+from extproc.steps.split import choose_variant
 from extproc.steps.surface import find_surface
 from extproc.steps.usage import ask_for_usage
 
@@ -32,6 +33,7 @@ ON_BODY: tuple[Step, ...] = (
     parse,
     resolve_model,
     keep_wanted,
+    choose_variant,
     ask_count,
     rank_targets,
     measure,

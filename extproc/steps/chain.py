@@ -4,33 +4,30 @@ A target that is left out has a reason: the client wanted another one, it cannot
 long for it, or it is known not to work now. Where only the last would leave nothing, the least bad are asked.
 """
 
-import random
-from collections.abc import Iterable, Iterator
-from itertools import groupby
-from operator import itemgetter
-
 from extproc.exchange import Exchange
 from extproc.fit import fit_of
 from extproc.refusal import BadRequest, ContextTooLong, Forbidden, NoTarget, unsupported
+from extproc.steps.order import in_order, note_first, states_of
 from extproc.tokens.room import asked_for, room
 from extproc.translate import direction_of
 from extproc.translate.direction import Target
 from headgate.snapshot import TargetRow
 
-_random = random.Random()  # noqa: S311 - spreads load, guards nothing
-
 
 def draw_chain(exchange: Exchange) -> None:
     """Fills `chain`: the target of each attempt."""
     single = _fallback_is_off(exchange)
+    if exchange.row.strategy == "cheapest" and exchange.sizes:  # now that the prompt has been counted
+        exchange.targets = in_order(exchange, exchange.targets)
     drawn = tuple(_working(exchange, _roomy(exchange, exchange.targets)))
+    note_first(exchange, drawn[0])
     exchange.chain = drawn[:1] if single else attempts(drawn, exchange.row.max_attempts)
 
 
 def rank_targets(exchange: Exchange) -> None:
     """Leaves in `targets` those that can do what is asked, most preferred first."""
     if not exchange.to_count:  # a count that is answered here needs none
-        exchange.targets = list(_in_order(exchange, _able(exchange, exchange.targets)))
+        exchange.targets = in_order(exchange, _able(exchange, exchange.targets))
 
 
 def attempts(targets: tuple[TargetRow, ...], most: int) -> tuple[TargetRow, ...]:
@@ -149,28 +146,6 @@ def _working(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:
     """Those in the best state that one of them is in: all the good ones, if there are any."""
     if len(targets) == 1:
         return targets
-    states = [exchange.state_of(target.cluster, target.model) for target in targets]
+    states = states_of(exchange, targets)
     best = min(states)
     return [target for target, state in zip(targets, states, strict=True) if state == best]
-
-
-def _in_order(exchange: Exchange, targets: list[TargetRow]) -> Iterator[TargetRow]:
-    """By state and priority; among equals by weight, drawn here: Envoy would draw when a body is written already."""
-    if len(targets) == 1:
-        yield from targets
-        return
-
-    def rank(target: TargetRow) -> tuple[int, int]:
-        return exchange.state_of(target.cluster, target.model), target.priority
-
-    ranked = sorted(((rank(target), target) for target in targets), key=itemgetter(0))
-    for _, equals in groupby(ranked, itemgetter(0)):
-        yield from _drawn(target for _, target in equals)
-
-
-def _drawn(targets: Iterable[TargetRow]) -> Iterator[TargetRow]:
-    left = list(targets)
-    while len(left) > 1:
-        (index,) = _random.choices(range(len(left)), weights=[target.weight for target in left])
-        yield left.pop(index)
-    yield from left

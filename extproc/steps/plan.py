@@ -45,7 +45,7 @@ def make_plan(exchange: Exchange) -> None:
         headers_ms=headers_ms,
         metadata=(*_of_request(exchange), *_of_answers(exchange), *attempts, *_drops(exchange)),
         own=(
-            ("user", printable(_user(exchange.document, exchange.surface.api)[:_USER_LIMIT])),
+            ("user", printable(user_of(exchange.document, exchange.surface.api)[:_USER_LIMIT])),
             ("trace_id", _trace_id(incoming.traceparent)),
             *_use(exchange.use),
         ),
@@ -76,7 +76,11 @@ def _use(use: Use | None) -> tuple[tuple[str, str | int | None], ...]:
 
 def _of_request(exchange: Exchange) -> list[tuple[str, Value]]:
     surface = exchange.surface
+    special: list[tuple[str, Value]] = [("variant", exchange.variant)] if exchange.variant else []
+    if exchange.streams and exchange.row.strategy == "fastest":
+        special.append(("timed", True))
     return [
+        *special,
         ("surface", surface.name),
         ("endpoint", surface.path),
         ("operation", surface.operation),
@@ -110,7 +114,7 @@ def _of_attempts(
     direct = [number for number, target in enumerate(chain, 1) if is_direct and target == first]
     found: list[tuple[str, Value]] = [("direct", f",{','.join(map(str, direct))},")]
     if headers_ms is not None:
-        found.append(("headers_ms", headers_ms))
+        found += [("headers_ms", headers_ms), ("streamed", True)]
     if len(direct) < len(chain):
         rows = [
             AttemptRow(one.provider, one.api, one.model, one.usage, one.max_output_tokens, one.preset)
@@ -132,7 +136,7 @@ def _drops(exchange: Exchange) -> list[tuple[str, Value]]:
     return [("drops", texts)] if any(texts) else []
 
 
-def _user(document: Document, api: str) -> str:
+def user_of(document: Document, api: str) -> str:
     """Who the client says its user is."""
     if api == "anthropic":
         metadata = document.get("metadata")

@@ -10,6 +10,7 @@ from pathlib import Path
 from headgate.config.hedge_rules import unusable_hedges
 from headgate.config.limit_rules import unusable_limits
 from headgate.config.model import Gateway
+from headgate.config.order_rules import unusable_orders
 from headgate.config.references import unknown_zones, unresolved
 from headgate.config.shape import Finding, validated, value_at
 from headgate.config.surroundings import expiring, missing
@@ -56,6 +57,7 @@ def check(path: Path, environ: Mapping[str, str], content: bytes | None = None) 
     findings += unresolved(tree.root)
     findings += unusable_limits(tree.root)
     findings += unusable_hedges(tree.root)
+    findings += unusable_orders(tree.root)
     findings += missing(tree.root, path.parent, environ)
     # A scalar that a fault has spoiled (a tag, a recursive alias) is not also of the wrong shape.
     spoiled = {fault.path for fault in tree.faults if not isinstance(value_at(tree.root, fault.path), dict | list)}

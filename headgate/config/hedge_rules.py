@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from headgate.config.chains import own_chains
 from headgate.config.shape import Finding, children_of, value_at
 from headgate.config.values import duration
 from headgate.config.wording import KeyPath, found, quoted
@@ -16,14 +17,14 @@ _IDLE_S = 60.0  # as in `Timeouts`
 
 def unusable_hedges(root: dict[str, Any]) -> Iterator[Finding]:
     """A `hedge` that has nowhere to go, or no effect."""
+    own = own_chains(root)
     for path, model in children_of(root, ("models",)):
         if not isinstance(model, dict) or "hedge" not in model:
             continue
         at = (*path, "hedge")
         yield from _chain(root, at, (*path, "targets"))
-        for tenant, _ in children_of(root, ("tenants",)):
-            own = (*tenant, "targets", path[-1])
-            yield from _chain(root, own, own)
+        for chain in own.get(path[-1], ()):
+            yield from _chain(root, chain, chain)
         yield from _attempts(at, model)
         yield from _times(path, model)
 

@@ -5,7 +5,7 @@ The shape only: rules between keys, references between entries and files on disk
 field.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
 
@@ -45,6 +45,9 @@ Family = Literal["openai", "anthropic", "gemini", "bedrock", "cohere"]
 Api = Literal[Family, "azure"]
 UsageReport = Literal["final", "continuous", "unasked", "none"]
 RetryOn = Literal["connect", "reset", "5xx", "429", "timeout", "context_window"]
+Strategy = Literal["order", "weighted", "cheapest", "fastest", "least_busy"]
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+SplitBy = Literal["user", "tenant"]
 VaultAuth = Literal["approle", "token"]
 
 
@@ -150,6 +153,13 @@ class Provider(Entry):
         return [self.base_url] if self.base_url else self.endpoints
 
 
+class TargetPrice(Entry):
+    """What a provider takes, USD per million tokens: for the order of targets alone."""
+
+    input: Usd
+    output: Usd
+
+
 class Target(Entry):
     """One provider that can answer for a model. A lower `priority` is tried first."""
 
@@ -159,6 +169,8 @@ class Target(Entry):
     weight: Count = 1
     context_window: Count | None = None
     max_output_tokens: Count | None = None
+    price: TargetPrice | None = None
+    variant: Name | None = None
 
 
 class Timeouts(Entry):
@@ -190,10 +202,19 @@ def _position_is_priority(targets: Any) -> Any:
 Chain = Annotated[list[Target], Field(min_length=1), BeforeValidator(_position_is_priority)]
 
 
+class Split(Entry):
+    """An A/B split: each user, or tenant, is of one variant for good; the shares are relative to their sum."""
+
+    by: Annotated[SplitBy, PlainValidator(values.one_of("user", "tenant"))] = "user"
+    variants: dict[Name, Count]
+
+
 class Model(Entry):
     """A model as clients name it, and where it is served."""
 
     targets: Chain
+    strategy: Annotated[Strategy, PlainValidator(values.one_of(*STRATEGIES))] = "order"
+    split: Split | None = None
     retry_on: list[
         Annotated[
             RetryOn,

@@ -26,7 +26,7 @@ def unresolved(root: dict[str, Any]) -> Iterator[Finding]:
 
 def unknown_zones(root: dict[str, Any]) -> Iterator[Finding]:
     """Zones of plans and tenants that no provider is in; legal, but most likely misspelt."""
-    known = {zone for _, provider in children_of(root, ("providers",)) if (zone := _zone(provider))}
+    known = {zone for _, provider in children_of(root, ("providers",)) if (zone := zone_of(provider))}
     for section in ("plans", "tenants"):
         for path, _ in children_of(root, (section,)):
             for zone_path, zone in children_of(root, (*path, "zones")):
@@ -92,7 +92,7 @@ def _unreachable_models(root: dict[str, Any]) -> Iterator[Finding]:
     for path, tenant in children_of(root, ("tenants",)):
         if not isinstance(tenant, dict):
             continue
-        zones = _effective_zones(root, tenant)
+        zones = effective_zones(root, tenant)
         if zones is None:
             continue
         if not zones:
@@ -108,11 +108,13 @@ def _unreachable_models(root: dict[str, Any]) -> Iterator[Finding]:
                 )
 
 
-def _effective_zones(root: dict[str, Any], tenant: dict[str, Any]) -> frozenset[str] | None:
-    """None also where a list is not one of zones: then there is nothing to compare."""
+def effective_zones(root: dict[str, Any], tenant: dict[str, Any]) -> frozenset[str] | None:
+    """The zones of a tenant, narrowed by its plan; None is all of them.
+
+    None also where a list is not one of zones: then there is nothing to compare."""
     plan = tenant.get("plan")
     of_plan = value_at(root, ("plans", plan, "zones")) if isinstance(plan, str) else None
-    return zones_of(_names(of_plan), _names(tenant.get("zones")))
+    return zones_of(names_of(of_plan), names_of(tenant.get("zones")))
 
 
 def _zones_of_model(root: dict[str, Any], tenant: KeyPath, model: Any) -> frozenset[str]:
@@ -126,7 +128,7 @@ def _zones_of_model(root: dict[str, Any], tenant: KeyPath, model: Any) -> frozen
     own = (*tenant, "targets", model)
     for path, _ in children_of(root, own if value_at(root, own) else ("models", model, "targets")):
         provider = value_at(root, (*path, "provider"))
-        zone = _zone(value_at(root, ("providers", provider))) if isinstance(provider, str) else None
+        zone = zone_of(value_at(root, ("providers", provider))) if isinstance(provider, str) else None
         if zone is None:
             return frozenset()
         zones.append(zone)
@@ -147,12 +149,14 @@ def _repeated_keys(root: dict[str, Any]) -> Iterator[Finding]:
                 yield Finding((*key_path, "sha256"), f"same key as {shown_path(digests[digest.lower()])}")
 
 
-def _zone(provider: Any) -> str | None:
+def zone_of(provider: Any) -> str | None:
+    """Where a provider's prompts go."""
     zone = provider.get("zone", DEFAULT_ZONE) if isinstance(provider, dict) else None
     return zone if isinstance(zone, str) else None
 
 
-def _names(value: Any) -> list[str] | None:
+def names_of(value: Any) -> list[str] | None:
+    """A list of names; None for what is none."""
     usable = isinstance(value, list) and value and all(isinstance(item, str) for item in value)
     return value if usable else None
 

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from headgate.feed.factors import ByModel
+from headgate.feed.figures import MOST_FIGURES, Known, Mean
 from headgate.feed.states import Rest, State
 
 RESTS_KEY = "hg:feed:rests"  # a sorted set: [cluster, model] by the end of its rest in the server's milliseconds
 RESTS_CHANNEL = "hg:feed:rests"  # rests at once, for the workers of all gateways on these counters
+FIGURES_CHANNEL = "hg:feed:figures"  # what strategies go by, for the workers of all gateways on these counters
 ANY_GATEWAY = "hg:feed:gateway:*"
 
 _WORDS = {state: state.name.lower() for state in State if state is not State.OK}
@@ -35,6 +37,37 @@ class FactorSaid(msgspec.Struct, frozen=True):
     factor: float
 
 
+class TimeSaid(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How fast a target is."""
+
+    cluster: str
+    model: str
+    ms: float
+    weight: float
+    streams: bool = False
+
+
+class AnswerSaid(msgspec.Struct, frozen=True):
+    """How long a model's answers are."""
+
+    model: str
+    tokens: float
+    weight: float
+
+
+class FiguresSaid(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What strategies go by. `load` has attempts under way by cluster; None when nobody has looked."""
+
+    times: list[TimeSaid] = []
+    load: dict[str, int] | None = None
+    answers: list[AnswerSaid] = []
+
+    def known(self) -> Known:
+        """As the worker keeps them."""
+        times = {(said.cluster, said.model, said.streams): Mean(said.ms, said.weight) for said in self.times}
+        return Known(times, self.load, {said.model: Mean(said.tokens, said.weight) for said in self.answers})
+
+
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
     """A message. `health` has the clusters that are not good, `factors` those that are not 1.
 
@@ -45,6 +78,7 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
     health: dict[str, str] | None = None
     rests: list[RestSaid] = []
     factors: list[FactorSaid] | None = None
+    figures: FiguresSaid | None = None
 
     def states(self) -> dict[str, State]:
         """`health` in our words; a word that this version does not know says nothing."""
@@ -77,6 +111,25 @@ def whole(gateway: str, health: Mapping[str, State], rests: Iterable[Rest], fact
 def rests_alone(rests: Iterable[Rest]) -> str:
     """Rests for everybody."""
     return _text(Said(rests=_said(rests)))
+
+
+def figures_alone(gateway: str, known: Known) -> str:
+    """What strategies go by, of one gateway; bounded, whatever there is."""
+    times = [
+        TimeSaid(cluster, model, _rounded(mean.value), _rounded(mean.weight), streams)
+        for (cluster, model, streams), mean in list(known.times.items())[:MOST_FIGURES]
+    ]
+    load = None if known.load is None else dict(list(known.load.items())[:MOST_FIGURES])
+    answers = [
+        AnswerSaid(model, _rounded(mean.value), _rounded(mean.weight))
+        for model, mean in list(known.answers.items())[:MOST_FIGURES]
+    ]
+    return _text(Said(gateway, figures=FiguresSaid(times, load, answers)))
+
+
+def _rounded(value: float) -> float:
+    """Three digits: finer differences are noise, and would be news every second."""
+    return float(f"{value:.3g}")
 
 
 def decoded(data: bytes) -> Said | None:

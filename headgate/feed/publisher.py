@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import hiredis
 import structlog
@@ -16,9 +16,11 @@ from headgate import metrics
 from headgate.counters.client import Counters, Unavailable
 from headgate.feed import messages, rests
 from headgate.feed.factors import ByModel
+from headgate.feed.figures import Known, Mean, TimeOf
 from headgate.feed.states import Rest, State
 
 HEARTBEAT_S = 1.0
+FIGURES_AGAIN_S = 2.0  # those that have not changed, load apart
 LONGEST_REST_S = 600.0
 
 log = structlog.get_logger()
@@ -33,6 +35,9 @@ class Publisher:
         self._channel = messages.gateway_channel(gateway)
         self._health: dict[str, State] = {}
         self._factors: ByModel = {}
+        self._figures = self._told_figures = Known()
+        self._figures_at = 0.0
+        self._looked = asyncio.Event()
         self._new: dict[tuple[str, str], float] = {}  # rests that the counters don't know yet, by their end
         self._changed = asyncio.Event()
         self._refused: str | None = None
@@ -52,6 +57,19 @@ class Publisher:
             self._factors = dict(factors)
             self._changed.set()
 
+    def take_figures(self, times: Mapping[TimeOf, Mean], answers: Mapping[str, Mean]) -> None:
+        """How fast targets are and how long answers; told with the next heartbeat."""
+        self._figures = Known(times, self._figures.load, answers)
+
+    def take_load(self, load: Mapping[str, int] | None) -> None:
+        """Attempts under way by cluster; None when nobody asks for them, or nobody knows.
+
+        Told at once, the same as before too: what workers have chosen since is in it.
+        """
+        if load is not None or self._figures.load is not None:
+            self._figures = Known(self._figures.times, load, self._figures.answers)
+            self._looked.set()
+
     def rest(self, cluster: str, model: str, for_s: float) -> None:
         """A provider wants to be left alone with this model."""
         target, until = (cluster, model), time.monotonic() + min(for_s, LONGEST_REST_S)
@@ -61,17 +79,20 @@ class Publisher:
 
     async def run(self) -> None:
         """Tell, until cancelled."""
+        await asyncio.gather(self._keep(self._tell, self._changed), self._keep(self._tell_figures, self._looked))
+
+    async def _keep(self, tell: Callable[[], Awaitable[None]], news: asyncio.Event) -> None:
         while True:
-            self._changed.clear()
+            news.clear()
             try:
-                await self._tell()
+                await tell()
             except Unavailable:  # the counters' client has said so; they are tried again with the next heartbeat
                 pass
             except Exception:  # a bug of ours must not leave the workers without the feed for good
                 log.exception("feed: failed to tell")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HEARTBEAT_S):
-                    await self._changed.wait()
+                    await news.wait()
 
     async def _tell(self) -> None:
         now = time.monotonic()
@@ -92,6 +113,17 @@ class Publisher:
             metrics.FEED_SENT.set(time.time())
         if new:  # the other gateways' workers, too, and now
             await self._publish(messages.RESTS_CHANNEL, messages.rests_alone(new))
+
+    async def _tell_figures(self) -> None:
+        """To the workers of all gateways; nothing where no model's strategy needs any."""
+        figures, now = self._figures, time.monotonic()
+        again = figures.load is not None or (figures != Known() and now - self._figures_at >= FIGURES_AGAIN_S)
+        if figures == self._told_figures and not again:
+            return
+        if await self._publish(messages.FIGURES_CHANNEL, messages.figures_alone(self._gateway, figures)):
+            self._told_figures, self._figures_at = figures, now
+            for what, some in (("times", figures.times), ("load", figures.load), ("answers", figures.answers)):
+                metrics.FEED_FIGURES.labels(what).set(len(some or ()))
 
     async def _publish(self, channel: str, message: str) -> bool:
         """False when the server is well and refuses it, as to a user who may not publish."""

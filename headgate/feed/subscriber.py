@@ -1,5 +1,5 @@
-"""A worker's ear: a connection to the counters that only listens, and tells `TargetStates` and `Factors` what it
-hears.
+"""A worker's ear: a connection to the counters that only listens, and tells `TargetStates`, `Factors` and `Figures`
+what it hears.
 
 Nobody waits for it. While the counters are away nothing is heard, and what was heard of targets is soon forgotten.
 In a cluster any node will do, since they pass on to each other what is published; where one is of no use the next
@@ -17,8 +17,9 @@ from headgate import metrics
 from headgate.counters.address import CountersAddress, counters_address
 from headgate.counters.cluster_map import map_of
 from headgate.feed.factors import Factors
+from headgate.feed.figures import Figures
 from headgate.feed.identity import gateway_id
-from headgate.feed.messages import ANY_GATEWAY, RESTS_CHANNEL, Said, decoded, gateway_channel
+from headgate.feed.messages import ANY_GATEWAY, FIGURES_CHANNEL, RESTS_CHANNEL, Said, decoded, gateway_channel
 from headgate.feed.states import FORGET_S, TargetStates
 
 CONNECT_TIMEOUT_S = 1.0
@@ -38,18 +39,24 @@ class Subscriber:
     """Listens until it is closed. `gateway` None: to all gateways there are."""
 
     def __init__(
-        self, address: CountersAddress, gateway: str | None, states: TargetStates, factors: Factors | None = None
+        self,
+        address: CountersAddress,
+        gateway: str | None,
+        states: TargetStates,
+        factors: Factors | None = None,
+        figures: Figures | None = None,
     ) -> None:
         self._addresses = address.each()
         self._others: tuple[CountersAddress, ...] = ()  # of the same cluster, as a node has said
         self._tries = 0
         self._states = states
         self._factors = factors
+        self._figures = figures
         self._greeting = address.greeting()
         self._commands: list[tuple[str, ...]] = [
             *self._greeting,
             ("CLUSTER", "SLOTS"),
-            ("SUBSCRIBE", RESTS_CHANNEL, *([gateway_channel(gateway)] if gateway else [])),
+            ("SUBSCRIBE", RESTS_CHANNEL, FIGURES_CHANNEL, *([gateway_channel(gateway)] if gateway else [])),
             *([] if gateway else [("PSUBSCRIBE", ANY_GATEWAY)]),
         ]
         self._heard = metrics.FEED_HEARD.labels("targets")
@@ -154,6 +161,8 @@ class Subscriber:
         self._states.take_rests(said.all_rests())
         if said.factors is not None and self._factors:
             self._factors.take(said.gateway, said.all_factors())
+        if said.figures is not None and self._figures:
+            self._figures.take(said.gateway, said.figures.known())
 
     def _up(self) -> None:
         self._listens = True
@@ -174,10 +183,10 @@ class Subscriber:
 _running: list[Subscriber] = []  # a task that nobody refers to may be collected
 
 
-def start(factors: Factors | None = None) -> TargetStates:
-    """What a worker's plans go by, kept up to date from now on, `factors` too; called in the worker's event loop."""
+def start(factors: Factors | None = None, figures: Figures | None = None) -> TargetStates:
+    """What a worker's plans go by, kept up to date from now on, the other two too; called in the worker's loop."""
     states = TargetStates()
-    subscriber = Subscriber(counters_address(), gateway_id(), states, factors)
+    subscriber = Subscriber(counters_address(), gateway_id(), states, factors, figures)
     subscriber.start()
     _running.append(subscriber)
     return states

@@ -13,6 +13,7 @@ from google.protobuf.json_format import MessageToDict
 from extproc.service import services
 from headgate.compile import compile_snapshot
 from headgate.config import check
+from headgate.feed.figures import Figures
 from headgate.feed.states import TargetStates
 from headgate.snapshot import Snapshot
 from headgate.tables import Holder
@@ -119,6 +120,7 @@ def ask(
     tenant: str = "acme",
     snapshot: Snapshot = SNAPSHOT,
     states: TargetStates | None = None,
+    figures: Figures | None = None,
     **headers: str,
 ) -> Reply:
     """One request, all the way; `body` None is a request that ends with its headers."""
@@ -134,7 +136,7 @@ def ask(
         following = ProcessingRequest()
         following.request_body.body, following.request_body.end_of_stream = body, True
         sent.append(following)
-    return reply_of(_exchanged(sent, snapshot, states or TargetStates()))
+    return reply_of(_exchanged(sent, snapshot, states or TargetStates(), figures))
 
 
 def chat(**members: Any) -> bytes:
@@ -143,9 +145,9 @@ def chat(**members: Any) -> bytes:
 
 
 def _exchanged(
-    messages: list[ProcessingRequest], snapshot: Snapshot, states: TargetStates
+    messages: list[ProcessingRequest], snapshot: Snapshot, states: TargetStates, figures: Figures | None
 ) -> list[ProcessingResponse]:
-    (method,) = services(Holder(snapshot), states)
+    (method,) = services(Holder(snapshot), states, figures=figures)
     call, answers = method.handler(Call()), []
     for message in messages:
         reply = call.on_message(method.decode(message.SerializeToString()))

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from headgate.counters.address import parsed
 from headgate.counters.client import Counters
+from headgate.feed.figures import Figures
 from headgate.feed.publisher import Publisher
 from headgate.feed.states import TargetStates
 from headgate.feed.subscriber import Subscriber
@@ -39,6 +40,18 @@ async def listening(url: str, gateway: str | None) -> AsyncIterator[TargetStates
     subscriber.start()
     try:
         yield states
+    finally:
+        await subscriber.close()
+
+
+@asynccontextmanager
+async def figures_of(url: str, gateway: str | None) -> AsyncIterator[Figures]:
+    """What a worker hears of strategies' figures."""
+    figures = Figures(gateway)
+    subscriber = Subscriber(parsed(url), gateway, TargetStates(), None, figures)
+    subscriber.start()
+    try:
+        yield figures
     finally:
         await subscriber.close()
 

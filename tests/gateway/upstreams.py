@@ -52,10 +52,10 @@ class Engine:
 
 
 @contextmanager
-def simulator(folder: Path, name: str) -> Iterator[Engine]:
+def simulator(folder: Path, name: str, ttft: str = "5ms") -> Iterator[Engine]:
     """Run `headgate serve simulator`; SIGTERM must end it without an error."""
     record, errors = folder / f"{name}.jsonl", folder / f"{name}.stderr"
-    command = [HEADGATE, "serve", "simulator", "--port", "0", "--ttft", "5ms", "--token-time", "1ms"]
+    command = [HEADGATE, "serve", "simulator", "--port", "0", "--ttft", ttft, "--token-time", "1ms"]
     with (
         errors.open("wb") as stderr,
         subprocess.Popen([*command, "--record", str(record)], stdout=subprocess.PIPE, stderr=stderr) as process,

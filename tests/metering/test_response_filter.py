@@ -114,3 +114,15 @@ def test_a_stream_that_may_become_shorter_has_no_length() -> None:
 )
 def test_who_refused(headers: dict[str, str], source: str | None) -> None:
     assert ended(headers, CHAT, [DONE]).headers.get("x-headgate-error-source") == source
+
+
+def test_the_first_token_is_timed_where_that_is_asked_for_once() -> None:
+    """Not the first event: heads, roles and pings say nothing of how fast a model is."""
+    frames = [event(chunk({"role": "assistant", "content": ""})), *(event(chunk({"content": "w"})) for _ in range(3))]
+    passed = ended(SSE, {**CHAT, "timed": True}, frames)
+    ((at, _, after_ms),) = [one for one in passed.history if one[1] == "first_ms"]
+    assert at == 1
+    assert after_ms is not None
+    assert after_ms >= 0
+    assert "first_ms" not in ended(SSE, CHAT, frames).log
+    assert "first_ms" not in ended(SSE, {**CHAT, "timed": True}, frames[:1]).log
