@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate.contract import (
+    ANSWERED,
     ATTEMPT,
     ATTEMPT_PATH,
     DROPPED,
@@ -133,6 +134,8 @@ def refused(status: int, body: bytes) -> bytes:
     immediate.details = "extproc"
     _set(immediate.headers, "content-type", "application/json")
     _set(immediate.headers, ERROR_SOURCE, "gateway")
+    if status < 500:  # no further attempt follows, of which the mark would speak
+        response.dynamic_metadata.update({ATTEMPT: {ANSWERED: True}})
     return response.SerializeToString()
 
 

@@ -34,7 +34,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import (
 )
 from envoy_data_plane.google.protobuf import Struct
 
-from headgate.contract import ANSWERED, AUTHZ, ERROR_SOURCE, LIMITER, REQUEST
+from headgate.contract import ANSWERED, ATTEMPT, AUTHZ, ERROR_SOURCE, LIMITER, REQUEST
 from headgate.edge.messages import pack, set_header
 from headgate.error_shapes import (
     ANTHROPIC_REQUEST_ID,
@@ -248,7 +248,7 @@ def _mappers(api: Api, replies: list[_Reply]) -> list[ResponseMapper]:
             ResponseMapper(
                 filter=told(_answered_by(namespace)), headers_to_add=known_by, body_format_override=_as_they_are()
             )
-            for namespace in (AUTHZ, REQUEST, LIMITER)
+            for namespace in (AUTHZ, REQUEST, LIMITER, ATTEMPT)
         ),
         *(
             ResponseMapper(

@@ -178,3 +178,12 @@ def test_a_limit_rests_the_target(setup: Setup) -> None:
     alone = setup.ask("cohere", "cohere:429")
     assert (alone.status_code, alone.json()["error"]["type"]) == (429, "rate_limit_error")
     assert "Trial" not in alone.text
+
+
+def test_what_an_attempt_cannot_send_is_told_as_what_it_is(setup: Setup) -> None:
+    """The plan passes it, since the model may leave out what is unsupported, and then nothing is left."""
+    reply = setup.gateway.post(EMBEDDINGS, {"model": "cohere", "input": [[1, 2], [3]]}, CLIENT)
+    error = reply.json()["error"]
+    assert (reply.status_code, error["param"]) == (400, "input")
+    assert "HTTP" not in error["message"]
+    assert reply.headers["x-headgate-error-source"] == "gateway"
