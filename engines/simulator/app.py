@@ -20,13 +20,20 @@ from engines.simulator.messages_bodies import counted_chat, messages_chat
 from engines.simulator.messages_reply import count_body
 from engines.simulator.options import Options
 from engines.simulator.record import Exchange, Record
+from engines.simulator.responses_routes import ResponseRoutes
 from engines.simulator.send import send_json, send_stream
 from engines.simulator.shape import MESSAGES, OPENAI, Shape
 from engines.simulator.usage import chat_tokens
 
 MAX_BODY_BYTES: Final = 256 << 20  # far above any gateway's own limit, so that theirs is the one a client meets
 _EXCHANGE: Final[ContextVar[Exchange]] = ContextVar("exchange")
-_ID_PREFIXES: Final = {"/v1/chat/completions": "chatcmpl-", "/v1/completions": "cmpl-", "/v1/messages": "msg_"}
+_ID_PREFIXES: Final = {
+    "/v1/chat/completions": "chatcmpl-",
+    "/v1/completions": "cmpl-",
+    "/v1/messages": "msg_",
+    "/v1/responses": "resp_",
+    "/v1/responses/compact": "resp_",
+}
 _DESCRIPTION: Final = "A simulator: deterministic text from no model at all, for trying, testing and measuring."
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -54,6 +61,7 @@ class Simulator:
         app.router.add_post("/v1/embeddings", self._embeddings)
         app.router.add_post("/v1/messages", self._message)
         app.router.add_post("/v1/messages/count_tokens", self._count_tokens)
+        ResponseRoutes(self._options, self._generated).add(app.router)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/v1/models/{model:.+}", self._model)
         app.router.add_get("/health", self._health)
@@ -121,9 +129,18 @@ class Simulator:
         return await send_json(request, exchange, count_body(chat_tokens(messages), simulate), simulate)
 
     async def _generated(
-        self, request: web.Request, body: Generation, answer_of: Callable[..., Answer]
+        self,
+        request: web.Request,
+        body: Generation,
+        answer_of: Callable[..., Answer],
+        shape: Shape | None = None,
     ) -> web.StreamResponse:
-        exchange, simulate, options, shape = _EXCHANGE.get(), body.simulate, self._options, _shape_of(request)
+        exchange, simulate, options, shape = (
+            _EXCHANGE.get(),
+            body.simulate,
+            self._options,
+            shape or _shape_of(request),
+        )
         if simulate.status is not None:
             return await _refused(request, exchange, simulate, simulate.status)
         answer = answer_of(answer_id=exchange.id, created=int(time.time()), model=options.model)
