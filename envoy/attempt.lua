@@ -3,7 +3,7 @@
 --
 -- `CONFIG` is set in front of this text when the configuration is rendered:
 --   path     what stands for the client's /v1
---   deployed whether the attempt's model follows the path: a deployment of Azure's
+--   deployed whether the attempt's model follows the path, as one of Azure's deployments; responses are at none
 --   query    what the path ends with
 --   host
 --   keep     the request headers that may leave; all others stay here: credentials, cookies, proxies' notes
@@ -83,8 +83,10 @@ end
 
 local function path_of(request, number, endpoint)
   local model = request.models and request.models[number] or request.upstream_model
-  local deployment = CONFIG.deployed and "/" .. model or ""
-  return CONFIG.path .. deployment .. endpoint .. CONFIG.query
+  local at_model = CONFIG.deployed and not endpoint:find("^/responses")
+  local path = CONFIG.path .. (at_model and "/deployments/" .. model or "") .. endpoint
+  local has_query = CONFIG.query ~= "" and endpoint:find("?", 1, true)
+  return path .. (has_query and "&" .. CONFIG.query:sub(2) or CONFIG.query)
 end
 
 function envoy_on_request(handle)

@@ -12,15 +12,19 @@ from headgate.contract import (
     ANSWERED,
     ATTEMPT,
     ATTEMPT_PATH,
+    AUTHZ,
     DROPPED,
     ERROR_SOURCE,
     INPUT_TOKENS,
     MAX_TOKENS,
     REQUEST,
     REQUEST_ID,
+    STORED,
+    TARGET,
     TRANSLATE,
 )
 from headgate.wire.ext_proc_pb2 import (
+    BodyResponse,
     HeaderMutation,
     HeadersResponse,
     ProcessingRequest,
@@ -32,6 +36,8 @@ from headgate.wire.http_pb2 import HeaderValueOption
 Message = ProcessingRequest
 
 CONTINUE = ProcessingResponse(request_headers=HeadersResponse()).SerializeToString()
+GO_ON = ProcessingResponse(response_headers=HeadersResponse()).SerializeToString()  # a head, as it is
+PIECE_GOES_ON = ProcessingResponse(response_body=BodyResponse()).SerializeToString()
 TRAILERS = ProcessingResponse(response_trailers=TrailersResponse()).SerializeToString()
 
 _NOTES = (DROPPED, MAX_TOKENS)  # headers for the client that say what was changed of its request
@@ -54,6 +60,17 @@ class Attempted:
     functions: bool = False
     as_base64: bool = False
     echo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Whose answer a head begins, and which target's; `providers` are those that keep their responses."""
+
+    tenant: str
+    model: str
+    provider: str
+    upstream_model: str
+    providers: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +115,27 @@ def answered(message: ProcessingRequest) -> Attempted:
         functions=attempt["functions"].bool_value,
         echo=attempt["echo"].string_value,
     )
+
+
+def watched(message: ProcessingRequest) -> Watched:
+    """The same for an answer that goes on as it is."""
+    headers = {header.key: header.raw_value for header in message.response_headers.headers.headers}
+    namespaces = message.metadata_context.filter_metadata
+    request = namespaces[REQUEST].fields
+    return Watched(
+        tenant=namespaces[AUTHZ].fields["tenant"].string_value,
+        model=request["model"].string_value,
+        provider=headers.get(TARGET, b"").decode("utf-8", "replace"),
+        upstream_model=request["upstream_model"].string_value,
+        providers=request["watch"].string_value,
+    )
+
+
+def not_stored() -> bytes:
+    """A head that goes on, and says that nobody here will know the response."""
+    response = ProcessingResponse()
+    _set(response.response_headers.response.header_mutation, STORED, "false")
+    return response.SerializeToString()
 
 
 def body_of(message: ProcessingRequest) -> bytes:

@@ -15,6 +15,7 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True):
     usage: str
     max_output_tokens: int | None = None
     preset: str | None = None
+    responses: bool = False
 
 
 class AttemptRows(msgspec.Struct, frozen=True, array_like=True):

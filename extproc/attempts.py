@@ -16,7 +16,8 @@ from extproc import attempt_codec as codec
 from extproc.attempt_answer import Answer, Context, answer_of
 from extproc.attempt_rows import AttemptRow, AttemptRows, decoded
 from extproc.document import Document
-from extproc.fit import fit_of, header_text
+from extproc.fit import header_text
+from extproc.native import is_native, native_fit
 from extproc.refusal import Refusal
 from extproc.same_api import Wanted, write_same_api
 from extproc.surfaces import BY_NAME, Surface
@@ -104,8 +105,8 @@ class Attempt:
     def _made(self, what: codec.Attempted, body: bytes) -> Reply:
         rows, row, surface = _planned(what)
         document = Document(body)
-        if row.api == surface.api:
-            fit = fit_of(row.preset, document.values)
+        if is_native(row, surface):
+            fit = native_fit(row, surface, document.values)
             write_same_api(document, surface, Wanted(row.model, row.usage, rows.asked_usage, rows.asked_each, fit))
             return codec.request(document.render(), surface.path), True
         target = Target(row.provider, row.model, row.usage, row.max_output_tokens, row.preset)

@@ -69,6 +69,26 @@ def planned(plan: Plan, body: bytes, max_at: int | None = None) -> bytes:
     common = response.request_body.response
     common.body_mutation.body = body
     _set(common.header_mutation, "content-length", str(len(body)))
+    _write_own(response, plan, max_at)
+    if plan.max_tokens is not None:
+        _set(common.header_mutation, MAX_TOKENS, str(plan.max_tokens))
+    if len(plan.clusters) > 1:
+        own = response.dynamic_metadata.fields[REQUEST].struct_value.fields
+        own["length"].string_value = str(len(body))
+    return response.SerializeToString()
+
+
+def planned_at_head(plan: Plan) -> bytes:
+    """The same for a request that is its head alone."""
+    common, response = ProcessingResponse(), ProcessingResponse()
+    common.ParseFromString(_planned(plan.clusters, plan.profile, plan.headers_ms, plan.hedge_ms, plan.metadata))
+    response.request_headers.response.CopyFrom(common.request_body.response)
+    response.dynamic_metadata.CopyFrom(common.dynamic_metadata)
+    _write_own(response, plan, None)
+    return response.SerializeToString()
+
+
+def _write_own(response: ProcessingResponse, plan: Plan, max_at: int | None) -> None:
     own = response.dynamic_metadata.fields[REQUEST].struct_value.fields
     for name, value in plan.own:
         if isinstance(value, int):
@@ -77,11 +97,6 @@ def planned(plan: Plan, body: bytes, max_at: int | None = None) -> bytes:
             own[name].string_value = value
     if max_at is not None:
         own["max_at"].number_value = max_at
-    if plan.max_tokens is not None:
-        _set(common.header_mutation, MAX_TOKENS, str(plan.max_tokens))
-    if len(plan.clusters) > 1:
-        own["length"].string_value = str(len(body))
-    return response.SerializeToString()
 
 
 def answered(answer: Answer) -> bytes:

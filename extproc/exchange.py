@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from extproc.document import Document
-from extproc.surfaces import NONE, Surface
+from extproc.surfaces import NONE, RESPONSES, Surface
 from extproc.tokens.tally import Prompt, Size
 from headgate.error_shapes import Api, api_of_path
 from headgate.feed.figures import Figures
@@ -40,6 +40,15 @@ class Answer:
     surface: Surface
 
 
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Which target made a response: the model as clients name it, the provider, and what the provider calls it."""
+
+    model: str
+    provider: str
+    upstream_model: str
+
+
 TargetModel = tuple[str, str]  # its API and its name there
 Value = str | bool | int | tuple[str, ...]
 
@@ -67,12 +76,14 @@ class Use:
     """What a request may use, in tokens: its prompt, and each of so many answers.
 
     `counted` is the prompt before correction, None where it was not counted as the first attempt's target does.
+    `in_background`: what is generated comes after the answer, so that this is all that will be known of it here.
     """
 
     prompt: int
     counted: int | None
     answer: int
     answers: int
+    in_background: bool = False
 
 
 def _one(_api: str, _model: str) -> float:
@@ -105,6 +116,11 @@ class Exchange:
     # find_surface
     surface: Surface = NONE
     rest: str = ""
+    endpoint: str = ""  # of what is `by_id`: its path at the provider
+    # find_surface and find_previous; then the service looks up who made it
+    response_id: str = ""
+    maker: Maker | None = None
+    was_found: bool = True  # False: nobody could say whether there is one
     # parse
     document: Document = field(init=False)
     # resolve_model; keep_wanted, choose_variant and rank_targets narrow `targets`
@@ -133,3 +149,8 @@ class Exchange:
     is_direct: bool = False  # the body is right for the first attempt as it is
     # make_plan
     plan: Plan = field(init=False)
+
+    @property
+    def in_background(self) -> bool:
+        """Whether the provider goes on after its answer: then nothing says here what the request uses."""
+        return self.surface is RESPONSES and self.document.get("background") is True

@@ -10,6 +10,7 @@ Refusal                the request cannot go on; the client can read why
 ├── UnsupportedMedia   415: compressed
 ├── NotFound           404: no such model for this tenant, or no such URL
 ├── NoTarget           503: nothing that could answer is reachable by this gateway
+├── NoLookUp           503: it cannot be said whether there is such a thing
 └── NoRoom             503: the record of the request could not be kept
 
 Anything else that a step raises is our bug and becomes a 500 without details.
@@ -125,6 +126,12 @@ class UnsupportedMedia(Refusal):
 
 class NoTarget(Refusal):
     """Configured, but this gateway cannot send it anywhere."""
+
+    status, kind = 503, "server_error"
+
+
+class NoLookUp(Refusal):
+    """Whoever would know is away, and nothing is guessed."""
 
     status, kind = 503, "server_error"
 

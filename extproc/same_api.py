@@ -32,7 +32,7 @@ def write_same_api(document: Document, surface: Surface, wanted: Wanted) -> None
         _write_fit(document, wanted.fit)
     if surface.api == "anthropic":
         _drop_echoes(document)
-    elif surface.streams and document.get("stream") is True:
+    elif surface.asks_usage and document.get("stream") is True:
         _write_options(document, wanted)
 
 

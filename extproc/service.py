@@ -14,14 +14,17 @@ import structlog
 from extproc import codec
 from extproc.attempts import Attempt, TranslatedAnswer
 from extproc.exchange import Exchange
+from extproc.kept import KeptResponses
 from extproc.refusal import Refusal
-from extproc.steps import ON_BODY, ON_COUNT, ON_HEADERS, run
+from extproc.steps import ON_BODY, ON_COUNT, ON_HEADERS, ON_MAKER, ON_RESPONSE, run
 from extproc.surfaces import Surface
 from extproc.tokens.counter import Counter
 from extproc.tokens.ranks import RanksError
 from extproc.tokens.rules import rule_of
+from extproc.watch import WatchedAnswer
 from headgate import metrics, tracing
-from headgate.contract import ATTEMPT_ROLE, ROLE, WORKERS_ENV
+from headgate.contract import ATTEMPT_ROLE, ROLE, WATCH_ROLE, WORKERS_ENV
+from headgate.counters.client import Unavailable
 from headgate.feed import subscriber as feed
 from headgate.feed.factors import Factors
 from headgate.feed.figures import Figures
@@ -52,6 +55,7 @@ class Process:
         factor_of: Callable[[str, str], float],
         figures: Figures,
         token_limited: frozenset[str],
+        kept: KeptResponses,
     ) -> None:
         self._snapshot = snapshot
         self._counter = counter
@@ -59,6 +63,7 @@ class Process:
         self._factor_of = factor_of
         self._figures = figures
         self._token_limited = token_limited
+        self._kept = kept
         self._exchange: Exchange | None = None
         self._span = span
 
@@ -67,7 +72,7 @@ class Process:
         exchange = self._exchange
         if exchange is not None:
             exchange.raw_body = codec.body_of(message)
-            return self._read(exchange)
+            return self._about_response(exchange) if exchange.surface.by_id else self._read(exchange)
         short = _room.is_short(self._snapshot.spool.min_free_bytes)
         incoming = codec.incoming(message)
         exchange = self._exchange = Exchange(
@@ -82,11 +87,35 @@ class Process:
         answer = _guarded(_on_headers, exchange)
         if answer is not None:
             return self._last(answer)
+        if not codec.ends_here(message):
+            return codec.CONTINUE, False
         # Without a body the steps say what is missing.
-        return self._read(exchange) if codec.ends_here(message) else (codec.CONTINUE, False)
+        return self._about_response(exchange, at_head=True) if exchange.surface.by_id else self._read(exchange)
+
+    async def _about_response(self, exchange: Exchange, *, at_head: bool = False) -> Reply:
+        await self._look_up(exchange)
+        return self._last(_guarded(_on_response_head if at_head else _on_response, exchange))
+
+    async def _going_on(self, exchange: Exchange) -> Reply:
+        await self._look_up(exchange)
+        reply = self._known(exchange)
+        return reply if isinstance(reply, tuple) else await reply
+
+    async def _look_up(self, exchange: Exchange) -> None:
+        try:
+            exchange.maker = await self._kept.maker(exchange.incoming.tenant, exchange.response_id)
+        except Unavailable as gone:
+            exchange.was_found = False
+            log.warning("responses cannot be looked up", reason=gone.reason)
 
     def _read(self, exchange: Exchange) -> Reply | Awaitable[Reply]:
         answer = _guarded(_on_body, exchange)
+        if answer is not None:
+            return self._last(answer)
+        return self._going_on(exchange) if exchange.response_id else self._known(exchange)
+
+    def _known(self, exchange: Exchange) -> Reply | Awaitable[Reply]:
+        answer = _guarded(_on_maker, exchange)
         if answer is not None:
             return self._last(answer)
         tenant, counter = exchange.incoming.tenant, self._counter
@@ -140,6 +169,24 @@ def _on_body(exchange: Exchange) -> bytes | None:
     """The answer, when the body is enough for one."""
     answer = run(ON_BODY, exchange)
     return codec.answered(answer) if answer else None
+
+
+def _on_maker(exchange: Exchange) -> bytes | None:
+    """The answer, when there is no need to count for one."""
+    answer = run(ON_MAKER, exchange)
+    return codec.answered(answer) if answer else None
+
+
+def _on_response(exchange: Exchange) -> bytes:
+    """The plan; whatever the client has put into a body that the API does not have stays here."""
+    run(ON_RESPONSE, exchange)
+    return codec.planned(exchange.plan, b"")
+
+
+def _on_response_head(exchange: Exchange) -> bytes:
+    """The plan, where there is no body."""
+    run(ON_RESPONSE, exchange)
+    return codec.planned_at_head(exchange.plan)
 
 
 def _on_count(exchange: Exchange) -> bytes:
@@ -204,16 +251,19 @@ def services(
     factors: Factors | None = None,
     counter: Counter | None = None,
     figures: Figures | None = None,
+    kept: KeptResponses | None = None,
 ) -> list[Method]:
     """What a worker serves for this part. Without `states` it listens to the feed, which takes a running loop."""
-    factors, counter = factors or Factors(), counter or Counter()
+    factors, counter, kept = factors or Factors(), counter or Counter(), kept or KeptResponses()
     figures = figures or Figures(gateway_id(), int(os.environ.get(WORKERS_ENV, "1")))
     targets = states or feed.start(factors, figures)
     holder.add(partial(_warm, counter))
     holder.add(_token_limited)
 
-    def process(call: Metadata) -> Process | Attempt | TranslatedAnswer:
+    def process(call: Metadata) -> Process | Attempt | TranslatedAnswer | WatchedAnswer:
         role = call.header(ROLE)
+        if role == WATCH_ROLE:
+            return WatchedAnswer(kept)
         if role is not None:
             return Attempt() if role == ATTEMPT_ROLE else TranslatedAnswer()
         # A call ends with the generation that it began with.
@@ -226,6 +276,7 @@ def services(
             factor_of=factors.of,
             figures=figures,
             token_limited=tables.of(_token_limited),
+            kept=kept,
         )
 
     return [Method(codec.SERVICE, codec.METHOD, process, codec.decode, streams=True)]

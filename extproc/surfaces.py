@@ -51,7 +51,10 @@ class Surface:
     """One endpoint. `path` is what follows /v1; `operation` is OpenTelemetry's name (gen_ai.operation.name).
 
     `api` is the client's: a target that speaks another one gets the request translated. `prompt` is the parameter
-    that holds what is asked.
+    that holds what is asked. Where a surface `asks_usage`, streams have none unless `stream_options` says so. Where
+    it `is_free`, nothing is generated. What is `native_only` takes a target with the Responses API and no preset.
+    What is `by_id` is about a response that was made before, with its id in the path and no body; `query` are the
+    parameters that may stand behind that.
     """
 
     name: str
@@ -61,6 +64,12 @@ class Surface:
     operation: str = ""
     api: Api = "openai"
     prompt: str = "messages"
+    asks_usage: bool = False
+    is_free: bool = False
+    native_only: bool = False
+    by_id: bool = False
+    method: str = "POST"
+    query: frozenset[str] = frozenset()
 
     @cached_property
     def required(self) -> tuple[str, ...]:
@@ -107,6 +116,7 @@ CHAT = Surface(
     },
     streams=True,
     operation="chat",
+    asks_usage=True,
 )
 
 COMPLETIONS = Surface(
@@ -124,6 +134,7 @@ COMPLETIONS = Surface(
     streams=True,
     operation="text_completion",
     prompt="prompt",
+    asks_usage=True,
 )
 
 EMBEDDINGS = Surface(
@@ -178,12 +189,111 @@ MESSAGES = Surface(
 )
 
 # OpenTelemetry has no name for it.
-COUNT_TOKENS = Surface("count_tokens", "/messages/count_tokens", _PROMPT, streams=False, api="anthropic")
+COUNT_TOKENS = Surface(
+    "count_tokens", "/messages/count_tokens", _PROMPT, streams=False, api="anthropic", is_free=True
+)
+
+_ASKED_OF_RESPONSES = {
+    "model": _MODEL,
+    "conversation": Types((str, dict)),
+    "input": _TEXTS,
+    "instructions": _TEXT,
+    "parallel_tool_calls": _FLAG,
+    "previous_response_id": _TEXT,
+    "reasoning": _OBJECT,
+    "text": _OBJECT,
+    "tool_choice": Types((str, dict)),
+    "tools": _LIST,
+    "truncation": _TEXT,
+}
+
+RESPONSES = Surface(
+    "responses",
+    "/responses",
+    {
+        **_ASKED_OF_RESPONSES,
+        "background": _FLAG,
+        "context_management": _LIST,
+        "include": _LIST,
+        "max_output_tokens": _WHOLE,
+        "max_tool_calls": _WHOLE,
+        "metadata": _OBJECT,
+        "moderation": _OBJECT,
+        "prompt": _OBJECT,
+        "prompt_cache_key": _TEXT,
+        "prompt_cache_options": _OBJECT,
+        "prompt_cache_retention": _TEXT,
+        "safety_identifier": _TEXT,
+        "service_tier": _TEXT,
+        "store": _FLAG,
+        "stream": _FLAG,
+        "stream_options": _OBJECT,
+        "temperature": _NUMBER,
+        "top_logprobs": _WHOLE,
+        "top_p": _NUMBER,
+        "user": _TEXT,
+    },
+    streams=True,
+    operation="chat",
+    prompt="input",
+)
+
+RESPONSE_TOKENS = Surface(
+    "responses.input_tokens",
+    "/responses/input_tokens",
+    _ASKED_OF_RESPONSES,
+    streams=False,
+    prompt="input",
+    is_free=True,
+    native_only=True,
+)
+
+RESPONSE_COMPACT = Surface(
+    "responses.compact",
+    "/responses/compact",
+    {
+        "model": _MODEL,
+        "input": _TEXTS,
+        "instructions": _TEXT,
+        "previous_response_id": _TEXT,
+        "prompt_cache_key": _TEXT,
+        "prompt_cache_options": _OBJECT,
+        "prompt_cache_retention": _TEXT,
+        "service_tier": _TEXT,
+    },
+    streams=False,
+    operation="chat",
+    prompt="input",
+    native_only=True,
+)
+
+ID = "{response_id}"  # in the path of what is `by_id`
+
+
+def _by_id(name: str, path: str, method: str, *query: str, streams: bool = False) -> Surface:
+    return Surface(
+        f"responses.{name}",
+        f"/responses/{ID}{path}",
+        {},
+        streams=streams,
+        is_free=True,
+        by_id=True,
+        method=method,
+        query=frozenset(query),
+    )
+
+
+RESPONSE_BY_ID = (
+    _by_id("get", "", "GET", "include", "include[]", "include_obfuscation", "starting_after", "stream", streams=True),
+    _by_id("delete", "", "DELETE"),
+    _by_id("cancel", "/cancel", "POST"),
+    _by_id("input_items", "/input_items", "GET", "after", "include", "include[]", "limit", "order"),
+)
 
 MODELS = Surface("models", "/models", {}, streams=False)  # GET, answered here: no provider is asked
 
 NONE = Surface("", "", {}, streams=False)  # before a request's surface is known
 
-_ASKED = (CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, COUNT_TOKENS)
+_ASKED = (CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, COUNT_TOKENS, RESPONSES, RESPONSE_TOKENS, RESPONSE_COMPACT)
 BY_PATH = {surface.path: surface for surface in _ASKED}
 BY_NAME = {surface.name: surface for surface in _ASKED}

@@ -117,4 +117,5 @@ def _target_row(gateway: Gateway, model: Model, target: Target) -> TargetRow:
         preset=provider.preset,
         usd=_usd(model, target),
         variant=target.variant,
+        responses=provider.speaks_responses,
     )

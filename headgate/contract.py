@@ -16,6 +16,7 @@ DROPPED = "x-headgate-dropped"
 MAX_TOKENS = "x-headgate-max-tokens"  # of requests too, from the limiter to envoy/module, which takes it out
 WARNING = "x-headgate-warning"  # a soft limit that is passed
 OVERAGE = "x-headgate-overage"  # a limit that is passed for a price
+STORED = "x-headgate-stored"  # "false": nobody here will know the response by its id
 
 # Of clients' requests: TARGET too, where a tenant may choose it.
 FALLBACK = "x-headgate-fallback"
@@ -33,8 +34,8 @@ TRIED_MODEL = "x-headgate-tried-model"
 # Of Bedrock's answers: how many tokens the input of embeddings had, where the body does not tell.
 INPUT_TOKENS = "x-amzn-bedrock-input-token-count"
 
-# Tells the two kinds of ext_proc calls apart: gRPC metadata.
-ROLE, ATTEMPT_ROLE, ANSWER_ROLE = "x-headgate-role", "attempt", "answer"
+# Tells the kinds of ext_proc calls apart: gRPC metadata.
+ROLE, ATTEMPT_ROLE, ANSWER_ROLE, WATCH_ROLE = "x-headgate-role", "attempt", "answer", "watch"
 
 # Set by envoy/module on the head of a stream that has to be translated; taken away when it is.
 TRANSLATE = "x-headgate-translate"

@@ -50,6 +50,12 @@ FIRST_BYTE = Histogram(
     registry=None,
     buckets=LATENCY_BUCKETS,
 )
+RESPONSES_KEPT = Counter(
+    "headgate_responses_kept",
+    "Responses that their providers keep, by what became of their ids here: noted, unread (there was none), lost.",
+    ("how",),
+    registry=None,
+)
 ATTEMPTS = Counter("headgate_attempts", "Attempts at a provider, retries included.", _ROUTE, registry=None)
 FALLBACKS = Counter(
     "headgate_fallback_requests",
@@ -300,7 +306,11 @@ EXTPROC_REASONS = (
     "missing_required_parameter",
     "model_not_found",
     "no_target",
+    "previous_response_elsewhere",
+    "previous_response_not_found",
     "request_too_large",
+    "response_ids_unavailable",
+    "response_not_found",
     "spool_full",
     "target_not_allowed",
     "too_many_values",

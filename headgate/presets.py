@@ -31,7 +31,8 @@ class Preset:
     `refused`: parameters without a place there, with the values that ask for nothing. `only`: parameters of which it
     takes these values alone. `left_out`: parameters without a place there that no answer depends on. `renamed`: what
     it calls by another name. `refused_of_messages` and `left_out_of_messages` are members of messages likewise, those
-    of tools apart. Without `developer`, messages of that role are the system's.
+    of tools apart. Without `developer`, messages of that role are the system's. `responses`: whether it has OpenAI's
+    Responses API, of which nothing is changed here; `keeps_responses`: whether one can be asked for again.
     """
 
     base_url: str | None = None
@@ -43,11 +44,13 @@ class Preset:
     refused_of_messages: tuple[str, ...] = ()
     left_out_of_messages: tuple[str, ...] = ()
     developer: bool = True
+    responses: bool = False
+    keeps_responses: bool = False
 
 
 PRESETS: Mapping[str, Preset] = {
-    "vllm": Preset(usage="continuous", refused=_SUFFIX),
-    "ollama": Preset(refused=_N | _LOGIT_BIAS | _BEST_OF | _ECHO | _PARALLEL, renamed=_ONE_LIMIT),
+    "vllm": Preset(usage="continuous", refused=_SUFFIX, responses=True, keeps_responses=True),
+    "ollama": Preset(refused=_N | _LOGIT_BIAS | _BEST_OF | _ECHO | _PARALLEL, renamed=_ONE_LIMIT, responses=True),
     "tgi": Preset(refused=_N | _LOGIT_BIAS, renamed=_ONE_LIMIT),
     "mistral": Preset(
         base_url="https://api.mistral.ai/v1",
@@ -64,6 +67,7 @@ PRESETS: Mapping[str, Preset] = {
         refused=_LOGPROBS | _LOGIT_BIAS,
         only=_N,
         refused_of_messages=("name",),
+        responses=True,
     ),
     "together": Preset(base_url="https://api.together.ai/v1", renamed=_ONE_LIMIT),
     "deepseek": Preset(
@@ -73,12 +77,17 @@ PRESETS: Mapping[str, Preset] = {
         renamed=_ONE_LIMIT,
         developer=False,
     ),
-    "openrouter": Preset(base_url="https://openrouter.ai/api/v1", usage="unasked"),
+    "openrouter": Preset(base_url="https://openrouter.ai/api/v1", usage="unasked", responses=True),
 }
 
 
 # Of APIs that their maker alone serves.
 _ROOTS = {"cohere": "https://api.cohere.com"}
+
+
+def keeps_responses(preset: str | None) -> bool:
+    """Whether a server that speaks the Responses API keeps them: OpenAI's and Azure's do."""
+    return preset is None or PRESETS[preset].keeps_responses
 
 
 def defaults_of(name: Any, api: Any = "openai") -> dict[str, str]:

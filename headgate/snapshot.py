@@ -29,6 +29,7 @@ class TargetRow(msgspec.Struct, frozen=True):
 
     `api` is whose bodies the provider speaks: that of Azure is OpenAI's, and its paths are the edge's business. `usd`
     is what a million tokens cost, of a prompt and of an answer, where the order goes by it.
+    `responses`: whether it speaks OpenAI's Responses API too.
     """
 
     provider: str
@@ -44,6 +45,7 @@ class TargetRow(msgspec.Struct, frozen=True):
     preset: str | None = None
     usd: tuple[float, float] | None = None
     variant: str | None = None
+    responses: bool = False
 
 
 class SplitRow(msgspec.Struct, frozen=True):

@@ -47,7 +47,7 @@ def charge_of(line: Line, price: PriceRow | None) -> Charge:
     if line.surface in _WITHOUT_OUTPUT and told_output is None:
         told_output = 0
     used_input = _known(told_input, line.estimated_tokens if line.was_worked_on else None)
-    used_output = _known(told_output, _delivered(line) if line.was_worked_on else None)
+    used_output = _known(told_output, _generated(line) if line.was_worked_on else None)
     estimated = line.was_worked_on and (told_input is None or told_output is None)
     usd_nano = _nano(line, used_input, used_output, price) if price else 0
     return Charge(requests, used_input, used_output, usd_nano, estimated)
@@ -69,6 +69,12 @@ def began_ms(line: Line) -> int | None:
 def _told(count: int | None) -> int | None:
     """A count of the provider's, unless it can't be one."""
     return count if count is not None and 0 <= count <= MOST_TOKENS else None
+
+
+def _generated(line: Line) -> int:
+    """What was delivered; of an answer in the background what it may have become at most, since it says nothing."""
+    estimate = _told(line.estimated_completion_tokens)
+    return _delivered(line) if estimate is None else estimate
 
 
 def _delivered(line: Line) -> int:

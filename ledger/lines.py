@@ -32,6 +32,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     estimated_tokens: int | None = None
+    estimated_completion_tokens: int | None = None
     counted_tokens: int | None = None
     content_events: int | None = None
     content_bytes: int | None = None

@@ -13,7 +13,7 @@ from prometheus_client import Counter
 from headgate import metrics
 from headgate.metrics import OTHER
 from ledger.lines import Line
-from ledger.prices import Unpriced
+from ledger.prices import Unpriced, may_cost
 
 # Reloads may bring ever new names: a cap keeps the series, and every scrape, bounded.
 TENANTS_CAP = 1_000
@@ -122,7 +122,7 @@ def _count_route(route: Route, line: Line) -> None:
         route.fallbacks.inc()
     if line.client_left:
         route.disconnects.inc()
-    elif line.status == 200 and line.prompt_tokens is None and line.completion_tokens is None:
+    elif may_cost(line) and line.status == 200 and line.prompt_tokens is None and line.completion_tokens is None:
         route.unmetered.inc()
     if line.first_byte_ms is not None:
         route.first_byte.observe(line.first_byte_ms / 1000)

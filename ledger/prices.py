@@ -19,7 +19,15 @@ _MOST_TOKENS = 2**53 - 1  # Envoy writes doubles: beyond, a count is not what wa
 NOTHING = Decimal(0)
 
 _WITHOUT_OUTPUT = ("embeddings",)  # their answers report no completion tokens, since there are none
-_FREE = ("count_tokens",)  # generates nothing, and providers charge nothing
+# Nothing is generated, and providers charge nothing. What a response has used is on the line of the request for it.
+FREE = (
+    "count_tokens",
+    "responses.input_tokens",
+    "responses.get",
+    "responses.delete",
+    "responses.cancel",
+    "responses.input_items",
+)
 
 
 class Unpriced(Enum):
@@ -73,7 +81,7 @@ def cost_of_request(line: Line, prices: PriceList | None) -> Decimal | Unpriced:
 
 def may_cost(line: Line) -> bool:
     """Whether a provider worked on it. Refusals and failures cost nothing, unless usage was reported nevertheless."""
-    if not line.attempts or line.surface in _FREE:
+    if not line.attempts or line.surface in FREE:
         return False
     return line.was_worked_on or line.prompt_tokens is not None or line.completion_tokens is not None
 

@@ -34,6 +34,17 @@ static bool find_place(struct grant *grant, void *envoy) {
   return true;
 }
 
+// Of an answer that nothing will be known of but what it may be at most: that is less now.
+static void lower_estimate(void *envoy, uint64_t number) {
+  const struct bytes name = TEXT("estimated_output");
+  double estimate;
+  if (envoy_dynamic_module_callback_http_get_metadata_number(envoy, DYNAMIC_METADATA, request_metadata, name,
+                                                             &estimate) &&
+      estimate > (double)number) {
+    envoy_dynamic_module_callback_http_set_dynamic_metadata_number(envoy, request_metadata, name, (double)number);
+  }
+}
+
 // Answers in the provider's place.
 static void refuse(void *envoy) {
   envoy_dynamic_module_callback_http_send_response(envoy, 503, NULL, 0, (struct bytes){NULL, 0}, TEXT("grant"));
@@ -54,6 +65,7 @@ enum headers_status grant_take(struct grant *grant, void *envoy, bool is_end) {
     refuse(envoy);
   } else {
     write_field(grant, least);
+    lower_estimate(envoy, least);
     grant->is_given = true;
   }
   return HEADERS_STOP;

@@ -64,8 +64,8 @@ static bool has_provider(void *envoy) {
                                                                 TEXT("endpoint"), &endpoint);
 }
 
-// Whether a provider generated it; one that is asked to count tokens generates nothing.
-static bool is_generated(void *envoy) { return has_provider(envoy) && !is_surface(envoy, TEXT("count_tokens")); }
+// Whether a provider generated it, here and now: one may be asked to count tokens, or for an answer of long ago.
+static bool is_generated(void *envoy) { return has_provider(envoy) && !is_set(envoy, TEXT("free")); }
 
 // What the answer says -------------------------------------------------------------------------------------------
 
@@ -91,18 +91,24 @@ static bool is_encoded(void *envoy) {
   return false;
 }
 
+static enum scan_api api_of(void *envoy) {
+  if (is_surface(envoy, TEXT("messages"))) return ANTHROPIC;
+  bool responses = is_surface(envoy, TEXT("responses")) || is_surface(envoy, TEXT("responses.compact"));
+  return responses ? RESPONSES : OPENAI;
+}
+
 static bool start_meter(struct metered *stream, void *envoy) {
   struct bytes type;
   if (is_encoded(envoy)) return false;
   if (!header_of(envoy, RESPONSE_HEADERS, TEXT("content-type"), &type, 0, NULL)) return false;
   bool streams = mentions(type, TEXT("text/event-stream"));
   if (!streams && !mentions(type, TEXT("application/json"))) return false;
-  bool messages = is_surface(envoy, TEXT("messages")); // in that API usage is in every stream, asked for or not
+  enum scan_api api = api_of(envoy);
   struct meter_settings settings = {
-      .api = messages ? ANTHROPIC : OPENAI,
+      .api = api,
       .streams = streams,
-      .hides_chunk = !messages && is_set(envoy, TEXT("hide_usage_chunk")),
-      .hides_member = !messages && is_set(envoy, TEXT("hide_usage_member")),
+      .hides_chunk = api == OPENAI && is_set(envoy, TEXT("hide_usage_chunk")), // usage is in all streams of the others
+      .hides_member = api == OPENAI && is_set(envoy, TEXT("hide_usage_member")),
       .answers = count(envoy, TEXT("answers")),
       .prompts = count(envoy, TEXT("prompts")),
   };

@@ -96,7 +96,19 @@ static const struct name anthropic[] = {
     {NULL, 0, OTHER},
 };
 
-static const struct name *const names[] = {[OPENAI] = openai, [ANTHROPIC] = anthropic};
+static const struct name responses[] = {
+    NAME("delta", TEXT), // of text, reasoning, a refusal, the arguments or the input of a call
+    NAME("response", MESSAGE),
+    NAME("usage", USAGE),
+    NAME("input_tokens", PROMPT),
+    NAME("output_tokens", COMPLETION),
+    NAME("cached_tokens", CACHED),
+    NAME("cache_write_tokens", CACHE_WRITE),
+    NAME("reasoning_tokens", REASONING),
+    {NULL, 0, OTHER},
+};
+
+static const struct name *const names[] = {[OPENAI] = openai, [ANTHROPIC] = anthropic, [RESPONSES] = responses};
 
 static bool has_place_in_openai(const struct scan *scan, enum key key) {
   bool top = scan->depth == 1, used = scan->section == IN_USAGE;
@@ -123,12 +135,35 @@ static bool has_place_in_anthropic(const struct scan *scan, enum key key) {
   }
 }
 
+static bool has_place_in_responses(const struct scan *scan, enum key key) {
+  size_t depth = scan->depth;
+  bool used = scan->section == IN_USAGE;
+  switch (key) {
+  case TEXT:
+  case MESSAGE: return depth == 1;
+  case USAGE: return depth == 1 || (scan->section == IN_MESSAGE && depth == 2 && !scan->has_top_usage);
+  case PROMPT:
+  case COMPLETION: return used && depth == scan->usage_depth;
+  case CACHED:
+  case CACHE_WRITE:
+  case REASONING: return used && depth <= scan->usage_depth + 1; // in `…_details`, or beside the others
+  default: return false;
+  }
+}
+
+static bool has_place(const struct scan *scan, enum key key) {
+  switch (scan->api) {
+  case ANTHROPIC: return has_place_in_anthropic(scan, key);
+  case RESPONSES: return has_place_in_responses(scan, key);
+  default: return has_place_in_openai(scan, key);
+  }
+}
+
 // What the member that was just named is to us, where it stands; OTHER for nothing.
 static enum key key_of(const struct scan *scan) {
   const struct name *name = names[scan->api];
   while (name->text && (name->length != scan->name_length || memcmp(name->text, scan->name, name->length) != 0)) name++;
-  bool known = scan->api == OPENAI ? has_place_in_openai(scan, name->key) : has_place_in_anthropic(scan, name->key);
-  return known ? name->key : OTHER;
+  return has_place(scan, name->key) ? name->key : OTHER;
 }
 
 // The usage member begins: what an earlier one of the same name said is void, as JSON parsers have it.

@@ -14,10 +14,11 @@ enum { SCAN_NAME_SIZE = 28 }; // one more than the longest name that is known
 
 #define SCAN_UNKNOWN ((int64_t)-1)
 
-// Whose API the document is written in: chat, completions and embeddings, or Messages.
-enum scan_api { OPENAI, ANTHROPIC };
+// Which API the document is written in: OpenAI's chat, completions and embeddings, Anthropic's Messages, or OpenAI's
+// Responses.
+enum scan_api { OPENAI, ANTHROPIC, RESPONSES };
 
-// Tokens of a usage object, OpenAI's names; SCAN_UNKNOWN where it says nothing. From OpenAI's API `prompt` has all of
+// Tokens of a usage object, chat's names; SCAN_UNKNOWN where it says nothing. From OpenAI's APIs `prompt` has all of
 // the prompt; from Anthropic's only what no cache had to do with, `cached` and `cache_write` come on top.
 struct usage {
   int64_t prompt, completion, cached, cache_write, reasoning;
@@ -28,7 +29,8 @@ enum scan_report { REPORT_NONE, REPORT_NULL, REPORT_OBJECT };
 struct scan {
   // What the document has said so far. Only members of its top level count as `usage`, `choices` and `delta`; with
   // Anthropic, `usage` in a top-level `message` does where there is no other. That one stands in a stream's first event,
-  // before anything was generated: what it says of output is left out.
+  // before anything was generated: what it says of output is left out. Of Responses' events the top-level `response`
+  // has it, and `delta` is generated text.
   struct usage usage;          // of the last usage object that was read to its end
   enum scan_report report;     // what `usage` is
   bool no_choices;             // `choices` is an empty list

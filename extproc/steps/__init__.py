@@ -9,6 +9,7 @@ from collections.abc import Callable
 from extproc.exchange import Answer, Exchange
 from extproc.steps.bound import bound_answer
 from extproc.steps.chain import draw_chain, keep_wanted, rank_targets
+from extproc.steps.maker import ask_maker, find_previous, keep_maker
 from extproc.steps.measure import answer_count, ask_count, measure
 from extproc.steps.models import answer_models
 from extproc.steps.parse import parse
@@ -33,11 +34,20 @@ ON_BODY: tuple[Step, ...] = (
     parse,
     resolve_model,
     keep_wanted,
+    find_previous,
+)
+
+# When it is known who made the response that the request goes on from, if it does.
+ON_MAKER: tuple[Step, ...] = (
+    keep_maker,
     choose_variant,
     ask_count,
     rank_targets,
     measure,
 )
+
+# Instead, where the request is about a response that was made before: when its maker is known.
+ON_RESPONSE: tuple[Step, ...] = (ask_maker,)
 
 # When all of `to_count` has been counted.
 ON_COUNT: tuple[Step, ...] = (

@@ -8,13 +8,14 @@ from math import ceil
 
 from extproc.exchange import Exchange, TargetModel, Use
 from extproc.steps.plan import answers_of, prompts_of
-from extproc.surfaces import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS
+from extproc.surfaces import CHAT, COMPLETIONS, EMBEDDINGS, RESPONSE_COMPACT, RESPONSES
 from extproc.tokens.room import limit_of
 from extproc.tokens.rules import rule_of
 from headgate.contract import MAX_CHARS
 from headgate.presets import PRESETS
 from headgate.snapshot import TargetRow
 
+_UNBOUNDED = (EMBEDDINGS, RESPONSE_COMPACT)  # no parameter limits what is generated, if anything is
 _MOST: int = 10**MAX_CHARS - 1
 _ANSWERS_LIMIT = 2**18  # more than any provider gives; the product of both stays below 2**53
 _COMPLETION_TOKENS = 16  # what an answer has where nobody says more: so it is in that API
@@ -23,21 +24,22 @@ _COMPLETION_TOKENS = 16  # what an answer has where nobody says more: so it is i
 def default_limit(exchange: Exchange) -> int:
     """How much may be generated where the client does not say, before any target is looked at."""
     most = exchange.row.default_max_tokens
-    if exchange.surface is EMBEDDINGS:
+    if exchange.surface in _UNBOUNDED:
         return 0
     return min(most, _COMPLETION_TOKENS) if exchange.surface is COMPLETIONS else most
 
 
 def bound_answer(exchange: Exchange) -> None:
     """Fills `use` and `lowered_to`, and writes the limit into the body, where the tenant's limits need it."""
-    if not exchange.has_token_limits or exchange.surface is COUNT_TOKENS:
+    if exchange.surface.is_free or not (exchange.has_token_limits or exchange.in_background):
         return
     if exchange.counted is None:
         raise RuntimeError("a prompt that limits go by was not counted")  # never unlimited for it
     limit, surface = _limit(exchange), exchange.surface
     answers = answers_of(exchange) * prompts_of(exchange) if limit else 1
-    exchange.use = Use(*_prompt_tokens(exchange, exchange.counted), limit, min(answers, _ANSWERS_LIMIT))
-    if not limit:
+    tokens = _prompt_tokens(exchange, exchange.counted)
+    exchange.use = Use(*tokens, limit, min(answers, _ANSWERS_LIMIT), exchange.in_background)
+    if not limit or not exchange.has_token_limits:
         return
     asked = limit_of(surface.name, exchange.document.get)
     if asked is not None and limit < asked:
@@ -59,7 +61,7 @@ def _limit(exchange: Exchange) -> int:
     surface, get = exchange.surface, exchange.document.get
     asked = limit_of(surface.name, get)
     if asked is None:
-        nothing = surface is EMBEDDINGS or (surface is not CHAT and get("max_tokens") == 0)
+        nothing = surface in _UNBOUNDED or (surface is not CHAT and get("max_tokens") == 0)
         return 0 if nothing else _unasked(exchange)
     longest = [target.max_output_tokens for target in exchange.chain]
     known = [most for most in longest if most is not None]
@@ -80,6 +82,8 @@ def _unasked(exchange: Exchange) -> int:
 
 def _name(exchange: Exchange) -> str:
     """The member that says it, the only one: of two that a client gives, the other one becomes null."""
+    if exchange.surface is RESPONSES:
+        return "max_output_tokens"
     if exchange.surface is not CHAT:
         return "max_tokens"
     names = ("max_completion_tokens", "max_tokens")

@@ -5,7 +5,7 @@ long for it, or it is known not to work now. Where only the last would leave not
 """
 
 from extproc.exchange import Exchange
-from extproc.fit import fit_of
+from extproc.native import is_native, native_fit
 from extproc.refusal import BadRequest, ContextTooLong, Forbidden, NoTarget, unsupported
 from extproc.steps.order import in_order, note_first, states_of
 from extproc.tokens.room import asked_for, room
@@ -77,11 +77,11 @@ def _fallback_is_off(exchange: Exchange) -> bool:
 
 def _able(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:
     """Those that can do what is asked; with `drop_unsupported` also those that would leave something out."""
-    api = exchange.surface.api
+    surface = exchange.surface
     lacking = {
         index: _lacking(exchange, target)
         for index, target in enumerate(targets)
-        if target.api != api or target.preset is not None
+        if target.preset is not None or not is_native(target, surface)
     }
     if not lacking:
         return targets
@@ -98,8 +98,8 @@ def _lacking(exchange: Exchange, target: TargetRow) -> tuple[str, ...] | None:
 
     None when it cannot answer such requests at all.
     """
-    if target.api == exchange.surface.api:
-        fit = fit_of(target.preset, exchange.document.values)
+    if is_native(target, exchange.surface):
+        fit = native_fit(target, exchange.surface, exchange.document.values)
         return fit.unsupported if fit else ()
     direction = direction_of(exchange.surface.name, target.api)
     if direction is None:

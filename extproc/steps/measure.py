@@ -4,10 +4,13 @@ Other requests need no count: a prompt cannot have more tokens than its bytes al
 the service, which may take its time over it.
 """
 
+import msgspec
+
 from extproc.exchange import Answer, Exchange, TargetModel
+from extproc.native import is_native
 from extproc.refusal import unsupported
 from extproc.steps.bound import default_limit
-from extproc.surfaces import COUNT_TOKENS
+from extproc.surfaces import COUNT_TOKENS, RESPONSE_TOKENS
 from extproc.tokens.prompt import prompt_of
 from extproc.tokens.room import asked_for, limit_of, room, room_at_a_glance
 from extproc.tokens.rules import rule_of
@@ -17,32 +20,48 @@ from headgate.snapshot import TargetRow
 
 # Members and parts of a body that may have many tokens in few bytes, or ask for many.
 _DENSE = (b"audio", b"document", b"file", b"image", b"max_")
+_COUNTS = (COUNT_TOKENS, RESPONSE_TOKENS)
+_PROVIDERS_OWN = ("conversation", "previous_response_id")  # what a prompt has of these is kept there
 _AROUND = 900  # tokens at most around messages and tools: templates, Claude's tool prompt
 
 
 def ask_count(exchange: Exchange) -> None:
     """Fills `to_count` for a client that asks for a count which the first target's API has no endpoint for."""
-    target = exchange.targets[0]
-    if exchange.surface is not COUNT_TOKENS or target.api == COUNT_TOKENS.api:
+    target, surface = exchange.targets[0], exchange.surface
+    if surface not in _COUNTS or is_native(target, surface):
         return
-    missing = uncounted(exchange.document.values)
+    missing = _uncounted(exchange)
     if missing and not exchange.row.drop_unsupported:
         raise unsupported(missing, (target.provider,))
     rule = rule_of(target.model, target.api)
-    exchange.to_count[target.api, target.model] = prompt_of(COUNT_TOKENS.name, exchange.document.get, rule)
+    exchange.to_count[target.api, target.model] = prompt_of(surface.name, exchange.document.get, rule)
+
+
+def _uncounted(exchange: Exchange) -> tuple[str, ...]:
+    """What of the prompt a count that is made here leaves out."""
+    if exchange.surface is COUNT_TOKENS:
+        return uncounted(exchange.document.values)
+    return tuple(name for name in _PROVIDERS_OWN if exchange.document.get(name) is not None)
 
 
 def answer_count(exchange: Exchange) -> Answer | None:
     """Answers with the count that was asked for."""
-    if exchange.surface is not COUNT_TOKENS or not exchange.sizes:
+    if exchange.surface not in _COUNTS or not exchange.sizes:
         return None
     (size,) = exchange.sizes.values()
-    return Answer(count_answer(size.longest), COUNT_TOKENS)
+    if exchange.surface is COUNT_TOKENS:
+        return Answer(count_answer(size.longest), COUNT_TOKENS)
+    return Answer(_input_tokens(size.longest), RESPONSE_TOKENS)
+
+
+def _input_tokens(tokens: int) -> bytes:
+    """https://platform.openai.com/docs/api-reference/responses/input-tokens"""
+    return msgspec.json.encode({"object": "response.input_tokens", "input_tokens": tokens})
 
 
 def measure(exchange: Exchange) -> None:
     """Fills `to_count`, `at_least` with what is known without counting, and, where limits need it, `counted`."""
-    if exchange.surface is COUNT_TOKENS:
+    if exchange.surface in _COUNTS:
         return
     name, get = exchange.surface.name, exchange.document.get
     asked = asked_for(name, get)
@@ -52,7 +71,7 @@ def measure(exchange: Exchange) -> None:
     prompts: dict[TargetModel, Prompt] = {}
     if windows and not _is_short(exchange.raw_body, min(windows) - wanted):
         _look(exchange, prompts, asked, max(asked, wanted))
-    if exchange.has_token_limits:
+    if exchange.has_token_limits or exchange.in_background:
         _count_first(exchange, prompts, asked)
 
 

@@ -96,9 +96,9 @@ def _check_content(document: Document, surface: Surface) -> None:
         _check_turns(document.get("messages"))
     if surface is MESSAGES and document.get("max_tokens") < 0:
         raise _bad_value("max_tokens", "is negative")
-    if document.get(surface.prompt) == []:
+    if document.get(surface.prompt) == [] and surface.prompt in surface.required:
         raise _bad_value(surface.prompt, "is an empty array")
-    if "stream_options" in surface.parameters:
+    if surface.asks_usage:
         _check_stream_options(document)
 
 

@@ -6,10 +6,12 @@ from functools import lru_cache
 from extproc.attempt_rows import AttemptRow, AttemptRows, encoded
 from extproc.document import Document
 from extproc.exchange import Exchange, Plan, Use, Value
-from extproc.fit import fit_of, header_text
+from extproc.fit import header_text
+from extproc.native import is_native, native_fit
 from extproc.refusal import printable
 from extproc.same_api import Wanted, write_same_api
-from extproc.surfaces import CHAT, COMPLETIONS
+from extproc.surfaces import CHAT, COMPLETIONS, RESPONSES, Surface
+from headgate.presets import keeps_responses
 from headgate.snapshot import TargetRow
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")  # W3C Trace Context, 3.2
@@ -24,9 +26,9 @@ def write_body(exchange: Exchange) -> None:
     it and another target is in the chain: that one's body is made from this one.
     """
     first, surface = exchange.chain[0], exchange.surface
-    if first.api != surface.api:
+    if not is_native(first, surface):
         return
-    fit = fit_of(first.preset, exchange.document.edited)
+    fit = native_fit(first, surface, exchange.document.edited)
     if fit is None or all(target == first for target in exchange.chain):
         wanted = Wanted(first.model, first.usage, exchange.asked_usage, exchange.asked_each, fit)
         write_same_api(exchange.document, surface, wanted)
@@ -45,7 +47,7 @@ def make_plan(exchange: Exchange) -> None:
         headers_ms=headers_ms,
         metadata=(*_of_request(exchange), *_of_answers(exchange), *attempts, *_drops(exchange)),
         own=(
-            ("user", printable(user_of(exchange.document, exchange.surface.api)[:_USER_LIMIT])),
+            ("user", printable(user_of(exchange.document, exchange.surface)[:_USER_LIMIT])),
             ("trace_id", _trace_id(incoming.traceparent)),
             *_use(exchange.use),
         ),
@@ -61,6 +63,19 @@ def hedge_of(exchange: Exchange) -> int | None:
     return exchange.row.hedge_ms if alike and exchange.streams and exchange.is_direct else None
 
 
+def plan_by_id(exchange: Exchange) -> None:
+    """Fills `plan` of a request that is about a response: one attempt, at the target that made it."""
+    row, chain = exchange.row, exchange.chain
+    headers_ms = row.headers_ms if exchange.streams else None
+    exchange.plan = Plan(
+        clusters=tuple([target.cluster for target in chain]),
+        profile=row.stream_profile if exchange.streams else row.whole_profile,
+        headers_ms=headers_ms,
+        metadata=(*_of_request(exchange), *_of_attempts(chain, True, headers_ms, False, False)),
+        own=(("endpoint", exchange.endpoint), ("trace_id", _trace_id(exchange.incoming.traceparent))),
+    )
+
+
 def _use(use: Use | None) -> tuple[tuple[str, str | int | None], ...]:
     """Texts for the limiter, since only such are descriptors; numbers for the spool."""
     if use is None:
@@ -71,6 +86,7 @@ def _use(use: Use | None) -> tuple[tuple[str, str | int | None], ...]:
         ("times", str(use.answers) if use.answers > 1 else ""),
         ("estimated", use.prompt),
         ("counted", use.counted),
+        ("estimated_output", use.answer * use.answers if use.in_background else None),
     )
 
 
@@ -86,6 +102,7 @@ def _of_request(exchange: Exchange) -> list[tuple[str, Value]]:
         ("operation", surface.operation),
         ("model", exchange.model),
         ("upstream_model", exchange.chain[0].model),
+        *([("free", True)] if surface.is_free else []),
     ]
 
 
@@ -96,6 +113,9 @@ def _of_answers(exchange: Exchange) -> list[tuple[str, Value]]:
         found.append(("hide_usage_chunk", True))
     if exchange.hide_usage_member:
         found.append(("hide_usage_member", True))
+    watched = watched_providers(exchange)
+    if watched:
+        found.append(("watch", watched))
     answers, prompts = shown_of(exchange), prompts_of(exchange)
     if answers * prompts > 1:
         found += [("answers", min(answers, _ANSWERS_LIMIT)), ("prompts", min(prompts, _ANSWERS_LIMIT))]
@@ -117,7 +137,7 @@ def _of_attempts(
         found += [("headers_ms", headers_ms), ("streamed", True)]
     if len(direct) < len(chain):
         rows = [
-            AttemptRow(one.provider, one.api, one.model, one.usage, one.max_output_tokens, one.preset)
+            AttemptRow(one.provider, one.api, one.model, one.usage, one.max_output_tokens, one.preset, one.responses)
             for one in chain
         ]
         attempts = AttemptRows(rows, headers_ms is not None, asked_usage, asked_each)
@@ -125,24 +145,32 @@ def _of_attempts(
     return tuple(found)
 
 
+def watched_providers(exchange: Exchange) -> str:
+    """The providers of the chain that keep the response, as ",a,b,": then its id has to be known here."""
+    if exchange.surface is not RESPONSES or exchange.document.get("store") is False:
+        return ""
+    keep = [one for one in exchange.chain if is_native(one, RESPONSES) and keeps_responses(one.preset)]
+    return f",{','.join(dict.fromkeys(one.provider for one in keep))}," if keep else ""
+
+
 def _drops(exchange: Exchange) -> list[tuple[str, Value]]:
     """What each attempt is made without, where nothing is translated: a translation says so itself."""
-    api, chain = exchange.surface.api, exchange.chain
-    if not any(target.preset and target.api == api for target in chain):
+    surface, chain = exchange.surface, exchange.chain
+    if not any(target.preset and is_native(target, surface) for target in chain):
         return []
     values = exchange.document.values
-    fits = [fit_of(target.preset, values) if target.api == api else None for target in chain]
+    fits = [native_fit(target, surface, values) if is_native(target, surface) else None for target in chain]
     texts = tuple([header_text(fit.dropped) if fit else "" for fit in fits])
     return [("drops", texts)] if any(texts) else []
 
 
-def user_of(document: Document, api: str) -> str:
+def user_of(document: Document, surface: Surface) -> str:
     """Who the client says its user is."""
-    if api == "anthropic":
+    if surface.api == "anthropic":
         metadata = document.get("metadata")
         user = metadata.get("user_id") if isinstance(metadata, dict) else None
         return user if isinstance(user, str) else ""
-    return document.get("user") or ""
+    return document.get("user") or (surface is RESPONSES and document.get("safety_identifier")) or ""
 
 
 def _trace_id(traceparent: str) -> str:

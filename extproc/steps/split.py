@@ -15,13 +15,15 @@ from headgate.snapshot import SplitRow
 def choose_variant(exchange: Exchange) -> None:
     """Fills `variant` and leaves in `targets` those of it and those of all variants.
 
-    A request that names its target, or whose tenant has targets of its own without variants, takes no part.
+    A request that names its target, or a response that one has made, takes no part; nor does one of a tenant that has
+    targets of its own without variants.
     """
     split = exchange.row.split
-    if split is None or exchange.incoming.wanted_target or all(one.variant is None for one in exchange.targets):
+    chosen = exchange.incoming.wanted_target or exchange.response_id
+    if split is None or chosen or all(one.variant is None for one in exchange.targets):
         return
     tenant = exchange.incoming.tenant
-    user = user_of(exchange.document, exchange.surface.api) if split.by == "user" else ""
+    user = user_of(exchange.document, exchange.surface) if split.by == "user" else ""
     exchange.variant = variant_of(split, exchange.model, tenant, user)
     exchange.targets = [target for target in exchange.targets if target.variant in (None, exchange.variant)]
 

@@ -1,17 +1,18 @@
 """Which endpoint is called: method and path, tenant-namespaced or not, to a surface."""
 
 import re
+from urllib.parse import parse_qs, unquote_plus
 
 from extproc.exchange import Exchange
 from extproc.refusal import BadRequest, MethodNotAllowed, NotFound, UnsupportedMedia
-from extproc.surfaces import BY_PATH, MODELS
+from extproc.surfaces import BY_PATH, ID, MODELS, RESPONSE_BY_ID, RESPONSES, Surface
 
 # authz has already checked that the tenant in the path is the key's own.
 _PATH = re.compile(r"(?:/tenants/[^/?]+)?/v1(/[^?]*)")
 
 
 def find_surface(exchange: Exchange) -> None:
-    """Fills `surface` and, for the models endpoints, `rest`: what follows /models."""
+    """Fills `surface`; for the models endpoints `rest`: what follows /models; for what is about a response its id."""
     incoming = exchange.incoming
     match = _PATH.match(incoming.path)
     path = match[1] if match else ""
@@ -20,12 +21,41 @@ def find_surface(exchange: Exchange) -> None:
         _require(exchange, "POST")
         exchange.surface = surface
         _require_json(exchange)
+    elif path.startswith(f"{RESPONSES.path}/"):
+        _find_by_id(exchange, path)
     elif path == MODELS.path or path.startswith(f"{MODELS.path}/"):
         _require(exchange, "GET")
         exchange.surface = MODELS
         exchange.rest = path.removeprefix(MODELS.path)
     else:
-        raise NotFound(f"There is nothing at {incoming.method} {_shown(incoming.path)}.", code="unknown_url")
+        raise _nothing_there(exchange)
+
+
+def _find_by_id(exchange: Exchange, path: str) -> None:
+    name, slash, action = path.removeprefix(f"{RESPONSES.path}/").partition("/")
+    wanted = f"{RESPONSES.path}/{ID}{slash}{action}"
+    found = {surface.method: surface for surface in RESPONSE_BY_ID if surface.path == wanted}
+    if not found or not name:
+        raise _nothing_there(exchange)
+    surface = found.get(exchange.incoming.method)
+    if surface is None:
+        _require(exchange, ", ".join(found))
+        return
+    query = _kept_query(exchange.incoming.path, surface)
+    exchange.surface, exchange.response_id = surface, name
+    exchange.endpoint = f"{path}?{query}" if query else path
+    exchange.streams = surface.streams and parse_qs(query).get("stream", [""])[-1] == "true"
+
+
+def _kept_query(path: str, surface: Surface) -> str:
+    """What of the client's query the API knows, as the client wrote it."""
+    pairs = path.partition("?")[2].split("&")
+    return "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]) in surface.query)
+
+
+def _nothing_there(exchange: Exchange) -> NotFound:
+    incoming = exchange.incoming
+    return NotFound(f"There is nothing at {incoming.method} {_shown(incoming.path)}.", code="unknown_url")
 
 
 def _shown(path: str) -> str:

@@ -7,7 +7,7 @@ def ask_for_usage(exchange: Exchange) -> None:
     """Fills `streams`, `asked_usage`, `asked_each`, `hide_usage_chunk` and `hide_usage_member`."""
     document, surface = exchange.document, exchange.surface
     exchange.streams = surface.streams and document.get("stream") is True
-    if surface.api != "openai" or not exchange.streams:
+    if not (surface.asks_usage and exchange.streams):
         return
     asked = document.get("stream_options") or {}
     exchange.asked_usage = asked.get("include_usage") is True

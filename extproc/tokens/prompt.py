@@ -8,6 +8,7 @@ from typing import Any
 
 from extproc.tokens.blocks import read_messages
 from extproc.tokens.chat import read_chat
+from extproc.tokens.responses import read_responses
 from extproc.tokens.rules import Rule
 from extproc.tokens.tally import Prompt, Tally, written
 
@@ -28,6 +29,12 @@ def _chat(get: Get, rule: Rule) -> Prompt:
 def _messages(get: Get, rule: Rule) -> Prompt:
     tally = Tally(rule)
     read_messages(tally, get)
+    return tally.prompt()
+
+
+def _responses(get: Get, rule: Rule) -> Prompt:
+    tally = Tally(rule)
+    read_responses(tally, get)
     return tally.prompt()
 
 
@@ -60,4 +67,7 @@ _SURFACES: dict[str, Callable[[Get, Rule], Prompt]] = {
     "embeddings": _embeddings,
     "messages": _messages,
     "count_tokens": _messages,
+    "responses": _responses,
+    "responses.compact": _responses,
+    "responses.input_tokens": _responses,
 }

@@ -9,6 +9,7 @@ _ASKED = {
     "chat": ("max_completion_tokens", "max_tokens"),
     "completions": ("max_tokens",),
     "messages": ("max_tokens",),
+    "responses": ("max_output_tokens",),
 }
 
 

@@ -52,6 +52,7 @@ VaultAuth = Literal["approle", "token"]
 
 
 MAX_ATTEMPTS = 10
+FIRST_RESPONSES_VERSION = "2025-03-01-preview"  # of Azure's
 Attempts = Annotated[int, PlainValidator(values.whole(1, MAX_ATTEMPTS))]
 
 
@@ -106,6 +107,7 @@ class Provider(Entry):
     region: Region | None = None
     aws: Aws | None = None
     health_check: RequestPath | None = None
+    responses: Flag | None = None
     usage: Annotated[UsageReport, PlainValidator(values.one_of("final", "continuous", "unasked", "none"))] = "final"
     zone: Name = "external"
     forward_headers: list[HeaderName] = Field(default=[])
@@ -146,6 +148,17 @@ class Provider(Entry):
     def is_signed(self) -> bool:
         """Whether Envoy signs its requests for AWS: Bedrock's, unless a key of Bedrock's own is their credential."""
         return self.api == "bedrock" and self.api_key is None
+
+    @property
+    def speaks_responses(self) -> bool:
+        """Whether it has OpenAI's Responses API, by what its entry says, or its preset, or its version of Azure's."""
+        if self.family != "openai":
+            return False
+        if self.responses is not None:
+            return self.responses
+        if self.preset:
+            return PRESETS[self.preset].responses
+        return self.api_version is None or self.api_version >= FIRST_RESPONSES_VERSION
 
     @property
     def urls(self) -> list[Url]:

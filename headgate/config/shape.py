@@ -120,6 +120,8 @@ def _api_rules(path: KeyPath, provider: dict[str, Any]) -> Iterator[Finding]:
             yield Finding((*path, name), f"is for api: {owner}; this provider's is {api}")
     if api == "cohere" and str(provider.get("base_url")).rstrip("/").endswith("/v2"):
         yield Finding((*path, "base_url"), "expected the root of the API: the gateway adds /v2 itself")
+    if "responses" in provider and api in get_args(Api) and api not in ("openai", "azure"):
+        yield Finding((*path, "responses"), f"is for api: openai and azure; this provider's is {api}")
     if api != "azure":
         return
     if "api_key" in provider and "token" in provider:

@@ -31,16 +31,18 @@ Argument = str | int | bytes
 Call = tuple[Script, tuple[str, ...], tuple[Argument, ...]]
 
 
-def _script(name: str) -> Script:
-    parts = [(files("headgate.counters") / f"{part}.lua").read_text(encoding="utf-8") for part in ("windows", name)]
+def _script(*names: str) -> Script:
+    parts = [(files("headgate.counters") / f"{name}.lua").read_text(encoding="utf-8") for name in names]
     text = "".join(parts)
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-RESERVE = _script("reserve")
-SETTLE = _script("settle")
-STANDING = _script("standing")
-ALL = (RESERVE, SETTLE, STANDING)
+RESERVE = _script("windows", "reserve")
+SETTLE = _script("windows", "settle")
+STANDING = _script("windows", "standing")
+NOTE_RESPONSE = _script("note_response")
+FIND_RESPONSE = _script("find_response")
+ALL = (RESERVE, SETTLE, STANDING, NOTE_RESPONSE, FIND_RESPONSE)
 
 
 def record_key(tenant: str, request_id: str) -> str:
@@ -76,6 +78,16 @@ def bases_key(tenant: str) -> str:
 def users_key(tenant: str) -> str:
     """Users that have counters of their own, by when the last of these goes away."""
     return f"hg:{{{tenant}}}:users"
+
+
+def responses_key(tenant: str) -> str:
+    """Which target made which response."""
+    return f"hg:{{{tenant}}}:responses"
+
+
+def response_times_key(tenant: str) -> str:
+    """When each of them was noted, in seconds since the epoch."""
+    return f"hg:{{{tenant}}}:responses:times"
 
 
 def limit_key(tenant: str, name: str, anniversary: int = 1) -> str:

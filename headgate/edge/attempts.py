@@ -252,10 +252,10 @@ def _lua_config(cluster: str, provider: Provider) -> str:
 
 
 def _path(provider: Provider) -> str:
-    """What stands for the client's /v1; Azure's older paths have the deployment behind it."""
+    """What stands for the client's /v1; Azure's older paths have the deployment behind it, mostly."""
     root = provider.urls[0].path
     if provider.api == "azure":
-        return f"{root}/openai/deployments" if provider.api_version else f"{root}/openai/v1"
+        return f"{root}/openai" if provider.api_version else f"{root}/openai/v1"
     if provider.api == "gemini":
         return f"{root}/v1beta"
     if provider.api == "bedrock":

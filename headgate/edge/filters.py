@@ -51,6 +51,7 @@ from headgate.edge.answers import translated_answers
 from headgate.edge.asking import asked, only, processor
 from headgate.edge.messages import pack, seconds, set_header
 from headgate.edge.spool import attempt_logs
+from headgate.edge.watched import watched_answers
 from headgate.error_shapes import VERSION_HEADER
 
 _PACKAGE = Path(headgate.__file__).parent
@@ -75,6 +76,7 @@ def http_filters(spool: str, max_body_bytes: int, http3_port: int | None = None)
         HttpFilter(name=LIMITER, typed_config=pack(_limiter(epoch_of(spool)))),
         HttpFilter(name="envoy.filters.http.dynamic_modules", typed_config=pack(module_filter("metering"))),
         HttpFilter(name="headgate.translated", typed_config=pack(translated_answers())),
+        HttpFilter(name="headgate.watched", typed_config=pack(watched_answers())),
         HttpFilter(name="envoy.filters.http.router", typed_config=pack(_router(spool))),
     ]
 

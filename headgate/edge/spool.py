@@ -60,6 +60,7 @@ def _fields(line_type: str, *, traced: bool = False) -> dict[str, Any]:
         "cache_write_tokens": f"%DYNAMIC_METADATA({USAGE}:cache_write)%",
         "reasoning_tokens": f"%DYNAMIC_METADATA({USAGE}:reasoning)%",
         "estimated_tokens": f"%DYNAMIC_METADATA({REQUEST}:estimated)%",
+        "estimated_completion_tokens": f"%DYNAMIC_METADATA({REQUEST}:estimated_output)%",
         "counted_tokens": f"%DYNAMIC_METADATA({REQUEST}:counted)%",
         "content_events": f"%DYNAMIC_METADATA({USAGE}:events)%",
         "content_bytes": f"%DYNAMIC_METADATA({USAGE}:bytes)%",

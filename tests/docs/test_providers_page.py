@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from extproc.surfaces import BY_PATH, COUNT_TOKENS
+from extproc.surfaces import BY_PATH, COUNT_TOKENS, RESPONSE_TOKENS
 from extproc.translate import direction_of
 from extproc.translate.anthropic_openai.completion import Message
 from headgate.config.model import Api, Provider
@@ -13,6 +13,7 @@ from headgate.presets import PRESETS, Preset
 
 PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text()
 COLUMNS = ["`base_url`", "`usage`", "unsupported", "only these values", "left out", "renamed", "`developer`"]
+COLUMNS += ["`responses`"]
 
 
 def table(heading: str) -> dict[str, dict[str, str]]:
@@ -32,7 +33,7 @@ def test_what_each_api_answers() -> None:
             wanted = "translated" if direction_of(surface.name, family) else "-"
             if family == surface.api:
                 wanted = "as it is"
-            elif surface is COUNT_TOKENS:
+            elif surface in (COUNT_TOKENS, RESPONSE_TOKENS):
                 wanted = "counted here"
             assert found[f"`/v1{path}`"][f"`{api}`"] == wanted, (path, api)
 
@@ -55,6 +56,7 @@ def described(row: Preset) -> dict[str, str]:
         listed([*row.left_out, *(f"messages[].{name}" for name in row.left_out_of_messages)]),
         ", ".join(f"`{old}` → `{new}`" for old, new in row.renamed.items()) or "-",
         "yes" if row.developer else "as `system`",
+        "-" if not row.responses else "kept" if row.keeps_responses else "yes",
     ]
     return dict(zip(COLUMNS, cells, strict=True))
 

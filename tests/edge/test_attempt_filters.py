@@ -108,7 +108,7 @@ def test_direct_attempts_cost_no_call() -> None:
         ("openai", "preset: deepseek", "", "api.deepseek.com"),
         ("openai", 'preset: groq, endpoints: ["http://engine:1"]', "/v1", "engine:1"),
         ("azure", "base_url: https://a.openai.azure.com", "/openai/v1", "a.openai.azure.com"),
-        ("azure", "base_url: https://a.test/b, api_version: 2024-10-21", "/b/openai/deployments", "a.test"),
+        ("azure", "base_url: https://a.test/b, api_version: 2024-10-21", "/b/openai", "a.test"),
         ("gemini", 'base_url: "https://generative.test"', "/v1beta", "generative.test"),
         ("gemini", 'base_url: "https://proxy.test/google"', "/google/v1beta", "proxy.test"),
         ("gemini", 'endpoints: ["http://engine:1/a"]', "/a/v1beta", "engine:1"),

@@ -164,6 +164,16 @@ def test_a_deployment_of_azures_is_the_attempts_own() -> None:
     assert translated[":path"] == deployed("m-1")
 
 
+def test_responses_of_azures_are_at_no_deployment() -> None:
+    dated = Script(cluster("base_url: 'http://a.test/r', api_version: 2025-03-01-preview", "azure"))
+    for endpoint, query in (("/responses", "?"), ("/responses/resp_1?stream=true", "&")):
+        sent = Request(PLAIN, OF_CHAT | {"endpoint": endpoint}).attempt(dated)
+        assert sent[":path"] == f"/r/openai{endpoint}{query}api-version=2025-03-01-preview"
+    newer = Script(cluster("base_url: 'http://b.test'", "azure"))
+    sent = Request(PLAIN, OF_CHAT | {"endpoint": "/responses/resp_1?stream=true"}).attempt(newer)
+    assert sent[":path"] == "/openai/v1/responses/resp_1?stream=true"
+
+
 def test_what_an_attempt_was_made_without_is_its_own(scripts: dict[str, Script]) -> None:
     request = Request(PLAIN, CHAIN | {"drops": ["n", "", "logprobs, n"]})
     found = []

@@ -28,6 +28,7 @@ def test_the_order_of_the_filters() -> None:
         "envoy.filters.http.ratelimit",
         "envoy.filters.http.dynamic_modules",
         "headgate.translated",
+        "headgate.watched",
         "envoy.filters.http.router",
     ]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
+from extproc.kept import KeptResponses
 from extproc.service import services
 from headgate.compile import compile_snapshot
 from headgate.config import check
@@ -121,6 +122,7 @@ def ask(
     snapshot: Snapshot = SNAPSHOT,
     states: TargetStates | None = None,
     figures: Figures | None = None,
+    kept: KeptResponses | None = None,
     **headers: str,
 ) -> Reply:
     """One request, all the way; `body` None is a request that ends with its headers."""
@@ -136,7 +138,7 @@ def ask(
         following = ProcessingRequest()
         following.request_body.body, following.request_body.end_of_stream = body, True
         sent.append(following)
-    return reply_of(_exchanged(sent, snapshot, states or TargetStates(), figures))
+    return reply_of(_exchanged(sent, snapshot, states or TargetStates(), figures, kept))
 
 
 def chat(**members: Any) -> bytes:
@@ -145,9 +147,13 @@ def chat(**members: Any) -> bytes:
 
 
 def _exchanged(
-    messages: list[ProcessingRequest], snapshot: Snapshot, states: TargetStates, figures: Figures | None
+    messages: list[ProcessingRequest],
+    snapshot: Snapshot,
+    states: TargetStates,
+    figures: Figures | None,
+    kept: KeptResponses | None,
 ) -> list[ProcessingResponse]:
-    (method,) = services(Holder(snapshot), states, figures=figures)
+    (method,) = services(Holder(snapshot), states, figures=figures, kept=kept)
     call, answers = method.handler(Call()), []
     for message in messages:
         reply = call.on_message(method.decode(message.SerializeToString()))
@@ -169,6 +175,9 @@ def reply_of(messages: list[ProcessingResponse]) -> Reply:
     if last.HasField("immediate_response"):
         immediate = last.immediate_response
         return Reply(immediate.status.code, immediate.body, _headers(immediate.headers), metadata, messages)
+    if last.HasField("request_headers"):
+        assert last.request_headers.response.clear_route_cache
+        return Reply(None, b"", _headers(last.request_headers.response.header_mutation), metadata, messages)
     assert last.HasField("request_body")
     common = last.request_body.response
     assert common.clear_route_cache

@@ -34,8 +34,9 @@ def planned(url: str, **members: Any) -> Reply:
     return reply
 
 
-A, B = ["a", "openai", "x", "continuous", None, None], ["b", "openai", "x", "none", None, None]
-CLAUDE, OPUS = ["claude", "anthropic", "y", "final", 99, None], ["opus", "anthropic", "o", "final", None, None]
+A, B = ["a", "openai", "x", "continuous", None, None, True], ["b", "openai", "x", "none", None, None, True]
+CLAUDE = ["claude", "anthropic", "y", "final", 99, None, False]
+OPUS = ["opus", "anthropic", "o", "final", None, None, False]
 PLANS = [
     # url, model, what is direct, the attempts' rows where there is something to know
     (CHAT, "one", ",1,", None),

@@ -45,7 +45,7 @@ class Engine:
         return any(line["id"].endswith(request_id) for line in self.lines.all())
 
     def _line(self, request_id: str, **fields: Any) -> Line:
-        for prefix in ("chatcmpl-", "cmpl-", "msg_"):
+        for prefix in ("chatcmpl-", "cmpl-", "msg_", "resp_"):
             if self.lines.of(prefix + request_id):
                 return self.lines.wait(prefix + request_id, **fields)
         return self.lines.wait("req-" + request_id, **fields)

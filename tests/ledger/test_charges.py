@@ -50,6 +50,18 @@ def line(**fields: Any) -> Line:
         ({"attempts": 0, "status": 0, "reserved": True}, Charge(1)),
         ({"reserved": None, "prompt_tokens": 1, "completion_tokens": 1}, Charge(1, 1, 1, 12_500)),
         ({"surface": "count_tokens", "estimated_tokens": 90}, Charge(1)),
+        ({"surface": "responses.get"}, Charge(1)),
+        ({"surface": "responses.cancel", "content_bytes": 900}, Charge(1)),
+        # In the background: nothing is known of it but what it may become.
+        (
+            {"surface": "responses", "estimated_tokens": 9, "estimated_completion_tokens": 77, "content_bytes": 900},
+            Charge(1, 9, 77, 792_500, True),
+        ),
+        (
+            {"prompt_tokens": 8, "completion_tokens": 5, "estimated_completion_tokens": 77},
+            Charge(1, 8, 5, 70_000),
+        ),
+        ({"status": 500, "estimated_tokens": 9, "estimated_completion_tokens": 77}, Charge(1)),
         ({"surface": "embeddings", "prompt_tokens": 8}, Charge(1, 8, 0, 20_000)),
         # What can't be a count is none.
         ({"prompt_tokens": -5, "completion_tokens": 2**60, "estimated_tokens": 3}, Charge(1, 3, 0, 7_500, True)),

@@ -28,6 +28,7 @@ SSE = {":status": "200", "content-type": "text/event-stream; charset=utf-8"}
 JSON = {":status": "200", "content-type": "Application/JSON"}
 CHAT = {"endpoint": "/chat/completions", "surface": "chat"}
 MESSAGES = {"endpoint": "/messages", "surface": "messages"}
+RESPONSES = {"endpoint": "/responses", "surface": "responses"}
 
 Frame = bytes | Sequence[bytes]  # one piece, or several
 Number = int | None
@@ -144,6 +145,18 @@ def messages(frames: Iterable[Frame], **ends: Any) -> Metered:
 def message(frames: Iterable[Frame]) -> Metered:
     """A JSON body of Anthropic's API."""
     return answer(JSON, MESSAGES, [*frames, b""]).metered
+
+
+def responses(frames: Iterable[Frame], **ends: Any) -> Metered:
+    """An event stream of OpenAI's Responses API: never changed."""
+    passed = answer(SSE, RESPONSES, [*frames, b""], **ends)
+    assert not any(passed.touched)
+    return passed.metered
+
+
+def response(frames: Iterable[Frame], surface: str = "responses") -> Metered:
+    """A JSON body of it."""
+    return answer(JSON, {**RESPONSES, "surface": surface}, [*frames, b""]).metered
 
 
 def counts_of(usage: bytes) -> Counts:

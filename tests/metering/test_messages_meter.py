@@ -153,6 +153,6 @@ def test_a_whole_answer_that_was_cached_is_counted_once() -> None:
 
 
 def test_a_count_of_tokens_is_no_use_of_them() -> None:
-    request = {"endpoint": "/messages/count_tokens", "surface": "count_tokens"}
+    request = {"endpoint": "/messages/count_tokens", "surface": "count_tokens", "free": True}
     passed = answer(JSON, request, [b'{"input_tokens":14}'])
     assert (passed.log, passed.unmetered) == ({}, 0)

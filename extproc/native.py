@@ -1,0 +1,39 @@
+"""Which targets take a request as it is, because they speak the API of its surface. Pure.
+
+OpenAI's API has two halves: servers with chat need not have responses.
+"""
+
+from typing import Protocol
+
+from extproc.fit import Fit, fit_of
+from extproc.surfaces import RESPONSES, Surface
+
+
+class Speaker(Protocol):
+    """What is asked of a target, or of an attempt at one."""
+
+    @property
+    def api(self) -> str:
+        """Whose bodies its provider speaks."""
+
+    @property
+    def preset(self) -> str | None:
+        """Where it differs from OpenAI's."""
+
+    @property
+    def responses(self) -> bool:
+        """Whether it has OpenAI's Responses API."""
+
+
+def is_native(speaker: Speaker, surface: Surface) -> bool:
+    """Whether it speaks what clients of the surface do."""
+    if speaker.api != surface.api:
+        return False
+    if surface.native_only or surface.by_id:
+        return speaker.responses and (speaker.preset is None or surface.by_id)
+    return speaker.responses if surface is RESPONSES else True
+
+
+def native_fit(speaker: Speaker, surface: Surface, body: dict[str, object]) -> Fit | None:
+    """What has to change for it: presets are about chat and its relatives."""
+    return None if surface is RESPONSES or surface.native_only else fit_of(speaker.preset, body)

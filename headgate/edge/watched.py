@@ -1,0 +1,78 @@
+"""The watch of answers whose responses their providers keep: for requests whose plan asks for it, no others.
+
+It sees the head and the first pieces, until it knows the response's id, and then leaves: no more than that waits for
+anybody. If nobody answers, the answer goes on.
+"""
+
+from envoy_data_plane.envoy.extensions.common.matching.v3 import ExtensionWithMatcher
+from envoy_data_plane.envoy.extensions.filters.common.matcher.action.v3 import SkipFilter
+from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
+    ExternalProcessor,
+    ProcessingMode,
+    ProcessingModeBodySendMode,
+    ProcessingModeHeaderSendMode,
+)
+from envoy_data_plane.envoy.extensions.matching.common_inputs.network.v3 import (
+    DynamicMetadataInput,
+    DynamicMetadataInputPathSegment,
+)
+from envoy_data_plane.envoy.extensions.matching.input_matchers.metadata.v3 import Metadata as MetadataMatch
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher, ValueMatcher
+from envoy_data_plane.xds.core.v3 import TypedExtensionConfig as XdsExtension
+from envoy_data_plane.xds.type.matcher.v3 import (
+    Matcher,
+    MatcherMatcherList,
+    MatcherMatcherListFieldMatcher,
+    MatcherMatcherListPredicate,
+    MatcherMatcherListPredicateSinglePredicate,
+    MatcherOnMatch,
+)
+
+from headgate.contract import AUTHZ, REQUEST, TARGET, WATCH_ROLE
+from headgate.edge.asking import processor
+from headgate.edge.messages import extension, pack, seconds
+
+TIMEOUT_S = 1.0  # of one message: the worker itself waits no longer than a quarter of that
+
+
+def watched_answers() -> ExtensionWithMatcher:
+    """Skips the call where the plan names nobody that keeps responses."""
+    named = DynamicMetadataInput(filter=REQUEST, path=[DynamicMetadataInputPathSegment(key="watch")])
+    somebody = MetadataMatch(value=ValueMatcher(string_match=StringMatcher(prefix=",")))
+    is_watched = MatcherMatcherListPredicate(
+        single_predicate=MatcherMatcherListPredicateSinglePredicate(
+            input=XdsExtension(name="watch", typed_config=pack(named)),
+            custom_match=XdsExtension(name="envoy.matching.matchers.metadata_matcher", typed_config=pack(somebody)),
+        )
+    )
+    return ExtensionWithMatcher(
+        extension_config=extension("envoy.filters.http.ext_proc", _ext_proc()),
+        xds_matcher=Matcher(
+            matcher_list=MatcherMatcherList(
+                matchers=[
+                    MatcherMatcherListFieldMatcher(
+                        predicate=MatcherMatcherListPredicate(not_matcher=is_watched),
+                        on_match=MatcherOnMatch(action=XdsExtension(name="skip", typed_config=pack(SkipFilter()))),
+                    )
+                ]
+            )
+        ),
+    )
+
+
+def _ext_proc() -> ExternalProcessor:
+    """Served by extproc/watch.py. STREAMED: Envoy keeps the pieces that it has sent, and lets them go when the call
+    ends, however it does."""
+    mode = ProcessingMode(
+        request_header_mode=ProcessingModeHeaderSendMode.SKIP,
+        request_body_mode=ProcessingModeBodySendMode.NONE,
+        request_trailer_mode=ProcessingModeHeaderSendMode.SKIP,
+        response_header_mode=ProcessingModeHeaderSendMode.SEND,
+        response_body_mode=ProcessingModeBodySendMode.STREAMED,
+        response_trailer_mode=ProcessingModeHeaderSendMode.SKIP,
+    )
+    headers = (":status", "content-type", "content-encoding", TARGET)
+    call = processor(mode, headers=headers, reads=[REQUEST, AUTHZ], writes=[], role=WATCH_ROLE)
+    call.failure_mode_allow = True
+    call.message_timeout = seconds(TIMEOUT_S)
+    return call
