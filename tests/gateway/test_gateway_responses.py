@@ -22,6 +22,7 @@ from upstreams import Engine
 from wire import Reply, ask, connection, head, post, read_body, read_chunk, read_head, read_reply
 
 from tests.counters.valkey_server import ValkeyServer, valkey_server
+from tests.openai_spec.spec import problems
 
 URL = "/v1/responses"
 TENANTS = ("acme", "globex", "small")
@@ -37,9 +38,13 @@ class Setup:
     def sdk(self, tenant: str = "acme") -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.gateway.url}/v1", api_key=self.keys[tenant], max_retries=0, timeout=20)
 
+    def requests(self) -> list[dict[str, Any]]:
+        """What has reached a provider."""
+        lines = [line for engine in self.engines.values() for line in engine.lines.all()]
+        return [line for line in lines if line["event"] == "request"]
+
     def seen(self) -> int:
-        """How many requests have reached a provider."""
-        return sum(line["event"] == "request" for engine in self.engines.values() for line in engine.lines.all())
+        return len(self.requests())
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +83,17 @@ def setup(
     config["tenants"]["small"]["plan"] = "small"  # type: ignore[index]
     with running_gateway(tmp_path_factory.mktemp("responses"), config, {}) as gateway:
         yield Setup(gateway, keys, {"local": engine, "other": other_engine})
+
+
+@pytest.fixture(autouse=True)
+def spec(setup: Setup) -> Iterator[None]:
+    """Whatever reaches a provider is what OpenAI's own specification allows."""
+    before = {line["id"] for line in setup.requests()}
+    yield
+    for line in setup.requests():
+        if line["id"] not in before and line["path"].startswith("/v1/"):
+            found = problems(line["method"], line["path"].removeprefix("/v1"), line["body"].encode())
+            assert not found, line
 
 
 @pytest.fixture
@@ -149,6 +165,21 @@ def test_tools_and_parsed_answers(client: openai.OpenAI) -> None:
     output: Any = [{"type": "function_call_output", "call_id": call.call_id, "output": "sun"}]  # type: ignore[union-attr]
     answer = client.responses.create(model="chat", input=output, previous_response_id=called.id, tools=[tool])
     assert answer.output_text
+
+
+def test_chat_embeddings_and_models(client: openai.OpenAI) -> None:
+    messages: Any = [
+        {"role": "developer", "content": "x"},
+        {"role": "user", "content": [{"type": "text", "text": "y"}]},
+    ]
+    whole = client.chat.completions.create(model="chat", messages=messages, seed=1, metadata={"a": "b"}, store=False)
+    assert whole.choices[0].message.content
+    with client.chat.completions.stream(model="chat", messages=messages, max_completion_tokens=200) as stream:
+        assert stream.get_final_completion().choices[0].message.content
+    assert client.completions.create(model="chat", prompt=["a", "b"], echo=True).choices[1].text
+    assert len(client.embeddings.create(model="chat", input=["a", "b"], dimensions=8).data) == 2
+    assert {model.id for model in client.models.list()} >= {"chat", "pair"}
+    assert client.models.retrieve("pair").id == "pair"
 
 
 def test_the_rest_of_the_surface(setup: Setup, client: openai.OpenAI) -> None:
