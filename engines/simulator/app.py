@@ -16,6 +16,7 @@ from engines.simulator.bodies import Generation, chat_body, completion_body, emb
 from engines.simulator.embeddings import embeddings_reply
 from engines.simulator.errors import BodyError, error_body
 from engines.simulator.faults import Simulate, is_html_page
+from engines.simulator.media_routes import MediaRoutes
 from engines.simulator.messages_bodies import counted_chat, messages_chat
 from engines.simulator.messages_reply import count_body
 from engines.simulator.options import Options
@@ -62,6 +63,7 @@ class Simulator:
         app.router.add_post("/v1/messages", self._message)
         app.router.add_post("/v1/messages/count_tokens", self._count_tokens)
         ResponseRoutes(self._options, self._generated).add(app.router)
+        MediaRoutes(self._options, _EXCHANGE.get, _refused).add(app.router)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/v1/models/{model:.+}", self._model)
         app.router.add_get("/health", self._health)

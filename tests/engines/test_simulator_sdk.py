@@ -208,3 +208,27 @@ def test_failures_are_the_sdks_exceptions(client: openai.OpenAI) -> None:
     cut = {"cut_after": "before_headers"}
     with pytest.raises(openai.APIConnectionError):
         client.chat.completions.create(model="x", messages=ASK, extra_body={"simulate": cut})
+
+
+def test_pictures_sound_and_moderation(client: openai.OpenAI) -> None:
+    drawn = client.images.generate(model="x", prompt="a red fox", n=2)
+    assert (len(drawn.data), drawn.usage.input_tokens, drawn.usage.output_tokens) == (2, 3, 2 * 272)
+    assert drawn.data[0].b64_json != drawn.data[1].b64_json
+    assert drawn == client.images.generate(model="x", prompt="a red fox", n=2).model_copy(
+        update={"created": drawn.created}
+    )
+    edits = list(client.images.edit(model="x", image=b"png", prompt="a fox", stream=True, partial_images=1))
+    assert [event.type for event in edits] == ["image_edit.partial_image", "image_edit.completed"]
+    sound = client.audio.speech.create(model="x", voice="alloy", input="Hello").read()
+    heard = client.audio.transcriptions.create(model="x", file=sound, response_format="verbose_json")
+    assert (heard.text, heard.duration) == (f"A simulated transcript of {len(sound)} bytes of sound.", 1)
+    assert [one.flagged for one in client.moderations.create(model="x", input=["a", "b"]).results] == [False, False]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"--x--\r\n", b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n--x--']
+)
+def test_forms_that_lack_something(client: openai.OpenAI, body: bytes) -> None:
+    options = {"headers": {"content-type": "multipart/form-data; boundary=x"}}
+    with pytest.raises(openai.BadRequestError, match="Form is missing the"):
+        client.post("/audio/transcriptions", cast_to=object, content=body, options=options)
