@@ -80,6 +80,10 @@ def _price_row(price: Price) -> PriceRow:
         cached_input=price.input if price.cached_input is None else price.cached_input,
         cache_write=price.input if price.cache_write is None else price.cache_write,
         output=price.output,
+        request=price.request,
+        image=price.image,
+        second=price.second,
+        character=price.character,
     )
 
 

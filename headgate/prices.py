@@ -10,14 +10,44 @@ from pathlib import Path
 
 import msgspec
 
+# Nothing is generated, and providers charge nothing. What a response has used is on the line of the request for it.
+FREE_SURFACES = (
+    "count_tokens",
+    "responses.input_tokens",
+    "responses.get",
+    "responses.delete",
+    "responses.cancel",
+    "responses.input_items",
+)
+
 
 class PriceRow(msgspec.Struct, frozen=True):
-    """USD per million tokens, exactly as written. What gateway.yaml leaves out is `input`'s."""
+    """USD per million tokens, and for one unit or request; exactly as written.
+
+    What gateway.yaml leaves out of tokens is `input`'s, of the others None.
+    """
 
     input: Decimal
     cached_input: Decimal
     cache_write: Decimal
     output: Decimal
+    request: Decimal | None = None
+    image: Decimal | None = None
+    second: Decimal | None = None
+    character: Decimal | None = None
+
+    @property
+    def is_without_input(self) -> bool:
+        """Whether a prompt costs nothing."""
+        return not (self.input or self.cached_input or self.cache_write)
+
+    def of_unit(self, unit: str) -> Decimal | None:
+        """What one costs (headgate/units.py); None where it is not charged for by the unit."""
+        return {"image": self.image, "second": self.second, "character": self.character}.get(unit)
+
+    def counts_tokens_for(self, unit: str) -> bool:
+        """Whether what has this unit is charged for by tokens, and by nothing but them."""
+        return self.of_unit(unit) is None and bool(self.input or self.output)
 
 
 class PriceList(msgspec.Struct, frozen=True):

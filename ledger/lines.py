@@ -34,6 +34,9 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     estimated_tokens: int | None = None
     estimated_completion_tokens: int | None = None
     counted_tokens: int | None = None
+    unit: str | None = None
+    units: int | None = None
+    estimated_units: int | None = None
     content_events: int | None = None
     content_bytes: int | None = None
     bytes_in: int | None = None

@@ -25,6 +25,7 @@ SERIES_CAP = 10_000
 _STATUSES = frozenset(
     {0, 200, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 424, 429, 431, 499, 500, 502, 503, 504, 529}
 )
+_UNREPORTED = ("moderations", "rerank")
 
 CostOf = Callable[[Line], Decimal | Unpriced]
 
@@ -122,12 +123,18 @@ def _count_route(route: Route, line: Line) -> None:
         route.fallbacks.inc()
     if line.client_left:
         route.disconnects.inc()
-    elif may_cost(line) and line.status == 200 and line.prompt_tokens is None and line.completion_tokens is None:
+    elif may_cost(line) and line.status == 200 and _is_silent(line):
         route.unmetered.inc()
     if line.first_byte_ms is not None:
         route.first_byte.observe(line.first_byte_ms / 1000)
         if line.duration_ms is not None:
             route.duration.observe(line.duration_ms / 1000)
+
+
+def _is_silent(line: Line) -> bool:
+    """Whether a provider has left out what it was to report: of sound and pictures, and of moderations, many do."""
+    expected = not line.unit and line.surface not in _UNREPORTED
+    return expected and line.prompt_tokens is None and line.completion_tokens is None
 
 
 def _tokens(line: Line) -> list[tuple[str, int]]:

@@ -8,7 +8,7 @@ from enum import Enum
 
 import msgspec
 
-from headgate.prices import PriceList, PriceRow
+from headgate.prices import FREE_SURFACES, PriceList, PriceRow
 from ledger.lines import Line
 
 # The products have at most 40 digits: prices 12 on each side of the point, counts 16. What did not fit would raise.
@@ -18,16 +18,8 @@ _MOST_TOKENS = 2**53 - 1  # Envoy writes doubles: beyond, a count is not what wa
 
 NOTHING = Decimal(0)
 
-_WITHOUT_OUTPUT = ("embeddings",)  # their answers report no completion tokens, since there are none
-# Nothing is generated, and providers charge nothing. What a response has used is on the line of the request for it.
-FREE = (
-    "count_tokens",
-    "responses.input_tokens",
-    "responses.get",
-    "responses.delete",
-    "responses.cancel",
-    "responses.input_items",
-)
+# Their answers report no completion tokens, since there are none.
+WITHOUT_OUTPUT = ("embeddings", "moderations", "rerank")
 
 
 class Unpriced(Enum):
@@ -75,19 +67,37 @@ def cost_of_request(line: Line, prices: PriceList | None) -> Decimal | Unpriced:
     price = prices.models.get(line.model or "")
     if price is None:
         return Unpriced.NO_PRICE
-    cost = cost_of(_usage_of(line), price)
-    return Unpriced.UNKNOWN if cost is None else cost
+    cost, pieces = cost_of(_usage_of(line, price), price), cost_of_pieces(line, price, known_units(line))
+    return Unpriced.UNKNOWN if cost is None or pieces is None else _EXACT.add(cost, pieces)
+
+
+def known_units(line: Line) -> int | None:
+    """How much there was of what is charged by the unit: as the provider said, or as it stands in the request."""
+    said = line.units if line.units is not None or line.unit != "character" else line.estimated_units
+    return said if said is not None and 0 <= said <= _MOST_TOKENS else None
+
+
+def cost_of_pieces(line: Line, price: PriceRow, units: int | None) -> Decimal | None:
+    """USD of a request whatever its tokens, with so many units; None where it has a price for units nobody knows."""
+    each = price.of_unit(line.unit or "")
+    if each is None:
+        return price.request or NOTHING
+    return None if units is None else _EXACT.fma(units, each, price.request or NOTHING)
 
 
 def may_cost(line: Line) -> bool:
     """Whether a provider worked on it. Refusals and failures cost nothing, unless usage was reported nevertheless."""
-    if not line.attempts or line.surface in FREE:
+    if not line.attempts or line.surface in FREE_SURFACES:
         return False
     return line.was_worked_on or line.prompt_tokens is not None or line.completion_tokens is not None
 
 
-def _usage_of(line: Line) -> Usage:
-    completion = line.completion_tokens
-    if completion is None and line.surface in _WITHOUT_OUTPUT:
+def _usage_of(line: Line, price: PriceRow) -> Usage:
+    """Where tokens cost nothing, nobody has to know how many there were."""
+    prompt, completion = line.prompt_tokens, line.completion_tokens
+    by_unit = bool(line.unit) and not price.counts_tokens_for(line.unit or "")
+    if completion is None and (line.surface in WITHOUT_OUTPUT or by_unit or not price.output):
         completion = 0
-    return Usage(line.prompt_tokens, completion, line.cached_tokens, line.cache_write_tokens)
+    if prompt is None and (by_unit or price.is_without_input):
+        prompt = 0
+    return Usage(prompt, completion, line.cached_tokens, line.cache_write_tokens)

@@ -30,6 +30,8 @@ def decode(data: bytes) -> Ask:
         input=_number(known.get("input") or "0"),
         output=_number(known.get("output") or "0"),
         times=max(1, _number(known.get("times") or "1")),
+        unit=known.get("unit", ""),
+        units=_number(known.get("units") or "0"),
     )
 
 

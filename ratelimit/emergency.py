@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from headgate.counters.limits import Limit
-from headgate.counters.reservation import LEAST_GRANT, Refused, Standing, Wish
+from headgate.counters.reservation import Refused, Standing, Wish
 from headgate.limits import Dimension
 from ratelimit.ask import amount_of, whole
 
@@ -161,7 +161,7 @@ class Emergency:
 
 def least_output(wish: Wish) -> int:
     """The shortest answers that the request may be cut down to, in tokens."""
-    return min(LEAST_GRANT, wish.output)
+    return min(wish.least, wish.output)
 
 
 def _held(limits: Iterable[Limit]) -> Iterator[Limit]:

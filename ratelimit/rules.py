@@ -1,7 +1,8 @@
 """What one snapshot says of limits and prices. A tenant's limits are prepared when it first asks. Pure."""
 
 from headgate.counters.limits import TenantLimits, lease_ms
-from headgate.counters.reservation import Wish
+from headgate.counters.reservation import LEAST_GRANT, Wish
+from headgate.prices import FREE_SURFACES
 from headgate.snapshot import Snapshot
 from ratelimit.ask import FREE, Ask, Price
 
@@ -32,5 +33,7 @@ class Rules:
     def wish(self, ask: Ask) -> Wish:
         """What is asked for, with its price."""
         price = self._prices.get(ask.model, FREE)
-        fixed, rate = price.of_prompt(ask.input), price.per_output_token
-        return Wish(ask.request_id, ask.epoch, ask.input, ask.output, ask.times, fixed, rate)
+        pieces = 0 if ask.surface in FREE_SURFACES else price.of_pieces(ask.unit, ask.units)
+        fixed, rate = price.of_prompt(ask.input) + pieces, price.per_output_token
+        least = ask.output if ask.unit else LEAST_GRANT
+        return Wish(ask.request_id, ask.epoch, ask.input, ask.output, ask.times, fixed, rate, least)

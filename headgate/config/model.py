@@ -194,13 +194,30 @@ class Timeouts(Entry):
     total_s: Seconds = Field(default=600.0, alias="total")
 
 
+_BY_PIECE = ("request", "image", "second", "character")
+
+
 class Price(Entry):
-    """USD per million tokens; without `cached_input` and `cache_write`, such tokens cost what `input` does."""
+    """USD per million tokens; without `cached_input` and `cache_write`, such tokens cost what `input` does.
+
+    And USD for each of what is not counted in tokens: with such a price, that of tokens may be left out.
+    """
 
     input: Usd
     cached_input: Usd | None = None
     cache_write: Usd | None = None
     output: Usd
+    request: Usd | None = None
+    image: Usd | None = None
+    second: Usd | None = None
+    character: Usd | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_tokens(cls, said: Any) -> Any:
+        if not isinstance(said, dict) or {"input", "output"} & said.keys() or said.keys().isdisjoint(_BY_PIECE):
+            return said
+        return {"input": "0", "output": "0"} | said
 
 
 def _position_is_priority(targets: Any) -> Any:

@@ -15,7 +15,8 @@ LEAST_GRANT = 16
 class Wish:
     """What a request asks for: `output` tokens in each of `times` answers; 0 where none are made, as in embeddings.
 
-    `fixed_nano` is the prompt's cost in nano-USD, `rate_nano` that of one output token, a decimal number as text.
+    `fixed_nano` is what it costs whatever is granted, in nano-USD, `rate_nano` what one output token does, a decimal
+    number as text. Fewer output tokens than `least` are of no use to it.
     """
 
     request_id: str
@@ -25,6 +26,7 @@ class Wish:
     times: int = 1
     fixed_nano: int = 0
     rate_nano: str = "0"
+    least: int = LEAST_GRANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def reserve_call(applying: Applying, wish: Wish, lease_ms: int, now_ms: int | st
         applying.key_id,
         applying.model,
         applying.user,
+        wish.least,
     )
     return RESERVE, keys, arguments
 

@@ -4,8 +4,8 @@
 --       then for each limit its key, and for one by user also that of the users without a counter of their own
 -- ARGV  2: the limits, msgpack   3: member of the open reservations   4: lease in ms; 0 when nothing is to be settled
 --       5: how long a record without lease is kept, ms   6: how many users have counters of their own
---       7: input tokens   8: output tokens asked for, per answer   9: answers   10: nano-USD of the input
---       11: nano-USD per output token   12: key   13: model   14: user
+--       7: input tokens   8: output tokens asked for, per answer   9: answers   10: nano-USD of all else
+--       11: nano-USD per output token   12: key   13: model   14: user   15: the least that is of use per answer
 --
 -- Of output tokens as many are granted as every limit has room for, at most those asked for.
 --
@@ -27,7 +27,7 @@ local rates = { output = times, tokens = times, usd = ARGV[11] * times }
 -- Clients may ask for any number: no more is granted than can be added up, whatever the limits.
 asked = min(asked, floor(2 ^ 40 / times))
 if rates.usd > 0 then asked = min(asked, floor(2 ^ 50 / rates.usd)) end
-local least = min(16, asked)
+local least = min(tonumber(ARGV[15]), asked)
 
 local function amount_of(limit, grant)
   local rate = rates[limit.dimension]

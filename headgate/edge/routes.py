@@ -129,7 +129,7 @@ def _descriptors() -> RateLimit:
     known = {
         "tenant": AUTHZ,
         "key_id": AUTHZ,
-        **dict.fromkeys(("model", "user", "surface", "input", "output", "times"), REQUEST),
+        **dict.fromkeys(("model", "user", "surface", "input", "output", "times", "unit", "units"), REQUEST),
     }
     return RateLimit(
         actions=[

@@ -132,6 +132,16 @@ def test_prices_that_are_left_out_are_those_of_input(check_text: Checking) -> No
     assert compile_snapshot(gateway(check_text(SMALL)), 1).models["m"].price is None
 
 
+def test_prices_of_pieces(check_text: Checking) -> None:
+    """With one of them, tokens need no price; half a price of tokens is none."""
+    text = SMALL.replace("m: {targets", "m: {price: {image: 0.04, request: 1e-3}, targets")
+    row = compile_snapshot(gateway(check_text(text)), 1).models["m"].price
+    assert row == PriceRow(*[Decimal(0)] * 4, request=Decimal("0.001"), image=Decimal("0.04"))
+    assert [row.of_unit(unit) for unit in ("image", "second", "character")] == [Decimal("0.04"), None, None]
+    half = check_text(SMALL.replace("m: {targets", "m: {price: {input: 1, second: 2}, targets"))
+    assert ["models.m.price.output" in str(problem) for problem in half.problems] == [True]
+
+
 def test_names_that_yaml_1_1_would_change(check_text: Checking) -> None:
     text = (
         SMALL

@@ -262,3 +262,9 @@ def test_a_full_server_takes_nothing_by_halves(raw: Redis, hold: bool) -> None:
         raw.config_set("maxmemory", 0)
     assert raw.zcard(open_key("acme")) == 0
     assert not tenant.reserve("b", applying=applying).refused
+
+
+def test_what_cannot_be_lowered_is_granted_whole_or_not(raw: Redis) -> None:
+    tenant = Tenant(raw, limits_of(tpm=100))
+    assert tenant.reserve(Wish("a", EPOCH, input=1, output=100, least=100)).refused
+    assert tenant.reserve(Wish("b", EPOCH, input=1, output=99, least=99)).grant == 99

@@ -19,7 +19,7 @@ def test_what_the_limiter_is_told() -> None:
             (segment,) = told["metadata_key"]["path"]
             assert segment["key"] == told["descriptor_key"]
             found[told["descriptor_key"]] = told["metadata_key"]["key"]
-    planned = ("model", "user", "surface", "input", "output", "times")
+    planned = ("model", "user", "surface", "input", "output", "times", "unit", "units")
     assert found == {"tenant": AUTHZ, "key_id": AUTHZ} | dict.fromkeys(planned, REQUEST)
 
 

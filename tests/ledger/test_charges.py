@@ -71,6 +71,45 @@ def test_a_charge_follows_from_the_line(fields: dict[str, Any], charge: Charge) 
     assert charge_of(line(**fields), PRICE) == charge
 
 
+IMAGES = PriceRow(*[Decimal(0)] * 4, image=Decimal("0.04"), second=Decimal("0.0001"), character=Decimal("0.000015"))
+BOTH = PriceRow(*[Decimal(5)] * 3, Decimal(40), request=Decimal("0.01"), image=Decimal("0.04"))
+TOKENS = PriceRow(*[Decimal(5)] * 3, Decimal(40))
+REQUEST = PriceRow(*[Decimal(0)] * 4, request=Decimal("0.001"))
+DRAWN = {"surface": "images", "unit": "image", "estimated_units": 3, "estimated_tokens": 7, "content_bytes": 10**7}
+
+
+@pytest.mark.parametrize(
+    ("fields", "price", "charge"),
+    [
+        (DRAWN | {"units": 2}, IMAGES, Charge(1, 0, 0, 80_000_000)),
+        (DRAWN | {"units": 0}, IMAGES, Charge(1)),
+        (DRAWN, IMAGES, Charge(1, 0, 0, 120_000_000, True)),
+        (DRAWN | {"units": -1}, IMAGES, Charge(1, 0, 0, 120_000_000, True)),
+        (DRAWN | {"status": 0, "flags": "DC"}, IMAGES, Charge(1, 0, 0, 120_000_000, True)),
+        (DRAWN | {"status": 0, "flags": "DC", "attempts": 0}, IMAGES, Charge(1)),
+        (DRAWN | {"status": 500}, BOTH, Charge(1)),
+        (DRAWN | {"units": 2, "prompt_tokens": 10, "completion_tokens": 20}, IMAGES, Charge(1, 10, 20, 80_000_000)),
+        (DRAWN | {"units": 1, "prompt_tokens": 10, "completion_tokens": 20}, BOTH, Charge(1, 10, 20, 50_850_000)),
+        (DRAWN | {"units": 1}, BOTH, Charge(1, 0, 0, 50_000_000)),
+        (DRAWN | {"prompt_tokens": 10, "completion_tokens": 20}, TOKENS, Charge(1, 10, 20, 850_000)),
+        (DRAWN, TOKENS, Charge(1, 7, 18_720, 748_835_000, True)),
+        (DRAWN | {"units": 2}, None, Charge(1)),
+        (DRAWN | {"prompt_tokens": 10}, None, Charge(1, 10)),
+        ({"surface": "speech", "unit": "character", "estimated_units": 1000}, IMAGES, Charge(1, 0, 0, 15_000_000)),
+        ({"surface": "speech", "unit": "character", "estimated_units": 9}, TOKENS, Charge(1, 0, 18, 720_000, True)),
+        ({"surface": "transcriptions", "unit": "second", "units": 61}, IMAGES, Charge(1, 0, 0, 6_100_000)),
+        ({"surface": "moderations", "estimated_tokens": 5}, REQUEST, Charge(1, 5, 0, 1_000_000, True)),
+        ({"surface": "rerank", "prompt_tokens": 5}, TOKENS, Charge(1, 5, 0, 25_000)),
+        ({"prompt_tokens": 5, "completion_tokens": 6}, REQUEST, Charge(1, 5, 6, 1_000_000)),
+        ({"surface": "count_tokens"}, REQUEST, Charge(1)),
+    ],
+)
+def test_pieces_are_charged_as_reported_or_as_asked_for(
+    fields: dict[str, Any], price: PriceRow | None, charge: Charge
+) -> None:
+    assert charge_of(line(**fields), price) == charge
+
+
 def test_money_is_rounded_up_to_a_whole_nano_dollar() -> None:
     price = PriceRow(*[Decimal("0.000000000001")] * 4)
     assert charge_of(line(prompt_tokens=1, completion_tokens=0), price).usd_nano == 1

@@ -134,3 +134,29 @@ def test_without_prices_nothing_is_guessed() -> None:
     assert cost_of_request(line(), None) is Unpriced.UNKNOWN
     assert cost_of_request(line(model="unlisted"), None) is Unpriced.UNKNOWN
     assert cost_of_request(line(**NO_COUNTS, status=502), None) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("fields", "cost"),
+    [
+        ({"unit": "image", "units": 3}, Decimal("0.12")),
+        ({"unit": "image", "estimated_units": 3}, Unpriced.UNKNOWN),
+        ({"unit": "image", "units": 1, "prompt_tokens": 10, "completion_tokens": 20}, Decimal("0.04")),
+        ({"unit": "character", "estimated_units": 7}, Decimal("0.000105")),
+        ({"unit": "second", "units": 7}, Unpriced.NO_PRICE),
+        ({"surface": "moderations"}, Decimal("0.001")),
+        ({"surface": "chat"}, Decimal("0.001")),
+        ({"surface": "chat", "status": 500}, NOTHING),
+    ],
+)
+def test_what_pieces_cost(fields: dict[str, Any], cost: Decimal | Unpriced) -> None:
+    free = [NOTHING] * 4
+    prices = PriceList(
+        {
+            "image": PriceRow(*free, image=Decimal("0.04")),
+            "character": PriceRow(*free, character=Decimal("0.000015")),
+            "": PriceRow(*free, request=Decimal("0.001")),
+        }
+    )
+    told = {"attempts": 1, "status": 200, "surface": "images", "model": fields.get("unit", ""), **fields}
+    assert cost_of_request(Line("end", "r", **told), prices) == cost

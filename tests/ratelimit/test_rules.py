@@ -111,3 +111,22 @@ def test_money_is_exact_and_rounded_up(given: Decimal, made: Decimal, tokens: in
 def test_without_a_price_nothing_is_paid(model: str) -> None:
     wish = Rules(snapshot()).wish(ask(100, 100, model))
     assert (wish.fixed_nano, wish.rate_nano, estimate_nano(wish, 100)) == (0, "0", 0)
+
+
+@pytest.mark.parametrize(
+    ("unit", "units", "surface", "nano", "least"),
+    [
+        ("", 0, "chat", 1_000_000, 16),
+        ("image", 3, "images", 121_000_000, 5000),
+        ("second", 7, "transcriptions", 1_000_001, 5000),
+        ("character", 9, "speech", 1_000_000, 5000),
+        ("", 0, "count_tokens", 0, 16),
+    ],
+)
+def test_what_pieces_may_cost(unit: str, units: int, surface: str, nano: int, least: int) -> None:
+    """Rounded up; and output beside them cannot be lowered."""
+    free = [Decimal(0)] * 4
+    price = PriceRow(*free, request=Decimal("0.001"), image=Decimal("0.04"), second=Decimal("1e-12"))
+    asked = Ask("e", "t0", "ci", "chat", "", "r", surface, 7, 5000, unit=unit, units=units)
+    wish = Rules(snapshot(price)).wish(asked)
+    assert (wish.fixed_nano, wish.least, wish.input, wish.output) == (nano, least, 7, 5000)
