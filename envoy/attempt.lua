@@ -141,12 +141,22 @@ local function says_too_long(handle)
   return false
 end
 
--- Whether an answer can be what a provider's API promises: JSON or an event stream, and as it is, since nobody asked
--- for compression.
-local function is_readable(headers)
+-- Whether the plan says that an answer of this type may come too: a type, or with a slash at its end a kind of types.
+local function is_among(handle, type)
+  local request = handle:streamInfo():dynamicMetadata():get("hg.request")
+  for _, one in ipairs(request and request.answer_types or {}) do
+    if type == one or (one:sub(-1) == "/" and type:sub(1, #one) == one) then return true end
+  end
+  return false
+end
+
+-- Whether an answer can be what a provider's API promises: JSON or an event stream, elsewhere sound or text, and as it
+-- is, since nobody asked for compression.
+local function is_readable(handle, headers)
   local type, encoding = headers:get("content-type"), headers:get("content-encoding")
   type = type and type:match("^[^;%s]*"):lower()
-  return (type == "application/json" or type == CONFIG.stream)
+  return type ~= nil
+    and (type == "application/json" or type == CONFIG.stream or is_among(handle, type))
     and (not encoding or encoding == "" or encoding:lower() == "identity")
 end
 
@@ -184,7 +194,7 @@ end
 
 function envoy_on_response(handle)
   local headers = handle:headers()
-  local status, readable = headers:get(":status"), is_readable(headers)
+  local status, readable = headers:get(":status"), is_readable(handle, headers)
   if status == "200" and readable then return end
   if CONFIG.statuses then status = named_status(headers, status) end
   -- What it says of our key is not for clients: it may show some of it.

@@ -60,6 +60,7 @@ class Attempted:
     functions: bool = False
     as_base64: bool = False
     echo: str = ""
+    content_type: str = ""  # of the request
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def attempted(message: ProcessingRequest) -> Attempted:
         request_id=headers.get(REQUEST_ID, b"").decode("utf-8", "replace"),
         surface=fields["surface"].string_value,
         attempts=fields["attempts"].string_value,
+        content_type=headers.get("content-type", b"").decode("utf-8", "replace"),
     )
 
 

@@ -15,7 +15,7 @@ import structlog
 from extproc import attempt_codec as codec
 from extproc.attempt_answer import Answer, Context, answer_of
 from extproc.attempt_rows import AttemptRow, AttemptRows, decoded
-from extproc.document import Document
+from extproc.body import read
 from extproc.fit import header_text
 from extproc.native import is_native, native_fit
 from extproc.refusal import Refusal
@@ -104,7 +104,7 @@ class Attempt:
 
     def _made(self, what: codec.Attempted, body: bytes) -> Reply:
         rows, row, surface = _planned(what)
-        document = Document(body)
+        document = read(body, what.content_type, surface)
         if is_native(row, surface):
             fit = native_fit(row, surface, document.values)
             write_same_api(document, surface, Wanted(row.model, row.usage, rows.asked_usage, rows.asked_each, fit))

@@ -62,13 +62,17 @@ def incoming(message: ProcessingRequest) -> Incoming:
     )
 
 
-def planned(plan: Plan, body: bytes, max_at: int | None = None) -> bytes:
-    """The request goes on: with this body, to these clusters. `max_at`: of the field for the answer's limit."""
+def planned(plan: Plan, body: bytes, max_at: int | None = None, *, edited: bool = True) -> bytes:
+    """The request goes on: with this body, to these clusters. `max_at`: of the field for the answer's limit.
+
+    Without `edited`, Envoy keeps the body that it has: it may be large.
+    """
     response = ProcessingResponse()
     response.ParseFromString(_planned(plan.clusters, plan.profile, plan.headers_ms, plan.hedge_ms, plan.metadata))
     common = response.request_body.response
-    common.body_mutation.body = body
-    _set(common.header_mutation, "content-length", str(len(body)))
+    if edited:
+        common.body_mutation.body = body
+        _set(common.header_mutation, "content-length", str(len(body)))
     _write_own(response, plan, max_at)
     if plan.max_tokens is not None:
         _set(common.header_mutation, MAX_TOKENS, str(plan.max_tokens))

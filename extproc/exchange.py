@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from extproc.document import Document
+from extproc.form import Form
 from extproc.surfaces import NONE, RESPONSES, Surface
 from extproc.tokens.tally import Prompt, Size
 from headgate.error_shapes import Api, api_of_path
@@ -73,7 +74,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a request may use, in tokens: its prompt, and each of so many answers.
+    """What a request may use, in tokens: its prompt, and each of so many answers; and what is charged by the unit.
 
     `counted` is the prompt before correction, None where it was not counted as the first attempt's target does.
     `in_background`: what is generated comes after the answer, so that this is all that will be known of it here.
@@ -84,6 +85,7 @@ class Use:
     answer: int
     answers: int
     in_background: bool = False
+    units: int | None = None
 
 
 def _one(_api: str, _model: str) -> float:
@@ -122,7 +124,7 @@ class Exchange:
     maker: Maker | None = None
     was_found: bool = True  # False: nobody could say whether there is one
     # parse
-    document: Document = field(init=False)
+    document: Document | Form = field(init=False)
     # resolve_model; keep_wanted, choose_variant and rank_targets narrow `targets`
     model: str = field(init=False)
     row: ModelRow = field(init=False)
@@ -142,6 +144,8 @@ class Exchange:
     asked_each: bool = False
     hide_usage_chunk: bool = False
     hide_usage_member: bool = False
+    # count_units
+    units: int | None = None
     # bound_answer
     use: Use | None = None
     lowered_to: int | None = None  # of what the client asked for
@@ -154,3 +158,10 @@ class Exchange:
     def in_background(self) -> bool:
         """Whether the provider goes on after its answer: then nothing says here what the request uses."""
         return self.surface is RESPONSES and self.document.get("background") is True
+
+    @property
+    def json(self) -> Document:
+        """The body, where the surface takes nothing but JSON."""
+        if not isinstance(self.document, Document):
+            raise TypeError("a form where JSON was expected")
+        return self.document

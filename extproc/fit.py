@@ -54,6 +54,12 @@ def fit_of(name: str | None, body: dict[str, Any]) -> Fit | None:
     return None if fit == _NOTHING else fit
 
 
+def has_endpoint(name: str | None, surface: str) -> bool:
+    """Whether a server has the endpoint of a surface that passes, as far as its preset says."""
+    preset = PRESETS.get(name) if name else None
+    return preset is None or preset.passes is None or surface in preset.passes
+
+
 def fitted(body: dict[str, Any], fit: Fit | None) -> dict[str, Any]:
     """A body with the changes."""
     if fit is None:

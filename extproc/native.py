@@ -5,7 +5,7 @@ OpenAI's API has two halves: servers with chat need not have responses.
 
 from typing import Protocol
 
-from extproc.fit import Fit, fit_of
+from extproc.fit import Fit, fit_of, has_endpoint
 from extproc.surfaces import RESPONSES, Surface
 
 
@@ -29,6 +29,8 @@ def is_native(speaker: Speaker, surface: Surface) -> bool:
     """Whether it speaks what clients of the surface do."""
     if speaker.api != surface.api:
         return False
+    if surface.passes:
+        return has_endpoint(speaker.preset, surface.name)
     if surface.native_only or surface.by_id:
         return speaker.responses and (speaker.preset is None or surface.by_id)
     return speaker.responses if surface is RESPONSES else True
@@ -36,4 +38,5 @@ def is_native(speaker: Speaker, surface: Surface) -> bool:
 
 def native_fit(speaker: Speaker, surface: Surface, body: dict[str, object]) -> Fit | None:
     """What has to change for it: presets are about chat and its relatives."""
-    return None if surface is RESPONSES or surface.native_only else fit_of(speaker.preset, body)
+    is_theirs = not (surface is RESPONSES or surface.native_only or surface.passes)
+    return fit_of(speaker.preset, body) if is_theirs else None

@@ -9,6 +9,7 @@ from typing import Any
 
 from extproc.document import Document
 from extproc.fit import Fit
+from extproc.form import Form
 from extproc.surfaces import Surface
 from extproc.translate.anthropic_openai.echoes import messages_for_anthropic
 
@@ -24,10 +25,12 @@ class Wanted:
     fit: Fit | None = None
 
 
-def write_same_api(document: Document, surface: Surface, wanted: Wanted) -> None:
+def write_same_api(document: Document | Form, surface: Surface, wanted: Wanted) -> None:
     """Edits a body for a target that speaks the client's own API."""
     if document.get("model") != wanted.model:
         document.set("model", wanted.model)
+    if surface.passes or isinstance(document, Form):
+        return
     if wanted.fit is not None:
         _write_fit(document, wanted.fit)
     if surface.api == "anthropic":

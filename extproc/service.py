@@ -195,7 +195,8 @@ def _on_count(exchange: Exchange) -> bytes:
     if answer:
         return codec.answered(answer)
     body = exchange.document.render()
-    return codec.planned(exchange.plan, body, exchange.document.field_at)
+    edited = not exchange.surface.passes or body is not exchange.raw_body
+    return codec.planned(exchange.plan, body, exchange.document.field_at, edited=edited)
 
 
 def _guarded(decide: Callable[[Exchange], bytes | None], exchange: Exchange) -> bytes | None:

@@ -10,7 +10,17 @@ from typing import Any
 
 from headgate.error_shapes import Api
 
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file in a form: how large it is, and its first bytes."""
+
+    size_bytes: int
+    head: bytes
+
+
 _NAMES = {
+    Upload: "a file",
     bool: "a boolean",
     int: "an integer",
     float: "a number",
@@ -22,7 +32,7 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Types:
-    """What JSON types a parameter may have. Null means the same as absent, unless it is required."""
+    """What types a parameter may have: JSON's, or a file. Null means the same as absent, unless it is required."""
 
     allowed: tuple[type, ...]
     required: bool = False
@@ -55,6 +65,10 @@ class Surface:
     it `is_free`, nothing is generated. What is `native_only` takes a target with the Responses API and no preset.
     What is `by_id` is about a response that was made before, with its id in the path and no body; `query` are the
     parameters that may stand behind that.
+
+    What `passes` is sent as it is, but for the model's name, to targets that speak the client's API, whatever their
+    preset. `forms`: it takes multipart/form-data, and JSON only where `json` says so. `answer_types` may come beside
+    JSON and events. `unit` is what is charged for beside tokens (headgate/units.py).
     """
 
     name: str
@@ -70,6 +84,11 @@ class Surface:
     by_id: bool = False
     method: str = "POST"
     query: frozenset[str] = frozenset()
+    passes: bool = False
+    forms: bool = False
+    json: bool = True
+    answer_types: tuple[str, ...] = ()
+    unit: str = ""
 
     @cached_property
     def required(self) -> tuple[str, ...]:
@@ -193,7 +212,7 @@ COUNT_TOKENS = Surface(
     "count_tokens", "/messages/count_tokens", _PROMPT, streams=False, api="anthropic", is_free=True
 )
 
-_ASKED_OF_RESPONSES = {
+_ASKEDOF_RESPONSES = {
     "model": _MODEL,
     "conversation": Types((str, dict)),
     "input": _TEXTS,
@@ -211,7 +230,7 @@ RESPONSES = Surface(
     "responses",
     "/responses",
     {
-        **_ASKED_OF_RESPONSES,
+        **_ASKEDOF_RESPONSES,
         "background": _FLAG,
         "context_management": _LIST,
         "include": _LIST,
@@ -241,7 +260,7 @@ RESPONSES = Surface(
 RESPONSE_TOKENS = Surface(
     "responses.input_tokens",
     "/responses/input_tokens",
-    _ASKED_OF_RESPONSES,
+    _ASKEDOF_RESPONSES,
     streams=False,
     prompt="input",
     is_free=True,
@@ -290,10 +309,155 @@ RESPONSE_BY_ID = (
     _by_id("input_items", "/input_items", "GET", "after", "include", "include[]", "limit", "order"),
 )
 
+# Passed through from here on. `rerank` is no endpoint of OpenAI's but of Cohere's, as Jina and vLLM have it.
+_FILE = Types((Upload,), required=True)
+_ANY_TEXT = Types((str,), required=True)
+
+_PICTURE = {
+    "model": _MODEL,
+    "prompt": _ANY_TEXT,
+    "background": _TEXT,
+    "n": _WHOLE,
+    "output_compression": _WHOLE,
+    "output_format": _TEXT,
+    "partial_images": _WHOLE,
+    "quality": _TEXT,
+    "response_format": _TEXT,
+    "size": _TEXT,
+    "stream": _FLAG,
+    "user": _TEXT,
+}
+
+IMAGES = Surface(
+    "images",
+    "/images/generations",
+    {**_PICTURE, "moderation": _TEXT, "style": _TEXT},
+    streams=True,
+    operation="image_generation",
+    prompt="prompt",
+    passes=True,
+    unit="image",
+)
+
+IMAGE_EDITS = Surface(
+    "image_edits",
+    "/images/edits",
+    {
+        **_PICTURE,
+        "image": Types((Upload, str, list, dict)),
+        "input_fidelity": _TEXT,
+        "mask": Types((Upload, str, dict)),
+    },
+    streams=True,
+    operation="image_generation",
+    prompt="prompt",
+    passes=True,
+    forms=True,
+    unit="image",
+)
+
+IMAGE_VARIATIONS = Surface(
+    "image_variations",
+    "/images/variations",
+    {"model": _MODEL, "image": _FILE, "n": _WHOLE, "response_format": _TEXT, "size": _TEXT, "user": _TEXT},
+    streams=False,
+    operation="image_generation",
+    prompt="image",
+    passes=True,
+    forms=True,
+    json=False,
+    unit="image",
+)
+
+SPEECH = Surface(
+    "speech",
+    "/audio/speech",
+    {
+        "model": _MODEL,
+        "input": _ANY_TEXT,
+        "instructions": _TEXT,
+        "response_format": _TEXT,
+        "speed": _NUMBER,
+        "stream_format": _TEXT,
+        "voice": Types((str, dict)),
+    },
+    streams=True,
+    operation="text_to_speech",
+    prompt="input",
+    passes=True,
+    answer_types=("audio/", "application/octet-stream"),
+    unit="character",
+)
+
+_WRITTEN = ("text/plain", "text/srt", "text/vtt", "application/x-subrip")
+_HEARD = {
+    "model": _MODEL,
+    "file": _FILE,
+    "prompt": _TEXT,
+    "response_format": _TEXT,
+    "temperature": _NUMBER,
+}
+
+TRANSCRIPTIONS = Surface(
+    "transcriptions",
+    "/audio/transcriptions",
+    {**_HEARD, "chunking_strategy": Types((str, dict)), "language": _TEXT, "stream": _FLAG},
+    streams=True,
+    operation="speech_to_text",
+    prompt="file",
+    passes=True,
+    forms=True,
+    json=False,
+    answer_types=_WRITTEN,
+    unit="second",
+)
+
+TRANSLATIONS = Surface(
+    "translations",
+    "/audio/translations",
+    _HEARD,
+    streams=False,
+    operation="speech_to_text",
+    prompt="file",
+    passes=True,
+    forms=True,
+    json=False,
+    answer_types=_WRITTEN,
+    unit="second",
+)
+
+MODERATIONS = Surface(
+    "moderations",
+    "/moderations",
+    {"model": _MODEL, "input": Types((str, list), required=True)},
+    streams=False,
+    operation="moderation",
+    prompt="input",
+    passes=True,
+)
+
+RERANK = Surface(
+    "rerank",
+    "/rerank",
+    {
+        "model": _MODEL,
+        "query": Types((str, dict), required=True),
+        "documents": Types((list, dict), required=True),
+        "return_documents": _FLAG,
+        "top_n": _WHOLE,
+    },
+    streams=False,
+    operation="rerank",
+    prompt="documents",
+    passes=True,
+)
+
 MODELS = Surface("models", "/models", {}, streams=False)  # GET, answered here: no provider is asked
 
 NONE = Surface("", "", {}, streams=False)  # before a request's surface is known
 
-_ASKED = (CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, COUNT_TOKENS, RESPONSES, RESPONSE_TOKENS, RESPONSE_COMPACT)
+_PASSED = (IMAGES, IMAGE_EDITS, IMAGE_VARIATIONS, SPEECH, TRANSCRIPTIONS, TRANSLATIONS, MODERATIONS, RERANK)
+OF_RESPONSES = (RESPONSES, RESPONSE_TOKENS, RESPONSE_COMPACT)
+_ASKED = (CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, COUNT_TOKENS, *OF_RESPONSES, *_PASSED)
 BY_PATH = {surface.path: surface for surface in _ASKED}
 BY_NAME = {surface.name: surface for surface in _ASKED}

@@ -97,8 +97,38 @@ static void add_report(struct usage *all, const struct usage *said) {
   all->reasoning = latest(all->reasoning, said->reasoning);
 }
 
+// What a document of MEDIA says: all tokens are the prompt's where it names no others, as in reranking.
+static struct usage in_media_terms(const struct meter *meter) {
+  const struct scan *scan = &meter->scan;
+  struct usage said = scan->usage;
+  if (said.prompt == SCAN_UNKNOWN && said.completion == SCAN_UNKNOWN) said.prompt = said.total;
+  if (meter->settings.unit == IMAGES) said.units = scan->items;
+  else if (meter->settings.unit != SECONDS_OF_SOUND) said.units = SCAN_UNKNOWN;
+  else if (said.units == SCAN_UNKNOWN) said.units = scan->duration;
+  return said;
+}
+
+static int64_t sum(int64_t before, int64_t said) {
+  if (said == SCAN_UNKNOWN) return before;
+  return known(before) <= INT64_MAX / 2 ? known(before) + said : before; // a number has 13 digits at most
+}
+
+// Each picture has an event of its own when it is complete, and that a report of its own.
+static void add_image(struct usage *all, const struct usage *said) {
+  all->prompt = sum(all->prompt, said->prompt);
+  all->completion = sum(all->completion, said->completion);
+  all->cached = sum(all->cached, said->cached);
+  all->units = sum(all->units, 1);
+}
+
 static void take_report(struct meter *meter, bool is_total) {
   struct usage *usage = &meter->counts.usage, before = *usage;
+  if (meter->settings.api == MEDIA) {
+    struct usage said = in_media_terms(meter);
+    if (meter->settings.unit == IMAGES) add_image(usage, &said);
+    else *usage = said;
+    return;
+  }
   if (meter->settings.api == ANTHROPIC) {
     add_report(&meter->said, &meter->scan.usage);
     *usage = in_openai_terms(meter->said);
@@ -273,6 +303,7 @@ void meter_feed(struct meter *meter, const char *text, size_t length) {
   scan_feed(&meter->scan, text, length, 0);
   meter->counts.usage = meter->scan.usage;
   if (meter->settings.api == ANTHROPIC) meter->counts.usage = in_openai_terms(meter->counts.usage);
+  if (meter->settings.api == MEDIA) meter->counts.usage = in_media_terms(meter);
   meter->counts.events = 1;
   meter->counts.bytes += length;
 }

@@ -9,8 +9,12 @@
 
 #include "scan.h"
 
+// What besides tokens an answer of MEDIA is charged by, where the answer says how much of it there is.
+enum meter_unit { NO_UNIT, IMAGES, SECONDS_OF_SOUND };
+
 struct meter_settings {
   enum scan_api api;      // the client's
+  enum meter_unit unit;
   bool streams;           // server-sent events; otherwise one JSON document
   bool hides_chunk;       // OpenAI's API: drop the event that only carries usage
   bool hides_member;      // cut usage out of all other events

@@ -16,7 +16,7 @@
 
 static const struct bytes usage_metadata = {"hg.usage", 8};
 
-enum { FEW_CHUNKS = 16, NUMBERS = 7 };
+enum { FEW_CHUNKS = 16, NUMBERS = 8 };
 
 struct counters {
   struct config config;
@@ -51,11 +51,21 @@ static uint64_t count(void *envoy, struct bytes key) {
   return found && value >= 1 && value <= 1 << 30 ? (uint64_t)value : 1;
 }
 
-static bool is_surface(void *envoy, struct bytes name) {
-  struct bytes surface;
-  return envoy_dynamic_module_callback_http_get_metadata_string(envoy, DYNAMIC_METADATA, request_metadata,
-                                                                TEXT("surface"), &surface) &&
-         equal(surface, name);
+static bool says(void *envoy, struct bytes key, struct bytes value) {
+  struct bytes found;
+  return envoy_dynamic_module_callback_http_get_metadata_string(envoy, DYNAMIC_METADATA, request_metadata, key,
+                                                                &found) &&
+         equal(found, value);
+}
+
+static bool is_surface(void *envoy, struct bytes name) { return says(envoy, TEXT("surface"), name); }
+
+// Whether the request is for one of the endpoints whose requests and answers pass as they are: it need not be JSON.
+static bool passes(void *envoy) { return is_set(envoy, TEXT("passes")); }
+
+static enum meter_unit unit_of(void *envoy) {
+  if (says(envoy, TEXT("unit"), TEXT("image"))) return IMAGES;
+  return says(envoy, TEXT("unit"), TEXT("second")) ? SECONDS_OF_SOUND : NO_UNIT;
 }
 
 static bool has_provider(void *envoy) {
@@ -93,6 +103,7 @@ static bool is_encoded(void *envoy) {
 
 static enum scan_api api_of(void *envoy) {
   if (is_surface(envoy, TEXT("messages"))) return ANTHROPIC;
+  if (passes(envoy)) return MEDIA;
   bool responses = is_surface(envoy, TEXT("responses")) || is_surface(envoy, TEXT("responses.compact"));
   return responses ? RESPONSES : OPENAI;
 }
@@ -112,6 +123,7 @@ static bool start_meter(struct metered *stream, void *envoy) {
       .answers = count(envoy, TEXT("answers")),
       .prompts = count(envoy, TEXT("prompts")),
   };
+  if (settings.api == MEDIA) settings.unit = unit_of(envoy);
   meter_start(&stream->meter, &settings);
   for (size_t i = 0; i < NUMBERS; i++) stream->written[i] = SCAN_UNKNOWN;
   if (streams && (settings.hides_chunk || settings.hides_member)) { // its length may become another one
@@ -138,6 +150,7 @@ static void report(struct metered *stream, void *envoy) {
       {TEXT("cached"), counts->usage.cached},
       {TEXT("cache_write"), counts->usage.cache_write},
       {TEXT("reasoning"), counts->usage.reasoning},
+      {TEXT("units"), counts->usage.units},
       {TEXT("events"), (int64_t)counts->events},
       {TEXT("bytes"), (int64_t)counts->bytes},
   };
@@ -242,7 +255,7 @@ static enum headers_status response_headers(struct stream *stream, void *envoy, 
     return HEADERS_CONTINUE;
   }
   metered->is_metered = start_meter(metered, envoy);
-  if (!metered->is_metered) count_up(envoy, metered->counters->unmetered, 1);
+  if (!metered->is_metered && !passes(envoy)) count_up(envoy, metered->counters->unmetered, 1);
   return HEADERS_CONTINUE;
 }
 

@@ -23,6 +23,7 @@ enum key {
   TEXT,
   USAGE,
   CHOICE_LIST,
+  ITEM_LIST,
   MESSAGE,
   DELTA,
   INDEX, // from here on: numbers
@@ -30,17 +31,22 @@ enum key {
   COMPLETION,
   CACHED,
   CACHE_WRITE,
-  REASONING
+  REASONING,
+  TOTAL,
+  SECONDS,
+  DURATION
 };
 
-enum section { ELSEWHERE, IN_USAGE, IN_CHOICES, IN_MESSAGE, IN_DELTA };
+enum section { ELSEWHERE, IN_USAGE, IN_CHOICES, IN_ITEMS, IN_MESSAGE, IN_DELTA };
 
 enum { DIGITS_LIMIT = 13 }; // 2^16 such numbers, one per choice, still add up below 2^63
 
-static const struct usage nothing = {SCAN_UNKNOWN, SCAN_UNKNOWN, SCAN_UNKNOWN, SCAN_UNKNOWN, SCAN_UNKNOWN};
+static const struct usage nothing = {SCAN_UNKNOWN, SCAN_UNKNOWN, SCAN_UNKNOWN, SCAN_UNKNOWN,
+                                     SCAN_UNKNOWN, SCAN_UNKNOWN, SCAN_UNKNOWN};
 
 void scan_start(struct scan *scan, enum scan_api api) {
   *scan = (struct scan){.api = api, .usage = nothing, .pending = nothing, .index = SCAN_UNKNOWN};
+  scan->items = scan->duration = SCAN_UNKNOWN;
 }
 
 static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
@@ -108,7 +114,27 @@ static const struct name responses[] = {
     {NULL, 0, OTHER},
 };
 
-static const struct name *const names[] = {[OPENAI] = openai, [ANTHROPIC] = anthropic, [RESPONSES] = responses};
+static const struct name media[] = {
+    NAME("delta", TEXT),
+    NAME("content", TEXT),
+    NAME("audio", TEXT),
+    NAME("b64_json", TEXT),
+    NAME("usage", USAGE),
+    NAME("data", ITEM_LIST),
+    NAME("input_tokens", PROMPT),
+    NAME("prompt_tokens", PROMPT),
+    NAME("output_tokens", COMPLETION),
+    NAME("completion_tokens", COMPLETION),
+    NAME("cached_tokens", CACHED),
+    NAME("total_tokens", TOTAL),
+    NAME("seconds", SECONDS),
+    NAME("prompt_audio_seconds", SECONDS), // Mistral's name for it
+    NAME("duration", DURATION),
+    {NULL, 0, OTHER},
+};
+
+static const struct name *const names[] = {
+    [OPENAI] = openai, [ANTHROPIC] = anthropic, [RESPONSES] = responses, [MEDIA] = media};
 
 static bool has_place_in_openai(const struct scan *scan, enum key key) {
   bool top = scan->depth == 1, used = scan->section == IN_USAGE;
@@ -151,10 +177,24 @@ static bool has_place_in_responses(const struct scan *scan, enum key key) {
   }
 }
 
+static bool has_place_in_media(const struct scan *scan, enum key key) {
+  bool used = scan->section == IN_USAGE;
+  switch (key) {
+  case TEXT: return true;
+  case USAGE:
+  case ITEM_LIST:
+  case DURATION: return scan->depth == 1;
+  case CACHED: return used; // in `…_details` too
+  case OTHER: return false;
+  default: return used && scan->depth == 2;
+  }
+}
+
 static bool has_place(const struct scan *scan, enum key key) {
   switch (scan->api) {
   case ANTHROPIC: return has_place_in_anthropic(scan, key);
   case RESPONSES: return has_place_in_responses(scan, key);
+  case MEDIA: return has_place_in_media(scan, key);
   default: return has_place_in_openai(scan, key);
   }
 }
@@ -214,6 +254,7 @@ static void close_container(struct scan *scan, size_t end) {
     scan->usage = scan->pending;
     end_usage(scan, REPORT_OBJECT, end);
   }
+  if (scan->depth == 1 && scan->section == IN_ITEMS) scan->items = scan->pending_items;
   if (scan->depth == 1) scan->section = ELSEWHERE;
   if (scan->depth == 0) scan->complete = true;
 }
@@ -237,6 +278,9 @@ static size_t between(struct scan *scan, const char *text, size_t at, size_t len
       open_string(scan, true, false);
       return at + 1;
     case '{':
+      if (scan->section == IN_ITEMS && scan->depth == 2) scan->pending_items++;
+      scan->depth++;
+      break;
     case '[':
       scan->depth++;
       break;
@@ -291,11 +335,16 @@ static size_t value(struct scan *scan, const char *text, size_t at, size_t lengt
       scan->section = IN_CHOICES;
       scan->state = CHOICES;
     }
+    if (key == ITEM_LIST) {
+      scan->section = IN_ITEMS;
+      scan->pending_items = 0;
+    }
     return at + 1;
   default:
     scan->state = BETWEEN;
     scan->value = 0;
     scan->digits = 0;
+    scan->has_fraction = false;
     if (key == USAGE && text[at] == 'n') scan->state = NULL_WORD;
     if (key >= INDEX && text[at] >= '0' && text[at] <= '9') scan->state = NUMBER;
     return at;
@@ -391,6 +440,9 @@ static void keep_number(struct scan *scan) {
   case CACHED: scan->pending.cached = scan->value; break;
   case CACHE_WRITE: scan->pending.cache_write = scan->value; break;
   case REASONING: scan->pending.reasoning = scan->value; break;
+  case TOTAL: scan->pending.total = scan->value; break;
+  case SECONDS: scan->pending.units = scan->value + scan->has_fraction; break;
+  case DURATION: scan->duration = scan->value + scan->has_fraction; break;
   default: break;
   }
 }
@@ -402,6 +454,7 @@ static size_t number(struct scan *scan, const char *text, size_t at) {
       scan->value = scan->value * 10 + (c - '0');
       scan->digits++;
     }
+    if (scan->state == FRACTION && c != '0') scan->has_fraction = true;
     return at + 1;
   }
   if (c == '.' && scan->state == NUMBER) {

@@ -14,14 +14,15 @@ enum { SCAN_NAME_SIZE = 28 }; // one more than the longest name that is known
 
 #define SCAN_UNKNOWN ((int64_t)-1)
 
-// Which API the document is written in: OpenAI's chat, completions and embeddings, Anthropic's Messages, or OpenAI's
-// Responses.
-enum scan_api { OPENAI, ANTHROPIC, RESPONSES };
+// Which API the document is written in: OpenAI's chat, completions and embeddings, Anthropic's Messages, OpenAI's
+// Responses, or what OpenAI's other endpoints (pictures, sound, moderations) and those for reranking have in common.
+enum scan_api { OPENAI, ANTHROPIC, RESPONSES, MEDIA };
 
 // Tokens of a usage object, chat's names; SCAN_UNKNOWN where it says nothing. From OpenAI's APIs `prompt` has all of
 // the prompt; from Anthropic's only what no cache had to do with, `cached` and `cache_write` come on top.
+// `total` and `units`, the seconds of sound, are MEDIA's alone.
 struct usage {
-  int64_t prompt, completion, cached, cache_write, reasoning;
+  int64_t prompt, completion, cached, cache_write, reasoning, total, units;
 };
 
 enum scan_report { REPORT_NONE, REPORT_NULL, REPORT_OBJECT };
@@ -37,6 +38,8 @@ struct scan {
   bool complete;               // read to the last brace
   bool foreign;                // not an object at all
   int64_t index;               // the first choice's `index`
+  int64_t items;               // MEDIA: how many objects are in the list `data`, once that has ended
+  int64_t duration;            // MEDIA: seconds, a begun one counts
   uint64_t text_bytes;         // UTF-8 bytes of generated text, escapes decoded
   size_t cut_from, cut_to;     // the member `usage` and the comma that goes with it
 
@@ -46,6 +49,7 @@ struct scan {
   size_t depth;                // open objects and lists
   size_t usage_depth;          // the same for members of the usage object that is being read
   struct usage pending;        // what it has said
+  int64_t pending_items;
   bool has_top_usage;          // there was one at the top level
   bool counts_text;            // the string being read is generated text
   bool takes_name;             // the string being read may be a member's name
@@ -53,6 +57,7 @@ struct scan {
   size_t name_length;
   unsigned code, digits;       // of an escape, of a number
   int64_t value;
+  bool has_fraction;           // of that number: another digit than 0
   bool had_comma, cut_is_open; // a comma came before this top-level member; the cut goes on to the next one
   size_t comma_at, string_at, member_from;
 };

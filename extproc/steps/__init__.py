@@ -18,6 +18,7 @@ from extproc.steps.policy import resolve_model
 from extproc.steps.room import require_room
 from extproc.steps.split import choose_variant
 from extproc.steps.surface import find_surface
+from extproc.steps.units import count_units
 from extproc.steps.usage import ask_for_usage
 
 Step = Callable[[Exchange], Answer | None]
@@ -54,6 +55,7 @@ ON_COUNT: tuple[Step, ...] = (
     answer_count,
     draw_chain,
     ask_for_usage,
+    count_units,
     bound_answer,
     write_body,
     make_plan,

@@ -8,6 +8,7 @@ from math import ceil
 
 from extproc.exchange import Exchange, TargetModel, Use
 from extproc.steps.plan import answers_of, prompts_of
+from extproc.steps.units import use_of
 from extproc.surfaces import CHAT, COMPLETIONS, EMBEDDINGS, RESPONSE_COMPACT, RESPONSES
 from extproc.tokens.room import limit_of
 from extproc.tokens.rules import rule_of
@@ -24,7 +25,7 @@ _COMPLETION_TOKENS = 16  # what an answer has where nobody says more: so it is i
 def default_limit(exchange: Exchange) -> int:
     """How much may be generated where the client does not say, before any target is looked at."""
     most = exchange.row.default_max_tokens
-    if exchange.surface in _UNBOUNDED:
+    if exchange.surface in _UNBOUNDED or exchange.surface.passes:
         return 0
     return min(most, _COMPLETION_TOKENS) if exchange.surface is COMPLETIONS else most
 
@@ -35,6 +36,9 @@ def bound_answer(exchange: Exchange) -> None:
         return
     if exchange.counted is None:
         raise RuntimeError("a prompt that limits go by was not counted")  # never unlimited for it
+    if exchange.surface.passes:
+        exchange.use = use_of(exchange, *_prompt_tokens(exchange, exchange.counted))
+        return
     limit, surface = _limit(exchange), exchange.surface
     answers = answers_of(exchange) * prompts_of(exchange) if limit else 1
     tokens = _prompt_tokens(exchange, exchange.counted)
@@ -44,7 +48,7 @@ def bound_answer(exchange: Exchange) -> None:
     asked = limit_of(surface.name, exchange.document.get)
     if asked is not None and limit < asked:
         exchange.lowered_to = limit
-    exchange.document.set_field(_name(exchange), limit, MAX_CHARS)
+    exchange.json.set_field(_name(exchange), limit, MAX_CHARS)
 
 
 def _prompt_tokens(exchange: Exchange, other: TargetModel) -> tuple[int, int | None]:
@@ -93,7 +97,7 @@ def _name(exchange: Exchange) -> str:
     # OpenAI's reasoning models take the new name alone, other makers' engines may know only the old one.
     name, other = names if any(map(_knows_new_name_alone, exchange.chain)) else names[::-1]
     if given:
-        exchange.document.set(other, None)
+        exchange.json.set(other, None)
     return name
 
 

@@ -7,14 +7,14 @@ from extproc.exchange import Exchange, Maker
 from extproc.refusal import BadRequest, NoLookUp, NotFound
 from extproc.steps.plan import plan_by_id
 from extproc.steps.policy import models_of
-from extproc.surfaces import RESPONSES
+from extproc.surfaces import OF_RESPONSES
 from headgate.snapshot import TargetRow
 
 
 def find_previous(exchange: Exchange) -> None:
     """Fills `response_id` where the request goes on from another response; refuses what is kept for nobody."""
     document = exchange.document
-    if exchange.surface.prompt != RESPONSES.prompt or exchange.surface.api != RESPONSES.api:
+    if exchange.surface not in OF_RESPONSES:
         return
     if document.get("conversation") is not None and not exchange.incoming.wanted_target:
         raise BadRequest(

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from extproc.body import read
 from extproc.document import Document
 from extproc.exchange import Exchange
+from extproc.form import Form
+from extproc.multipart import is_form
 from extproc.refusal import BadRequest, TooLarge
 from extproc.surfaces import MESSAGES, Surface, Types, json_type
 
@@ -27,9 +30,11 @@ def parse(exchange: Exchange) -> None:
             f"The request body is larger than the {limit} bytes that this gateway accepts.", code="request_too_large"
         )
     if not exchange.raw_body:
-        raise BadRequest("The request has no body; send a JSON object.", code="invalid_json")
-    _check_size(exchange.raw_body)
-    document = Document(exchange.raw_body)
+        what = "a JSON object" if surface.json else "a form"
+        raise BadRequest(f"The request has no body; send {what}.", code="invalid_json")
+    if not (surface.forms and is_form(exchange.incoming.content_type)):
+        _check_size(exchange.raw_body)
+    document = read(exchange.raw_body, exchange.incoming.content_type, surface)
     for name in _RESERVED:
         if name in document.members:
             raise BadRequest(
@@ -42,7 +47,7 @@ def parse(exchange: Exchange) -> None:
     exchange.document = document
 
 
-def _check_types(document: Document, surface: Surface) -> None:
+def _check_types(document: Document | Form, surface: Surface) -> None:
     for name in surface.required:
         if name not in document.members:
             raise _missing(name)
@@ -86,7 +91,7 @@ def _bad_value(name: str, what: str) -> BadRequest:
     return BadRequest(f"The parameter '{name}' {what}.", param=name, code="invalid_value")
 
 
-def _check_content(document: Document, surface: Surface) -> None:
+def _check_content(document: Document | Form, surface: Surface) -> None:
     """What types alone do not say of the parameters that decide where a request goes and what it costs."""
     if document.get("model") == "":
         raise _bad_value("model", "is empty")
@@ -98,7 +103,7 @@ def _check_content(document: Document, surface: Surface) -> None:
         raise _bad_value("max_tokens", "is negative")
     if document.get(surface.prompt) == [] and surface.prompt in surface.required:
         raise _bad_value(surface.prompt, "is an empty array")
-    if surface.asks_usage:
+    if surface.asks_usage and isinstance(document, Document):
         _check_stream_options(document)
 
 

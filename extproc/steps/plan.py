@@ -7,6 +7,7 @@ from extproc.attempt_rows import AttemptRow, AttemptRows, encoded
 from extproc.document import Document
 from extproc.exchange import Exchange, Plan, Use, Value
 from extproc.fit import header_text
+from extproc.form import Form
 from extproc.native import is_native, native_fit
 from extproc.refusal import printable
 from extproc.same_api import Wanted, write_same_api
@@ -28,7 +29,7 @@ def write_body(exchange: Exchange) -> None:
     first, surface = exchange.chain[0], exchange.surface
     if not is_native(first, surface):
         return
-    fit = native_fit(first, surface, exchange.document.edited)
+    fit = None if surface.passes else native_fit(first, surface, exchange.json.edited)
     if fit is None or all(target == first for target in exchange.chain):
         wanted = Wanted(first.model, first.usage, exchange.asked_usage, exchange.asked_each, fit)
         write_same_api(exchange.document, surface, wanted)
@@ -50,6 +51,7 @@ def make_plan(exchange: Exchange) -> None:
             ("user", printable(user_of(exchange.document, exchange.surface)[:_USER_LIMIT])),
             ("trace_id", _trace_id(incoming.traceparent)),
             *_use(exchange.use),
+            *_units(exchange),
         ),
         max_tokens=exchange.lowered_to,
         hedge_ms=hedge_ms,
@@ -90,6 +92,13 @@ def _use(use: Use | None) -> tuple[tuple[str, str | int | None], ...]:
     )
 
 
+def _units(exchange: Exchange) -> tuple[tuple[str, str | int | None], ...]:
+    """For the limiter as text again, and only where it has to count."""
+    if exchange.units is None:
+        return ()
+    return (("units", str(exchange.units) if exchange.use else ""), ("estimated_units", exchange.units))
+
+
 def _of_request(exchange: Exchange) -> list[tuple[str, Value]]:
     surface = exchange.surface
     special: list[tuple[str, Value]] = [("variant", exchange.variant)] if exchange.variant else []
@@ -103,7 +112,18 @@ def _of_request(exchange: Exchange) -> list[tuple[str, Value]]:
         ("model", exchange.model),
         ("upstream_model", exchange.chain[0].model),
         *([("free", True)] if surface.is_free else []),
+        *(_of_passed(surface) if surface.passes else ()),
     ]
+
+
+def _of_passed(surface: Surface) -> list[tuple[str, Value]]:
+    """What an answer may be, and what is metered of it."""
+    found: list[tuple[str, Value]] = [("passes", True)]
+    if surface.answer_types:
+        found.append(("answer_types", surface.answer_types))
+    if surface.unit:
+        found.append(("unit", surface.unit))
+    return found
 
 
 def _of_answers(exchange: Exchange) -> list[tuple[str, Value]]:
@@ -156,7 +176,7 @@ def watched_providers(exchange: Exchange) -> str:
 def _drops(exchange: Exchange) -> list[tuple[str, Value]]:
     """What each attempt is made without, where nothing is translated: a translation says so itself."""
     surface, chain = exchange.surface, exchange.chain
-    if not any(target.preset and is_native(target, surface) for target in chain):
+    if surface.passes or not any(target.preset and is_native(target, surface) for target in chain):
         return []
     values = exchange.document.values
     fits = [native_fit(target, surface, values) if is_native(target, surface) else None for target in chain]
@@ -164,13 +184,14 @@ def _drops(exchange: Exchange) -> list[tuple[str, Value]]:
     return [("drops", texts)] if any(texts) else []
 
 
-def user_of(document: Document, surface: Surface) -> str:
+def user_of(document: Document | Form, surface: Surface) -> str:
     """Who the client says its user is."""
     if surface.api == "anthropic":
         metadata = document.get("metadata")
         user = metadata.get("user_id") if isinstance(metadata, dict) else None
         return user if isinstance(user, str) else ""
-    return document.get("user") or (surface is RESPONSES and document.get("safety_identifier")) or ""
+    user = document.get("user") or (surface is RESPONSES and document.get("safety_identifier"))
+    return user if isinstance(user, str) else ""  # where it is nobody's parameter it may be anything
 
 
 def _trace_id(traceparent: str) -> str:

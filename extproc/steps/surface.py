@@ -4,6 +4,7 @@ import re
 from urllib.parse import parse_qs, unquote_plus
 
 from extproc.exchange import Exchange
+from extproc.multipart import boundary_of, is_form
 from extproc.refusal import BadRequest, MethodNotAllowed, NotFound, UnsupportedMedia
 from extproc.surfaces import BY_PATH, ID, MODELS, RESPONSE_BY_ID, RESPONSES, Surface
 
@@ -20,7 +21,7 @@ def find_surface(exchange: Exchange) -> None:
     if surface is not None:
         _require(exchange, "POST")
         exchange.surface = surface
-        _require_json(exchange)
+        _require_type(exchange)
     elif path.startswith(f"{RESPONSES.path}/"):
         _find_by_id(exchange, path)
     elif path == MODELS.path or path.startswith(f"{MODELS.path}/"):
@@ -72,19 +73,23 @@ def _require(exchange: Exchange, method: str) -> None:
         )
 
 
-def _require_json(exchange: Exchange) -> None:
-    found = exchange.incoming.content_type
-    if found.partition(";")[0].strip().lower() != "application/json":
+def _require_type(exchange: Exchange) -> None:
+    surface, found = exchange.surface, exchange.incoming.content_type
+    if surface.forms and is_form(found):
+        boundary_of(found)
+    elif not (surface.json and found.partition(";")[0].strip().lower() == "application/json"):
+        forms, json = ["multipart/form-data; boundary=..."] * surface.forms, ["application/json"] * surface.json
+        wanted = "' or '".join(f"Content-Type: {one}" for one in (*forms, *json))
         shown = f"'{found[:80]}'" if found else "none"
         raise BadRequest(
-            f"The request needs the header 'Content-Type: application/json'; found {shown}.",
+            f"The request needs the header '{wanted}'; found {shown}.",
             param="content-type",
             code="invalid_content_type",
         )
     encoding = exchange.incoming.content_encoding.strip().lower()
     if encoding not in ("", "identity"):
         raise UnsupportedMedia(
-            "Compressed request bodies are not accepted: send the JSON as it is, without 'Content-Encoding' or with "
+            "Compressed request bodies are not accepted: send it as it is, without 'Content-Encoding' or with "
             f"'identity'; found '{encoding[:40]}'.",
             param="content-encoding",
             code="invalid_content_encoding",

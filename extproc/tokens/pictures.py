@@ -47,9 +47,13 @@ def sound_tokens(data: Any) -> int:
     """What a sound costs that is given as base64: by its length in time, which a WAV file says."""
     if not isinstance(data, str):
         return _SOUND_PER_S
-    head = _decoded(data, 64)
+    return _SOUND_PER_S * sound_seconds(_decoded(data, 64), len(data) * 3 // 4)
+
+
+def sound_seconds(head: bytes, size_bytes: int) -> int:
+    """How long a sound lasts, by its first bytes and its size: a WAV file says how many bytes a second has."""
     per_s = int.from_bytes(head[28:32], "little") if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else 0
-    return _SOUND_PER_S * -(-len(data) * 3 // 4 // max(per_s or _SOUND_BYTES_PER_S, _LEAST_PER_S))
+    return -(-size_bytes // max(per_s or _SOUND_BYTES_PER_S, _LEAST_PER_S))
 
 
 def url_data(url: Any) -> tuple[str, str] | None:

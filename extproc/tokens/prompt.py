@@ -47,6 +47,20 @@ def _embeddings(get: Get, rule: Rule) -> Prompt:
     return _inputs(get("input"), rule)
 
 
+def _told(*names: str) -> Callable[[Get, Rule], Prompt]:
+    """Of texts under these names; what else is there (pictures, sound) has other measures."""
+
+    def read(get: Get, rule: Rule) -> Prompt:
+        tally = Tally(rule)
+        for name in names:
+            value = get(name)
+            for item in value if isinstance(value, list) else [value]:
+                tally.text(item)
+        return tally.prompt()
+
+    return read
+
+
 def _inputs(value: Any, rule: Rule, suffix: str = "") -> Prompt:
     """A text, a list of texts, a list of tokens, or a list of such lists; each one is a prompt of its own."""
     values = value if isinstance(value, list) else [value]
@@ -70,4 +84,12 @@ _SURFACES: dict[str, Callable[[Get, Rule], Prompt]] = {
     "responses": _responses,
     "responses.compact": _responses,
     "responses.input_tokens": _responses,
+    "images": _told("prompt"),
+    "image_edits": _told("prompt"),
+    "image_variations": _told(),
+    "speech": _told("input", "instructions"),
+    "transcriptions": _told("prompt"),
+    "translations": _told("prompt"),
+    "moderations": _told("input"),
+    "rerank": _told("query", "documents"),
 }

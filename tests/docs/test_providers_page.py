@@ -12,8 +12,9 @@ from headgate.config.model import Api, Provider
 from headgate.presets import PRESETS, Preset
 
 PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text()
+PASSES = "beside chat, completions, embeddings"
 COLUMNS = ["`base_url`", "`usage`", "unsupported", "only these values", "left out", "renamed", "`developer`"]
-COLUMNS += ["`responses`"]
+COLUMNS += ["`responses`", PASSES]
 
 
 def table(heading: str) -> dict[str, dict[str, str]]:
@@ -57,6 +58,7 @@ def described(row: Preset) -> dict[str, str]:
         ", ".join(f"`{old}` → `{new}`" for old, new in row.renamed.items()) or "-",
         "yes" if row.developer else "as `system`",
         "-" if not row.responses else "kept" if row.keeps_responses else "yes",
+        "any" if row.passes is None else listed(sorted(row.passes)),
     ]
     return dict(zip(COLUMNS, cells, strict=True))
 

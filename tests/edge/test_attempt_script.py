@@ -230,3 +230,29 @@ def test_a_page_becomes_an_error_of_the_providers_api(api: str) -> None:
     assert headers == {":status": "502", "content-type": "application/json"}
     assert body == script.config["broken"]
     assert ('"type":"error"' in body) == (api == "anthropic")
+
+
+@pytest.mark.parametrize(
+    ("kind", "passes"),
+    [
+        ("audio/mpeg", True),
+        ("Audio/WAV; rate=1", True),
+        ("application/octet-stream", True),
+        ("application/json", True),
+        ("text/event-stream", True),
+        ("audio", False),
+        ("text/html", False),
+        ("application/octet-stream2", False),
+        ("", False),
+    ],
+)
+def test_answers_that_are_neither_json_nor_events_where_the_plan_has_their_type(
+    scripts: dict[str, Script], kind: str, passes: bool
+) -> None:
+    plan = {**OF_CHAT, "answer_types": ["audio/", "application/octet-stream"]}
+    headers, body = Request(PLAIN, plan).answered(scripts["openai"], 200, "RIFF", content_type=kind)
+    assert (headers[":status"], body) == (("200", "RIFF") if passes else ("502", scripts["openai"].config["broken"]))
+    headers, _ = Request(PLAIN, plan).answered(
+        scripts["openai"], 200, "x", content_type=kind, content_encoding="gzip"
+    )
+    assert headers[":status"] == "502"

@@ -138,7 +138,7 @@ def ask(
         following = ProcessingRequest()
         following.request_body.body, following.request_body.end_of_stream = body, True
         sent.append(following)
-    return reply_of(_exchanged(sent, snapshot, states or TargetStates(), figures, kept))
+    return reply_of(_exchanged(sent, snapshot, states or TargetStates(), figures, kept), body)
 
 
 def chat(**members: Any) -> bytes:
@@ -168,8 +168,8 @@ async def awaited(reply: Awaitable[tuple[bytes, bool]]) -> tuple[bytes, bool]:
     return await reply
 
 
-def reply_of(messages: list[ProcessingResponse]) -> Reply:
-    """The last message is what counts."""
+def reply_of(messages: list[ProcessingResponse], kept: bytes | None = None) -> Reply:
+    """The last message is what counts. Without a body in it, Envoy goes on with the one that it has kept."""
     last = messages[-1]
     metadata: dict[str, Any] = MessageToDict(last.dynamic_metadata)
     if last.HasField("immediate_response"):
@@ -182,6 +182,9 @@ def reply_of(messages: list[ProcessingResponse]) -> Reply:
     common = last.request_body.response
     assert common.clear_route_cache
     headers = _headers(common.header_mutation)
+    if not common.HasField("body_mutation"):
+        assert "content-length" not in headers
+        return Reply(None, kept or b"", headers, metadata, messages)
     assert headers["content-length"] == str(len(common.body_mutation.body))
     return Reply(None, common.body_mutation.body, headers, metadata, messages)
 

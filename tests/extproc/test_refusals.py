@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ext_proc_client import ask, chat
 
-from extproc.surfaces import BY_PATH
+from extproc.surfaces import BY_PATH, Upload
 
 REQUIRED = {
     "/chat/completions": {"model": "chat", "messages": [{"role": "user", "content": "hi"}]},
@@ -17,9 +17,15 @@ REQUIRED = {
     "/responses": {"model": "chat"},
     "/responses/input_tokens": {"model": "same"},
     "/responses/compact": {"model": "same"},
+    "/images/generations": {"model": "same", "prompt": "hi"},
+    "/images/edits": {"model": "same", "prompt": "hi"},
+    "/audio/speech": {"model": "same", "input": "hi"},
+    "/moderations": {"model": "same", "input": "hi"},
+    "/rerank": {"model": "same", "query": "hi", "documents": ["a"]},
 }
 ELSEWHERE = ("previous_response_id", "conversation")  # test_responses.py: no value of theirs goes on by itself
 NAMES = {
+    Upload: "a file",
     bool: "a boolean",
     int: "an integer",
     float: "a number",
@@ -35,7 +41,7 @@ VALUES: list[tuple[Any, str]] = [
     ([["role"]], "an array"),
     ({"x": 1}, "an object"),
 ]
-PARAMETERS = [(path, name) for path, surface in BY_PATH.items() for name in surface.parameters]
+PARAMETERS = [(path, name) for path, surface in BY_PATH.items() if surface.json for name in surface.parameters]
 
 
 def refused(status: int, error: dict[str, Any], code: str | None, param: str | None = None) -> None:
@@ -122,7 +128,9 @@ def test_more_values_than_a_worker_reads() -> None:
     refused(400, reply.error, "too_many_values")
 
 
-@pytest.mark.parametrize(("path", "name"), [("/completions", "prompt"), ("/embeddings", "input")])
+@pytest.mark.parametrize(
+    ("path", "name"), [("/completions", "prompt"), ("/embeddings", "input"), ("/moderations", "input")]
+)
 def test_empty_lists(path: str, name: str) -> None:
     reply = ask(f"/v1{path}", json.dumps({"model": "chat", name: []}).encode())
     assert (reply.status, reply.error["param"], reply.error["code"]) == (400, name, "invalid_value")
