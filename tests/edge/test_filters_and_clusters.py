@@ -189,7 +189,7 @@ def contract_names() -> set[str]:
 
 def test_names_that_run_inside_envoy_are_in_the_contract() -> None:
     standard = {":status", ":path", ":authority", "content-type", "content-encoding", "content-length"}
-    standard |= {"x-envoy-attempt-count"}  # Envoy's own
+    standard |= {"x-envoy-attempt-count", "x-amzn-errortype"}  # Envoy's own, Amazon's own
     used = set(re.findall(r'headers:\w+\("([^"]+)"', ATTEMPT))
     used |= set(re.findall(r'(?:dynamicMetadata\(\)|metadata):[gs]et\("([^"]+)"', ATTEMPT)) - {
         "hg.aside"
@@ -210,5 +210,5 @@ def test_metadata_keys_are_written_on_one_side_and_read_on_the_other() -> None:
     assert {"endpoint", "hide_usage_chunk", "answers", "headers_ms", "models", "length"} <= read
     assert read <= set(re.findall(r'\("(\w+)", ', plan)) | set(re.findall(r'\bown\["(\w+)"\]', codec))
     logged = set(re.findall(r"%DYNAMIC_METADATA\(hg\.usage:(\w+)\)%", str(manager_of(FILES)["access_log"])))
-    written = set(re.findall(r'\{TEXT\("(\w+)"\), ', MODULE))
+    written = set(re.findall(r'(?:\{|usage_metadata, )TEXT\("(\w+)"\),', MODULE))
     assert logged == written
