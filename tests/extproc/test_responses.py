@@ -289,3 +289,19 @@ def test_what_is_made_in_the_background_is_estimated_for_everybody() -> None:
 def test_whose_user_it_is() -> None:
     assert request_of(post({"model": "one", "input": "x", "safety_identifier": "s"}))["user"] == "s"
     assert request_of(post({"model": "one", "input": "x", "safety_identifier": "s", "user": "u"}))["user"] == "u"
+
+
+def test_a_response_is_gone_on_with_whatever_variant_its_user_has_now() -> None:
+    split = snapshot_of("""\
+providers: {a: {api: openai, base_url: "http://a.test/v1"}, b: {api: openai, base_url: "http://b.test/v1"}}
+models:
+  tried:
+    split: {by: user, variants: {x: 1, y: 1}}
+    targets: [{provider: a, model: up, variant: x}, {provider: b, model: over, variant: y}]
+tenants: {acme: {models: [tried]}}
+""")
+    made = {("acme", "resp_a"): ("tried", "a", "up"), ("acme", "resp_b"): ("tried", "b", "over")}
+    for user in map(str, range(8)):
+        for provider in ("a", "b"):
+            body = {"model": "tried", "input": "x", "user": user, "previous_response_id": f"resp_{provider}"}
+            assert post(body, made=made, snapshot=split).clusters == [f"provider/{provider}"]
