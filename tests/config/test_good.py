@@ -139,7 +139,7 @@ def test_prices_of_pieces(check_text: Checking) -> None:
     assert row == PriceRow(*[Decimal(0)] * 4, request=Decimal("0.001"), image=Decimal("0.04"))
     assert [row.of_unit(unit) for unit in ("image", "second", "character")] == [Decimal("0.04"), None, None]
     half = check_text(SMALL.replace("m: {targets", "m: {price: {input: 1, second: 2}, targets"))
-    assert ["models.m.price.output" in str(problem) for problem in half.problems] == [True]
+    assert ['models.m.price: missing required key "output"' in str(problem) for problem in half.problems] == [True]
 
 
 def test_names_that_yaml_1_1_would_change(check_text: Checking) -> None:
