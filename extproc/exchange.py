@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from extproc.document import Document
 from extproc.form import Form
-from extproc.surfaces import NONE, RESPONSES, Surface
+from extproc.surface import Surface
+from extproc.surfaces import NONE, RESPONSES
 from extproc.tokens.tally import Prompt, Size
 from headgate.error_shapes import Api, api_of_path
 from headgate.feed.figures import Figures
@@ -74,7 +75,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a request may use, in tokens: its prompt, and each of so many answers; and what is charged by the unit.
+    """What a request may use, in tokens: its prompt, and each of so many answers.
 
     `counted` is the prompt before correction, None where it was not counted as the first attempt's target does.
     `in_background`: what is generated comes after the answer, so that this is all that will be known of it here.
@@ -85,7 +86,6 @@ class Use:
     answer: int
     answers: int
     in_background: bool = False
-    units: int | None = None
 
 
 def _one(_api: str, _model: str) -> float:

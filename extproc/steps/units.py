@@ -1,7 +1,7 @@
 """How much is asked for of what is charged by the unit: pictures, characters to be spoken, seconds of sound."""
 
 from extproc.exchange import Exchange, Use
-from extproc.surfaces import Upload
+from extproc.surface import Upload
 from extproc.tokens.pictures import sound_seconds
 from headgate.units import UNITS
 
@@ -20,9 +20,9 @@ def use_of(exchange: Exchange, prompt: int, counted: int | None) -> Use:
     if units is None:
         return Use(prompt, counted, 0, 1)
     if price is None or not price.counts_tokens_for(unit):
-        return Use(prompt, counted, 0, 1, units=units)
+        return Use(prompt, counted, 0, 1)
     each = UNITS[unit]
-    return Use(prompt + units * each.input_tokens, counted, units * each.output_tokens, 1, units=units)
+    return Use(prompt + units * each.input_tokens, counted, units * each.output_tokens, 1)
 
 
 def _units(exchange: Exchange) -> int:

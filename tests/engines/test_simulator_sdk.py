@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 
+import httpx2
 import openai
 import pytest
 from raw_http import Engine
@@ -228,7 +229,8 @@ def test_pictures_sound_and_moderation(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"--x--\r\n", b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n--x--']
 )
-def test_forms_that_lack_something(client: openai.OpenAI, body: bytes) -> None:
-    options = {"headers": {"content-type": "multipart/form-data; boundary=x"}}
-    with pytest.raises(openai.BadRequestError, match="Form is missing the"):
-        client.post("/audio/transcriptions", cast_to=object, content=body, options=options)
+def test_forms_that_lack_something(engine: Engine, body: bytes) -> None:
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    reply = httpx2.post(f"{engine.base_url}/audio/transcriptions", content=body, headers=headers, timeout=60)
+    assert reply.status_code == 400
+    assert "Form is missing the" in reply.json()["error"]["message"]

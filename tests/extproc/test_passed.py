@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.form import Form
-from extproc.surfaces import BY_NAME, IMAGE_EDITS, TRANSCRIPTIONS
+from extproc.passed import IMAGE_EDITS, TRANSCRIPTIONS
+from extproc.surfaces import BY_NAME
 
 SNAPSHOT = snapshot_of("""\
 providers:
