@@ -20,7 +20,8 @@ from extproc.fit import header_text
 from extproc.native import is_native, native_fit
 from extproc.refusal import Refusal
 from extproc.same_api import Wanted, write_same_api
-from extproc.surfaces import BY_NAME, Surface
+from extproc.surface import Surface
+from extproc.surfaces import BY_NAME
 from extproc.translate import direction_of, failures_of
 from extproc.translate.direction import Direction, Known, ProviderRequest, Target
 from extproc.translate.failure import Failure

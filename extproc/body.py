@@ -3,7 +3,7 @@
 from extproc.document import Document
 from extproc.form import Form
 from extproc.multipart import is_form
-from extproc.surfaces import Surface
+from extproc.surface import Surface
 
 
 def read(body: bytes, content_type: str, surface: Surface) -> Document | Form:

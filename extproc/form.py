@@ -9,7 +9,7 @@ from typing import Any
 
 from extproc.multipart import Part, boundary_of, parts_of
 from extproc.refusal import BadRequest
-from extproc.surfaces import Surface, Types, Upload
+from extproc.surface import Surface, Types, Upload
 
 _HEAD_BYTES = 64  # of a file, for whoever wants to know what it is
 _WHOLE = re.compile(r"-?[0-9]{1,18}")

@@ -6,7 +6,8 @@ OpenAI's API has two halves: servers with chat need not have responses.
 from typing import Protocol
 
 from extproc.fit import Fit, fit_of, has_endpoint
-from extproc.surfaces import RESPONSES, Surface
+from extproc.surface import Surface
+from extproc.surfaces import RESPONSES
 
 
 class Speaker(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 from extproc.document import Document
 from extproc.fit import Fit
 from extproc.form import Form
-from extproc.surfaces import Surface
+from extproc.surface import Surface
 from extproc.translate.anthropic_openai.echoes import messages_for_anthropic
 
 

@@ -17,7 +17,7 @@ from extproc.exchange import Exchange
 from extproc.kept import KeptResponses
 from extproc.refusal import Refusal
 from extproc.steps import ON_BODY, ON_COUNT, ON_HEADERS, ON_MAKER, ON_RESPONSE, run
-from extproc.surfaces import Surface
+from extproc.surface import Surface
 from extproc.tokens.counter import Counter
 from extproc.tokens.ranks import RanksError
 from extproc.tokens.rules import rule_of

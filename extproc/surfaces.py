@@ -220,16 +220,7 @@ MODELS = Surface("models", "/models", {}, streams=False)  # GET, answered here: 
 
 NONE = Surface("", "", {}, streams=False)  # before a request's surface is known
 
-_ASKED = (
-    CHAT,
-    COMPLETIONS,
-    EMBEDDINGS,
-    MESSAGES,
-    COUNT_TOKENS,
-    RESPONSES,
-    RESPONSE_TOKENS,
-    RESPONSE_COMPACT,
-    *PASSED,
-)
+OF_RESPONSES = (RESPONSES, RESPONSE_TOKENS, RESPONSE_COMPACT)
+_ASKED = (CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, COUNT_TOKENS, *OF_RESPONSES, *PASSED)
 BY_PATH = {surface.path: surface for surface in _ASKED}
 BY_NAME = {surface.name: surface for surface in _ASKED}

@@ -8,7 +8,8 @@ from extproc.exchange import Exchange
 from extproc.form import Form
 from extproc.multipart import is_form
 from extproc.refusal import BadRequest, TooLarge
-from extproc.surfaces import MESSAGES, Surface, Types, json_type
+from extproc.surface import Surface, Types, json_type
+from extproc.surfaces import MESSAGES
 
 # Top-level fields that are the gateway's own. They never reach a provider.
 _RESERVED = ("headgate", "rag")

@@ -11,7 +11,8 @@ from extproc.form import Form
 from extproc.native import is_native, native_fit
 from extproc.refusal import printable
 from extproc.same_api import Wanted, write_same_api
-from extproc.surfaces import CHAT, COMPLETIONS, RESPONSES, Surface
+from extproc.surface import Surface
+from extproc.surfaces import CHAT, COMPLETIONS, RESPONSES
 from headgate.presets import keeps_responses
 from headgate.snapshot import TargetRow
 

@@ -6,7 +6,8 @@ from urllib.parse import parse_qs, unquote_plus
 from extproc.exchange import Exchange
 from extproc.multipart import boundary_of, is_form
 from extproc.refusal import BadRequest, MethodNotAllowed, NotFound, UnsupportedMedia
-from extproc.surfaces import BY_PATH, ID, MODELS, RESPONSE_BY_ID, RESPONSES, Surface
+from extproc.surface import Surface
+from extproc.surfaces import BY_PATH, ID, MODELS, RESPONSE_BY_ID, RESPONSES
 
 # authz has already checked that the tenant in the path is the key's own.
 _PATH = re.compile(r"(?:/tenants/[^/?]+)?/v1(/[^?]*)")

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from ext_proc_client import Reply, ask, snapshot_of
 
-from extproc.surfaces import BY_PATH, CHAT, COUNT_TOKENS, MESSAGES, MODELS, Surface
+from extproc.surface import Surface
+from extproc.surfaces import BY_PATH, CHAT, COUNT_TOKENS, MESSAGES, MODELS
 from headgate.error_shapes import api_of_surface
 
 URL = "/v1/messages"

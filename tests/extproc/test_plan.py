@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from ext_proc_client import Reply, ask, chat, snapshot_of
 
-from extproc.surfaces import CHAT, COMPLETIONS, EMBEDDINGS, Surface
+from extproc.surface import Surface
+from extproc.surfaces import CHAT, COMPLETIONS, EMBEDDINGS
 
 URL = "/v1/chat/completions"
 BOTH = {"include_usage": True, "continuous_usage_stats": True}

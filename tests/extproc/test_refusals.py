@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from ext_proc_client import ask, chat
 
-from extproc.surfaces import BY_PATH, Upload
+from extproc.surface import Upload
+from extproc.surfaces import BY_PATH
 
 REQUIRED = {
     "/chat/completions": {"model": "chat", "messages": [{"role": "user", "content": "hi"}]},

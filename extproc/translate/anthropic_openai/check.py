@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from extproc.refusal import BadRequest
-from extproc.surfaces import Types, json_type
+from extproc.surface import Types, json_type
 from extproc.translate.anthropic_openai import shapes
 from extproc.translate.anthropic_openai.messages import answered
 from extproc.translate.anthropic_openai.shapes import Shape

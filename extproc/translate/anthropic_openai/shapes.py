@@ -6,7 +6,7 @@ The names and types are those of https://platform.claude.com/docs/en/api/message
 from dataclasses import dataclass, field
 from typing import Any
 
-from extproc.surfaces import Types
+from extproc.surface import Types
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable
 from typing import Any
 
 from extproc.refusal import BadRequest
-from extproc.surfaces import json_type
+from extproc.surface import json_type
 
 _SHOWN = 100  # characters of a client's value in a message
 _NOT_IN_NAMES = re.compile(r"[^!-+\--~]")  # the names go into a header, between commas
