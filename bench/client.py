@@ -8,12 +8,15 @@ import asyncio
 import sys
 import time
 from collections import Counter
+from itertools import count
 from typing import Any, cast
 
 import msgspec
 import uvloop
 
-from bench.http import Response, may_be_complete, request_bytes, response_of
+from bench.http import Response, may_be_complete, numbered, request_bytes, response_of
+
+_numbers = count(1)  # of requests, over all batches
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -80,7 +83,7 @@ class _Connection(asyncio.Protocol):
         self._parts, self._tail, self._chunked = [], b"", False
         if self._load.take():
             self._began = time.perf_counter()
-            self._transport.write(self._load.request)
+            self._transport.write(numbered(self._load.request, next(_numbers)))
         else:
             self._transport.close()
 

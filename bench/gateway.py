@@ -16,13 +16,26 @@ from typing import Any
 from bench import answers
 from bench.child import end
 from bench.failure import Failure
+from bench.foreign import FOREIGN
 from headgate import contract
 from headgate.supervise import binaries
 from headgate.supervise.ports import free_port
 from headgate.supervise.process import start_ticks_of
 
 MODEL = "chat"
-TRANSLATED_MODEL = "translated"
+LIMITED_MODEL = "limited"  # has a price; for the tenant with limits of tokens and money
+
+# Never reached: every request makes its round trip to the counters and holds a slot until it is settled.
+_LIMITS = {"rpm": 10**9, "concurrency": 10**6}
+_TOKEN_LIMITS = {"tpm": 10**9, "monthly_usd": 10**6}
+
+# What gateway.yaml needs for a provider of that API beside its address. Its secrets are a file beside that.
+_MORE: dict[str, dict[str, Any]] = {
+    "bedrock": {
+        "region": "eu-central-1",
+        "aws": {"access_key_id": "file:secret", "secret_access_key": "file:secret"},
+    }
+}
 
 _END_WITHIN_S = 20.0
 
@@ -34,6 +47,7 @@ class Gateway:
     state: Path
     port: int
     key: str
+    limited_key: str
     process: subprocess.Popen[bytes]
     log: Path
     began: float  # time.monotonic()
@@ -56,9 +70,10 @@ class Gateway:
 def gateway(folder: Path, upstream: int) -> Iterator[Gateway]:
     """Start `headgate up` below `folder`, which must be empty; all of it has ended afterwards."""
     folder.mkdir()
-    key, port = f"hg-{secrets.token_urlsafe(32)}", free_port()
+    keys, port = {"bench": _new_key(), "limited": _new_key()}, free_port()
     config, state, log = folder / "gateway.yaml", folder / "state", folder / "up.log"
-    config.write_text(json.dumps(_config(port, free_port(), upstream, key)))
+    config.write_text(json.dumps(_config(port, free_port(), upstream, keys)))
+    (folder / "secret").write_text(secrets.token_urlsafe(32))
     began = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -69,39 +84,53 @@ def gateway(folder: Path, upstream: int) -> Iterator[Gateway]:
             start_new_session=True,
         )
     try:
-        yield Gateway(state, port, key, process, log, began)
+        yield Gateway(state, port, keys["bench"], keys["limited"], process, log, began)
     finally:
         if not end(process, within_s=_END_WITHIN_S):
             _kill_parts(state)
 
 
-def _config(port: int, admin: int, upstream: int, key: str) -> dict[str, Any]:
+def translated_model(api: str) -> str:
+    """The model whose provider speaks that API."""
+    return f"translated-{api}"
+
+
+def _new_key() -> str:
+    return f"hg-{secrets.token_urlsafe(32)}"
+
+
+def _config(port: int, admin: int, upstream: int, keys: Mapping[str, str]) -> dict[str, Any]:
+    root = f"http://127.0.0.1:{upstream}"
     provider = {
         "api": "openai",
-        "endpoints": [f"http://127.0.0.1:{upstream}"],
+        "endpoints": [root],
         "health_check": "/health",
         "usage": "continuous",
         "zone": "internal",
     }
-    foreign = {"api": "anthropic", "base_url": f"http://127.0.0.1:{upstream}"}
-    digest = hashlib.sha256(key.encode()).hexdigest()
+    others = {api: {"api": api, "base_url": root, **_MORE.get(api, {})} for api in (one.api for one in FOREIGN)}
+    translated = {translated_model(api): _model(api) for api in others}
+    price = {"input": 1, "output": 2}
+    limited = {**_model("upstream", answers.BOUNDED_MODEL), "price": price, "default_max_tokens": 256}
     return {
         "listen": {"http": f"127.0.0.1:{port}", "admin": f"127.0.0.1:{admin}"},
-        "providers": {"upstream": provider, "foreign": foreign},
-        "models": {
-            name: {"targets": [{"provider": provider_name, "model": answers.MODEL}]}
-            for name, provider_name in ((MODEL, "upstream"), (TRANSLATED_MODEL, "foreign"))
-        },
-        # Never reached: every request makes its round trip to the counters and holds a slot until it is settled.
-        "plans": {"counted": {"rpm": 10**9, "concurrency": 10**6}},
+        "providers": {"upstream": provider, **others},
+        "models": {MODEL: _model("upstream"), **translated, LIMITED_MODEL: limited},
+        "plans": {"counted": _LIMITS, "limited": {**_LIMITS, **_TOKEN_LIMITS}},
         "tenants": {
-            "bench": {
-                "plan": "counted",
-                "models": [MODEL, TRANSLATED_MODEL],
-                "keys": [{"name": "bench", "sha256": digest}],
-            }
+            "bench": _tenant("counted", [MODEL, *translated], keys["bench"]),
+            "limited": _tenant("limited", [LIMITED_MODEL], keys["limited"]),
         },
     }
+
+
+def _model(provider: str, name: str = answers.MODEL) -> dict[str, Any]:
+    return {"targets": [{"provider": provider, "model": name}]}
+
+
+def _tenant(plan: str, models: list[str], key: str) -> dict[str, Any]:
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return {"plan": plan, "models": models, "keys": [{"name": "bench", "sha256": digest}]}
 
 
 def _records(state: Path) -> Mapping[str, Any]:

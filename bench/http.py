@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+NUMBER = "@number@"  # in a body: where each request has a number of its own, as long as this
+
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
@@ -26,6 +28,11 @@ def request_bytes(port: int, headers: dict[str, str], body: bytes) -> bytes:
         *(f"{name}: {value}" for name, value in headers.items()),
     ]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def numbered(request: bytes, number: int) -> bytes:
+    """The request with that number in it, which has up to eight digits."""
+    return request.replace(NUMBER.encode(), b"%08d" % number)
 
 
 def response_of(received: bytes) -> Response | None:

@@ -52,9 +52,10 @@ class Samples:
 
     chunks_plain: list[ChunkSample] = field(default_factory=list)
     chunks_gateway: list[ChunkSample] = field(default_factory=list)
-    chunks_translated: list[ChunkSample] = field(default_factory=list)
+    chunks_translated: dict[str, list[ChunkSample]] = field(default_factory=dict)  # by the provider's API
     requests_plain: list[RequestSample] = field(default_factory=list)
     requests_gateway: list[RequestSample] = field(default_factory=list)
+    requests_limited: list[RequestSample] = field(default_factory=list)
     latency_plain: list[LatencySample] = field(default_factory=list)
     latency_gateway: list[LatencySample] = field(default_factory=list)
     up_s: list[float] = field(default_factory=list)
@@ -99,16 +100,22 @@ def _costs(samples: Samples) -> Iterable[Row]:
     plain = [s.total for s in samples.chunks_plain]
     for measure, ours, budget in (
         ("CPU per streamed chunk", samples.chunks_gateway, CHUNK),
-        ("CPU per translated chunk", samples.chunks_translated, TRANSLATED_CHUNK),
+        *(
+            (f"CPU per translated chunk, {api}", found, TRANSLATED_CHUNK)
+            for api, found in samples.chunks_translated.items()
+        ),
     ):
         yield _compared(measure, "µs", "ratio", plain, [s.total for s in ours], budget)
         yield _alone("  of which Python", "µs", [s.by_component["filters"] for s in ours])
-    requests = samples.requests_gateway
-    totals = [s.total for s in samples.requests_plain], [s.total for s in requests]
-    yield _compared("CPU per request", "ms", "gateway", *totals, REQUEST)
-    for component in requests[0].by_component:
-        yield _alone(f"  of which {component}", "ms", [s.by_component[component] for s in requests])
-    rates = [s.rps for s in samples.requests_plain], [s.rps for s in requests]
+    plain = [s.total for s in samples.requests_plain]
+    for measure, requests in (
+        ("CPU per request", samples.requests_gateway),
+        ("CPU per request, tenant with token limits", samples.requests_limited),
+    ):
+        yield _compared(measure, "ms", "gateway", plain, [s.total for s in requests], REQUEST)
+        for component in requests[0].by_component:
+            yield _alone(f"  of which {component}", "ms", [s.by_component[component] for s in requests])
+    rates = [s.rps for s in samples.requests_plain], [s.rps for s in samples.requests_gateway]
     yield _compared("requests per second", "1/s", "ratio", *rates)
 
 

@@ -18,11 +18,12 @@ from bench import meter
 from bench.child import Child, running
 from bench.client import Batch, Outcome
 from bench.failure import Failure
-from bench.gateway import MODEL, TRANSLATED_MODEL, Gateway, gateway
+from bench.foreign import FOREIGN
+from bench.gateway import LIMITED_MODEL, MODEL, Gateway, gateway, translated_model
 from bench.measure import Bench
 from bench.plain import cores, plain_envoy
 from bench.report import Report, Samples, report_of
-from bench.subject import Subject, gateway_subject, plain_subject, translated_subject
+from bench.subject import Subject, gateway_subject, limited_subject, plain_subject, translated_subject
 from headgate.supervise.ports import free_port
 
 _READY_WITHIN_S = 60.0
@@ -31,7 +32,10 @@ _POLL_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How much of everything. `short` and `long` are content chunks per stream."""
+    """How much of everything. `short` and `long` are content chunks per stream.
+
+    With `translations`, streams of every other API are measured; without, those of the first.
+    """
 
     rounds: int = 7
     interval_s: float = 0.01
@@ -43,6 +47,7 @@ class Options:
     latency_requests: int = 500
     starts: int = 3
     idle_s: float = 5.0
+    translations: bool = False
 
 
 QUICK = Options(rounds=2, long=240, requests=1000, latency_requests=200, starts=1, idle_s=1.0)
@@ -79,16 +84,18 @@ def _run(
     ours = stack.enter_context(gateway(folder / "gateway", upstream))
     samples.up_s.append(_up_s(client, ours))
     subject = _subject(ours)
+    limited = limited_subject(subject, ours.limited_key, LIMITED_MODEL)
 
     progress("idle", 0.1)
     everything = replace(subject, pids={**subject.pids, "supervisor": (ours.process.pid,)})
     samples.idle = bench.idle(everything, options.idle_s)
     samples.memory_idle = _memory(subject)
-    for one in (plain, subject):
+    for one in (plain, subject, limited):
         bench.per_request(one, max(options.requests // 10, options.connections), options.connections)
     for number in range(options.rounds):
         progress(f"round {number + 1} of {options.rounds}", 0.15 + 0.85 * number / options.rounds)
-        _round(bench, samples, options, plain, subject)
+        _streams(bench, samples, options, plain, subject)
+        _requests(bench, samples, options, plain, subject, limited)
     samples.memory_after = _memory(subject)
     ours.check()
     if ours.parts() != dict(subject.pids):
@@ -97,16 +104,23 @@ def _run(
     return report_of(samples, bench.counts, cores(), options.rounds)
 
 
-def _round(bench: Bench, samples: Samples, options: Options, plain: Subject, ours: Subject) -> None:
-    translated = translated_subject(ours, TRANSLATED_MODEL)
-    streamed = (
-        (plain, samples.chunks_plain),
-        (ours, samples.chunks_gateway),
-        (translated, samples.chunks_translated),
-    )
+def _streams(bench: Bench, samples: Samples, options: Options, plain: Subject, ours: Subject) -> None:
+    streamed = [(plain, samples.chunks_plain), (ours, samples.chunks_gateway)]
+    for foreign in FOREIGN if options.translations else FOREIGN[:1]:
+        translated = translated_subject(ours, translated_model(foreign.api))
+        streamed.append((translated, samples.chunks_translated.setdefault(foreign.api, [])))
     for one, chunks in streamed:
         chunks.append(bench.per_chunk(one, options.streams, options.short, options.long))
-    for one, requests in ((plain, samples.requests_plain), (ours, samples.requests_gateway)):
+
+
+def _requests(
+    bench: Bench, samples: Samples, options: Options, plain: Subject, ours: Subject, limited: Subject
+) -> None:
+    for one, requests in (
+        (plain, samples.requests_plain),
+        (ours, samples.requests_gateway),
+        (limited, samples.requests_limited),
+    ):
         requests.append(bench.per_request(one, options.requests, options.connections))
     for one, latencies in ((plain, samples.latency_plain), (ours, samples.latency_gateway)):
         latencies.append(bench.latency(one, options.latency_requests))

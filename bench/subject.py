@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench import answers
+from bench.http import NUMBER
 from bench.meter import cpu_ns
 
-_MESSAGES = [{"role": "user", "content": "Say in eight words what a head gate does."}]
+# Numbered, so that no worker has counted the tokens of this text before.
+_MESSAGES = [{"role": "user", "content": f"{NUMBER}: say in eight words what a head gate does."}]
 _USAGE = {"stream_options": {"include_usage": True, "continuous_usage_stats": True}}
 
 
@@ -53,6 +55,11 @@ def gateway_subject(port: int, key: str, model: str, pids: Mapping[str, tuple[in
     )
 
 
+def limited_subject(gateway: Subject, key: str, model: str) -> Subject:
+    """The same gateway, asked by a tenant with limits by tokens and money."""
+    return replace(gateway, name="limited", headers={"authorization": f"Bearer {key}"}, model=model)
+
+
 def translated_subject(gateway: Subject, model: str) -> Subject:
     """The same gateway, where a provider of another API answers: role and finish reason are events of their own."""
-    return replace(gateway, name="translated", model=model, frame_events=3)
+    return replace(gateway, name=model, model=model, frame_events=3)

@@ -12,12 +12,16 @@ from typing import cast
 import uvloop
 
 from bench import answers
+from bench.foreign import FOREIGN, Foreign
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKS = re.compile(rb'"max_tokens": *(\d+)')
 _STREAM = re.compile(rb'"stream": *true')
 _USAGE = re.compile(rb'"continuous_usage_stats": *true')
 _MODEL = re.compile(rb'"model": *"%s"' % answers.MODEL.encode())
+_BOUNDED = re.compile(rb'"model": *"%s"' % answers.BOUNDED_MODEL.encode())
+_FOREIGN = {foreign.path.encode(): foreign for foreign in FOREIGN}
+_LENGTHS = {foreign.api: re.compile(rb'"%s": *(\d+)' % foreign.length.encode()) for foreign in FOREIGN}
 
 
 class Connection(asyncio.Protocol):
@@ -52,24 +56,31 @@ class Connection(asyncio.Protocol):
         self._answer(head, body)
 
     def _answer(self, head: bytes, body: bytes) -> None:
-        if head.startswith(b"GET /health "):
+        method, path, _ = head.split(b" ", 2)
+        if (method, path) == (b"GET", b"/health"):
             self._transport.write(answers.plain_answer(200, b"{}"))
-        elif head.startswith(b"POST /v1/messages ") and _MODEL.search(body) and _STREAM.search(body):
-            self._stream_message(_CHUNKS.search(body))
-        elif not head.startswith(b"POST /v1/chat/completions ") or not _MODEL.search(body):
-            self._transport.write(answers.plain_answer(400, b'{"error":{"message":"not what the bench sends"}}'))
+        elif method == b"POST" and (foreign := _FOREIGN.get(path)):
+            self._stream_foreign(foreign, body)
+        elif (method, path) != (b"POST", b"/v1/chat/completions") or not _is_ours(body):
+            self._refuse(b"not what the bench sends")
         elif not _STREAM.search(body):
             self._transport.write(answers.json_answer())
         elif (chunks := _CHUNKS.search(body)) and _USAGE.search(body):
             self._stream(answers.stream_writes(int(chunks[1])), 0, self._loop.time())
         else:
-            self._transport.write(answers.plain_answer(400, b'{"error":{"message":"usage not asked for"}}'))
+            self._refuse(b"usage not asked for")
 
-    def _stream_message(self, chunks: re.Match[bytes] | None) -> None:
-        if chunks:
-            self._stream(answers.message_writes(int(chunks[1])), 0, self._loop.time())
+    def _stream_foreign(self, foreign: Foreign, body: bytes) -> None:
+        chunks = _LENGTHS[foreign.api].search(body)
+        if not chunks:
+            self._refuse(foreign.length.encode() + b" is missing")
+        elif foreign.names_model and not (_MODEL.search(body) and _STREAM.search(body)):
+            self._refuse(b"not what the bench sends")
         else:
-            self._transport.write(answers.plain_answer(400, b'{"error":{"message":"max_tokens is missing"}}'))
+            self._stream(foreign.writes(int(chunks[1])), 0, self._loop.time())
+
+    def _refuse(self, message: bytes) -> None:
+        self._transport.write(answers.plain_answer(400, b'{"error":{"message":"%s"}}' % message))
 
     def _stream(self, writes: tuple[bytes, ...], at: int, due: float) -> None:
         self._transport.write(writes[at])
@@ -77,6 +88,10 @@ class Connection(asyncio.Protocol):
             # From the time it was due, not from now: a late chunk does not make the whole stream late.
             due += self._interval_s
             self._timer = self._loop.call_at(due, self._stream, writes, at + 1, due)
+
+
+def _is_ours(body: bytes) -> bool:
+    return bool(_MODEL.search(body) or (_BOUNDED.search(body) and _CHUNKS.search(body)))
 
 
 async def serve(interval_s: float) -> None:

@@ -15,8 +15,11 @@ from headgate.commands.options import DurationType
 @click.option("--quick", is_flag=True, help="Two short rounds, about half a minute: a look, not a measurement.")
 @click.option("--rounds", type=click.IntRange(1, 1000), help="Rounds of plain Envoy and gateway in turn.")
 @click.option("--interval", type=DurationType(), help="Time between the chunks of a stream.  [default: 10ms]")
+@click.option(
+    "--translations", is_flag=True, help="Chunks of every provider API that is translated, not of one alone."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, with every sample, instead of the table.")
-def command(quick: bool, rounds: int | None, interval: float | None, as_json: bool) -> None:
+def command(quick: bool, rounds: int | None, interval: float | None, translations: bool, as_json: bool) -> None:
     """Measure the gateway against plain Envoy, in one run on this machine.
 
     Starts both with an upstream and a client of its own, all on loopback, and ends them again. Exit code 1 says that
@@ -25,7 +28,7 @@ def command(quick: bool, rounds: int | None, interval: float | None, as_json: bo
     bench = importlib.import_module("bench.run")
     failure: type[Exception] = importlib.import_module("bench.failure").Failure
     options = bench.QUICK if quick else bench.Options()
-    changes: dict[str, Any] = {"rounds": rounds, "interval_s": interval}
+    changes: dict[str, Any] = {"rounds": rounds, "interval_s": interval, "translations": translations}
     options = dataclasses.replace(options, **{name: value for name, value in changes.items() if value is not None})
     try:
         report = _with_progress(bench, options)

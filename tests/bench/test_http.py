@@ -5,11 +5,14 @@ import json
 import pytest
 
 from bench import answers
-from bench.http import may_be_complete, response_of
+from bench.foreign import FOREIGN
+from bench.http import NUMBER, may_be_complete, numbered, request_bytes, response_of
 
 
 @pytest.mark.parametrize(
-    "answer", [b"".join(answers.stream_writes(3)), b"".join(answers.message_writes(3)), answers.json_answer()]
+    "answer",
+    [b"".join(writes(3)) for writes in (answers.stream_writes, *(foreign.writes for foreign in FOREIGN))]
+    + [answers.json_answer()],
 )
 def test_a_response_is_there_with_its_last_byte_and_not_before(answer: bytes) -> None:
     assert [cut for cut in range(len(answer)) if response_of(answer[:cut])] == []
@@ -33,23 +36,6 @@ def test_a_stream_is_chunks_usage_and_done_each_chunk_a_write() -> None:
     assert [may_be_complete(write[-8:]) for write in writes] == [False] * 5 + [True]
 
 
-def test_a_message_is_its_events_each_delta_a_write() -> None:
-    writes = answers.message_writes(5)
-    response = response_of(b"".join(writes))
-    assert response
-    events = [event.split("\ndata: ") for event in response.body.decode().split("\n\n")[:-1]]
-    assert {name.removeprefix("event: ") == json.loads(data)["type"] for name, data in events} == {True}
-    kinds = [json.loads(data)["type"] for _, data in events]
-    opening, closing = (
-        ["message_start", "content_block_start"],
-        ["content_block_stop", "message_delta", "message_stop"],
-    )
-    assert kinds == [*opening, *["content_block_delta"] * 5, *closing]
-    assert json.loads(events[-2][1])["usage"] == {"output_tokens": 5}
-    assert [write.count(b"event: ") for write in writes] == [3, 1, 1, 1, 1, 3]
-    assert [may_be_complete(write[-8:]) for write in writes] == [False] * 5 + [True]
-
-
 def test_a_usage_stands_last_in_its_event_as_vllm_writes_it() -> None:
     response = response_of(b"".join(answers.stream_writes(2)))
     assert response
@@ -60,3 +46,14 @@ def test_a_usage_stands_last_in_its_event_as_vllm_writes_it() -> None:
 def test_a_response_without_a_length_is_refused() -> None:
     with pytest.raises(ValueError, match="without a length"):
         response_of(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
+
+
+def test_each_request_has_a_number_of_its_own_and_the_same_length() -> None:
+    request = request_bytes(80, {}, f'{{"content": "{NUMBER}"}}'.encode())
+    made = [numbered(request, number) for number in (1, 2, 12345678)]
+    assert [one.rpartition(b"\r\n")[2] for one in made] == [
+        b'{"content": "00000001"}',
+        b'{"content": "00000002"}',
+        b'{"content": "12345678"}',
+    ]
+    assert {len(one) for one in made} == {len(request)}

@@ -53,15 +53,16 @@ def test_a_run_counts_what_it_did_and_leaves_nothing(tiny: Path) -> None:
     result = CliRunner().invoke(main, ["bench", "--quick", "--json"])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
-    # Both ways, a warm-up of 4 each, then per round: 20 requests and 5 for the latency.
-    assert report["requests"] == 2 * (4 + 2 * (20 + 5))
+    # Three ways, a warm-up of 4 each, then per round 20 requests; 5 for the latency of two ways.
+    assert report["requests"] == 3 * 4 + 2 * (3 * 20 + 2 * 5)
     assert report["streams"] == 2 * 3 * 2 * 3  # rounds, ways, lengths, at once
     assert report["chunks"] == 2 * 3 * 3 * (2 + 5)
     assert report["errors"] == {}
     assert [row["measure"] for row in report["rows"] if row["budget"]] == [
         "CPU per streamed chunk",
-        "CPU per translated chunk",
+        "CPU per translated chunk, anthropic",
         "CPU per request",
+        "CPU per request, tenant with token limits",
         "latency p50, one client",
         "latency p99, one client",
         "memory idle (PSS, Envoy + filters)",
@@ -71,15 +72,42 @@ def test_a_run_counts_what_it_did_and_leaves_nothing(tiny: Path) -> None:
     assert {name: len(found) for name, found in samples.items() if isinstance(found, list)} == {
         "chunks_plain": 2,
         "chunks_gateway": 2,
-        "chunks_translated": 2,
         "requests_plain": 2,
         "requests_gateway": 2,
+        "requests_limited": 2,
         "latency_plain": 2,
         "latency_gateway": 2,
         "up_s": 1,
     }
+    assert {api: len(found) for api, found in samples["chunks_translated"].items()} == {"anthropic": 2}
     assert set(samples["idle"]) == {"envoy", "filters", "valkey", "ledger", "supervisor"}
     assert descendants() == before
+
+
+def test_translations_are_of_every_api_that_is_not_openais(tiny: Path) -> None:
+    result = CliRunner().invoke(main, ["bench", "--quick", "--rounds", "1", "--translations", "--json"])
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    apis = ["anthropic", "gemini", "bedrock", "cohere"]
+    assert {api: len(found) for api, found in report["samples"]["chunks_translated"].items()} == dict.fromkeys(
+        apis, 1
+    )
+    assert report["streams"] == (2 + len(apis)) * 2 * 3  # ways, lengths, at once
+    assert report["chunks"] == (2 + len(apis)) * 3 * (2 + 5)
+    assert report["errors"] == {}
+    rows = [row["measure"] for row in report["rows"] if row["compared"] == "ratio" and row["budget"]]
+    assert rows == ["CPU per streamed chunk", *(f"CPU per translated chunk, {api}" for api in apis)]
+
+
+def test_answers_to_a_tenant_with_token_limits_are_bounded_or_it_is_an_error(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.gateway._TOKEN_LIMITS", {})
+    result = CliRunner().invoke(main, ["bench", "--quick", "--rounds", "1"])
+    assert result.exit_code == 1
+    assert (
+        '24 x limited: status 400: {"error":{"message":"not what the bench sends"}}' in result.output
+    )  # warm-up too
 
 
 def test_wrong_answers_are_named_and_the_exit_code_says_so(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
