@@ -373,6 +373,9 @@ CERTIFICATE_EXPIRY = Family(
 SPOOL_BYTES = Family("headgate_spool_bytes", "Size of all spool files.")
 SPOOL_FILES = Family("headgate_spool_files", "Number of spool files.")
 SPOOL_FREE = Family("headgate_spool_free_bytes", "Space left on the spool's disk.")
+COUNTERS_DAMAGED = Family(
+    "headgate_counters_damaged_folders", "Folders of the embedded counters that were damaged and set aside."
+)
 
 REQUESTS_IN_FLIGHT = Family("headgate_requests_in_flight", "Requests of clients that are being answered now.")
 CONNECTIONS = Family("headgate_connections", "Open connections of clients.")

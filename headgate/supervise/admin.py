@@ -94,6 +94,7 @@ def _seen(view: View, readiness: dict[str, Any]) -> Samples:
         **exposition.static_samples(),
         **exposition.process_samples({part.name: part.process.pid for part in view.parts if part.process}),
         **exposition.spool_samples(),
+        **exposition.counters_samples(),
         defined.READY: {(): readiness["ready"]},
         defined.PART_READY: {(name,): entry["ready"] for name, entry in parts.items()},
         defined.PART_RESTARTS: {(part.name,): part.restarts for part in view.parts},

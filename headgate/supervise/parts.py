@@ -10,6 +10,7 @@ from pathlib import Path
 from headgate import contract
 from headgate.feed.identity import GATEWAY_ID_ENV, make_gateway_id
 from headgate.supervise import binaries, probes
+from headgate.supervise.counters_data import FOLDER, CountersData
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.envoy_life import EnvoyLauncher
 from headgate.supervise.part import PartSpec
@@ -32,7 +33,7 @@ def valkey(env: Mapping[str, str]) -> PartSpec:
         *("--port", "0"),
         *("--unixsocket", str(".." / contract.COUNTERS_SOCKET)),  # it changes into --dir first
         *("--unixsocketperm", "700"),
-        *("--dir", "valkey"),
+        *("--dir", str(FOLDER)),
         *("--appendonly", "yes"),
         *("--appendfsync", "everysec"),
         *("--save", ""),  # the append-only file is the copy on disk
@@ -48,6 +49,7 @@ def valkey(env: Mapping[str, str]) -> PartSpec:
         digest=digest_of(command),
         outlives=True,
         sockets=(contract.COUNTERS_SOCKET,),
+        before_start=CountersData(contract.LOGS / f"{VALKEY}.log").before_start,
     )
 
 

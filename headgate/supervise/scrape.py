@@ -21,6 +21,7 @@ from headgate import contract, metrics
 from headgate.config.model import Gateway
 from headgate.metrics import Family
 from headgate.supervise import envoy_stats, metric_files
+from headgate.supervise.counters_data import damaged
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.envoy_stats import Samples
 
@@ -117,6 +118,11 @@ def spool_samples() -> Samples:
         metrics.SPOOL_BYTES: {(): sum(sizes)},
         metrics.SPOOL_FREE: {(): disk.f_bavail * disk.f_frsize},
     }
+
+
+def counters_samples() -> Samples:
+    """What of the embedded counters' files is set aside."""
+    return {metrics.COUNTERS_DAMAGED: {(): len(damaged())}}
 
 
 def certificate_files(gateway: Gateway, base: Path) -> dict[str, Path]:
