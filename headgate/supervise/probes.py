@@ -12,12 +12,14 @@ from pathlib import Path
 import aiohttp
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from headgate.counters.address import EMBEDDED, CountersAddress, parsed
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.part import Probe
 
 TIMEOUT_S = 1.0
+SILENCE = f"no answer within {TIMEOUT_S:g} s"
 
 # RFC 9113, sections 3.4 and 4.1: the client's preface with empty settings; the server answers with a frame.
 _HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
@@ -117,8 +119,8 @@ def _guarded(ask: Callable[[], Awaitable[str | None]]) -> Probe:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 return await ask()
-        except TimeoutError:
-            return f"no answer within {TIMEOUT_S:g} s"
+        except (TimeoutError, RedisTimeoutError):
+            return SILENCE
         except (OSError, RedisError, aiohttp.ClientError) as error:
             return _REASONS.get(type(error), type(error).__name__)
 

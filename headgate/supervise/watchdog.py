@@ -1,55 +1,74 @@
-"""Filter workers that live and do not answer: killed, so that they are restarted.
+"""Parts that live and do not answer: killed, so that they are restarted.
 
-Killing is what helps the calls that such a worker holds: their connection breaks, and Envoy asks another worker. So
-it must happen well before the time limits of its calls (headgate/edge/filters.py). One that only has much to do
-answers in between.
+Killing a filter worker is what helps the calls that it holds: their connection breaks, and Envoy asks another worker.
+So it must happen well before the time limits of its calls (headgate/edge/filters.py). One that only has much to do
+answers in between. The ledger and the embedded counters are given more time, and only silence counts against them: a
+start, a long file to load or a full database is no hang. Both go on from what they have on the disk.
 """
 
 import asyncio
 import signal
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from headgate.supervise import parts
+from headgate.supervise import parts, probes
 from headgate.supervise.part import Part
 
 log = structlog.get_logger()
 
 EVERY_S = 0.25
-MISSES = 2  # in a row; a probe waits for a second, so one that hangs is killed within 2.5 s
-MISSES_AT_START = 24  # before its first answer: 30 s
+MISSES = 2  # in a row at least: this process may have been stopped itself
 
 
-@dataclass(slots=True)
-class _Heard:
-    pid: int | None
-    allowed: int
-    misses: int = 0
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a part may miss its probe, which waits for a second, after its last answer and before its first."""
+
+    running_s: float
+    starting_s: float
+    silence_only: bool = False
+
+
+WORKERS = Patience(1.5, 30.0)  # killed within 2.5 s
+BY_NAME = {
+    parts.LEDGER: Patience(10.0, 60.0, silence_only=True),
+    parts.VALKEY: Patience(30.0, 60.0, silence_only=True),  # it may have to wait for the disk
+}
 
 
 async def watch(running: Sequence[Part]) -> None:
     """Until it is cancelled; all of them have answered before."""
-    await asyncio.gather(*(_watch(part) for part in running if part.name.startswith(parts.WORKERS)))
+    watched = [(part, patience) for part in running if (patience := _patience(part.name))]
+    await asyncio.gather(*(_watch(part, patience) for part, patience in watched))
 
 
-async def _watch(part: Part) -> None:
-    heard = _Heard(part.process.pid if part.process else None, MISSES)
+def _patience(name: str) -> Patience | None:
+    return WORKERS if name.startswith(parts.WORKERS) else BY_NAME.get(name)
+
+
+async def _watch(part: Part, patience: Patience) -> None:
+    pid = part.process.pid if part.process else None
+    well, allowed_s, misses = time.monotonic(), patience.running_s, 0
     while True:
         await asyncio.sleep(EVERY_S)
         process = part.process
         if process is None:
             continue
-        if process.pid != heard.pid:
-            heard = _Heard(process.pid, MISSES_AT_START)
+        if process.pid != pid:
+            pid, well, allowed_s, misses = process.pid, time.monotonic(), patience.starting_s, 0
+        began = time.monotonic()
         detail = await part.spec.probe()
         if part.process is not process:
             continue
         if detail is None:
-            heard = _Heard(process.pid, MISSES)
-            continue
-        heard.misses += 1
-        if heard.misses >= heard.allowed:
-            log.warning("part hangs, it is killed", part=part.name, pid=process.pid, detail=detail)
-            process.send(signal.SIGKILL)
+            well, allowed_s, misses = began, patience.running_s, 0
+        elif patience.silence_only and detail != probes.SILENCE:
+            well, misses = began, 0
+        else:
+            misses += 1
+            if misses >= MISSES and time.monotonic() - well >= allowed_s:
+                log.warning("part hangs, it is killed", part=part.name, pid=pid, detail=detail)
+                process.send(signal.SIGKILL)
