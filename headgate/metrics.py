@@ -263,6 +263,12 @@ LIMITER_LOWERED = Counter(
     ("by",),
     registry=None,
 )
+LIMITER_WAITS = Counter(
+    "headgate_limiter_waits",
+    "Requests that waited a moment for what running requests still held, by what became of them.",
+    ("outcome",),
+    registry=None,
+)
 LIMITER_PASSED = Counter(
     "headgate_limiter_passed",
     "Limits that requests were let through above, by kind: soft ones, and ones with overage.",

@@ -14,7 +14,7 @@ import structlog
 from ledger.attempts import Attempt, kind_of, kind_of_flags
 from ledger.lines import Line
 
-WAIT_S = 2.0  # Envoy flushes every 50 ms
+WAIT_S = 2.0  # Envoy flushes every 20 ms
 REQUESTS_CAP = 10_000
 ATTEMPTS_CAP = 32  # of one request
 _REASON_LENGTH = 200

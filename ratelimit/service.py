@@ -1,4 +1,7 @@
-"""The rate limit service: one reservation per request, decided by the counters, or here while they are away."""
+"""The rate limit service: one reservation per request, decided by the counters, or here while they are away.
+
+A request that only what others still hold is in the way of is asked about again, within a tenth of a second.
+"""
 
 import asyncio
 import os
@@ -13,6 +16,7 @@ from headgate.counters.address import counters_address
 from headgate.counters.client import Counters, Unavailable
 from headgate.counters.limits import Applying, Limit
 from headgate.counters.reservation import Verdict, Wish, read_verdict, reserve_call
+from headgate.counters.scripts import Call
 from headgate.grpc_server import CallFailed, Metadata, Method, Status
 from headgate.limits import KINDS
 from headgate.tables import Holder
@@ -23,6 +27,7 @@ from ratelimit.emergency import Emergency, Taken, least_output
 from ratelimit.refusal import refusal_alone, refusal_of
 from ratelimit.rules import Rules
 from ratelimit.shown import headers_of, in_overage, notices_of
+from ratelimit.waiting import PAUSES_S, Places, may_come_back
 
 # A round trip takes well below a millisecond; what has not answered by now is not worth a client's time.
 COUNTERS_TIMEOUT_S = 0.02
@@ -41,6 +46,7 @@ class Limiter:
         self._counters.start()
         self._emergency = Emergency(workers)
         self._tally = Tally()
+        self._places = Places()
 
     def should_rate_limit(self, ask: Ask, call: Metadata) -> bytes | Awaitable[bytes]:
         """Answers one RateLimitRequest; at once where there is no limit."""
@@ -58,18 +64,40 @@ class Limiter:
         return _traced(span, ask, answer) if span else answer
 
     async def _reserve(self, ask: Ask, applying: Applying, wish: Wish, lease_ms: int) -> bytes:
-        began = time.perf_counter()
+        call = reserve_call(applying, wish, lease_ms)
         try:
-            reply = await self._counters.run(*reserve_call(applying, wish, lease_ms))
+            verdict = await self._verdict(applying, call)
+            if may_come_back(verdict.refused):
+                verdict = await self._again(applying, call, verdict)
         except Unavailable as gone:
             return self._decide_alone(ask, applying, wish, maybe=gone.maybe)
-        finally:
-            metrics.LIMITER_ROUND_TRIP.observe(time.perf_counter() - began)
-        verdict = read_verdict(applying, reply)
         if verdict.unknown:
             self._away.missing()
             return self._decide_alone(ask, applying, wish, maybe=False)
         return self._decided(ask, applying, wish, verdict)
+
+    async def _verdict(self, applying: Applying, call: Call) -> Verdict:
+        began = time.perf_counter()
+        try:
+            return read_verdict(applying, await self._counters.run(*call))
+        finally:
+            metrics.LIMITER_ROUND_TRIP.observe(time.perf_counter() - began)
+
+    async def _again(self, applying: Applying, call: Call, verdict: Verdict) -> Verdict:
+        """Waits for what may come back, a few times at most; the last verdict. Nothing is held meanwhile."""
+        if not self._places.take(applying.tenant):
+            self._tally.waited("too many")
+            return verdict
+        try:
+            for pause_s in PAUSES_S:
+                await asyncio.sleep(pause_s)
+                verdict = await self._verdict(applying, call)
+                if not may_come_back(verdict.refused):
+                    break
+        finally:
+            self._places.leave(applying.tenant)
+        self._tally.waited("refused" if verdict.refused else "allowed")
+        return verdict
 
     def _decided(self, ask: Ask, applying: Applying, wish: Wish, verdict: Verdict) -> bytes:
         now = time.time()
@@ -115,6 +143,8 @@ class Tally:
         self._allowed = {one: metrics.LIMITER_DECISIONS.labels("allowed", one) for one in by}
         self._refused = {one: metrics.LIMITER_DECISIONS.labels("refused", one) for one in by}
         self._lowered = {one: metrics.LIMITER_LOWERED.labels(one) for one in by}
+        outcomes = ("allowed", "refused", "too many")
+        self._waited = {one: metrics.LIMITER_WAITS.labels(one.replace(" ", "_")) for one in outcomes}
         self._passed = {
             (kind, limit): metrics.LIMITER_PASSED.labels(kind, limit)
             for kind in KINDS
@@ -126,6 +156,10 @@ class Tally:
         self._allowed[by].inc()
         if lowered:
             self._lowered[by].inc()
+
+    def waited(self, outcome: str) -> None:
+        """A request could not go on at once, and was asked about again."""
+        self._waited[outcome].inc()
 
     def passed(self, verdict: Verdict) -> None:
         """What it goes on in spite of."""
