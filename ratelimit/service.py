@@ -1,6 +1,6 @@
 """The rate limit service: one reservation per request, decided by the counters, or here while they are away.
 
-A request that only what others still hold is in the way of is asked about again, within a tenth of a second.
+A request that only what others still hold is in the way of is asked about again, within a fifth of a second.
 """
 
 import asyncio

@@ -9,7 +9,7 @@ from collections import Counter
 
 from headgate.counters.reservation import Refused
 
-PAUSES_S = (0.015, 0.03, 0.05)  # far below Envoy's patience with the limiter
+PAUSES_S = (0.015, 0.03, 0.05, 0.1)  # the last one for busy machines; far below Envoy's patience with the limiter
 MOST = 256
 MOST_PER_TENANT = 128
 _ANY_MOMENT_MS = 1000  # as reserve.lua says it

@@ -56,7 +56,8 @@ class Verdict:
     """What the script decided. `grant`: output tokens per answer.
 
     `closed`: the request had ended before its reservation came. `unknown`: the calendar's sums are not there, and
-    nothing was reserved. `warned`: the soft limits that are passed, `warned_used` how much of each is used.
+    nothing was reserved. `warned`: the soft limits that are passed, `warned_used` how much of each is used,
+    of tokens and money without what running requests hold.
     """
 
     standings: tuple[Standing, ...] = ()
@@ -110,5 +111,5 @@ def read_verdict(applying: Applying, reply: Sequence[int]) -> Verdict:
         if rest[at + 1] >= 0
     )
     refused = Refused(limits[number - 1], rest[3 * number - 3], wait_ms) if number else None
-    warned, used = tuple(limits[at - 1] for at in rest[end:]), tuple(rest[3 * at - 3] for at in rest[end:])
+    warned, used = tuple(limits[at - 1] for at in rest[end::2]), tuple(rest[end + 1 :: 2])
     return Verdict(standings, refused, grant=grant, warned=warned, warned_used=used)

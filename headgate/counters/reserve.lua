@@ -9,10 +9,11 @@
 --
 -- Of output tokens as many are granted as every limit has room for, at most those asked for.
 --
--- Returns {verdict, wait, grant, used 1, left 1 (-1: refuses nothing), reset 1, used 2, ..., soft limits that are passed},
--- times in ms. Verdict: 0 reserved, now or by an earlier call of this request; -1 settled already; -2 the calendar's sums
+-- Returns {verdict, wait, grant, used 1, left 1 (-1: refuses nothing), reset 1, used 2, ..., then in turns soft limits that
+-- are passed and what is used of them}, times in ms. Verdict: 0 reserved, now or by an earlier call of this request; -1 settled already; -2 the calendar's sums
 -- are not there, so that nobody can say; n: limit n has no room for the least grant, and of those without room it has
--- some last, after `wait` (-1: never, the request alone is over the limit). Nothing is reserved but at 0.
+-- some last, after `wait` (-1: never, the request alone is over the limit; at most 1000 where all that is missing may
+-- come back with the end of any request). Nothing is reserved but at 0.
 
 local record = call("GET", KEYS[1])
 if record == "" then return { -1, 0, 0 } end
@@ -45,15 +46,9 @@ local function granted(limit)
   return grant
 end
 
--- Ms until there is room for `amount`: when enough of the oldest buckets have left and enough credits are back.
-local function wait_for(limit, amount)
+-- Ms until enough of the oldest buckets of a window have left and enough credits are back.
+local function wait_for_buckets(limit, amount)
   local cap, burst = limit.cap, limit.burst or 0
-  if amount > cap + (limit.shape == "window" and burst or 0) then return -1 end
-  if limit.shape == "slots" then return 1000 end
-  if limit.shape ~= "window" then -- tokens and money that are only reserved may come back with the end of any request
-    local may = limit.dimension ~= "requests" and limit.settled + amount <= cap
-    return may and 1000 or limit.finish - now
-  end
   local held = limit.held
   if not held then
     held = {}
@@ -76,6 +71,16 @@ local function wait_for(limit, amount)
     end
     used, at = used - (held[cell] or 0), leaves
   end
+end
+
+-- Ms until there is room for `amount`, or -1.
+local function wait_for(limit, amount)
+  local slides = limit.shape == "window"
+  if amount > limit.cap + (slides and limit.burst or 0) then return -1 end
+  local wait = limit.shape == "slots" and 1000 or slides and wait_for_buckets(limit, amount) or limit.finish - now
+  -- Tokens and money that are only reserved may come back with the end of any request.
+  local may = limit.dimension ~= "requests" and amount <= room_of(limit, limit.used - limit.reserved)
+  return may and min(wait, 1000) or wait
 end
 
 local limits = cmsgpack.unpack(ARGV[2])
@@ -118,7 +123,7 @@ end
 local take = {}
 
 function take.window(limit, amount)
-  if amount > 0 then put(limit, limit.cell, amount, limit.credits) end
+  if amount > 0 then put(limit, limit.cell, amount, limit.credits, limit.dimension ~= "requests" and amount or 0) end
   if amount > 0 then limit.reset = max(limit.reset, (limit.cell + limit.units + 1) * limit.unit - now) end
   if limit.credits > 0 then limit.reset = max(limit.reset, ceil((limit.debt + limit.credits) / limit.rate)) end
 end
@@ -146,13 +151,10 @@ end
 
 local function warn(limit)
   if limit.shape == "window" then
-    local warned = limit.warned
-    if warned and warned <= limit.cell and limit.cell - warned <= limit.units then return end
-    call("HSET", limit.key, "warned", whole(limit.cell))
-    alert(KEYS[3], limit, limit.used, (limit.cell - limit.units) * limit.unit)
+    warn_of_window(KEYS[3], limit)
   elseif limit.start and not limit.warned then
     call("HSET", limit.key, "w", 1)
-    alert(KEYS[3], limit, limit.used, limit.start)
+    alert(KEYS[3], limit, spent(limit), limit.start)
   end
 end
 
@@ -168,7 +170,9 @@ else
     if limit.shape == "window" then
       local over = limit.burst and limit.cap and max(0, limit.used + amount - max(limit.cap, limit.used)) or 0
       limit.credits = over
-      taken[i] = { "window", limit.key, limit.dimension, amount, limit.cell, over, limit.unit, limit.units, limit.rate }
+      local shape = { limit.unit, limit.units, limit.soft or -1, 0, 0, 0 }
+      if limit.rate then shape[4], shape[5], shape[6] = limit.cap, limit.burst, limit.rate end
+      taken[i] = { "window", limit.key, limit.dimension, amount, limit.cell, over, shape }
     elseif limit.shape == "slots" then
       taken[i] = { "slots", limit.key }
     else
@@ -187,8 +191,9 @@ else
   for _, limit in ipairs(limits) do
     take[limit.shape](limit, limit.amount)
     limit.used = limit.used + limit.amount
+    if limit.dimension ~= "requests" then limit.reserved = limit.reserved + limit.amount end
     if limit.room then limit.room = limit.room - limit.amount end
-    if limit.soft and limit.used > limit.soft then warn(limit) end
+    if limit.soft and spent(limit) > limit.soft then warn(limit) end
     if limit.user and own then ends = max(ends, end_of(limit)) end
   end
   if ends > 0 then keep_user(KEYS[5], user, ends, most) end
@@ -202,6 +207,9 @@ for _, limit in ipairs(limits) do
   reply[#reply + 1] = max(limit.reset, 0)
 end
 for i, limit in ipairs(limits) do
-  if limit.soft and limit.used > limit.soft then reply[#reply + 1] = i end
+  if limit.soft and spent(limit) > limit.soft then
+    reply[#reply + 1] = i
+    reply[#reply + 1] = spent(limit)
+  end
 end
 return reply

@@ -7,8 +7,9 @@
 --       gateway, number of base when all its sums are there now or 0, requests, sliding windows, sums}
 --       request  {member of the open reservations, ms when it began, user, requests, input, output, nano-USD,
 --                 {which of the sliding windows it counts in when it had no record}}
---       window   {number of its key, number of the key of users without a counter or 0, dimension, unit, units}
---       sum      {number of its key, the same of others, user, start and end of the window, value, sequence, soft}
+--       window   {number of its key, number of the key of users without a counter or 0, dimension, unit, units, soft or -1}
+--       sum      {number of its key, the same of others, user, start and end of the window, value, sequence, soft, whether
+--                 it compares what is reserved too}
 --       3..: alerts that this gateway has taken note of
 --
 -- Returns {how many were open, {alerts}}: one gateway is told of an alert, until it confirms that. A closed request is
@@ -18,32 +19,57 @@
 
 local remember, most, gateway, base, requests, windows, sums = unpack(cmsgpack.unpack(ARGV[2]))
 
--- In the bucket in which it was taken, if that still counts.
+-- In the bucket in which it was taken, if that still counts. Of a burst it takes what is above the cap.
 local function add(limit, cell, amount)
   look.window(limit)
   cell = min(cell, limit.cell)
-  if limit.cell - cell <= limit.units then put(limit, cell, amount, 0) end
+  if limit.cell - cell > limit.units then return end
+  local over = limit.burst and max(0, limit.used + amount - max(limit.cap, limit.used)) or 0
+  put(limit, cell, amount, over, 0)
+end
+
+local function warn(limit)
+  if not limit.soft then return end
+  look.window(limit)
+  if spent(limit) > limit.soft then warn_of_window(KEYS[2], limit) end
 end
 
 local correct = {}
 
-function correct.window(real, reserved, key, dimension, amount, cell, credits, unit, units, rate)
-  local difference = real[dimension] - amount
-  if difference == 0 then return end
+-- What the request held of its bucket is not held any more.
+local function give_back(key, cell, amount)
+  local name = "r" .. whole(cell)
+  local state = call("HMGET", key, name, "reserved")
+  local held = tonumber(state[1]) or 0
+  local back = min(amount, held)
+  if back == 0 then return end
+  if back == held then call("HDEL", key, name) else call("HINCRBY", key, name, whole(-back)) end
+  call("HSET", key, "reserved", whole(max(0, (tonumber(state[2]) or 0) - back)))
+end
+
+function correct.window(real, reserved, key, dimension, amount, cell, credits, shape)
+  local difference, held_too = real[dimension] - amount, dimension ~= "requests"
+  if difference == 0 and not held_too then return end
+  local unit, units, soft, cap, burst, rate = unpack(shape)
+  local limit = { key = key, dimension = dimension, unit = unit, units = units, soft = soft >= 0 and soft or nil }
+  if burst > 0 then limit.cap, limit.burst, limit.refill = cap, burst, burst / rate end
   local state = call("HMGET", key, "at", whole(cell), "debt")
   local at, held = tonumber(state[1]), tonumber(state[2]) or 0
-  if at and cell <= at and at - cell <= units then
+  local counts = at and cell <= at and at - cell <= units
+  if counts and held_too then give_back(key, cell, amount) end
+  if difference > 0 then
+    add(limit, cell, difference)
+  elseif counts and difference < 0 then
     difference = max(difference, -held)
     call("HINCRBY", key, whole(cell), whole(difference))
     call("HINCRBY", key, "sum", whole(difference))
-    if credits > 0 and difference < 0 and state[3] then
+    if credits > 0 and state[3] then
       -- What has refilled since it was taken is paid: what is owed now, others owe.
-      credits = max(0, credits - max(0, now - reserved) * (rate or 0))
+      credits = max(0, credits - max(0, now - reserved) * rate)
       call("HSET", key, "debt", exact(max(0, state[3] - min(credits, -difference))))
     end
-  elseif difference > 0 then
-    add({ key = key, unit = unit, units = units }, cell, difference)
   end
+  warn(limit)
 end
 
 function correct.calendar(real, _, key, dimension, amount, start, others)
@@ -56,16 +82,19 @@ end
 
 local function missed(real, began, user, numbers)
   for _, number in ipairs(numbers) do
-    local place, others, dimension, unit, units = unpack(windows[number])
+    local place, others, dimension, unit, units, soft = unpack(windows[number])
     local own = others == 0 or has_own(KEYS[4], user, most)
     local cell = floor(began / unit)
     if real[dimension] > 0 and floor(now / unit) - cell <= units then
-      add({ key = KEYS[own and place or others], unit = unit, units = units }, cell, real[dimension])
+      local limit = { key = KEYS[own and place or others], dimension = dimension, unit = unit, units = units }
+      limit.soft = soft >= 0 and soft or nil
+      add(limit, cell, real[dimension])
+      warn(limit)
     end
   end
 end
 
-local function set(place, others, user, start, finish, value, sequence, soft)
+local function set(place, others, user, start, finish, value, sequence, soft, all)
   local key, left = KEYS[place], finish + KEPT - now
   if left <= 0 or others ~= 0 and not has_own(KEYS[4], user, most) then return end
   local state = call("HMGET", key, "at", "v:" .. gateway, "s:" .. gateway)
@@ -81,9 +110,9 @@ local function set(place, others, user, start, finish, value, sequence, soft)
   if last and last > sequence then return end
   call("HSET", key, "v:" .. gateway, whole(value), "s:" .. gateway, whole(sequence))
   call("HINCRBY", key, "u", whole(value - old))
-  if not soft then return end
+  if soft < 0 then return end
   state = call("HMGET", key, "u", "r", "w")
-  local used = state[1] + (state[2] or 0)
+  local used = state[1] + (all and state[2] or 0)
   if used > soft and not state[3] then
     call("HSET", key, "w", 1)
     alert(KEYS[2], { key = key, soft = soft }, used, start)

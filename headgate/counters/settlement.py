@@ -53,7 +53,7 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A soft limit that was crossed, `name` as in `limit_name`. `used` has what open requests reserved."""
+    """A soft limit that was crossed, `name` as in `limit_name`. `used` is without reserved tokens and money."""
 
     name: str
     window_ms: int
@@ -153,7 +153,8 @@ class _Places:
             places = self.of(limit)
             if limit.kind.shape == "window" and one.missed:
                 if limit.key not in self._numbers:
-                    self.windows.append((*places, limit.kind.dimension, limit.kind.unit_ms, limit.kind.units))
+                    kind = limit.kind
+                    self.windows.append((*places, kind.dimension, kind.unit_ms, kind.units, _soft(limit)))
                     self._numbers[limit.key] = len(self.windows)
                 found.append(self._numbers[limit.key])
         return found
@@ -171,4 +172,9 @@ def _request(one: Settled) -> tuple[object, ...]:
 
 def _sum(one: Sum) -> tuple[object, ...]:
     end_ms = one.limit.window_ms(one.window_ms)[1]
-    return (one.limit.user, one.window_ms, end_ms, one.value, one.sequence, one.limit.row.soft)
+    compares_all = one.limit.kind.dimension == "requests"
+    return (one.limit.user, one.window_ms, end_ms, one.value, one.sequence, _soft(one.limit), compares_all)
+
+
+def _soft(limit: Limit) -> int:
+    return -1 if limit.row.soft is None else limit.row.soft

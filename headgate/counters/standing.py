@@ -11,7 +11,7 @@ from headgate.counters.scripts import STANDING, Call, users_key
 class StandingNow:
     """Where a limit stands. `left` is None where nothing is refused.
 
-    `reserved` is what open requests of calendar windows and slots hold; in sliding windows `used` has it.
+    `reserved` is what open requests hold; requests of sliding windows are `used` at once.
     """
 
     limit: Limit

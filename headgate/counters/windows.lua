@@ -6,7 +6,7 @@
 -- window, `burst` and `refill`, `day` on which months begin, and `key`, put there by the script. `look` finds out how it
 -- stands and changes nothing, so that a refused request leaves no trace:
 --   used      all that is in the way of a new request     room   what one more may take (nil: anything)
---   reset     ms until all of it is left                  reserved, settled   the parts of `used` in calendar windows
+--   reset     ms until all of it is left                  reserved  the part of `used` that running requests hold
 
 local call, floor, ceil, max, min = redis.call, math.floor, math.ceil, math.max, math.min
 local DAY, KEPT = 86400000, 3 * 86400000 -- how long a calendar window is kept after its end
@@ -17,7 +17,7 @@ if not now then
   now = time[1] * 1000 + floor(time[2] / 1000)
 end
 
-local format = string.format
+local format, match = string.format, string.match
 local function whole(number) return format("%.0f", number + 0) end -- Valkey's own text may be 3e+8; + 0: no "-0"
 local function exact(number) return format("%.17g", number) end
 
@@ -57,6 +57,12 @@ local function keep_user(users, user, ends, most)
   if call("PTTL", users) < ends - now then call("PEXPIRE", users, whole(ends - now)) end
 end
 
+-- What soft limits compare: of tokens and money what is known to be used, of all else whatever is in the way.
+local function spent(limit)
+  local counts = limit.dimension == "requests" or limit.shape == "slots"
+  return counts and limit.used or limit.used - limit.reserved
+end
+
 -- The first of a window who passes a soft limit says so. `window` is where it began.
 local function alert(alerts, limit, used, window)
   call("RPUSH", alerts, cmsgpack.pack({ limit.key, window, used, limit.soft, now }))
@@ -64,57 +70,77 @@ local function alert(alerts, limit, used, window)
   call("PEXPIRE", alerts, 7 * DAY)
 end
 
+-- Likewise, of a window that slides.
+local function warn_of_window(alerts, limit)
+  local warned = limit.warned
+  if warned and warned <= limit.cell and limit.cell - warned <= limit.units then return end
+  call("HSET", limit.key, "warned", whole(limit.cell))
+  alert(alerts, limit, spent(limit), (limit.cell - limit.units) * limit.unit)
+end
+
 local look = {}
 
+-- Room in a window of which so much is used.
+local function room_of(limit, used)
+  local cap, burst = limit.cap, limit.burst
+  if not burst then return cap - used end
+  return min(max(0, cap - used) + max(0, floor(burst - limit.debt + CRUMB)), cap + burst - used)
+end
+
 -- A hash: `at` is the bucket up to which it was brought, `sum` the sum of all buckets, and a bucket's number is a field
--- with what was taken in it. `debt` credits were out at `since`; `warned` is the bucket in which the soft limit was passed.
+-- with what was taken in it. Of tokens and money, `r` and a bucket's number is what running requests hold of that, and
+-- `reserved` the sum of these. `debt` credits were out at `since`; `warned` is the bucket in which the soft limit was passed.
 function look.window(limit)
   local cell = floor(now / limit.unit)
   local state
   if limit.burst or limit.soft then
-    state = call("HMGET", limit.key, "at", "sum", whole(cell), "debt", "since", "warned")
-    limit.warned = tonumber(state[6])
+    state = call("HMGET", limit.key, "at", "sum", whole(cell), "reserved", "debt", "since", "warned")
+    limit.warned = tonumber(state[7])
+  elseif limit.dimension ~= "requests" then
+    state = call("HMGET", limit.key, "at", "sum", whole(cell), "reserved")
   else
     state = call("HMGET", limit.key, "at", "sum", whole(cell))
   end
   local at, used, here = tonumber(state[1]), tonumber(state[2]), tonumber(state[3]) or 0
+  local reserved = tonumber(state[4]) or 0
   limit.at, limit.gone = at, nil
   if at and cell < at and at - cell <= limit.units then -- the clock went back a little
     cell, here = at, tonumber(call("HGET", limit.key, whole(at))) or 0
   end
   if at ~= cell then
-    used, here = 0, 0
+    used, here, reserved = 0, 0, 0
     if at then
       local gone, held = {}, {}
       local all = call("HGETALL", limit.key)
       for i = 1, #all, 2 do
-        local bucket = tonumber(all[i])
-        if bucket then
-          if bucket <= cell and cell - bucket <= limit.units then
-            used, held[bucket] = used + all[i + 1], tonumber(all[i + 1])
-          else
-            gone[#gone + 1] = all[i]
-          end
+        local name, amount = all[i], tonumber(all[i + 1])
+        local bucket = tonumber(name)
+        local of_open = not bucket and tonumber(match(name, "^r(%d+)$"))
+        local number = bucket or of_open
+        if number and (number > cell or cell - number > limit.units) then
+          gone[#gone + 1] = name
+        elseif bucket then
+          used, held[bucket] = used + amount, amount
+        elseif of_open then
+          reserved = reserved + amount
         end
       end
       limit.gone, limit.held = gone, held
     end
   end
-  limit.cell, limit.used, limit.here = cell, used, here
+  limit.cell, limit.used, limit.here, limit.open, limit.reserved = cell, used, here, reserved, min(reserved, used)
   limit.reset = used > 0 and (at + limit.units + 1) * limit.unit - now or 0
-  local cap, burst = limit.cap, limit.burst
-  if not cap then return end
+  local burst = limit.burst
+  if not limit.cap then return end
   if burst then
     local rate = limit.refill and burst / limit.refill or burst
-    local debt, since = tonumber(state[4]) or 0, tonumber(state[5]) or now
+    local debt, since = tonumber(state[5]) or 0, tonumber(state[6]) or now
     if since - now > (limit.refill or 0) then debt = 0 end -- the clock was set back
     debt = max(0, debt - max(0, now - since) * rate)
     limit.debt, limit.rate, limit.refills = debt, rate, max(since, now)
     limit.reset = max(limit.reset, debt > 0 and limit.refills + ceil(debt / rate) - now or 0)
-    limit.room = min(max(0, cap - used) + max(0, floor(burst - debt + CRUMB)), cap + burst - used)
-  else
-    limit.room = cap - used
   end
+  limit.room = room_of(limit, used)
 end
 
 -- A hash: `at` is where the window began, `r` what open requests reserved, `v:GATEWAY` what each gateway has charged and
@@ -124,11 +150,11 @@ local function look_calendar(limit)
   local at = tonumber(state[1])
   -- A window that has not begun by this clock began by another's.
   limit.start, limit.finish = window_of(limit.shape, limit.day, max(now, at or 0))
-  limit.settled, limit.reserved, limit.fresh = 0, 0, at ~= limit.start
+  limit.used, limit.reserved, limit.fresh = 0, 0, at ~= limit.start
   if not limit.fresh then
-    limit.settled, limit.reserved, limit.warned = tonumber(state[2]) or 0, tonumber(state[3]) or 0, state[4]
+    limit.reserved, limit.warned = tonumber(state[3]) or 0, state[4]
+    limit.used = (tonumber(state[2]) or 0) + limit.reserved
   end
-  limit.used = limit.settled + limit.reserved
   limit.reset = limit.finish - now
   if limit.cap then limit.room = limit.cap - limit.used end
 end
@@ -141,8 +167,8 @@ function look.slots(limit)
   if limit.cap then limit.room = limit.cap - limit.used end
 end
 
--- Adds to a bucket of a window that was looked at. `credits` of its burst go with it.
-local function put(limit, cell, amount, credits)
+-- Adds to a bucket of a window that was looked at. `credits` of its burst go with it, `held` of it is given back later.
+local function put(limit, cell, amount, credits, held)
   local key, rolled, sum = limit.key, limit.at ~= limit.cell, whole(limit.used + amount)
   if limit.gone and #limit.gone > 0 then call("HDEL", key, unpack(limit.gone)) end
   if cell ~= limit.cell then
@@ -152,6 +178,11 @@ local function put(limit, cell, amount, credits)
     call("HSET", key, "at", whole(cell), "sum", sum, whole(cell), whole(amount))
   else
     call("HSET", key, "sum", sum, whole(cell), whole(limit.here + amount))
+  end
+  if held > 0 then call("HINCRBY", key, "r" .. whole(cell), whole(held)) end
+  if limit.dimension ~= "requests" and (held > 0 or rolled) then
+    limit.open = limit.open + held
+    call("HSET", key, "reserved", whole(limit.open))
   end
   if credits > 0 then call("HSET", key, "debt", exact(limit.debt + credits), "since", whole(now)) end
   if rolled or credits > 0 then

@@ -34,6 +34,7 @@ class Window:
     debt: float = 0.0
     since: int = 0
     warned: int | None = None
+    open: dict[int, int] = field(default_factory=dict)  # of `taken`, what running requests hold
 
     def cell(self, now: int) -> int:
         cell = now // self.unit_ms
@@ -45,50 +46,69 @@ class Window:
         cell = self.cell(now)
         return sum(amount for bucket, amount in self.taken.items() if 0 <= cell - bucket <= self.units)
 
+    def reserved(self, now: int) -> int:
+        cell = self.cell(now)
+        held = sum(amount for bucket, amount in self.open.items() if 0 <= cell - bucket <= self.units)
+        return min(held, self.used(now))
+
     def owed(self, limit: Limit, now: int) -> float:
         rate = limit.row.burst / limit.row.refill_ms
         if self.since - now > limit.row.refill_ms:
             return 0.0  # the clock was set back
         return max(0.0, self.debt - max(0, now - self.since) * rate)
 
-    def room(self, limit: Limit, now: int) -> int:
+    def room(self, limit: Limit, now: int, given_back: int = 0) -> int:
         assert limit.row.most is not None
-        used, cap, burst = self.used(now), limit.row.most, limit.row.burst
+        used, cap, burst = self.used(now) - given_back, limit.row.most, limit.row.burst
         on_credit = max(0, floor(burst - self.owed(limit, now) + 1e-6)) if burst else 0
         return min(max(0, cap - used) + on_credit, cap + burst - used)
 
     def put(self, now: int, cell: int, amount: int) -> None:
         last = self.cell(now)
         self.taken = {bucket: held for bucket, held in self.taken.items() if 0 <= last - bucket <= self.units}
+        self.open = {bucket: held for bucket, held in self.open.items() if 0 <= last - bucket <= self.units}
         self.taken[cell] = self.taken.get(cell, 0) + amount
         self.last = last
 
     def take(self, limit: Limit, now: int, amount: int) -> int:
         """The on_credit that it costs."""
-        on_credit = 0
-        if limit.row.burst and limit.row.most is not None:
-            used = self.used(now)
-            on_credit = max(0, used + amount - max(limit.row.most, used))
-            if on_credit:
-                self.debt, self.since = self.owed(limit, now) + on_credit, now
+        on_credit = self.owe(limit, now, amount)
+        cell = self.cell(now)
         if amount:
-            self.put(now, self.cell(now), amount)
+            self.put(now, cell, amount)
+            if limit.kind.dimension != "requests":
+                self.open[cell] = self.open.get(cell, 0) + amount
         return on_credit
 
-    def add(self, now: int, cell: int, amount: int) -> None:
-        """What was not reserved."""
+    def owe(self, limit: Limit, now: int, amount: int) -> int:
+        """Credits of the burst for what is above the cap."""
+        if not limit.row.burst or limit.row.most is None:
+            return 0
+        used = self.used(now)
+        on_credit = max(0, used + amount - max(limit.row.most, used))
+        if on_credit:
+            self.debt, self.since = self.owed(limit, now) + on_credit, now
+        return on_credit
+
+    def add(self, now: int, cell: int, amount: int, limit: Limit | None = None) -> None:
+        """What was not reserved; with its limit, of a request that has reserved something."""
         cell = min(cell, self.cell(now))
         if self.cell(now) - cell <= self.units:
+            if limit:
+                self.owe(limit, now, amount)
             self.put(now, cell, amount)
 
-    def correct(self, now: int, cell: int, difference: int, on_credit: float) -> None:
-        if self.last is not None and 0 <= self.last - cell <= self.units:
+    def correct(self, limit: Limit, now: int, cell: int, reserved: int, real: int, on_credit: float) -> None:
+        counts = self.last is not None and 0 <= self.last - cell <= self.units
+        if counts and limit.kind.dimension != "requests":
+            self.open[cell] = max(0, self.open.get(cell, 0) - reserved)
+        if real > reserved:
+            self.add(now, cell, real - reserved, limit)
+        elif counts and real < reserved:
             held = self.taken.get(cell, 0)
-            self.taken[cell] = max(0, held + difference)
-            if on_credit and difference < 0:
+            self.taken[cell] = max(0, held + real - reserved)
+            if on_credit:
                 self.debt = max(0, self.debt - min(on_credit, held - self.taken[cell]))
-        elif difference > 0:
-            self.add(now, cell, difference)
 
     def reset_ms(self, limit: Limit, now: int) -> int:
         reset = 0
@@ -225,11 +245,7 @@ class Model:
             window = self.window(limit, key)
             taken.at = window.cell(now)
             taken.on_credit = window.take(limit, now, taken.amount)
-            if self._passed(limit, key, now) and not (
-                window.warned is not None and 0 <= taken.at - window.warned <= window.units
-            ):
-                window.warned = taken.at
-                self._alert(limit, key, now, (taken.at - window.units) * window.unit_ms)
+            self._warn_of_window(limit, key, now)
         else:
             taken.at = self.calendar(limit, key, now)[1]
             sums = self.calendars[key]
@@ -238,18 +254,31 @@ class Model:
             self._warn(limit, key, now, sums)
         return taken
 
+    def spent(self, limit: Limit, key: str, now: int) -> int:
+        """What soft limits compare."""
+        used = self.used(limit, key, now)
+        if limit.kind.dimension in ("requests", "slots"):
+            return used
+        if limit.kind.shape == "window":
+            return used - self.window(limit, key).reserved(now)
+        return used - self.calendar(limit, key, now)[0].reserved
+
+    def _warn_of_window(self, limit: Limit, key: str, now: int) -> None:
+        window, spent = self.window(limit, key), self.spent(limit, key, now)
+        cell = window.cell(now)
+        told = window.warned is not None and 0 <= cell - window.warned <= window.units
+        if limit.row.soft is not None and spent > limit.row.soft and not told:
+            window.warned = cell
+            self._alert(limit, key, now, (cell - window.units) * window.unit_ms, spent)
+
     def _warn(self, limit: Limit, key: str, now: int, sums: Calendar) -> None:
-        used = sums.settled + sums.reserved
-        if limit.row.soft is not None and used > limit.row.soft and not sums.warned and sums.start is not None:
+        spent = sums.settled + (sums.reserved if limit.kind.dimension == "requests" else 0)
+        if limit.row.soft is not None and spent > limit.row.soft and not sums.warned and sums.start is not None:
             sums.warned = True
-            self._alert(limit, key, now, sums.start, used)
+            self._alert(limit, key, now, sums.start, spent)
 
-    def _passed(self, limit: Limit, key: str, now: int) -> bool:
-        return limit.row.soft is not None and self.used(limit, key, now) > limit.row.soft
-
-    def _alert(self, limit: Limit, key: str, now: int, window: int, used: int | None = None) -> None:
+    def _alert(self, limit: Limit, key: str, now: int, window: int, used: int) -> None:
         assert limit.row.soft is not None
-        used = self.used(limit, key, now) if used is None else used
         self.alerts = [*self.alerts, (key, window, used, limit.row.soft, now)][-100:]
 
     def _ends(self, taken: Taken, now: int, lease_ms: int) -> int:
@@ -284,12 +313,14 @@ class Model:
             return
         real = real_of(limit.kind.dimension, one)
         if limit.kind.shape == "window":
-            if real != taken.amount:
-                on_credit: float = taken.on_credit
-                if on_credit:  # what has refilled since is paid
-                    rate = limit.row.burst / limit.row.refill_ms
-                    on_credit = max(0.0, on_credit - max(0, now - taken.now) * rate)
-                self.window(limit, taken.key).correct(now, taken.at, real - taken.amount, on_credit)
+            if real == taken.amount and limit.kind.dimension == "requests":
+                return
+            on_credit: float = taken.on_credit
+            if on_credit:  # what has refilled since is paid
+                rate = limit.row.burst / limit.row.refill_ms
+                on_credit = max(0.0, on_credit - max(0, now - taken.now) * rate)
+            self.window(limit, taken.key).correct(limit, now, taken.at, taken.amount, real, on_credit)
+            self._warn_of_window(limit, taken.key, now)
             return
         sums = self.calendars[taken.key]
         if sums.start == taken.at:
@@ -303,7 +334,9 @@ class Model:
                 continue
             cell = one.time_ms // limit.kind.unit_ms
             if now // limit.kind.unit_ms - cell <= limit.kind.units:
-                self.window(limit, self.key(one.applying.tenant, limit, now)).add(now, cell, real)
+                key = self.key(one.applying.tenant, limit, now)
+                self.window(limit, key).add(now, cell, real)
+                self._warn_of_window(limit, key, now)
 
     def set_sum(self, one: Sum, gateway: str, now: int) -> None:
         limit, sums = one.limit, self.calendars.setdefault(one.limit.key, Calendar())

@@ -216,7 +216,7 @@ def test_tenants_share_nothing(raw: Redis) -> None:
 
 EVERYTHING = limits_of(
     *(LimitRow(kind, 5000, soft=1, by=("user",)) for kind in ("tpm", "daily_tokens", "concurrency")),
-    LimitRow("rpm", 5, burst=5, refill_ms=600_000),
+    LimitRow("rpm", 5, soft=0, burst=5, refill_ms=600_000),
     LimitRow("monthly_usd", NANO, models=("chat",)),
     rps=5,
     concurrency=5,

@@ -38,7 +38,7 @@ def test_what_was_real_takes_the_place_of_what_was_reserved(raw: Redis) -> None:
     tenant = Tenant(raw, ROW)
     tenant.reserve(wish("a"))
     assert used(tenant) == {
-        "tpm": (1100, 0),
+        "tpm": (0, 1100),
         "concurrency": (0, 1),
         "daily_tokens": (0, 1100),
         "daily_usd": (0, 15_000),
