@@ -12,6 +12,7 @@ from extproc.steps.units import use_of
 from extproc.surfaces import CHAT, COMPLETIONS, EMBEDDINGS, RESPONSE_COMPACT, RESPONSES
 from extproc.tokens.room import limit_of
 from extproc.tokens.rules import rule_of
+from extproc.tokens.unlisted import unlisted_tokens
 from headgate.contract import MAX_CHARS
 from headgate.presets import PRESETS
 from headgate.snapshot import TargetRow
@@ -41,8 +42,10 @@ def bound_answer(exchange: Exchange) -> None:
         return
     limit, surface = _limit(exchange), exchange.surface
     answers = answers_of(exchange) * prompts_of(exchange) if limit else 1
-    tokens = _prompt_tokens(exchange, exchange.counted)
-    exchange.use = Use(*tokens, limit, min(answers, _ANSWERS_LIMIT), exchange.in_background)
+    prompt, counted = _prompt_tokens(exchange, exchange.counted)
+    if unlisted := unlisted_tokens(surface.name, exchange.document.members):
+        prompt, counted = prompt + unlisted, None
+    exchange.use = Use(prompt, counted, limit, min(answers, _ANSWERS_LIMIT), exchange.in_background)
     if not limit or not exchange.has_token_limits:
         return
     asked = limit_of(surface.name, exchange.document.get)
@@ -89,6 +92,9 @@ def _name(exchange: Exchange) -> str:
     if exchange.surface is RESPONSES:
         return "max_output_tokens"
     if exchange.surface is not CHAT:
+        # Engines may know it, that API does not.
+        if exchange.surface is COMPLETIONS and exchange.document.get("max_completion_tokens") is not None:
+            exchange.document.set("max_completion_tokens", None)
         return "max_tokens"
     names = ("max_completion_tokens", "max_tokens")
     given = [name for name in names if exchange.document.get(name) is not None]

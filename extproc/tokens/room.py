@@ -7,7 +7,7 @@ from extproc.tokens.tally import Prompt
 
 _ASKED = {
     "chat": ("max_completion_tokens", "max_tokens"),
-    "completions": ("max_tokens",),
+    "completions": ("max_tokens", "max_completion_tokens"),  # the second one is some engines'
     "messages": ("max_tokens",),
     "responses": ("max_output_tokens",),
 }

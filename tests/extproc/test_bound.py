@@ -113,6 +113,52 @@ def test_counting_tokens_uses_none() -> None:
     assert not {"input", "output", "times", "estimated", "counted", "max_at"} & found.request.keys()
 
 
+WORDS = "hello " * 2000
+
+
+@pytest.mark.parametrize(
+    ("path", "member"),
+    [
+        (CHAT, {"documents": [{"title": "a", "text": WORDS}]}),
+        (CHAT, {"chat_template": WORDS}),
+        (CHAT, {"chat_template_kwargs": {"more": WORDS}}),
+        (CHAT, {"prediction": {"type": "content", "content": WORDS}}),
+        (CHAT, {f"part{number}": WORDS[:180] for number in range(70)}),
+        (MESSAGES, {"mcp_servers": [{"name": WORDS}]}),
+        (EMBEDDINGS, {"messages": [{"role": "user", "content": WORDS}]}),
+        (COMPLETIONS, {"documents": WORDS}),
+    ],
+)
+def test_what_no_api_lists_may_be_prompt(path: str, member: dict[str, Any]) -> None:
+    """It is reserved, and nothing is learned from it; a switch of some engine is not."""
+    usual = {
+        CHAT: says("hi"),
+        MESSAGES: says("hi", "claude", max_tokens=9),
+        EMBEDDINGS: {"model": "gpt", "input": "hi"},
+    }
+    body = usual.get(path, {"model": "engine", "prompt": "hi"})
+    found, plain = planned(path, body | member), planned(path, body)
+    assert 2000 <= found.use[0] - plain.use[0] <= 5000
+    assert "counted" not in found.request
+    assert planned(path, body | {"top_k": 5, "guided_choice": ["yes", "no"]}).use == plain.use
+
+
+def test_what_apis_list_is_no_prompt() -> None:
+    plain = planned(CHAT, says("hi")).use
+    assert (
+        planned(CHAT, says("hi", logit_bias={str(token): 1 for token in range(500)}, metadata={"a": WORDS})).use
+        == plain
+    )
+
+
+@pytest.mark.parametrize(("given", "limit"), [({NEW: 20}, 20), ({NEW: 20, OLD: 9}, 9), ({NEW: 9, OLD: 20}, 9)])
+def test_a_completion_has_one_limit(given: dict[str, int], limit: int) -> None:
+    """Whatever an engine calls it: what is added is what holds."""
+    found = planned(COMPLETIONS, {"model": "engine", "prompt": "hi", **given})
+    assert found.use[1] == limit
+    assert (found.body[OLD], found.body[NEW]) == (limit, None)
+
+
 @pytest.mark.parametrize(
     ("path", "members", "times"),
     [
