@@ -43,7 +43,7 @@ def bound_answer(exchange: Exchange) -> None:
     limit, surface = _limit(exchange), exchange.surface
     answers = answers_of(exchange) * prompts_of(exchange) if limit else 1
     prompt, counted = _prompt_tokens(exchange, exchange.counted)
-    if unlisted := unlisted_tokens(surface.name, exchange.document.members):
+    if unlisted := unlisted_tokens(surface.name, exchange.json.members):
         prompt, counted = prompt + unlisted, None
     exchange.use = Use(prompt, counted, limit, min(answers, _ANSWERS_LIMIT), exchange.in_background)
     if not limit or not exchange.has_token_limits:
@@ -92,9 +92,9 @@ def _name(exchange: Exchange) -> str:
     if exchange.surface is RESPONSES:
         return "max_output_tokens"
     if exchange.surface is not CHAT:
-        # Engines may know it, that API does not.
-        if exchange.surface is COMPLETIONS and exchange.document.get("max_completion_tokens") is not None:
-            exchange.document.set("max_completion_tokens", None)
+        other = "max_completion_tokens"  # engines may know it, that API does not
+        if exchange.surface is COMPLETIONS and exchange.document.get(other) is not None:
+            exchange.json.set(other, None)
         return "max_tokens"
     names = ("max_completion_tokens", "max_tokens")
     given = [name for name in names if exchange.document.get(name) is not None]
