@@ -24,7 +24,7 @@ up: setup
 
 test: setup
 	@deploy/debian-packages test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile
 
 # A gateway that is edited 1,000 times under load: about a quarter of an hour, prints its figures.
 soak: setup
