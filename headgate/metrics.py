@@ -1,14 +1,12 @@
 """Every metric of Headgate: names, types, labels, help. docs/metrics.md lists them; a test holds the two together.
 
 Parts count in place with the objects below. Under `headgate up` these are files in PROMETHEUS_MULTIPROC_DIR, merged
-by the supervisor, so one scrape covers all processes. `FAMILIES` are those that the supervisor makes at the time of a
-scrape, of processes, files and Envoy's statistics. Labels are bounded: names out of gateway.yaml and words that stand
-in code. Never a key id, a request id, or anything else that a client wrote.
+by the supervisor, so one scrape covers all processes; headgate/supervise/families.py has what it makes itself, of
+processes, files and Envoy's statistics. Labels are bounded: names out of gateway.yaml and words that stand in code.
+Never a key id, a request id, or anything else that a client wrote.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -306,6 +304,7 @@ EXTPROC_REASONS = (
     "invalid_content_type",
     "invalid_image_url",
     "invalid_json",
+    "invalid_multipart",
     "invalid_type",
     "invalid_value",
     "method_not_allowed",
@@ -337,132 +336,3 @@ class Refusals:
     def count(self, reason: str | None) -> None:
         """One more for a reason; one that is not among the server's is `other`."""
         self._counts.get(reason or OTHER, self._counts[OTHER]).inc()
-
-
-# -- made by the supervisor at the time of a scrape --
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """A metric without a process of its own. A counter's `name` ends in `_total`."""
-
-    name: str
-    help: str
-    labels: tuple[str, ...] = ()
-
-    @property
-    def kind(self) -> str:
-        """Its Prometheus type."""
-        return "counter" if self.name.endswith("_total") else "gauge"
-
-
-BUILD_INFO = Family("headgate_build_info", "1; the version that runs is in the label.", ("version",))
-READY = Family("headgate_ready", "1 while every part can work, as /readyz says.")
-PART_READY = Family("headgate_part_ready", "1 while the part answers its probe.", ("part",))
-PART_RESTARTS = Family(
-    "headgate_part_restarts_total", "Times that the part ended unasked and started again.", ("part",)
-)
-PART_START = Family("headgate_part_start_time_seconds", "When the part's process started, Unix time.", ("part",))
-PART_CPU = Family("headgate_part_cpu_seconds_total", "User and system CPU time of the part's process.", ("part",))
-PART_MEMORY = Family("headgate_part_resident_memory_bytes", "Resident memory of the part's process.", ("part",))
-CONFIG_GENERATION = Family("headgate_config_generation", "Number of the configuration that is served.")
-CONFIG_TIMESTAMP = Family("headgate_config_loaded_timestamp_seconds", "When that configuration was taken, Unix time.")
-RELOADS = Family(
-    "headgate_reloads_total", "Times that a changed file was looked at, by what became of it.", ("outcome",)
-)
-RELOAD_OK = Family("headgate_config_last_reload_successful", "0 while the file on disk is one that was refused.")
-CERTIFICATE_EXPIRY = Family(
-    "headgate_certificate_expiry_timestamp_seconds",
-    "When the certificate file named by this key of gateway.yaml expires, Unix time.",
-    ("certificate",),
-)
-SPOOL_BYTES = Family("headgate_spool_bytes", "Size of all spool files.")
-SPOOL_FILES = Family("headgate_spool_files", "Number of spool files.")
-SPOOL_FREE = Family("headgate_spool_free_bytes", "Space left on the spool's disk.")
-COUNTERS_DAMAGED = Family(
-    "headgate_counters_damaged_folders", "Folders of the embedded counters that were damaged and set aside."
-)
-
-REQUESTS_IN_FLIGHT = Family("headgate_requests_in_flight", "Requests of clients that are being answered now.")
-CONNECTIONS = Family("headgate_connections", "Open connections of clients.")
-CONNECTIONS_TOTAL = Family("headgate_connections_opened_total", "Connections that clients opened.")
-RESPONSES = Family("headgate_responses_total", "Answers by Envoy's own count, by class of status.", ("status_class",))
-CLIENT_TIMEOUTS = Family(
-    "headgate_client_timeouts_total", "Requests that arrived too slowly, or stood still.", ("kind",)
-)
-CLIENT_RESETS = Family("headgate_client_resets_total", "Requests that clients reset.")
-PROTOCOL_ERRORS = Family("headgate_protocol_errors_total", "Connections closed for what is no HTTP.")
-FILTER_CALLS = Family(
-    "headgate_filter_calls_total", "Calls of Envoy's filters to our servers, by outcome.", ("filter", "outcome")
-)
-FILTER_ERRORS = Family(
-    "headgate_filter_errors_total",
-    "Failures of Envoy's filters: no answer from a server, or an error inside the filter.",
-    ("filter",),
-)
-METERING = Family(
-    "headgate_metering_problems_total", "Answers that the metering filter could not treat fully.", ("problem",)
-)
-WORKERS = Family("headgate_filter_workers", "Filter workers that Envoy knows.")
-WORKERS_HEALTHY = Family("headgate_filter_workers_healthy", "Filter workers that Envoy sends calls to.")
-SPOOL_LINES = Family("headgate_spool_lines_total", "Lines that Envoy has written for the spool and beside it.")
-SPOOL_WRITE_FAILURES = Family(
-    "headgate_spool_write_failures_total", "Times that Envoy could not write to the spool: those lines are lost."
-)
-ENVOY_REJECTED = Family(
-    "headgate_envoy_config_rejected_total", "Updates of Envoy's configuration that Envoy refused.", ("kind",)
-)
-OVERLOAD = Family("headgate_overload_active", "1 while Envoy takes this action against overload.", ("action",))
-OVERLOAD_PRESSURE = Family(
-    "headgate_overload_pressure_ratio", "How much of a bounded resource Envoy uses, from 0 to 1.", ("resource",)
-)
-OVERLOAD_REFUSALS = Family(
-    "headgate_overload_refusals_total", "Connections and requests that Envoy refused to protect itself.", ("kind",)
-)
-TRACE_SPANS = Family(
-    "headgate_trace_spans_total", "Spans that Envoy handed to the collector or dropped.", ("outcome",)
-)
-
-_PROVIDER = ("provider",)
-PROVIDER_CONNECTIONS = Family("headgate_provider_connections", "Open connections to the provider.", _PROVIDER)
-PROVIDER_IN_FLIGHT = Family("headgate_provider_requests_in_flight", "Attempts being answered now.", _PROVIDER)
-PROVIDER_PENDING = Family("headgate_provider_requests_pending", "Attempts waiting for a connection.", _PROVIDER)
-PROVIDER_REQUESTS = Family("headgate_provider_requests_total", "Attempts sent.", _PROVIDER)
-PROVIDER_RESPONSES = Family(
-    "headgate_provider_responses_total", "Answers, by class of status.", (*_PROVIDER, "status_class")
-)
-PROVIDER_RETRIES = Family("headgate_provider_retries_total", "Attempts after a failed one.", _PROVIDER)
-PROVIDER_FAILURES = Family(
-    "headgate_provider_failures_total", "Attempts without an answer, by what happened.", (*_PROVIDER, "kind")
-)
-PROVIDER_ENDPOINTS = Family("headgate_provider_endpoints", "Endpoints of the provider.", _PROVIDER)
-PROVIDER_HEALTHY = Family("headgate_provider_endpoints_healthy", "Endpoints that pass health checks.", _PROVIDER)
-PROVIDER_EJECTED = Family("headgate_provider_endpoints_ejected", "Endpoints left out for failing.", _PROVIDER)
-PROVIDER_EJECTIONS = Family(
-    "headgate_provider_ejections_total", "Times an endpoint was left out for failing.", _PROVIDER
-)
-PROVIDER_CHECKS_FAILED = Family("headgate_provider_health_check_failures_total", "Failed health checks.", _PROVIDER)
-PROVIDER_BREAKER = Family("headgate_provider_breaker_open", "1 while Envoy's circuit breaker is open.", _PROVIDER)
-
-FAMILIES = tuple(value for value in list(globals().values()) if isinstance(value, Family))
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """What the documentation says of one metric: its name as scraped, its type and labels."""
-
-    name: str
-    kind: str
-    labels: tuple[str, ...]
-    help: str
-
-
-def definitions() -> Iterator[Definition]:
-    """Every metric that a scrape can have."""
-    for value in list(globals().values()):
-        if isinstance(value, Counter | Gauge | Histogram):
-            plain: Any = value
-            name = f"{plain._name}_total" if isinstance(value, Counter) else plain._name
-            yield Definition(name, plain._type, tuple(plain._labelnames), plain._documentation)
-    for family in FAMILIES:
-        yield Definition(family.name, family.kind, family.labels, family.help)

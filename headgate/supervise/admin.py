@@ -13,8 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from headgate import metrics as defined
-from headgate.supervise import ports
+from headgate.supervise import families, ports
 from headgate.supervise import scrape as exposition
 from headgate.supervise.envoy_stats import Samples
 from headgate.supervise.part import Part, Probe
@@ -95,14 +94,14 @@ def _seen(view: View, readiness: dict[str, Any]) -> Samples:
         **exposition.process_samples({part.name: part.process.pid for part in view.parts if part.process}),
         **exposition.spool_samples(),
         **exposition.counters_samples(),
-        defined.READY: {(): readiness["ready"]},
-        defined.PART_READY: {(name,): entry["ready"] for name, entry in parts.items()},
-        defined.PART_RESTARTS: {(part.name,): part.restarts for part in view.parts},
+        families.READY: {(): readiness["ready"]},
+        families.PART_READY: {(name,): entry["ready"] for name, entry in parts.items()},
+        families.PART_RESTARTS: {(part.name,): part.restarts for part in view.parts},
         **exposition.certificate_samples(view.certificates),
-        defined.CONFIG_GENERATION: {(): view.config["generation"]},
-        defined.CONFIG_TIMESTAMP: {(): dt.datetime.fromisoformat(view.config["loaded"]).timestamp()},
-        defined.RELOAD_OK: {(): view.config["error"] is None},
-        defined.RELOADS: {(outcome,): count for outcome, count in view.reloads.items()},
+        families.CONFIG_GENERATION: {(): view.config["generation"]},
+        families.CONFIG_TIMESTAMP: {(): dt.datetime.fromisoformat(view.config["loaded"]).timestamp()},
+        families.RELOAD_OK: {(): view.config["error"] is None},
+        families.RELOADS: {(outcome,): count for outcome, count in view.reloads.items()},
     }
 
 

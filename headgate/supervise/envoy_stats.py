@@ -1,6 +1,6 @@
 """Envoy's statistics as metrics of ours: which ones, under which names, with which labels. Pure.
 
-Envoy's names carry clusters in the name and have no help; tables here turn them into families of headgate.metrics.
+Envoy's names carry clusters in the name and have no help; tables here turn them into families of our own.
 Several of Envoy's numbers may add up to one of ours, and what Envoy has not counted yet is 0.
 """
 
@@ -8,9 +8,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from headgate import metrics
 from headgate.contract import FILTERS_CLUSTER, cluster_name
-from headgate.metrics import Family
+from headgate.supervise import families
+from headgate.supervise.families import Family
 
 Labels = tuple[str, ...]
 Samples = dict[Family, dict[Labels, float]]
@@ -19,83 +19,83 @@ _CLASSES = ("2xx", "3xx", "4xx", "5xx")
 
 # What follows `http.edge….`
 _EDGE: dict[str, tuple[Family, Labels]] = {
-    "downstream_rq_active": (metrics.REQUESTS_IN_FLIGHT, ()),
-    "downstream_cx_active": (metrics.CONNECTIONS, ()),
-    "downstream_cx_total": (metrics.CONNECTIONS_TOTAL, ()),
-    **{f"downstream_rq_{one}": (metrics.RESPONSES, (one,)) for one in _CLASSES},
-    "downstream_rq_header_timeout": (metrics.CLIENT_TIMEOUTS, ("headers",)),
-    "downstream_rq_timeout": (metrics.CLIENT_TIMEOUTS, ("body",)),
-    "downstream_rq_idle_timeout": (metrics.CLIENT_TIMEOUTS, ("idle",)),
-    "downstream_rq_rx_reset": (metrics.CLIENT_RESETS, ()),
-    "downstream_cx_protocol_error": (metrics.PROTOCOL_ERRORS, ()),
-    "downstream_rq_overload_close": (metrics.OVERLOAD_REFUSALS, ("request",)),
-    "rq_overload_local_reply": (metrics.OVERLOAD_REFUSALS, ("request",)),
-    "ext_authz.ok": (metrics.FILTER_CALLS, ("authz", "allowed")),
-    "ext_authz.denied": (metrics.FILTER_CALLS, ("authz", "refused")),
-    "ext_authz.error": (metrics.FILTER_CALLS, ("authz", "failed")),
-    "ext_proc.streams_started": (metrics.FILTER_CALLS, ("extproc", "started")),
-    "ext_proc.streams_failed": (metrics.FILTER_CALLS, ("extproc", "failed")),
-    "ext_proc.message_timeouts": (metrics.FILTER_ERRORS, ("extproc",)),
+    "downstream_rq_active": (families.REQUESTS_IN_FLIGHT, ()),
+    "downstream_cx_active": (families.CONNECTIONS, ()),
+    "downstream_cx_total": (families.CONNECTIONS_TOTAL, ()),
+    **{f"downstream_rq_{one}": (families.RESPONSES, (one,)) for one in _CLASSES},
+    "downstream_rq_header_timeout": (families.CLIENT_TIMEOUTS, ("headers",)),
+    "downstream_rq_timeout": (families.CLIENT_TIMEOUTS, ("body",)),
+    "downstream_rq_idle_timeout": (families.CLIENT_TIMEOUTS, ("idle",)),
+    "downstream_rq_rx_reset": (families.CLIENT_RESETS, ()),
+    "downstream_cx_protocol_error": (families.PROTOCOL_ERRORS, ()),
+    "downstream_rq_overload_close": (families.OVERLOAD_REFUSALS, ("request",)),
+    "rq_overload_local_reply": (families.OVERLOAD_REFUSALS, ("request",)),
+    "ext_authz.ok": (families.FILTER_CALLS, ("authz", "allowed")),
+    "ext_authz.denied": (families.FILTER_CALLS, ("authz", "refused")),
+    "ext_authz.error": (families.FILTER_CALLS, ("authz", "failed")),
+    "ext_proc.streams_started": (families.FILTER_CALLS, ("extproc", "started")),
+    "ext_proc.streams_failed": (families.FILTER_CALLS, ("extproc", "failed")),
+    "ext_proc.message_timeouts": (families.FILTER_ERRORS, ("extproc",)),
 }
 
 # Counted a second time: they are failures among calls.
 _ERRORS: dict[str, tuple[Family, Labels]] = {
-    "ext_authz.error": (metrics.FILTER_ERRORS, ("authz",)),
-    "ext_proc.streams_failed": (metrics.FILTER_ERRORS, ("extproc",)),
+    "ext_authz.error": (families.FILTER_ERRORS, ("authz",)),
+    "ext_proc.streams_failed": (families.FILTER_ERRORS, ("extproc",)),
 }
 
 # What follows `cluster.provider/NAME.`; the provider's name is put in front of the labels.
 _PROVIDER: dict[str, tuple[Family, Labels]] = {
-    "upstream_cx_active": (metrics.PROVIDER_CONNECTIONS, ()),
-    "upstream_rq_active": (metrics.PROVIDER_IN_FLIGHT, ()),
-    "upstream_rq_pending_active": (metrics.PROVIDER_PENDING, ()),
-    "upstream_rq_total": (metrics.PROVIDER_REQUESTS, ()),
-    **{f"upstream_rq_{one}": (metrics.PROVIDER_RESPONSES, (one,)) for one in _CLASSES},
+    "upstream_cx_active": (families.PROVIDER_CONNECTIONS, ()),
+    "upstream_rq_active": (families.PROVIDER_IN_FLIGHT, ()),
+    "upstream_rq_pending_active": (families.PROVIDER_PENDING, ()),
+    "upstream_rq_total": (families.PROVIDER_REQUESTS, ()),
+    **{f"upstream_rq_{one}": (families.PROVIDER_RESPONSES, (one,)) for one in _CLASSES},
     # Those that made another attempt are counted apart.
-    **{f"retry.upstream_rq_{one}": (metrics.PROVIDER_RESPONSES, (one,)) for one in _CLASSES},
-    "upstream_rq_retry": (metrics.PROVIDER_RETRIES, ()),
-    "upstream_cx_connect_fail": (metrics.PROVIDER_FAILURES, ("connect",)),
-    "upstream_cx_connect_timeout": (metrics.PROVIDER_FAILURES, ("connect_timeout",)),
-    "upstream_rq_timeout": (metrics.PROVIDER_FAILURES, ("timeout",)),
-    "upstream_rq_per_try_timeout": (metrics.PROVIDER_FAILURES, ("attempt_timeout",)),
-    "upstream_rq_rx_reset": (metrics.PROVIDER_FAILURES, ("reset",)),
-    "membership_total": (metrics.PROVIDER_ENDPOINTS, ()),
-    "membership_healthy": (metrics.PROVIDER_HEALTHY, ()),
-    "outlier_detection.ejections_active": (metrics.PROVIDER_EJECTED, ()),
-    "outlier_detection.ejections_enforced_total": (metrics.PROVIDER_EJECTIONS, ()),
-    "health_check.failure": (metrics.PROVIDER_CHECKS_FAILED, ()),
-    "circuit_breakers.default.cx_open": (metrics.PROVIDER_BREAKER, ()),
-    "circuit_breakers.default.rq_open": (metrics.PROVIDER_BREAKER, ()),
-    "circuit_breakers.default.rq_pending_open": (metrics.PROVIDER_BREAKER, ()),
-    "circuit_breakers.default.rq_retry_open": (metrics.PROVIDER_BREAKER, ()),
+    **{f"retry.upstream_rq_{one}": (families.PROVIDER_RESPONSES, (one,)) for one in _CLASSES},
+    "upstream_rq_retry": (families.PROVIDER_RETRIES, ()),
+    "upstream_cx_connect_fail": (families.PROVIDER_FAILURES, ("connect",)),
+    "upstream_cx_connect_timeout": (families.PROVIDER_FAILURES, ("connect_timeout",)),
+    "upstream_rq_timeout": (families.PROVIDER_FAILURES, ("timeout",)),
+    "upstream_rq_per_try_timeout": (families.PROVIDER_FAILURES, ("attempt_timeout",)),
+    "upstream_rq_rx_reset": (families.PROVIDER_FAILURES, ("reset",)),
+    "membership_total": (families.PROVIDER_ENDPOINTS, ()),
+    "membership_healthy": (families.PROVIDER_HEALTHY, ()),
+    "outlier_detection.ejections_active": (families.PROVIDER_EJECTED, ()),
+    "outlier_detection.ejections_enforced_total": (families.PROVIDER_EJECTIONS, ()),
+    "health_check.failure": (families.PROVIDER_CHECKS_FAILED, ()),
+    "circuit_breakers.default.cx_open": (families.PROVIDER_BREAKER, ()),
+    "circuit_breakers.default.rq_open": (families.PROVIDER_BREAKER, ()),
+    "circuit_breakers.default.rq_pending_open": (families.PROVIDER_BREAKER, ()),
+    "circuit_breakers.default.rq_retry_open": (families.PROVIDER_BREAKER, ()),
 }
 
 _WHOLE: dict[str, tuple[Family, Labels]] = {
-    f"cluster.{FILTERS_CLUSTER}.membership_total": (metrics.WORKERS, ()),
-    f"cluster.{FILTERS_CLUSTER}.membership_healthy": (metrics.WORKERS_HEALTHY, ()),
-    "filesystem.write_buffered": (metrics.SPOOL_LINES, ()),
-    "filesystem.write_failed": (metrics.SPOOL_WRITE_FAILURES, ()),
-    "cluster_manager.cds.update_rejected": (metrics.ENVOY_REJECTED, ("clusters",)),
-    "tracing.opentelemetry.spans_sent": (metrics.TRACE_SPANS, ("sent",)),
-    "tracing.opentelemetry.spans_dropped": (metrics.TRACE_SPANS, ("dropped",)),
-    "headgate.metering.unmetered": (metrics.METERING, ("unmetered",)),
-    "headgate.metering.unhidden": (metrics.METERING, ("unhidden",)),
+    f"cluster.{FILTERS_CLUSTER}.membership_total": (families.WORKERS, ()),
+    f"cluster.{FILTERS_CLUSTER}.membership_healthy": (families.WORKERS_HEALTHY, ()),
+    "filesystem.write_buffered": (families.SPOOL_LINES, ()),
+    "filesystem.write_failed": (families.SPOOL_WRITE_FAILURES, ()),
+    "cluster_manager.cds.update_rejected": (families.ENVOY_REJECTED, ("clusters",)),
+    "tracing.opentelemetry.spans_sent": (families.TRACE_SPANS, ("sent",)),
+    "tracing.opentelemetry.spans_dropped": (families.TRACE_SPANS, ("dropped",)),
+    "headgate.metering.unmetered": (families.METERING, ("unmetered",)),
+    "headgate.metering.unhidden": (families.METERING, ("unhidden",)),
 }
 
 # Wherever they stand in a name, and summed: filters count per cluster, secrets per name.
 _ANYWHERE: tuple[tuple[re.Pattern[str], tuple[tuple[Family, Labels], ...]], ...] = (
-    (re.compile(r"^http\.edge[^.]*\.rds\..*\.update_rejected$"), ((metrics.ENVOY_REJECTED, ("routes",)),)),
-    (re.compile(r"^(?:.*\.)?sds\..*\.update_rejected$"), ((metrics.ENVOY_REJECTED, ("secrets",)),)),
-    (re.compile(r"\.ratelimit\.ok$"), ((metrics.FILTER_CALLS, ("ratelimit", "allowed")),)),
-    (re.compile(r"\.ratelimit\.over_limit$"), ((metrics.FILTER_CALLS, ("ratelimit", "refused")),)),
+    (re.compile(r"^http\.edge[^.]*\.rds\..*\.update_rejected$"), ((families.ENVOY_REJECTED, ("routes",)),)),
+    (re.compile(r"^(?:.*\.)?sds\..*\.update_rejected$"), ((families.ENVOY_REJECTED, ("secrets",)),)),
+    (re.compile(r"\.ratelimit\.ok$"), ((families.FILTER_CALLS, ("ratelimit", "allowed")),)),
+    (re.compile(r"\.ratelimit\.over_limit$"), ((families.FILTER_CALLS, ("ratelimit", "refused")),)),
     (
         re.compile(r"\.ratelimit\.error$"),
-        ((metrics.FILTER_CALLS, ("ratelimit", "failed")), (metrics.FILTER_ERRORS, ("ratelimit",))),
+        ((families.FILTER_CALLS, ("ratelimit", "failed")), (families.FILTER_ERRORS, ("ratelimit",))),
     ),
-    (re.compile(r"\.lua\.attempt\.errors$"), ((metrics.FILTER_ERRORS, ("attempt",)),)),
+    (re.compile(r"\.lua\.attempt\.errors$"), ((families.FILTER_ERRORS, ("attempt",)),)),
     (
         re.compile(r"^listener\.(?!admin\.).*\.downstream_cx_overload_reject$"),
-        ((metrics.OVERLOAD_REFUSALS, ("connection",)),),
+        ((families.OVERLOAD_REFUSALS, ("connection",)),),
     ),
 )
 _ACTION = re.compile(r"^overload\.envoy\.overload_actions\.([a-z_0-9]+)\.active$")
@@ -131,18 +131,18 @@ def samples_of(stats: Iterable[tuple[str, float]]) -> Samples:
         for family, labels in _rows(name):
             samples[family][labels] += value
         if pressure := _PRESSURE.match(name):
-            samples[metrics.OVERLOAD_PRESSURE][pressure[1],] = value / 100  # Envoy says percent
+            samples[families.OVERLOAD_PRESSURE][pressure[1],] = value / 100  # Envoy says percent
     _add_providers(found, samples)
     return samples
 
 
 # What is there at this moment and not a count: an Envoy that finishes its streams has some of it, too.
 _PRESENT = (
-    metrics.REQUESTS_IN_FLIGHT,
-    metrics.CONNECTIONS,
-    metrics.PROVIDER_CONNECTIONS,
-    metrics.PROVIDER_IN_FLIGHT,
-    metrics.PROVIDER_PENDING,
+    families.REQUESTS_IN_FLIGHT,
+    families.CONNECTIONS,
+    families.PROVIDER_CONNECTIONS,
+    families.PROVIDER_IN_FLIGHT,
+    families.PROVIDER_PENDING,
 )
 
 
@@ -165,7 +165,7 @@ def _rows(name: str) -> Iterable[tuple[Family, Labels]]:
             if edge[1] in table:
                 yield table[edge[1]]
     elif action := _ACTION.match(name):
-        yield metrics.OVERLOAD, (action[1],)
+        yield families.OVERLOAD, (action[1],)
     for pattern, rows in _ANYWHERE:
         if pattern.search(name):
             yield from rows
@@ -182,7 +182,7 @@ def _add_providers(found: Mapping[str, float], samples: Samples) -> None:
         provider = cluster.removeprefix(_PROVIDER_CLUSTER)
         for stat, (family, labels) in _PROVIDER.items():
             value = found.get(f"{cluster}.{stat}", 0.0)
-            if family is metrics.PROVIDER_BREAKER:
+            if family is families.PROVIDER_BREAKER:
                 samples[family][provider,] = max(samples[family][provider,], value)
             else:
                 samples[family][provider, *labels] += value

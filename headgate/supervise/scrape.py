@@ -17,13 +17,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 import headgate
-from headgate import contract, metrics
+from headgate import contract
 from headgate.config.model import Gateway
-from headgate.metrics import Family
-from headgate.supervise import envoy_stats, metric_files
+from headgate.supervise import envoy_stats, families, metric_files
 from headgate.supervise.counters_data import damaged
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.envoy_stats import Samples
+from headgate.supervise.families import Family
 
 log = structlog.get_logger()
 
@@ -99,13 +99,13 @@ async def _stats_of(socket: Path) -> list[tuple[str, float]]:
 
 def process_samples(pids: dict[str, int]) -> Samples:
     """CPU and memory of each part's process, the supervisor's included."""
-    samples: Samples = {metrics.PART_CPU: {}, metrics.PART_MEMORY: {}, metrics.PART_START: {}}
+    samples: Samples = {families.PART_CPU: {}, families.PART_MEMORY: {}, families.PART_START: {}}
     for part, pid in {"supervisor": os.getpid(), **pids}.items():
         fields = _stat(pid)
         if fields:
-            samples[metrics.PART_CPU][part,] = (int(fields[11]) + int(fields[12])) / _TICKS
-            samples[metrics.PART_MEMORY][part,] = int(fields[21]) * _PAGE
-            samples[metrics.PART_START][part,] = round(_booted() + int(fields[19]) / _TICKS, 2)
+            samples[families.PART_CPU][part,] = (int(fields[11]) + int(fields[12])) / _TICKS
+            samples[families.PART_MEMORY][part,] = int(fields[21]) * _PAGE
+            samples[families.PART_START][part,] = round(_booted() + int(fields[19]) / _TICKS, 2)
     return samples
 
 
@@ -114,15 +114,15 @@ def spool_samples() -> Samples:
     sizes = [size for file in contract.SPOOL.glob("*.ndjson") if (size := _size(file)) is not None]
     disk = os.statvfs(contract.SPOOL)
     return {
-        metrics.SPOOL_FILES: {(): len(sizes)},
-        metrics.SPOOL_BYTES: {(): sum(sizes)},
-        metrics.SPOOL_FREE: {(): disk.f_bavail * disk.f_frsize},
+        families.SPOOL_FILES: {(): len(sizes)},
+        families.SPOOL_BYTES: {(): sum(sizes)},
+        families.SPOOL_FREE: {(): disk.f_bavail * disk.f_frsize},
     }
 
 
 def counters_samples() -> Samples:
     """What of the embedded counters' files is set aside."""
-    return {metrics.COUNTERS_DAMAGED: {(): len(damaged())}}
+    return {families.COUNTERS_DAMAGED: {(): len(damaged())}}
 
 
 def certificate_files(gateway: Gateway, base: Path) -> dict[str, Path]:
@@ -145,12 +145,12 @@ def certificate_samples(files: Mapping[str, Path]) -> Samples:
         except (OSError, ValueError):
             continue
         expiry[key,] = chain[0].not_valid_after_utc.timestamp()
-    return {metrics.CERTIFICATE_EXPIRY: expiry}
+    return {families.CERTIFICATE_EXPIRY: expiry}
 
 
 def static_samples() -> Samples:
     """What does not change."""
-    return {metrics.BUILD_INFO: {(headgate.__version__,): 1}}
+    return {families.BUILD_INFO: {(headgate.__version__,): 1}}
 
 
 def _stat(pid: int) -> Sequence[str]:

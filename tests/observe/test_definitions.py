@@ -12,6 +12,7 @@ import yaml
 
 from authz import check
 from headgate import metrics
+from headgate.supervise.families import definitions
 from tests.observe.promtool import promtool
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +21,7 @@ PROMETHEUS = ROOT / "deploy" / "prometheus"
 ALERTS = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())
 ALERT_TESTS = yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text())
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "headgate.json").read_text())
-DEFINED = {one.name: one for one in metrics.definitions()}
+DEFINED = {one.name: one for one in definitions()}
 RULES = [rule for group in ALERTS["groups"] for rule in group["rules"]]
 NAME = re.compile(r"\bheadgate_[a-z0-9_]+")
 

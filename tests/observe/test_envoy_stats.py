@@ -2,7 +2,7 @@
 
 import re
 
-from headgate import metrics
+from headgate.supervise import families
 from headgate.supervise.envoy_stats import FILTER, add_present, samples_of
 
 
@@ -16,11 +16,11 @@ def test_a_provider_whose_name_has_dots() -> None:
         "cluster.provider/my.own.engine.circuit_breakers.default.rq_open": 1.0,
     }
     samples = samples_of(stats.items())
-    assert samples[metrics.PROVIDER_RESPONSES]["my.own.engine", "5xx"] == 7
-    assert samples[metrics.PROVIDER_RESPONSES]["my.own.engine", "2xx"] == 0
-    assert samples[metrics.PROVIDER_HEALTHY] == {("my.own.engine",): 1}
-    assert samples[metrics.PROVIDER_BREAKER] == {("my.own.engine",): 1}
-    assert {labels[0] for labels in samples[metrics.PROVIDER_RESPONSES]} == {"my.own.engine"}
+    assert samples[families.PROVIDER_RESPONSES]["my.own.engine", "5xx"] == 7
+    assert samples[families.PROVIDER_RESPONSES]["my.own.engine", "2xx"] == 0
+    assert samples[families.PROVIDER_HEALTHY] == {("my.own.engine",): 1}
+    assert samples[families.PROVIDER_BREAKER] == {("my.own.engine",): 1}
+    assert {labels[0] for labels in samples[families.PROVIDER_RESPONSES]} == {"my.own.engine"}
     picked = {name for name in stats if re.search(FILTER, name)}
     assert "cluster.provider/my.own.engine.retry.upstream_rq_5xx" in picked
 
@@ -40,14 +40,14 @@ def test_listeners_and_clusters_add_up() -> None:
             "http.admin.downstream_rq_active": 9.0,
         }.items()
     )
-    assert samples[metrics.FILTER_ERRORS] == {
+    assert samples[families.FILTER_ERRORS] == {
         ("authz",): 3, ("extproc",): 0, ("ratelimit",): 2, ("attempt",): 1,
     }  # fmt: skip
-    assert samples[metrics.FILTER_CALLS]["authz", "failed"] == 3
-    assert samples[metrics.OVERLOAD] == {("shrink_heap",): 1}
-    assert samples[metrics.OVERLOAD_PRESSURE] == {("fixed_heap",): 0.5}
-    assert samples[metrics.OVERLOAD_REFUSALS]["connection",] == 2
-    assert samples[metrics.REQUESTS_IN_FLIGHT] == {(): 0}
+    assert samples[families.FILTER_CALLS]["authz", "failed"] == 3
+    assert samples[families.OVERLOAD] == {("shrink_heap",): 1}
+    assert samples[families.OVERLOAD_PRESSURE] == {("fixed_heap",): 0.5}
+    assert samples[families.OVERLOAD_REFUSALS]["connection",] == 2
+    assert samples[families.REQUESTS_IN_FLIGHT] == {(): 0}
 
 
 def test_an_envoy_that_finishes_its_streams_adds_what_is_present_and_no_counts() -> None:
@@ -59,6 +59,6 @@ def test_an_envoy_that_finishes_its_streams_adds_what_is_present_and_no_counts()
     }
     samples = samples_of(stats.items())
     add_present(samples, samples_of({**stats, "cluster.provider/gone.membership_total": 1.0}.items()))
-    assert samples[metrics.REQUESTS_IN_FLIGHT] == {(): 4}
-    assert samples[metrics.PROVIDER_IN_FLIGHT] == {("a",): 4, ("gone",): 0}
-    assert samples[metrics.RESPONSES]["2xx",] == 5
+    assert samples[families.REQUESTS_IN_FLIGHT] == {(): 4}
+    assert samples[families.PROVIDER_IN_FLIGHT] == {("a",): 4, ("gone",): 0}
+    assert samples[families.RESPONSES]["2xx",] == 5
