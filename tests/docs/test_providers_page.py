@@ -70,7 +70,7 @@ def listed(names: list[str]) -> str:
 def test_where_reasoning_is_said_to_be_it_is_read() -> None:
     names = {shown["reasoning"].strip("`") for shown in table("`preset`").values()} - {"-"}
     assert names <= set(Message.__struct_fields__)
-    scanned = (Path(__file__).parents[2] / "envoy" / "module" / "scan.c").read_text()
+    scanned = (Path(__file__).parents[2] / "envoy" / "module" / "scan_members.c").read_text()
     assert all(f'"{name}"' in scanned for name in names)
 
 

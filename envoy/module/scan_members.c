@@ -1,0 +1,152 @@
+// See scan_members.h.
+
+#include "scan_members.h"
+
+#include <string.h>
+
+#define NAME(text, key) {text, sizeof text - 1, key}
+
+struct name {
+  const char *text;
+  size_t length;
+  enum key key;
+};
+
+static const struct name openai[] = {
+    // A string under one of these is generated output, in chat, completion and reasoning streams.
+    NAME("content", TEXT),
+    NAME("text", TEXT),
+    NAME("reasoning_content", TEXT),
+    NAME("reasoning", TEXT),
+    NAME("arguments", TEXT),
+    NAME("refusal", TEXT),
+    NAME("usage", USAGE),
+    NAME("choices", CHOICE_LIST),
+    NAME("index", INDEX),
+    NAME("prompt_tokens", PROMPT),
+    NAME("completion_tokens", COMPLETION),
+    NAME("cached_tokens", CACHED),
+    NAME("cache_write_tokens", CACHE_WRITE),
+    NAME("cache_creation_tokens", CACHE_WRITE), // LiteLLM's name for it
+    NAME("reasoning_tokens", REASONING),
+    {NULL, 0, OTHER},
+};
+
+static const struct name anthropic[] = {
+    NAME("text", TEXT),
+    NAME("partial_json", TEXT),
+    NAME("thinking", TEXT),
+    NAME("content", TEXT), // of a compaction
+    NAME("delta", DELTA),
+    NAME("usage", USAGE),
+    NAME("message", MESSAGE),
+    NAME("input_tokens", PROMPT),
+    NAME("output_tokens", COMPLETION),
+    NAME("cache_read_input_tokens", CACHED),
+    NAME("cache_creation_input_tokens", CACHE_WRITE),
+    NAME("thinking_tokens", REASONING),
+    {NULL, 0, OTHER},
+};
+
+static const struct name responses[] = {
+    NAME("delta", TEXT), // of text, reasoning, a refusal, the arguments or the input of a call
+    NAME("response", MESSAGE),
+    NAME("usage", USAGE),
+    NAME("input_tokens", PROMPT),
+    NAME("output_tokens", COMPLETION),
+    NAME("cached_tokens", CACHED),
+    NAME("cache_write_tokens", CACHE_WRITE),
+    NAME("reasoning_tokens", REASONING),
+    {NULL, 0, OTHER},
+};
+
+static const struct name media[] = {
+    NAME("delta", TEXT),
+    NAME("content", TEXT),
+    NAME("audio", TEXT),
+    NAME("b64_json", TEXT),
+    NAME("usage", USAGE),
+    NAME("data", ITEM_LIST),
+    NAME("input_tokens", PROMPT),
+    NAME("prompt_tokens", PROMPT),
+    NAME("output_tokens", COMPLETION),
+    NAME("completion_tokens", COMPLETION),
+    NAME("cached_tokens", CACHED),
+    NAME("total_tokens", TOTAL),
+    NAME("seconds", SECONDS),
+    NAME("prompt_audio_seconds", SECONDS), // Mistral's name for it
+    NAME("duration", DURATION),
+    {NULL, 0, OTHER},
+};
+
+static const struct name *const names[] = {
+    [OPENAI] = openai, [ANTHROPIC] = anthropic, [RESPONSES] = responses, [MEDIA] = media};
+
+static bool has_place_in_openai(const struct scan *scan, enum key key) {
+  bool top = scan->depth == 1, used = scan->section == IN_USAGE;
+  return key == TEXT || ((key == USAGE || key == CHOICE_LIST) && top) ||
+         (key == INDEX && scan->section == IN_CHOICES && scan->depth == 3 && scan->index == SCAN_UNKNOWN) ||
+         ((key == PROMPT || key == COMPLETION) && used && scan->depth == 2) ||
+         (key >= CACHED && used); // at any depth: in `…_details`, or beside the others
+}
+
+static bool has_place_in_anthropic(const struct scan *scan, enum key key) {
+  size_t depth = scan->depth;
+  bool used = scan->section == IN_USAGE;
+  switch (key) {
+  case TEXT: return scan->section == IN_DELTA && depth == 2;
+  case MESSAGE:
+  case DELTA: return depth == 1;
+  case USAGE: return depth == 1 || (scan->section == IN_MESSAGE && depth == 2 && !scan->has_top_usage);
+  case PROMPT:
+  case CACHED:
+  case CACHE_WRITE: return used && depth == scan->usage_depth; // not in its `iterations`, which are parts of it
+  case COMPLETION: return used && scan->usage_depth == 2 && depth == 2;
+  case REASONING: return used && scan->usage_depth == 2 && depth == 3; // in `output_tokens_details`
+  default: return false;
+  }
+}
+
+static bool has_place_in_responses(const struct scan *scan, enum key key) {
+  size_t depth = scan->depth;
+  bool used = scan->section == IN_USAGE;
+  switch (key) {
+  case TEXT:
+  case MESSAGE: return depth == 1;
+  case USAGE: return depth == 1 || (scan->section == IN_MESSAGE && depth == 2 && !scan->has_top_usage);
+  case PROMPT:
+  case COMPLETION: return used && depth == scan->usage_depth;
+  case CACHED:
+  case CACHE_WRITE:
+  case REASONING: return used && depth <= scan->usage_depth + 1; // in `…_details`, or beside the others
+  default: return false;
+  }
+}
+
+static bool has_place_in_media(const struct scan *scan, enum key key) {
+  bool used = scan->section == IN_USAGE;
+  switch (key) {
+  case TEXT: return true;
+  case USAGE:
+  case ITEM_LIST:
+  case DURATION: return scan->depth == 1;
+  case CACHED: return used; // in `…_details` too
+  case OTHER: return false;
+  default: return used && scan->depth == 2;
+  }
+}
+
+static bool has_place(const struct scan *scan, enum key key) {
+  switch (scan->api) {
+  case ANTHROPIC: return has_place_in_anthropic(scan, key);
+  case RESPONSES: return has_place_in_responses(scan, key);
+  case MEDIA: return has_place_in_media(scan, key);
+  default: return has_place_in_openai(scan, key);
+  }
+}
+
+enum key scan_member(const struct scan *scan) {
+  const struct name *name = names[scan->api];
+  while (name->text && (name->length != scan->name_length || memcmp(name->text, scan->name, name->length) != 0)) name++;
+  return has_place(scan, name->key) ? name->key : OTHER;
+}
