@@ -246,7 +246,7 @@ async def test_so_much_passes(running: Running, name: str) -> None:
     assert example.cap is not None
     assert example.most is not None
     body, total, began = body_of(example), Used(), time.monotonic()
-    notices: list[tuple[Decimal, httpx2.Response]] = []
+    notices: list[tuple[Decimal, Decimal, httpx2.Response]] = []
     while (reply := running.ask(name, body)).status_code == 200:
         before, total = amount(example, total), await running.settle(name)
         line = running.gateway.end_line(reply.headers["x-request-id"])
@@ -254,7 +254,7 @@ async def test_so_much_passes(running: Running, name: str) -> None:
         assert line["completion_tokens"] == granted
         reserved = amount(example, Used(1, line["estimated_tokens"], granted))
         assert_shown(example, reply, None if "burst" in example.said else int(example.most - before - reserved))
-        notices.append((before + reserved, reply))
+        notices.append((before, reserved, reply))
         assert total.requests < 30, total
     assert time.monotonic() - began < 50, "a minute has passed: the window has moved"
     assert_refused(example, reply, amount(example, total))
@@ -268,8 +268,8 @@ async def test_so_much_passes(running: Running, name: str) -> None:
     else:
         assert example.most - least < amount(example, total) <= example.most
     assert len(notices) > 1
-    for at, passed in notices:
-        assert_notices(example, passed, at)
+    for before, reserved, passed in notices:
+        assert_notices(example, passed, before, reserved)
     assert_beside(running, example)
 
 
@@ -281,17 +281,17 @@ async def test_what_only_warns_lets_all_pass(running: Running, name: str) -> Non
         assert reply.status_code == 200
         before, total = amount(example, total), await running.settle(name)
         line = running.gateway.end_line(reply.headers["x-request-id"])
-        assert_notices(example, reply, before + amount(example, Used(1, line["estimated_tokens"], 20)))
+        assert_notices(example, reply, before, amount(example, Used(1, line["estimated_tokens"], 20)))
         warned.append("x-headgate-warning" in reply.headers)
         assert not [key for key in reply.headers if key.startswith("x-ratelimit-")]
     assert (warned[0], warned[-1]) == (False, True)
     assert amount(example, total) > example.said["soft"]
 
 
-def assert_notices(example: Example, reply: httpx2.Response, at: Decimal) -> None:
-    """Exactly the warnings and overages of a limit of which so much was used, this request's reservation included."""
-    soft = example.said.get("soft")
-    warning = [f"{example.kind}; used={at}; soft={soft}"] if soft is not None and at > soft else []
+def assert_notices(example: Example, reply: httpx2.Response, before: Decimal, reserved: Decimal) -> None:
+    """Exactly those of a limit of which so much was used: warnings by that, overages with this one's reservation."""
+    soft, at = example.said.get("soft"), before + reserved
+    warning = [f"{example.kind}; used={before}; soft={soft}"] if soft is not None and before > soft else []
     assert reply.headers.get_list("x-headgate-warning") == warning
     over = "overage" in example.said and example.cap is not None and at > example.cap
     assert reply.headers.get_list("x-headgate-overage") == ([example.kind] if over else [])
