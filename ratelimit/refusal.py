@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from headgate.contract import ERROR_SOURCE
 from headgate.counters.limits import Limit
 from headgate.counters.reservation import Refused
+from headgate.counters.scripts import MOST_USERS
 from headgate.error_shapes import Problem
 from headgate.limits import Dimension, LimitRow
 from ratelimit.ask import Ask
@@ -42,6 +43,8 @@ def refusal_of(ask: Ask, refused: Refused, asked: int, least: int, now: float) -
     about = f"for {whose}: limit {_said(limit)}, used {amount(limit, refused.used)}"
     if limit.kind.dimension not in ("requests", "slots"):
         about += f", requested {amount(limit, asked)}"
+    if refused.shared:
+        about += f" by all users beyond the first {MOST_USERS}, who share a counter"
     if limit.is_calendar and not _may_come_back(limit, wait_ms, now):
         return _quota(f"Quota used up {about}. It resets at {moment(limit, now, wait_ms)}.", wait_ms)
     return _later(limit, f"Rate limit reached {about}. Retry in {whole_seconds(wait_ms)} s.", wait_ms)

@@ -23,7 +23,7 @@ _TAG = "tag:yaml.org,2002:"
 _SCALARS: dict[str, tuple[re.Pattern[str], str]] = {  # tag -> what it looks like, how it may begin
     "null": (re.compile(r"(?:~|null|Null|NULL|)\Z"), "~nN"),
     "bool": (re.compile(r"(?:true|false)\Z"), "tf"),
-    "int": (re.compile(r"[-+]?[0-9]{1,20}\Z"), "-+0123456789"),
+    "int": (re.compile(r"[-+]?(?:0|[1-9][0-9]{0,19})\Z"), "-+0123456789"),  # 010 may mean eight: it is text
     "float": (
         re.compile(r"[-+]?(?:\.[0-9]{1,20}|[0-9]{1,20}(?:\.[0-9]{0,20}|(?=[eE])))(?:[eE][-+]?[0-9]{1,4})?\Z"),
         "-+.0123456789",

@@ -44,11 +44,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The limit that has room last, how much of it is used, and when it has some; -1 is never."""
+    """The limit that has room last, how much of it is used, and when it has some; -1 is never.
+
+    `shared`: by all users of the tenant who have no counter of their own.
+    """
 
     limit: Limit
     used: int
     wait_ms: int
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,6 @@ def read_verdict(applying: Applying, reply: Sequence[int]) -> Verdict:
         for limit, at in zip(limits, range(0, end, 3), strict=True)
         if rest[at + 1] >= 0
     )
-    refused = Refused(limits[number - 1], rest[3 * number - 3], wait_ms) if number else None
+    refused = Refused(limits[number - 1], rest[3 * number - 3], wait_ms, shared=grant < 0) if number else None
     warned, used = tuple(limits[at - 1] for at in rest[end::2]), tuple(rest[end + 1 :: 2])
-    return Verdict(standings, refused, grant=grant, warned=warned, warned_used=used)
+    return Verdict(standings, refused, grant=max(0, grant), warned=warned, warned_used=used)

@@ -13,7 +13,8 @@
 -- are passed and what is used of them}, times in ms. Verdict: 0 reserved, now or by an earlier call of this request; -1 settled already; -2 the calendar's sums
 -- are not there, so that nobody can say; n: limit n has no room for the least grant, and of those without room it has
 -- some last, after `wait` (-1: never, the request alone is over the limit; at most 1000 where all that is missing may
--- come back with the end of any request). Nothing is reserved but at 0.
+-- come back with the end of any request). Nothing is reserved but at 0. A grant of -1: refused, by the counter of the users
+-- who have none of their own.
 
 local record = call("GET", KEYS[1])
 if record == "" then return { -1, 0, 0 } end
@@ -161,7 +162,7 @@ end
 if record then
   grant = cmsgpack.unpack(record)[1]
 elseif verdict > 0 then
-  grant = 0
+  grant = limits[verdict].others and -1 or 0
 else
   local taken = {}
   for i, limit in ipairs(limits) do

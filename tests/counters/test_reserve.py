@@ -207,6 +207,17 @@ def test_users_beyond_the_live_ones_share_one_counter(raw: Redis, monkeypatch: p
     assert raw.zcard(users_key("acme")) == 2
 
 
+def test_a_refusal_says_whose_counter_it_was(raw: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headgate.counters.reservation.MOST_USERS", 1)
+    tenant = Tenant(raw, limits_of(LimitRow("daily_requests", 1, by=("user",))))
+    shared = []
+    for name, user in (("a", "ann"), ("b", "ann"), ("c", "bob"), ("d", "cyd")):
+        verdict = tenant.reserve(name, applying=tenant.applying("ci", "chat", user))
+        shared.append(verdict.refused and verdict.refused.shared)
+        assert verdict.grant == 0
+    assert shared == [None, False, None, True]  # cyd is refused for what bob did
+
+
 def test_tenants_share_nothing(raw: Redis) -> None:
     row = limits_of(rpm=1, concurrency=1)
     assert not Tenant(raw, row, "acme").reserve("a").refused

@@ -12,6 +12,7 @@ from limiter_process import EPOCH, Answer, Worker, know_sums, limiting, rows_of
 from redis import Redis
 
 from headgate.counters.limits import TenantLimits
+from headgate.counters.scripts import MOST_USERS
 from headgate.counters.settlement import Settled, Sum, settle_call
 from headgate.limits import NANO
 from tests.counters.valkey_server import ValkeyServer
@@ -75,6 +76,7 @@ PLANS: dict[str, dict[str, Any]] = {kind.replace("_", "-"): {kind: case.limit} f
     },
     "grant": {"monthly_tokens": 1000},
     "dear": {"monthly_usd": 0.01},
+    "crowd": {"per": [{"by": ["user"], "rpm": 1}]},
     "soft": {
         "daily_tokens": {"soft": 300},
         "monthly_usd": {"limit": 0.005, "overage": {"ceiling": 1}, "soft": 0.0005},
@@ -168,6 +170,18 @@ def test_what_requests_under_way_hold_may_come_back(worker: Worker, kind: str) -
     assert case.says in answer.error["message"]
     assert (answer.error["code"], answer.headers["retry-after"]) == ("rate_limit_exceeded", "1")
     assert "x-should-retry" not in answer.headers
+
+
+def test_a_refusal_by_a_counter_that_users_share_says_so(worker: Worker, valkey: Redis) -> None:
+    """Who never asked before is not told that it did."""
+    far = time.time() * 1000 + 10**8
+    valkey.zadd("hg:{crowd}:users", {f"user-{number}": far for number in range(MOST_USERS)})
+    assert worker.ask("crowd", "a", user="ann").is_ok
+    answer = worker.ask("crowd", "b", user="bob")
+    assert answer.error["message"].startswith(
+        "Rate limit reached for tenant 'crowd', user 'bob': limit 1 requests per minute (rpm), used 1 by all users "
+        "beyond the first 10000, who share a counter. Retry in "
+    )
 
 
 LONG = "bo'b\n\u202e" + 50 * "x"
