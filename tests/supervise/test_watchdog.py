@@ -122,5 +122,7 @@ async def test_the_embedded_counters_are_silent_when_they_are_stopped(monkeypatc
             while await part.spec.probe():  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.01)
         watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
     finally:
         await part.stop()
