@@ -153,7 +153,7 @@ def test_mixed_inputs_are_refused(engine: Engine, mixed: list[Any]) -> None:
 
 
 def test_unknown_paths_and_methods(engine: Engine) -> None:
-    for reply in (engine.get("/v1/nope"), engine.post("/v1/audio/speech", {})):
+    for reply in (engine.get("/v1/nope"), engine.post("/v1/audio/nope", {})):
         assert (reply.status, reply.json["error"]["code"]) == (404, "unknown_url")
     reply = engine.get(CHAT)
     assert (reply.status, reply.headers["allow"]) == (405, "POST")

@@ -116,6 +116,12 @@ def counters_of(gateway: RunningGateway) -> Iterator[Redis]:
         yield client
 
 
+def metric(gateway: RunningGateway, start: str) -> float:
+    """The sum of the samples whose line begins so."""
+    text = httpx2.get(f"http://{gateway.admin_address}/metrics", timeout=20).text
+    return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(start))
+
+
 async def until(condition: Any, within_s: float = 60.0) -> float:
     """Wait until it holds; the seconds that took."""
     loop = asyncio.get_running_loop()

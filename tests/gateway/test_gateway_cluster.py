@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from limited import until
+from limited import metric, until
 from quotas import Quotas, Used, ask, asked, quotas, settled, shown, used
 from running_gateway import RunningGateway, headgate, running_gateway
 from tenants import CHAT
@@ -107,8 +107,3 @@ async def test_a_node_that_is_killed(gateway: RunningGateway, setup: Quotas, clu
     passed = 1 + of_gone[200]
     await until(lambda: shown(gateway, gone)["daily_requests"]["used"] == passed)
     assert ask(gateway, setup.keys[gone]).status_code == 200
-
-
-def metric(gateway: RunningGateway, start: str) -> float:
-    text = httpx2.get(f"http://{gateway.admin_address}/metrics", timeout=20).text
-    return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(start))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
-from limited import Limited, ask, limited, push, seen, size_of, until
+from limited import Limited, ask, limited, metric, push, seen, size_of, until
 from redis import Redis
 from running_gateway import RunningGateway, running_gateway
 from tenants import CHAT, chat
@@ -45,12 +45,6 @@ def counters(server: ValkeyServer, limits: RunningGateway) -> Iterator[Redis]:
         client.flushall()
         wait(lambda: emergency(limits) == 0)
         yield client
-
-
-def metric(gateway: RunningGateway, start: str) -> float:
-    """The sum of the samples whose line begins so."""
-    text = httpx2.get(f"http://{gateway.admin_address}/metrics", timeout=20).text
-    return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(start))
 
 
 def emergency(gateway: RunningGateway) -> float:

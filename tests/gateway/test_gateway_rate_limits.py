@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import openai
 import pytest
-from limited import TENANTS, Limited, ask, counters_of, limited, push, seen, size_of, until
+from limited import TENANTS, Limited, ask, counters_of, limited, metric, push, seen, size_of, until
 from running_gateway import RunningGateway, running_gateway
 from tenants import ASK, CHAT, chat
 from upstreams import Engine, simulator
@@ -69,14 +69,24 @@ async def _hold(gateways: list[RunningGateway], setup: Limited, record: Path) ->
     statuses = await push(gateways, setup.keys["acme"], clients=64, each=5)
     assert statuses == {200: RPM, 429: 64 * 5 - RPM}
     assert seen(record, start).requests == RPM
-    start = size_of(record)
-    statuses = await push(gateways, setup.keys["globex"], 64, 2, insist=True, ttft_s=0.01, token_s=0.005)
-    assert statuses[200] == 128
-    assert set(statuses) <= {200, 429}
+    for _ in range(5):  # a round in which the counters got no CPU for 20 ms is another test's
+        start, alone = size_of(record), decided_alone(gateways)
+        statuses = await push(gateways, setup.keys["globex"], 64, 2, insist=True, ttft_s=0.01, token_s=0.005)
+        assert statuses[200] == 128
+        assert set(statuses) <= {200, 429}
+        found = seen(record, start)
+        assert found.requests == 128
+        if decided_alone(gateways) == alone:
+            break
+    assert decided_alone(gateways) == alone
     assert statuses[429] > 0
-    found = seen(record, start)
-    assert found.requests == 128
     assert found.at_once == CONCURRENCY
+
+
+def decided_alone(gateways: list[RunningGateway]) -> float:
+    """Requests that were let in without the counters."""
+    start = 'headgate_limiter_decisions_total{by="emergency",decision="allowed"}'
+    return sum(metric(gateway, start) for gateway in gateways)
 
 
 def _folder(path: Path, name: str) -> Path:

@@ -248,7 +248,7 @@ def test_head_has_no_body(gateway: RunningGateway, keys: Keys) -> None:
         "/v1/chat%2Fcompletions",
         "/V1/chat/completions",
         "/v1/modelsx",
-        "/v1/responses",
+        "/v1/responsesx",
         "/tenants/acme",
         "/tenants/acme/v1",
         "/tenants/acme/tenants/acme/v1/chat/completions",
