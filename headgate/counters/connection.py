@@ -7,6 +7,7 @@ there are; within reason.
 """
 
 import asyncio
+import contextlib
 import math
 from collections import deque
 from collections.abc import Callable
@@ -132,12 +133,11 @@ async def connect(address: CountersAddress, timeout_s: float, on_lost: Callable[
             _, connection = await loop.create_unix_connection(make, address.path)
         else:
             _, connection = await loop.create_connection(make, address.host, address.port, ssl=address.context())
-    try:
+    with contextlib.ExitStack() as on_error:
+        on_error.callback(connection.lose, "did not take the greeting")
         for command in address.greeting():
             accepted(await connection.call(command))
-    except BaseException:
-        connection.lose("did not take the greeting")
-        raise
+        on_error.pop_all()
     return connection
 
 

@@ -194,7 +194,8 @@ class Node:
     async def _usable(self, lost: "asyncio.Future[str]") -> Connection:
         """A connection that has just carried out a write in time."""
         connection = await connect(self.address, self._timeout_s, lambda reason: _tell(lost, reason))
-        try:
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(connection.lose, "not usable")
             for script in ALL:
                 accepted(await connection.call(("SCRIPT", "LOAD", script.text)))
             if not self._in_cluster:
@@ -202,9 +203,7 @@ class Node:
             else:
                 accepted(await connection.call(("EVAL", _PROBE_SCRIPT, 0)))
                 _in_touch(accepted(await connection.call(("CLUSTER", "INFO"))))
-        except BaseException:
-            connection.lose("not usable")
-            raise
+            on_error.pop_all()
         return connection
 
     def _up(self) -> None:

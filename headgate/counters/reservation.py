@@ -73,7 +73,9 @@ class Verdict:
     warned_used: tuple[int, ...] = ()
 
 
-def reserve_call(applying: Applying, wish: Wish, lease_ms: int, now_ms: int | str = "") -> Call:
+def reserve_call(
+    applying: Applying, wish: Wish, lease_ms: int, now_ms: int | str = "", *, most_users: int = MOST_USERS
+) -> Call:
     """For `Counters.run`. `lease_ms` is how long the reservation holds when nobody settles it."""
     keys = (record_key(applying.tenant, wish.request_id), *applying.keys)
     arguments = (
@@ -82,7 +84,7 @@ def reserve_call(applying: Applying, wish: Wish, lease_ms: int, now_ms: int | st
         member_of(wish.epoch, wish.request_id),
         lease_ms if applying.settles else 0,
         REMEMBER_MS,
-        MOST_USERS,
+        most_users,
         wish.input,
         wish.output,
         wish.times,

@@ -97,6 +97,7 @@ def settle_call(
     base: str = "",
     told: Sequence[bytes] = (),
     now_ms: int | str = "",
+    most_users: int = MOST_USERS,
 ) -> Call:
     """For `Counters.run`: closes these requests and sets these sums of `gateway`, all at once.
 
@@ -110,7 +111,7 @@ def settle_call(
     written = [(*places.of(one.limit), *_sum(one)) for one in sums]
     places.keys += [bases_key(tenant), base] if base else []
     number = len(places.keys) if base else 0
-    body = (REMEMBER_MS, MOST_USERS, gateway, number, requests, places.windows, written)
+    body = (REMEMBER_MS, most_users, gateway, number, requests, places.windows, written)
     return SETTLE, tuple(places.keys), (now_ms, msgspec.msgpack.encode(body), *told)
 
 

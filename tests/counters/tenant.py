@@ -7,7 +7,7 @@ from redis import Redis
 
 from headgate.counters.limits import Applying, TenantLimits
 from headgate.counters.reservation import Verdict, Wish, read_verdict, reserve_call
-from headgate.counters.scripts import Call, Script
+from headgate.counters.scripts import MOST_USERS, Call, Script
 from headgate.counters.settlement import Settled, SettledReply, Sum, read_settled, settle_call
 from headgate.counters.standing import StandingNow, read_standing, standing_call
 from headgate.limits import LimitRow, LimitsRow
@@ -26,9 +26,12 @@ def limits_of(*limits: LimitRow, anniversary: int = 1, **simple: int) -> LimitsR
 class Tenant:
     """`valkey` must not decode what it answers."""
 
-    def __init__(self, valkey: Redis, row: LimitsRow, name: str = "acme", *, base: bool = True) -> None:
+    def __init__(
+        self, valkey: Redis, row: LimitsRow, name: str = "acme", *, base: bool = True, most_users: int = MOST_USERS
+    ) -> None:
         self.valkey, self.limits, self.name = valkey, TenantLimits(name, row), name
         self.told: dict[str, tuple[bytes, ...]] = {}  # alerts, by gateway
+        self.most_users = most_users
         if base:
             self.settle(base=True)
 
@@ -47,7 +50,9 @@ class Tenant:
     ) -> Verdict:
         wish = Wish(wish, EPOCH) if isinstance(wish, str) else wish
         applying = applying or self.applying()
-        return read_verdict(applying, self.run(reserve_call(applying, wish, lease_ms, now)))
+        return read_verdict(
+            applying, self.run(reserve_call(applying, wish, lease_ms, now, most_users=self.most_users))
+        )
 
     def settle(
         self,
@@ -59,7 +64,9 @@ class Tenant:
     ) -> SettledReply:
         some = [Settled(one, EPOCH, START, self.applying()) if isinstance(one, str) else one for one in settled]
         told, known = self.told.get(gateway, ()), self.limits.base_key if base else ""
-        reply = read_settled(self.run(settle_call(self.name, some, sums, gateway, base=known, told=told, now_ms=now)))
+        most = self.most_users
+        call = settle_call(self.name, some, sums, gateway, base=known, told=told, now_ms=now, most_users=most)
+        reply = read_settled(self.run(call))
         self.told[gateway] = reply.packed
         return reply
 

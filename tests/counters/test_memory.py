@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from redis import Redis
 
 from headgate.counters.reservation import Wish
@@ -47,11 +46,9 @@ def test_requests_that_have_ended_are_remembered_for_a_moment_and_cost_little(ra
     assert max(left) <= REMEMBER_MS
 
 
-def test_users_are_many_and_their_counters_are_not(raw: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_users_are_many_and_their_counters_are_not(raw: Redis) -> None:
     most = 500
-    monkeypatch.setattr("headgate.counters.reservation.MOST_USERS", most)
-    monkeypatch.setattr("headgate.counters.settlement.MOST_USERS", most)
-    tenant = Tenant(raw, EACH)
+    tenant = Tenant(raw, EACH, most_users=most)
     for number in range(2 * most):
         applying = tenant.applying("ci", "chat", f"user-{number}")
         tenant.reserve(Wish(f"{number}", EPOCH, 1, 16), applying=applying)

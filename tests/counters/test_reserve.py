@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from headgate.counters import reservation
 from headgate.counters.reservation import Wish
 from headgate.counters.scripts import bases_key, open_key, record_key, tenant_of, told_key, users_key
 from headgate.counters.settlement import Settled, Sum, settle_call
@@ -194,9 +193,8 @@ def test_each_key_model_and_user_has_a_counter_of_its_own(raw: Redis) -> None:
     assert refused == [None, "rpm", None, "daily_requests"]
 
 
-def test_users_beyond_the_live_ones_share_one_counter(raw: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reservation, "MOST_USERS", 2)
-    tenant = Tenant(raw, limits_of(LimitRow("rpm", 1, by=("user",))))
+def test_users_beyond_the_live_ones_share_one_counter(raw: Redis) -> None:
+    tenant = Tenant(raw, limits_of(LimitRow("rpm", 1, by=("user",))), most_users=2)
 
     def refused(user: str, request: str, now: int = START) -> bool:
         return bool(tenant.reserve(request, now, applying=tenant.applying("", "", user)).refused)
@@ -207,9 +205,8 @@ def test_users_beyond_the_live_ones_share_one_counter(raw: Redis, monkeypatch: p
     assert raw.zcard(users_key("acme")) == 2
 
 
-def test_a_refusal_says_whose_counter_it_was(raw: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headgate.counters.reservation.MOST_USERS", 1)
-    tenant = Tenant(raw, limits_of(LimitRow("daily_requests", 1, by=("user",))))
+def test_a_refusal_says_whose_counter_it_was(raw: Redis) -> None:
+    tenant = Tenant(raw, limits_of(LimitRow("daily_requests", 1, by=("user",))), most_users=1)
     shared = []
     for name, user in (("a", "ann"), ("b", "ann"), ("c", "bob"), ("d", "cyd")):
         verdict = tenant.reserve(name, applying=tenant.applying("ci", "chat", user))

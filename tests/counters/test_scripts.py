@@ -1,17 +1,14 @@
 """The scripts in a real Valkey against a plain model of them: any order of calls, on a clock of the test's."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from redis import Redis
 
-from headgate.counters import reservation, settlement
 from headgate.counters.limits import Applying, Limit
-from headgate.counters.reservation import LEAST_GRANT, Verdict, Wish
+from headgate.counters.reservation import LEAST_GRANT, Verdict, Wish, estimate_nano
 from headgate.counters.scripts import alerts_key, limit_of, record_key
 from headgate.counters.settlement import Settled, Sum, read_record
 from headgate.limits import KINDS, SCOPES, LimitRow, LimitsRow, Scope
@@ -69,7 +66,8 @@ class Scripts(RuleBasedStateMachine):
     )
     def configured(self, rows: list[LimitRow], anniversary: int, start: int, base: bool) -> None:
         self.valkey.flushall()
-        self.tenant = TimelessTenant(self.valkey, LimitsRow(tuple(rows), anniversary=anniversary), base=base)
+        limits = LimitsRow(tuple(rows), anniversary=anniversary)
+        self.tenant = TimelessTenant(self.valkey, limits, base=base, most_users=MOST_USERS)
         self.model = Model(MOST_USERS, base=base)
         self.now, self.number, self.sequence = start, 0, 0
         self.asked: dict[str, tuple[Applying, Wish, int]] = {}
@@ -189,7 +187,7 @@ class Scripts(RuleBasedStateMachine):
         record = read_record(data)
         assert record
         assert (record.input, record.output) == (wish.input, grant * wish.times)
-        assert record.usd_nano == reservation.estimate_nano(wish, grant)
+        assert record.usd_nano == estimate_nano(wish, grant)
         assert (record.key_id, record.model, record.user) == (applying.key_id, applying.model, applying.user)
 
     def waits(self, wish: Wish, verdict: Verdict, outcome: Outcome) -> None:
@@ -270,15 +268,6 @@ class Scripts(RuleBasedStateMachine):
         return self.model.room(limit, self.key(limit), self.now)
 
 
-@pytest.fixture
-def few_users() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reservation, "MOST_USERS", MOST_USERS)
-        patch.setattr(settlement, "MOST_USERS", MOST_USERS)
-        yield
-
-
-@pytest.mark.usefixtures("few_users")
 def test_any_sequence_of_calls(shared_valkey: ValkeyServer) -> None:
     with shared_valkey.raw_client() as client:
         machine: Any = type("Machine", (Scripts,), {"valkey": client})
