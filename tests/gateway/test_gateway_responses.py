@@ -7,17 +7,14 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from hashlib import sha256
-from secrets import token_urlsafe
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import openai
 import pytest
 from pydantic import BaseModel
-from running_gateway import RunningGateway, running_gateway
+from responses_gateway import Setup, end_line, raw, responses_gateway, within
 from upstreams import Engine
 from wire import Reply, ask, connection, head, post, read_body, read_chunk, read_head, read_reply
 
@@ -25,26 +22,7 @@ from tests.counters.valkey_server import ValkeyServer, valkey_server
 from tests.openai_spec.spec import problems
 
 URL = "/v1/responses"
-TENANTS = ("acme", "globex", "small")
 CREATED = re.compile(rb'"created_at":\d+')
-
-
-@dataclass(frozen=True)
-class Setup:
-    gateway: RunningGateway
-    keys: dict[str, str]
-    engines: dict[str, Engine]
-
-    def sdk(self, tenant: str = "acme") -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.gateway.url}/v1", api_key=self.keys[tenant], max_retries=0, timeout=20)
-
-    def requests(self) -> list[dict[str, Any]]:
-        """What has reached a provider."""
-        lines = [line for engine in self.engines.values() for line in engine.lines.all()]
-        return [line for line in lines if line["event"] == "request"]
-
-    def seen(self) -> int:
-        return len(self.requests())
 
 
 @pytest.fixture(scope="module")
@@ -57,32 +35,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
 def setup(
     engine: Engine, other_engine: Engine, server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Setup]:
-    keys = {tenant: f"hg-{token_urlsafe(32)}" for tenant in TENANTS}
-    local, other = {"provider": "local", "model": "up-1"}, {"provider": "other", "model": "up-2"}
-    models = {
-        "chat": [local],
-        "pair": [{**local, "priority": 0}, {**other, "priority": 0}],
-        "b": [other],
-        "converted": [{"provider": "plain", "model": "up-3"}],
-        "either": [{"provider": "plain", "model": "up-3", "priority": 0}, {**other, "priority": 0}],
-    }
-    config = {
-        "providers": {
-            "local": {"api": "openai", "endpoints": [f"http://{engine.address}"], "usage": "continuous"},
-            "other": {"api": "openai", "endpoints": [f"http://{other_engine.address}"]},
-            "plain": {"api": "openai", "base_url": f"http://{other_engine.address}/v1", "responses": False},
-        },
-        "models": {name: {"targets": targets} for name, targets in models.items()},
-        "plans": {"small": {"monthly_tokens": 10_000, "rpm": 1_000}},
-        "tenants": {
-            name: {"models": list(models), "keys": [{"name": "ci", "sha256": sha256(key.encode()).hexdigest()}]}
-            for name, key in keys.items()
-        },
-        "services": {"counters": f"unix://{server.socket}"},
-    }
-    config["tenants"]["small"]["plan"] = "small"  # type: ignore[index]
-    with running_gateway(tmp_path_factory.mktemp("responses"), config, {}) as gateway:
-        yield Setup(gateway, keys, {"local": engine, "other": other_engine})
+    with responses_gateway(tmp_path_factory.mktemp("responses"), engine, other_engine, server) as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -100,22 +54,6 @@ def spec(setup: Setup) -> Iterator[None]:
 def client(setup: Setup) -> Iterator[openai.OpenAI]:
     with setup.sdk() as sdk:
         yield sdk
-
-
-def raw(setup: Setup, method: str, path: str, tenant: str = "acme", body: Any = None) -> httpx2.Response:
-    headers = {"authorization": f"Bearer {setup.keys[tenant]}"}
-    return httpx2.request(method, setup.gateway.url + path, headers=headers, json=body, timeout=20)
-
-
-def within(condition: Callable[[], bool], within_s: float = 20) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def end_line(setup: Setup, response: Any) -> dict[str, Any]:
-    return setup.gateway.end_line(response.headers["x-request-id"])
 
 
 def test_a_response_and_all_that_can_be_asked_of_it(client: openai.OpenAI) -> None:
