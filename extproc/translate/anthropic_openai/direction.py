@@ -5,13 +5,13 @@ from typing import Any
 
 from extproc.fit import fit_of, fitted
 from extproc.translate.anthropic_openai.check import Check
-from extproc.translate.anthropic_openai.encode import json_bytes
 from extproc.translate.anthropic_openai.places import places_of
 from extproc.translate.anthropic_openai.request import request_of
 from extproc.translate.anthropic_openai.stream import Decoder
 from extproc.translate.anthropic_openai.whole import whole_of
 from extproc.translate.chat import Chat
 from extproc.translate.direction import Known, ProviderRequest, Target
+from extproc.translate.encode import json_bytes
 from extproc.translate.failure import Failure
 from extproc.translate.openai_errors import failure_in
 

@@ -6,7 +6,7 @@ Blocks that OpenAI's API has no place for are left out here, as `check` has name
 from collections.abc import Iterator
 from typing import Any
 
-from extproc.translate.anthropic_openai.encode import json_bytes
+from extproc.translate.encode import json_bytes
 
 Json = dict[str, Any]
 

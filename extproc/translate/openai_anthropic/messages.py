@@ -12,7 +12,7 @@ import msgspec
 
 from extproc.refusal import BadRequest
 from extproc.translate.openai_anthropic.parts import Block, blocks_of, checked_kind, hinted, text_block
-from extproc.translate.openai_anthropic.walk import Walk, list_of, named, not_one_of, object_of, text_of
+from extproc.translate.walk import Walk, list_of, named, not_one_of, object_of, text_of
 
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")  # Anthropic allows no more; other providers' ids have dots and colons
 _THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}

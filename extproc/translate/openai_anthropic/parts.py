@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from extproc.refusal import BadRequest
-from extproc.translate.openai_anthropic.walk import Walk, list_of, not_one_of, object_of, text_of
+from extproc.translate.walk import Walk, list_of, not_one_of, object_of, text_of
 
 Block = dict[str, Any]
 

@@ -12,7 +12,7 @@ from extproc.translate.openai_anthropic.parts import Block, checked_kind, text_b
 from extproc.translate.openai_anthropic.schema import constrained
 from extproc.translate.openai_anthropic.thinking import sampling_of, thinking_of
 from extproc.translate.openai_anthropic.tools import forces, tools_of
-from extproc.translate.openai_anthropic.walk import Walk, count_of, list_of, object_of, shown, text_of
+from extproc.translate.walk import Walk, count_of, list_of, object_of, shown, text_of
 
 # Anthropic's API wants a limit with every request. Thinking counts, so it is not a small one; every Claude since 4
 # can write as much.

@@ -6,7 +6,7 @@ from typing import Any
 
 from extproc.translate.openai_anthropic.models import Abilities
 from extproc.translate.openai_anthropic.parts import Block, checked_kind
-from extproc.translate.openai_anthropic.walk import Walk, number_of
+from extproc.translate.walk import Walk, number_of
 
 # What the model may think at an effort where it wants a number of tokens; 1,024 is the least that Anthropic takes.
 _BUDGETS = {"minimal": 1024, "low": 4096, "medium": 8192, "high": 16_384, "xhigh": 24_576, "max": 31_999}

@@ -6,7 +6,7 @@ from extproc.refusal import BadRequest
 from extproc.translate.openai_anthropic.models import Abilities
 from extproc.translate.openai_anthropic.parts import Block, checked_kind, hinted
 from extproc.translate.openai_anthropic.schema import constrained
-from extproc.translate.openai_anthropic.walk import Walk, list_of, named, not_one_of, object_of, text_of
+from extproc.translate.walk import Walk, list_of, named, not_one_of, object_of, text_of
 
 _MODES = {"none": "none", "auto": "auto", "required": "any"}
 _FUNCTION = ("name", "description", "parameters", "strict", "cache_control")

@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 
 from extproc.refusal import BadRequest
+from extproc.translate.chat_notes import HINTS, Notes
 from extproc.translate.openai_anthropic.parts import checked_kind
-from extproc.translate.openai_anthropic.walk import list_of, named, not_one_of, object_of, text_of
 from extproc.translate.openai_bedrock.models import Model
 from extproc.translate.openai_bedrock.parts import Block, Parts
-from extproc.translate.openai_gemini.notes import HINTS, Notes
+from extproc.translate.walk import list_of, named, not_one_of, object_of, text_of
 
 _ASKED = ("text", "image_url", "input_audio", "file")
 _GIVEN_BACK = ("text", "image_url", "file")

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from extproc.refusal import BadRequest
-from extproc.translate.openai_anthropic.walk import list_of, object_of, text_of
+from extproc.translate.chat_notes import HINTS, Notes
 from extproc.translate.openai_bedrock.models import Model
-from extproc.translate.openai_gemini.notes import HINTS, Notes
+from extproc.translate.walk import list_of, object_of, text_of
 
 Block = dict[str, Any]
 

@@ -6,18 +6,18 @@ import json
 import re
 from typing import Any
 
+from extproc.translate.chat_notes import Notes
 from extproc.translate.direction import Target
 from extproc.translate.openai_anthropic.parts import checked_kind
 from extproc.translate.openai_anthropic.request import JSON_ONLY, limit_of
 from extproc.translate.openai_anthropic.schema import constrained
-from extproc.translate.openai_anthropic.walk import list_of, object_of, shown, text_of
 from extproc.translate.openai_bedrock.conversation import Conversation
 from extproc.translate.openai_bedrock.models import Model, model_of
 from extproc.translate.openai_bedrock.parts import Block
 from extproc.translate.openai_bedrock.thinking import sampling_of, thinking_of
 from extproc.translate.openai_bedrock.tools import forces, tools_of
-from extproc.translate.openai_gemini.notes import Notes
 from extproc.translate.openai_gemini.request import most_of
+from extproc.translate.walk import list_of, object_of, shown, text_of
 
 # What cannot be asked of Converse, and the values that ask for nothing.
 _NO_PLACE: dict[str, tuple[Any, ...]] = {

@@ -8,9 +8,9 @@ from extproc.translate.openai_anthropic.parts import checked_kind
 from extproc.translate.openai_anthropic.request import DEFAULT_MAX_TOKENS
 from extproc.translate.openai_anthropic.thinking import sampling_of as claudes_sampling
 from extproc.translate.openai_anthropic.thinking import thinking_of as claudes_thinking
-from extproc.translate.openai_anthropic.walk import Walk, number_of
 from extproc.translate.openai_bedrock.models import Model
 from extproc.translate.openai_bedrock.parts import Block
+from extproc.translate.walk import Walk, number_of
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _LOWS, _HIGHS = ("minimal", "low"), ("high", "xhigh", "max")

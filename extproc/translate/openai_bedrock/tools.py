@@ -3,13 +3,13 @@
 from typing import Any
 
 from extproc.refusal import BadRequest
+from extproc.translate.chat_notes import HINTS, Notes
 from extproc.translate.openai_anthropic.parts import checked_kind
 from extproc.translate.openai_anthropic.schema import constrained
-from extproc.translate.openai_anthropic.walk import list_of, named, not_one_of, object_of, text_of
 from extproc.translate.openai_bedrock.conversation import Conversation
 from extproc.translate.openai_bedrock.models import Model
 from extproc.translate.openai_bedrock.parts import Block
-from extproc.translate.openai_gemini.notes import HINTS, Notes
+from extproc.translate.walk import list_of, named, not_one_of, object_of, text_of
 
 _FUNCTION = ("name", "description", "parameters", "strict", *HINTS)
 _MODES = {"none": "none", "auto": "auto", "required": "any"}

@@ -11,14 +11,14 @@ from typing import Any
 import msgspec
 
 from extproc.refusal import BadRequest
+from extproc.translate.chat_notes import Notes
 from extproc.translate.cohere_errors import failure_in_stream
 from extproc.translate.direction import Known, ProviderRequest, StreamDecoder, Target
 from extproc.translate.failure import Failure
 from extproc.translate.openai_anthropic.parts import checked_kind
 from extproc.translate.openai_anthropic.request import refuse_unencodable
-from extproc.translate.openai_anthropic.walk import count_of, list_of, shown, text_of
 from extproc.translate.openai_cohere.provider import BilledUnits, whole_number
-from extproc.translate.openai_gemini.notes import Notes
+from extproc.translate.walk import count_of, list_of, shown, text_of
 
 MOST_TEXTS = 96  # of one request
 

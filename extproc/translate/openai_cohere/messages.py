@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from extproc.refusal import BadRequest
+from extproc.translate.chat_notes import HINTS, Notes
 from extproc.translate.openai_anthropic.parts import checked_kind
-from extproc.translate.openai_anthropic.walk import list_of, named, not_one_of, object_of, text_of
 from extproc.translate.openai_cohere.models import Abilities
 from extproc.translate.openai_cohere.parts import Part, parts_of, text_part
-from extproc.translate.openai_gemini.notes import HINTS, Notes
+from extproc.translate.walk import list_of, named, not_one_of, object_of, text_of
 
 # What answers and OpenAI's SDK have, which is no part of what the model said.
 _ECHOES = ("annotations", "extra_content", "parsed")

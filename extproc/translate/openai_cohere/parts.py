@@ -4,10 +4,10 @@ import re
 from typing import Any
 
 from extproc.refusal import BadRequest
+from extproc.translate.chat_notes import HINTS, Notes
 from extproc.translate.openai_anthropic.parts import IMAGES
-from extproc.translate.openai_anthropic.walk import list_of, object_of, text_of
 from extproc.translate.openai_cohere.models import Abilities
-from extproc.translate.openai_gemini.notes import HINTS, Notes
+from extproc.translate.walk import list_of, object_of, text_of
 
 Part = dict[str, Any]
 

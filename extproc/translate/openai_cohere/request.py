@@ -4,16 +4,16 @@ have none. A parameter that asks for what happens anyway (`n: 1`, null) needs no
 
 from typing import Any
 
+from extproc.translate.chat_notes import Notes
 from extproc.translate.direction import Target
 from extproc.translate.openai_anthropic.parts import checked_kind
 from extproc.translate.openai_anthropic.request import limit_of
-from extproc.translate.openai_anthropic.walk import count_of, list_of, number_of, object_of, shown, text_of
 from extproc.translate.openai_cohere.messages import Conversation
 from extproc.translate.openai_cohere.models import Abilities, abilities_of
 from extproc.translate.openai_cohere.parts import Part
 from extproc.translate.openai_cohere.schema import can_be_held_to, constrained
 from extproc.translate.openai_cohere.tools import tools_of
-from extproc.translate.openai_gemini.notes import Notes
+from extproc.translate.walk import count_of, list_of, number_of, object_of, shown, text_of
 
 # What cannot be asked of Cohere, and the values that ask for nothing.
 _NO_PLACE: dict[str, tuple[Any, ...]] = {

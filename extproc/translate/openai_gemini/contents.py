@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from extproc.refusal import BadRequest
+from extproc.translate.chat_notes import HINTS, Notes
 from extproc.translate.openai_anthropic.parts import checked_kind
-from extproc.translate.openai_anthropic.walk import list_of, named, not_one_of, object_of, text_of
 from extproc.translate.openai_gemini.models import Abilities
-from extproc.translate.openai_gemini.notes import HINTS, Notes
 from extproc.translate.openai_gemini.parts import Part, parts_of
+from extproc.translate.walk import list_of, named, not_one_of, object_of, text_of
 
 # In the place of the signature of a call that another provider's model made
 # (https://ai.google.dev/gemini-api/docs/thought-signatures, FAQ).

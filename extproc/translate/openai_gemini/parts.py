@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from extproc.refusal import BadRequest
-from extproc.translate.openai_anthropic.walk import list_of, object_of, text_of
+from extproc.translate.chat_notes import HINTS, Notes
 from extproc.translate.openai_gemini.models import Abilities
-from extproc.translate.openai_gemini.notes import HINTS, Notes
+from extproc.translate.walk import list_of, object_of, text_of
 
 Part = dict[str, Any]
 

@@ -4,17 +4,17 @@ those that have none. A parameter that asks for what happens anyway (`n: 1`, nul
 
 from typing import Any
 
+from extproc.translate.chat_notes import Notes
 from extproc.translate.direction import Target
 from extproc.translate.openai_anthropic.parts import checked_kind
 from extproc.translate.openai_anthropic.request import limit_of
-from extproc.translate.openai_anthropic.walk import count_of, list_of, number_of, object_of, shown, text_of
 from extproc.translate.openai_gemini.contents import Conversation
 from extproc.translate.openai_gemini.models import Abilities, abilities_of
-from extproc.translate.openai_gemini.notes import Notes
 from extproc.translate.openai_gemini.parts import Part
 from extproc.translate.openai_gemini.schema import constrained
 from extproc.translate.openai_gemini.thinking import thinking_of
 from extproc.translate.openai_gemini.tools import tools_of
+from extproc.translate.walk import count_of, list_of, number_of, object_of, shown, text_of
 
 # What cannot be asked of Gemini, and the values that ask for nothing.
 _NO_PLACE: dict[str, tuple[Any, ...]] = {

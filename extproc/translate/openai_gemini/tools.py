@@ -3,12 +3,12 @@
 from typing import Any
 
 from extproc.refusal import BadRequest
+from extproc.translate.chat_notes import HINTS, Notes
 from extproc.translate.openai_anthropic.parts import checked_kind
-from extproc.translate.openai_anthropic.walk import list_of, named, not_one_of, object_of, text_of
 from extproc.translate.openai_gemini.models import Abilities
-from extproc.translate.openai_gemini.notes import HINTS, Notes
 from extproc.translate.openai_gemini.parts import Part
 from extproc.translate.openai_gemini.schema import constrained
+from extproc.translate.walk import list_of, named, not_one_of, object_of, text_of
 
 _MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
 _FUNCTION = ("name", "description", "parameters", "strict", *HINTS)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from extproc.refusal import BadRequest
-from extproc.translate.openai_anthropic.walk import list_of, object_of, text_of
 from extproc.translate.responses_openai.notes import Notes
+from extproc.translate.walk import list_of, object_of, text_of
 
 Json = dict[str, Any]
 

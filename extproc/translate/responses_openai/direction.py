@@ -5,9 +5,9 @@ from typing import Any
 
 from extproc.fit import Fit, fit_of, fitted
 from extproc.refusal import BadRequest
-from extproc.translate.anthropic_openai.encode import json_bytes
 from extproc.translate.chat import Chat
 from extproc.translate.direction import Known, ProviderRequest, Target
+from extproc.translate.encode import json_bytes
 from extproc.translate.failure import Failure
 from extproc.translate.openai_errors import failure_in
 from extproc.translate.responses_openai.request import limit_of, translated

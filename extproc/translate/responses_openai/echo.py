@@ -6,7 +6,7 @@ What is too long for it has the value that says nothing.
 
 from typing import Any
 
-from extproc.translate.anthropic_openai.encode import json_bytes
+from extproc.translate.encode import json_bytes
 from extproc.translate.responses_openai.content import Json
 from extproc.translate.responses_openai.tools import Tools
 

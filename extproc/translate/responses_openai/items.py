@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from extproc.refusal import BadRequest
-from extproc.translate.openai_anthropic.walk import list_of, named, not_one_of, object_of, text_of
 from extproc.translate.responses_openai.content import (
     ANSWERED,
     SHOWN,
@@ -23,6 +22,7 @@ from extproc.translate.responses_openai.content import (
 )
 from extproc.translate.responses_openai.notes import Notes
 from extproc.translate.responses_openai.sealed import Sealed, unseal
+from extproc.translate.walk import list_of, named, not_one_of, object_of, text_of
 
 _KINDS = {"user": SHOWN, "system": TEXTS, "developer": TEXTS, "assistant": ANSWERED}
 _CALL = ("type", "id", "call_id", "name", "status", "caller")

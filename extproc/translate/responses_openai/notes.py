@@ -2,7 +2,7 @@
 where each member of the chat completion comes from.
 """
 
-from extproc.translate.openai_anthropic.walk import Walk
+from extproc.translate.walk import Walk
 
 
 class Notes(Walk):

@@ -1,6 +1,6 @@
-"""What a walk over a client's request finds that has no place in Gemini's API, and what no answer depends on."""
+"""What a walk over a client's request finds that has no place in a provider's API, and what no answer depends on."""
 
-from extproc.translate.openai_anthropic.walk import Walk
+from extproc.translate.walk import Walk
 
 
 class Notes(Walk):
