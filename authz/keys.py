@@ -1,18 +1,26 @@
-"""Virtual keys: from what a client sent to the key's row. Pure; timing tells nothing about a stored key.
+"""Keys of gateway.yaml: from what a client sent to the key's row. Pure; timing tells nothing about a stored key.
 
 Look-up is by SHA-256 of the whole key, so what a caller controls is never compared with a secret byte by byte.
 """
 
 import hmac
-import re
 from collections.abc import Iterable
 from hashlib import sha256
 
+from authz.caller import Caller, Known
 from headgate.snapshot import Key
+from headgate.virtual_key import KEY
 
-# Anything longer or with other characters cannot be a key and is not worth hashing.
-_KEY = re.compile(r"hg-[A-Za-z0-9_-]{43}", re.ASCII)
-_NO_DIGEST = bytes(32)
+
+class _Declared(Known):
+    """A key that has been used, and until when it can be."""
+
+    __slots__ = ("digest", "expires")
+
+    def __init__(self, key: Key) -> None:
+        super().__init__(Caller("key", key.key_id, key.tenant, "developer"))
+        self.digest = key.digest
+        self.expires = key.expires
 
 
 class KeyTable:
@@ -20,24 +28,25 @@ class KeyTable:
 
     def __init__(self, keys: Iterable[Key]) -> None:
         self._keys = {key.digest: key for key in keys}
+        self._used: dict[bytes, _Declared] = {}
 
-    def find(self, credential: str, now: float) -> Key | None:
-        """The row of a usable key; None for anything else, whatever is wrong with it. `now` is epoch seconds."""
-        if not _KEY.fullmatch(credential):
-            return None
+    def find(self, credential: str, now: float) -> Known | str | None:
+        """Whose key it is, why it can't be used, or None for what gateway.yaml does not have. `now` is epoch seconds.
+
+        Of any length and of any characters, though what is long is no key and not worth hashing.
+        """
         digest = sha256(credential.encode()).digest()
-        key = self._keys.get(digest)
-        same = hmac.compare_digest(key.digest if key else _NO_DIGEST, digest)
-        if key is None or not same or key.disabled or (key.expires is not None and key.expires <= now):
+        found = self._used.get(digest)
+        if found is None:
+            key = self._keys.get(digest)
+            if key is None or not KEY.fullmatch(credential):
+                return None
+            if key.disabled:
+                return "disabled_key"
+            found = self._used[digest] = _Declared(key)
+        if not hmac.compare_digest(found.digest, digest):
             return None
-        return key
-
-    def reason(self, credential: str, now: float) -> str:
-        """Why `find` finds nothing: for counting refusals, never for the client."""
-        key = self._keys.get(sha256(credential.encode()).digest()) if _KEY.fullmatch(credential) else None
-        if key is None:
-            return "unknown_key" if _KEY.fullmatch(credential) else "malformed_key"
-        return "expired_key" if key.expires is not None and key.expires <= now else "disabled_key"
+        return found if found.expires is None or found.expires > now else "expired_key"
 
 
 def bearer_token(authorization: str) -> str:

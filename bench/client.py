@@ -28,6 +28,7 @@ class Batch(msgspec.Struct, frozen=True):
     count: int
     connections: int
     within_s: float
+    path: str = "/v1/chat/completions"
 
 
 class Outcome(msgspec.Struct):
@@ -92,7 +93,7 @@ class _Load:
     """A batch under way."""
 
     def __init__(self, batch: Batch) -> None:
-        self.request = request_bytes(batch.port, batch.headers, msgspec.json.encode(batch.body))
+        self.request = request_bytes(batch.port, batch.headers, msgspec.json.encode(batch.body), batch.path)
         self.outcome = Outcome()
         self._left = batch.count
         self._errors: Counter[str] = Counter()

@@ -23,6 +23,7 @@ from headgate.supervise.ports import free_port
 from headgate.supervise.process import start_ticks_of
 
 MODEL = "chat"
+CHAT_ONLY_MODEL = "chat-only"  # its provider has no responses
 LIMITED_MODEL = "limited"  # has a price; for the tenant with limits of tokens and money
 
 # Never reached: every request makes its round trip to the counters and holds a slot until it is settled.
@@ -38,6 +39,7 @@ _MORE: dict[str, dict[str, Any]] = {
 }
 
 _END_WITHIN_S = 20.0
+_ALL_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,17 @@ class Gateway:
             component = "filters" if name.startswith("filters-") else name
             found[component] = (*found.get(component, ()), record["pid"])
         return found
+
+    def wait_for_the_rest(self) -> None:
+        """Until what no answer waits for is there too: it is measured with the others. Raises Failure."""
+        deadline = time.monotonic() + _ALL_WITHIN_S
+        rest = {"control": contract.CONTROL_API_SOCKET, "usage": contract.USAGE_SOCKET}
+        for name, socket in rest.items():
+            while name not in self.parts() or not (self.state / socket).exists():
+                self.check()
+                if time.monotonic() > deadline:
+                    raise Failure(f"{name} has not started:\n{self.log.read_text()[-2000:]}")
+                time.sleep(0.05)
 
     def check(self) -> None:
         """Raises Failure, with the end of its log, when it has ended."""
@@ -109,7 +122,8 @@ def _config(port: int, admin: int, upstream: int, keys: Mapping[str, str]) -> di
         "zone": "internal",
     }
     others = {api: {"api": api, "base_url": root, **_MORE.get(api, {})} for api in (one.api for one in FOREIGN)}
-    translated = {translated_model(api): _model(api) for api in others}
+    translated = {translated_model(api): _model(api) for api in others} | {CHAT_ONLY_MODEL: _model("chat-only")}
+    others["chat-only"] = {**provider, "responses": False}
     price = {"input": 1, "output": 2}
     limited = {**_model("upstream", answers.BOUNDED_MODEL), "price": price, "default_max_tokens": 256}
     return {

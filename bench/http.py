@@ -18,10 +18,10 @@ class Response:
     body: bytes
 
 
-def request_bytes(port: int, headers: dict[str, str], body: bytes) -> bytes:
-    """A POST to the chat endpoint."""
+def request_bytes(port: int, headers: dict[str, str], body: bytes, path: str = "/v1/chat/completions") -> bytes:
+    """A POST."""
     lines = [
-        "POST /v1/chat/completions HTTP/1.1",
+        f"POST {path} HTTP/1.1",
         f"host: 127.0.0.1:{port}",
         "content-type: application/json",
         f"content-length: {len(body)}",

@@ -98,13 +98,13 @@ class Bench:
 
     def _streams(self, subject: Subject, streams: int, chunks: int) -> dict[str, int]:
         body, within_s = subject.stream_body(chunks), 30 + 3 * chunks * self._interval_s
-        batch = Batch(subject.port, dict(subject.headers), body, streams, streams, within_s)
+        batch = Batch(subject.port, dict(subject.headers), body, streams, streams, within_s, subject.path)
         outcome, cpu_ns = self._measured(subject, batch)
         counts = self.counts
         counts.streams += streams
         counts.chunks += streams * chunks
         counts.errors.update({f"{subject.name}: {text}": count for text, count in outcome.errors.items()})
-        usages = 0 if subject.hides_usage else chunks + 1  # one in every event
+        usages = subject.frame_usages if subject.hides_usage else chunks + 1  # one in every event
         self._expect(subject, "events", outcome.events, outcome.answered * (chunks + subject.frame_events))
         self._expect(subject, "usages", outcome.usages, outcome.answered * usages)
         return cpu_ns

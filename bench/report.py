@@ -52,7 +52,7 @@ class Samples:
 
     chunks_plain: list[ChunkSample] = field(default_factory=list)
     chunks_gateway: list[ChunkSample] = field(default_factory=list)
-    chunks_translated: dict[str, list[ChunkSample]] = field(default_factory=dict)  # by the provider's API
+    chunks_translated: dict[str, list[ChunkSample]] = field(default_factory=dict)  # by what is translated
     requests_plain: list[RequestSample] = field(default_factory=list)
     requests_gateway: list[RequestSample] = field(default_factory=list)
     requests_limited: list[RequestSample] = field(default_factory=list)

@@ -19,11 +19,18 @@ from bench.child import Child, running
 from bench.client import Batch, Outcome
 from bench.failure import Failure
 from bench.foreign import FOREIGN
-from bench.gateway import LIMITED_MODEL, MODEL, Gateway, gateway, translated_model
+from bench.gateway import CHAT_ONLY_MODEL, LIMITED_MODEL, MODEL, Gateway, gateway, translated_model
 from bench.measure import Bench
 from bench.plain import cores, plain_envoy
 from bench.report import Report, Samples, report_of
-from bench.subject import Subject, gateway_subject, limited_subject, plain_subject, translated_subject
+from bench.subject import (
+    Subject,
+    gateway_subject,
+    limited_subject,
+    plain_subject,
+    responses_subject,
+    translated_subject,
+)
 from headgate.supervise.ports import free_port
 
 _READY_WITHIN_S = 60.0
@@ -34,7 +41,7 @@ _POLL_S = 0.01
 class Options:
     """How much of everything. `short` and `long` are content chunks per stream.
 
-    With `translations`, streams of every other API are measured; without, those of the first.
+    With `translations`, streams of every other API are measured, and responses; without, those of the first API.
     """
 
     rounds: int = 7
@@ -83,11 +90,13 @@ def _run(
     progress("starting the gateway", 0.05)
     ours = stack.enter_context(gateway(folder / "gateway", upstream))
     samples.up_s.append(_up_s(client, ours))
+    ours.wait_for_the_rest()
     subject = _subject(ours)
     limited = limited_subject(subject, ours.limited_key, LIMITED_MODEL)
 
     progress("idle", 0.1)
     everything = replace(subject, pids={**subject.pids, "supervisor": (ours.process.pid,)})
+    time.sleep(options.idle_s)  # what a start leaves to be done is no idling
     samples.idle = bench.idle(everything, options.idle_s)
     samples.memory_idle = _memory(subject)
     for one in (plain, subject, limited):
@@ -106,11 +115,21 @@ def _run(
 
 def _streams(bench: Bench, samples: Samples, options: Options, plain: Subject, ours: Subject) -> None:
     streamed = [(plain, samples.chunks_plain), (ours, samples.chunks_gateway)]
-    for foreign in FOREIGN if options.translations else FOREIGN[:1]:
-        translated = translated_subject(ours, translated_model(foreign.api))
-        streamed.append((translated, samples.chunks_translated.setdefault(foreign.api, [])))
+    for name, translated in _translations(ours, options).items():
+        streamed.append((translated, samples.chunks_translated.setdefault(name, [])))
     for one, chunks in streamed:
         chunks.append(bench.per_chunk(one, options.streams, options.short, options.long))
+
+
+def _translations(ours: Subject, options: Options) -> dict[str, Subject]:
+    """What is translated, by the name of its row: the providers' APIs, then responses in one step and in two."""
+    apis = [foreign.api for foreign in FOREIGN]
+    if not options.translations:
+        return {apis[0]: translated_subject(ours, translated_model(apis[0]))}
+    found = {api: translated_subject(ours, translated_model(api)) for api in apis}
+    found["responses"] = responses_subject(ours, CHAT_ONLY_MODEL, "responses")
+    name = f"responses on {apis[0]}"
+    return found | {name: responses_subject(ours, translated_model(apis[0]), name)}
 
 
 def _requests(

@@ -17,7 +17,8 @@ _USAGE = {"stream_options": {"include_usage": True, "continuous_usage_stats": Tr
 class Subject:
     """`pids` are the processes that count, by component. `asks` is what its client adds to a stream's body.
 
-    `frame_events` is how many events its client sees of a stream beside those with content, `[DONE]` among them.
+    `frame_events` is how many events its client sees of a stream beside those with content, `[DONE]` among them;
+    `frame_usages`, how often it reads of usage there where none of the others has any.
     """
 
     name: str
@@ -28,14 +29,18 @@ class Subject:
     hides_usage: bool
     frame_events: int
     pids: Mapping[str, tuple[int, ...]]
+    path: str = "/v1/chat/completions"
+    prompt: str = "messages"  # the members of its requests that say what to answer, and how long
+    limit: str = "max_tokens"
+    frame_usages: int = 0
 
     def body(self) -> dict[str, Any]:
-        """A small chat request."""
-        return {"model": self.model, "messages": _MESSAGES}
+        """A small request."""
+        return {"model": self.model, self.prompt: _MESSAGES}
 
     def stream_body(self, chunks: int) -> dict[str, Any]:
         """The same for a stream of so many content chunks."""
-        return {**self.body(), "stream": True, "max_tokens": chunks, **self.asks}
+        return {**self.body(), "stream": True, self.limit: chunks, **self.asks}
 
     def cpu_ns(self) -> dict[str, int]:
         """CPU time so far, by component."""
@@ -63,3 +68,17 @@ def limited_subject(gateway: Subject, key: str, model: str) -> Subject:
 def translated_subject(gateway: Subject, model: str) -> Subject:
     """The same gateway, where a provider of another API answers: role and finish reason are events of their own."""
     return replace(gateway, name=model, model=model, frame_events=3)
+
+
+def responses_subject(gateway: Subject, model: str, name: str) -> Subject:
+    """The same gateway, asked for responses by way of chat completions: with four events at each end of a stream."""
+    return replace(
+        gateway,
+        name=name,
+        model=model,
+        frame_events=8,
+        frame_usages=1,
+        path="/v1/responses",
+        prompt="input",
+        limit="max_output_tokens",
+    )

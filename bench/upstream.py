@@ -15,7 +15,7 @@ from bench import answers
 from bench.foreign import FOREIGN, Foreign
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_CHUNKS = re.compile(rb'"max_tokens": *(\d+)')
+_CHUNKS = re.compile(rb'"max_(?:completion_)?tokens": *(\d+)')
 _STREAM = re.compile(rb'"stream": *true')
 _USAGE = re.compile(rb'"continuous_usage_stats": *true')
 _MODEL = re.compile(rb'"model": *"%s"' % answers.MODEL.encode())

@@ -8,17 +8,19 @@
 --   host
 --   keep     the request headers that may leave; all others stay here: credentials, cookies, proxies' notes
 --   key      of a provider that takes one: its `file`, the `header` that carries it and the `prefix` before it
+--   pooled   the name of the key where its provider has several
 --   version  the `header` and the `value` that the provider's API has to be told
 --   broken   the error, in the provider's API, in the place of an answer that is none
 --   refused  the one in the place of what a provider says of its key
 --   signed   whether requests are signed with a key that this script does not see
 --   stream   the type of the provider's streams
+--   counted  the cluster of a provider whose answers may say what is left of its limits
 --   statuses of a provider that names its errors: the status for a name that says more than the error's own status
 
 local key, looked
 
 -- What the file says, looked at again every second: a renewed key needs no configuration. It stands in memory only,
--- never in what Envoy can dump. While the file cannot be read, the last key goes on.
+-- never in what Envoy can dump. While the file cannot be read, the last key goes on; an empty one is no key.
 local function provider_key()
   local now = os.time()
   if looked ~= now then
@@ -29,7 +31,14 @@ local function provider_key()
       file:close()
     end
   end
-  return key
+  return key ~= "" and key or nil
+end
+
+-- Envoy's table of local replies says it in the client's API (headgate/edge/replies.py). Where a provider has several
+-- keys this attempt goes as it is instead: the provider refuses it, and another one may have a key.
+local function refuse_without_key(handle)
+  handle:streamInfo():dynamicMetadata():set("hg.attempt", "keyless", true)
+  handle:respond({ [":status"] = "503" }, "")
 end
 
 -- Of headers that stay here, those that no provider is sent: credentials, and what clients and proxies say of
@@ -105,12 +114,19 @@ function envoy_on_request(handle)
   headers:replace(":path", path_of(request, number, path or request.endpoint))
   -- What this attempt's body was made without, for its answer.
   if request.drops then metadata:set("hg.request", "dropped", request.drops[number] or "") end
+  -- Whoever notes who made a response asks for it; an attempt before may have gone with a key of another provider.
+  if CONFIG.pooled or request.key then metadata:set("hg.request", "key", CONFIG.pooled or "") end
   headers:replace(":authority", CONFIG.host)
   if CONFIG.version and not headers:get(CONFIG.version.header) then
     headers:add(CONFIG.version.header, CONFIG.version.value)
   end
-  if CONFIG.key and provider_key() then
-    headers:replace(CONFIG.key.header, CONFIG.key.prefix .. key)
+  if CONFIG.key then
+    local key_now = provider_key()
+    if key_now then
+      headers:replace(CONFIG.key.header, CONFIG.key.prefix .. key_now)
+    elseif not CONFIG.pooled then
+      return refuse_without_key(handle)
+    end
   end
 end
 
@@ -141,6 +157,44 @@ local function says_too_long(handle)
   return false
 end
 
+-- How providers say what is wrong with a key, by the value of a member of their error: text that a client wrote may come
+-- back in an error, but with its quotes escaped. "key": it is refused, whatever is asked with it. "permission": it may
+-- not do this, and others may.
+local ABOUT_KEY = {
+  account_deactivated = "key", api_key_invalid = "key", authentication_error = "key", consumer_suspended = "key",
+  expiredtokenexception = "key", invalid_api_key = "key", organization_restricted = "key", unauthenticated = "key",
+  unrecognizedclientexception = "key",
+  accessdeniedexception = "permission", permission_denied = "permission", permission_error = "permission",
+}
+local ABOUT_KEY_IN_WORDS = {
+  ["you have insufficient permissions"] = "permission",
+  ["authentication failed"] = "key", ["invalid api key"] = "key", ["your api key was reported as leaked"] = "key",
+}
+
+local function about_key(text)
+  for words, what in pairs(ABOUT_KEY_IN_WORDS) do
+    if text:find('"message"%s*:%s*"' .. words) then return what end
+  end
+  local found
+  for value in text:gmatch('"[%a_]+"%s*:%s*"([%a_]+)"') do
+    if ABOUT_KEY[value] == "key" then return "key" end
+    found = found or ABOUT_KEY[value]
+  end
+  return found
+end
+
+-- Of a key out of several: what an answer with this status says of it; nil where another key would do no better. A 400
+-- is the request's fault unless it names the key, a 403 may be somebody's moderation. `name`: as Amazon names the error.
+local function fault_of_key(handle, status, name)
+  if status == "402" then return "key" end
+  if status ~= "400" and status ~= "401" and status ~= "403" then return nil end
+  local body = handle:body()
+  local said = body and about_key(body:getBytes(0, math.min(body:length(), ERROR_BYTES)):lower())
+  said = said ~= "key" and name and ABOUT_KEY[name:match("^[^:]*"):lower()] or said
+  if status == "401" then return said or "key" end
+  return (status == "403" or said == "key") and said or nil
+end
+
 -- Whether the plan says that an answer of this type may come too: a type, or with a slash at its end a kind of types.
 local function is_among(handle, type)
   local request = handle:streamInfo():dynamicMetadata():get("hg.request")
@@ -162,7 +216,8 @@ end
 
 -- Makes an answer that is not the provider's API (a page of some proxy between, a redirect) an error in that API. The
 -- router sees the status at once and moves on where there is a further target; the body goes piece by piece,
--- `is_held` if it has been read already, and no more of it than a piece is held.
+-- `is_held` if it has been read already, and no more of it than a piece is held. Each `setBytes` says in the head that
+-- its piece is all of the body: no later filter may keep the head waiting while pieces come, unless it takes that out.
 local function make_error(handle, status, text, is_held)
   local headers = handle:headers()
   if text == CONFIG.broken then
@@ -175,7 +230,7 @@ local function make_error(handle, status, text, is_held)
   end
   if not is_held then
     for chunk in handle:bodyChunks() do
-      chunk:setBytes(text)
+      if text ~= "" or chunk:length() > 0 then chunk:setBytes(text) end
       text = ""
     end
   end
@@ -192,16 +247,35 @@ local function named_status(headers, status)
   return meant and status >= "400" and meant or status
 end
 
+-- What is left of the provider's limits is for the record, and for nobody else.
+local function note_left(handle, headers)
+  local left = headers:get("x-headgate-left")
+  headers:remove("x-headgate-left")
+  if not left or not left:find("%d") then return end
+  local metadata = handle:streamInfo():dynamicMetadata()
+  local model = metadata:get("hg.request").upstream_model
+  metadata:set("hg.request", "provider_left", CONFIG.counted .. "\n" .. model .. "\n" .. left)
+end
+
 function envoy_on_response(handle)
   local headers = handle:headers()
+  if CONFIG.counted then note_left(handle, headers) end
   local status, readable = headers:get(":status"), is_readable(handle, headers)
   if status == "200" and readable then return end
+  local name = CONFIG.statuses and headers:get("x-amzn-errortype")
   if CONFIG.statuses then status = named_status(headers, status) end
+  local fault = CONFIG.pooled and fault_of_key(handle, status, name)
+  if fault then
+    headers = handle:headers()
+    headers:add("x-headgate-retry", fault)
+  end
   -- What it says of our key is not for clients: it may show some of it.
-  if (CONFIG.key or CONFIG.signed) and (status == "401" or status == "403") then return make_error(handle, status, CONFIG.refused) end
+  if (CONFIG.key or CONFIG.signed) and (status == "401" or status == "403") then
+    return make_error(handle, status, CONFIG.refused, CONFIG.pooled)
+  end
   if status < "400" then return make_error(handle, "502", CONFIG.broken) end
   if status == "400" or status == "413" or status == "422" then
-    if says_too_long(handle) then handle:headers():add("x-headgate-retry", "context_window") end
+    if not fault and says_too_long(handle) then handle:headers():add("x-headgate-retry", "context_window") end
     if not readable then make_error(handle, status, CONFIG.broken, true) end
     return
   end

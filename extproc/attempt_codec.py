@@ -4,9 +4,11 @@ Beside `extproc.codec` the one place in extproc that knows Envoy's messages. Ans
 any number of pieces for any number of pieces, and the headers when we are ready.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from headgate.contract import (
     ANSWERED,
@@ -37,6 +39,7 @@ Message = ProcessingRequest
 
 CONTINUE = ProcessingResponse(request_headers=HeadersResponse()).SerializeToString()
 GO_ON = ProcessingResponse(response_headers=HeadersResponse()).SerializeToString()  # a head, as it is
+BODY_GOES_ON = ProcessingResponse(request_body=BodyResponse()).SerializeToString()  # a request's, as it is
 PIECE_GOES_ON = ProcessingResponse(response_body=BodyResponse()).SerializeToString()
 TRAILERS = ProcessingResponse(response_trailers=TrailersResponse()).SerializeToString()
 
@@ -61,17 +64,27 @@ class Attempted:
     as_base64: bool = False
     echo: str = ""
     content_type: str = ""  # of the request
+    marks: Mapping[str, str] = field(default_factory=dict)  # for the metadata of what is stored
+    tenant: str = ""  # whose list of stored completions is asked for
+    key_models: frozenset[str] | None = None  # to which the key that asks for it is confined
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Whose answer a head begins, and which target's; `providers` are those that keep their responses."""
+    """Whose answer a head begins, and which target's; `providers` are those that keep what they make.
+
+    `is_chat`: it is a completion. `is_listed`: it bears the tenant's mark. `key` is the name of the key that the
+    request went with, where its provider has several.
+    """
 
     tenant: str
     model: str
     provider: str
     upstream_model: str
     providers: str
+    is_chat: bool = False
+    is_listed: bool = True
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +114,15 @@ def attempted(message: ProcessingRequest) -> Attempted:
         surface=fields["surface"].string_value,
         attempts=fields["attempts"].string_value,
         content_type=headers.get("content-type", b"").decode("utf-8", "replace"),
+        marks=msgspec.json.decode(marks, type=dict[str, str]) if (marks := fields["marks"].string_value) else {},
+        tenant=fields["tenant"].string_value,
+        key_models=msgspec.json.decode(listed, type=frozenset[str]) if (listed := _listed(fields)) else None,
     )
+
+
+def _listed(fields: Mapping[str, Any]) -> str:
+    text: str = fields["key_models"].string_value if "key_models" in fields else ""
+    return text
 
 
 def answered(message: ProcessingRequest) -> Attempted:
@@ -130,13 +151,16 @@ def watched(message: ProcessingRequest) -> Watched:
         provider=headers.get(TARGET, b"").decode("utf-8", "replace"),
         upstream_model=request["upstream_model"].string_value,
         providers=request["watch"].string_value,
+        is_chat=request["surface"].string_value == "chat",
+        is_listed=not request["unlisted"].string_value,
+        key=request["key"].string_value,
     )
 
 
-def not_stored() -> bytes:
-    """A head that goes on, and says that nobody here will know the response."""
+def stored(how: str) -> bytes:
+    """A head that goes on, and says how what its provider keeps will be known here: "false" for not at all."""
     response = ProcessingResponse()
-    _set(response.response_headers.response.header_mutation, STORED, "false")
+    _set(response.response_headers.response.header_mutation, STORED, how)
     return response.SerializeToString()
 
 

@@ -16,6 +16,7 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True):
     max_output_tokens: int | None = None
     preset: str | None = None
     responses: bool = False
+    stored: bool = False
 
 
 class AttemptRows(msgspec.Struct, frozen=True, array_like=True):

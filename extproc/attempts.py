@@ -7,7 +7,7 @@ Everything that they have to know comes with the request: another worker may hav
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, replace
 
 import structlog
@@ -17,11 +17,13 @@ from extproc.attempt_answer import Answer, Context, answer_of
 from extproc.attempt_rows import AttemptRow, AttemptRows, decoded
 from extproc.body import read
 from extproc.fit import header_text
+from extproc.kept import KeptResponses
 from extproc.native import is_native, native_fit
 from extproc.refusal import Refusal
 from extproc.same_api import Wanted, write_same_api
+from extproc.stored_answer import Owner, StoredAnswer
 from extproc.surface import Surface
-from extproc.surfaces import BY_NAME
+from extproc.surfaces import BY_NAME, CHAT_LIST, SHOW_STORED
 from extproc.translate import direction_of, failures_of
 from extproc.translate.direction import Direction, Known, ProviderRequest, Target
 from extproc.translate.failure import Failure
@@ -33,6 +35,7 @@ from headgate.grpc_server import Reply
 log = structlog.get_logger()
 
 _failures = metrics.FAILURES.labels("extproc")
+_show_stored = frozenset(surface.name for surface in SHOW_STORED)
 
 
 class TranslatedAnswer:
@@ -69,27 +72,35 @@ class TranslatedAnswer:
 
 
 class Attempt:
-    """One call with a request; with its answer too, if that comes whole and has to be translated."""
+    """One call with a request; with its answer too, if that comes whole and has to be translated or changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: KeptResponses) -> None:
+        self._kept = kept
         self._what: codec.Attempted | None = None
         self._attempted: _Attempted | None = None
-        self._answer: TranslatedAnswer | None = None
+        self._answer: TranslatedAnswer | StoredAnswer | None = None
 
-    def on_message(self, message: codec.Message) -> Reply:
+    def on_message(self, message: codec.Message) -> Reply | Awaitable[Reply]:
         """Answers the next message of Envoy's."""
         if self._answer is not None:
             return self._answer.on_message(message)
         part = codec.kind(message)
         if part == "request_headers":
             self._what = what = codec.attempted(message)
+            if what.surface in _show_stored:
+                self._answer = StoredAnswer(what.request_id, self._owner(what))
             return codec.CONTINUE, not what.attempts
         if part == "request_body" and self._what:
             return self._request(self._what, codec.body_of(message))
         if part == "response_headers" and self._attempted:
-            self._answer = TranslatedAnswer()
-            return self._answer.begin(message, self._attempted)
+            self._answer = answer = TranslatedAnswer()
+            return answer.begin(message, self._attempted)
         return None, True
+
+    def _owner(self, what: codec.Attempted) -> Owner | None:
+        if what.surface != CHAT_LIST.name:
+            return None
+        return Owner(what.tenant, decoded(what.attempts).rows[0].provider, self._kept, what.key_models)
 
     def _request(self, what: codec.Attempted, body: bytes) -> Reply:
         try:
@@ -108,8 +119,12 @@ class Attempt:
         document = read(body, what.content_type, surface)
         if is_native(row, surface):
             fit = native_fit(row, surface, document.values)
-            write_same_api(document, surface, Wanted(row.model, row.usage, rows.asked_usage, rows.asked_each, fit))
-            return codec.request(document.render(), surface.path), True
+            marks = what.marks if row.stored else {}
+            wanted = Wanted(row.model, row.usage, rows.asked_usage, rows.asked_each, fit, marks)
+            write_same_api(document, surface, wanted)
+            if marks and not rows.streams:
+                self._answer = StoredAnswer(what.request_id)
+            return codec.request(document.render(), surface.path), self._answer is None
         target = Target(row.provider, row.model, row.usage, row.max_output_tokens, row.preset)
         sent = _direction(surface, row).request(document.values, target)
         what = replace(

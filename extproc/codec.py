@@ -20,6 +20,7 @@ from headgate.contract import (
     TARGET,
 )
 from headgate.error_shapes import VERSION_HEADER, Problem, rendered
+from headgate.purses import written
 from headgate.wire.ext_proc_pb2 import HeaderMutation, HeadersResponse, ProcessingRequest, ProcessingResponse
 from headgate.wire.http_pb2 import HeaderValueOption
 
@@ -48,6 +49,7 @@ def incoming(message: ProcessingRequest) -> Incoming:
     """The headers message, with what authz left in the metadata."""
     headers = {header.key: header.raw_value for header in message.request_headers.headers.headers}
     caller = message.metadata_context.filter_metadata[AUTHZ].fields
+    directory, models = _of_directory(caller) if "directory" in caller else (0, None)
     return Incoming(
         method=_text(headers, ":method"),
         path=_text(headers, ":path"),
@@ -59,7 +61,16 @@ def incoming(message: ProcessingRequest) -> Incoming:
         anthropic_version=_text(headers, VERSION_HEADER),
         wanted_target=_text(headers, TARGET),
         fallback=_text(headers, FALLBACK),
+        directory=directory,
+        key_models=models,
     )
+
+
+def _of_directory(caller: Mapping[str, Any]) -> tuple[int, frozenset[str] | None]:
+    """Which version of it authz went by, and the models to which the key is confined, if it is."""
+    models = caller["key_models"].list_value.values if "key_models" in caller else None
+    version = int(caller["directory"].number_value)
+    return version, None if models is None else frozenset(one.string_value for one in models)
 
 
 def planned(plan: Plan, body: bytes, max_at: int | None = None, *, edited: bool = True) -> bytes:
@@ -115,6 +126,8 @@ def refused(refusal: Refusal, exchange: Exchange) -> bytes:
     body = rendered(incoming.api, problem, incoming.request_id)
     headers = {ERROR_SOURCE: "gateway", **refusal.headers}
     metadata = {"surface": surface.name} if surface is not NONE else {}
+    if exchange.held:  # its end gives it back
+        metadata["budgets"] = written(None, exchange.held)
     return _immediate(refusal.status, body, headers, metadata)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 
 from extproc.document import Document
 from extproc.form import Form
@@ -9,8 +10,10 @@ from extproc.surface import Surface
 from extproc.surfaces import NONE, RESPONSES
 from extproc.tokens.tally import Prompt, Size
 from headgate.error_shapes import Api, api_of_path
+from headgate.feed.allowances import Allowances
 from headgate.feed.figures import Figures
-from headgate.snapshot import ModelRow, Snapshot, TargetRow
+from headgate.purses import Purse
+from headgate.snapshot import ModelRow, Snapshot, TargetRow, TenantRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Incoming:
     anthropic_version: str = ""
     wanted_target: str = ""  # x-headgate-target
     fallback: str = ""  # x-headgate-fallback
+    directory: int = 0  # the version that authz went by; 0 for a caller that it does not have
+    key_models: frozenset[str] | None = None  # to which the key is confined
 
     @property
     def api(self) -> Api:
@@ -44,11 +49,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Which target made a response: the model as clients name it, the provider, and what the provider calls it."""
+    """Which target made a response: the model as clients name it, the provider, and what the provider calls it.
+
+    `key` is the name of the provider's key that it was made with, where it had several.
+    """
 
     model: str
     provider: str
     upstream_model: str
+    key: str = ""
 
 
 TargetModel = tuple[str, str]  # its API and its name there
@@ -96,7 +105,7 @@ def _all_good(_cluster: str, _model: str) -> int:
     return 0
 
 
-_NO_FIGURES = Figures()
+_NO_FIGURES, _NO_ALLOWANCES = Figures(), Allowances()
 
 
 @dataclass(slots=True)
@@ -108,10 +117,13 @@ class Exchange:
 
     incoming: Incoming
     snapshot: Snapshot
+    tenant: TenantRow | None = None  # None: nothing goes through, because it is not there or, as is said next,
+    is_misconfigured: bool = False
     spool_is_short: bool = False
     state_of: Callable[[str, str], int] = _all_good  # of a target, by cluster and model; 0 is good
     factor_of: Callable[[str, str], float] = _one  # of counts for an API's model
     figures: Figures = _NO_FIGURES  # what strategies go by
+    allowances: Allowances = _NO_ALLOWANCES  # what providers say is left
     has_token_limits: bool = False  # the tenant
     raw_body: bytes = b""
     refusal: str = ""  # why it ended here, for operators
@@ -119,7 +131,7 @@ class Exchange:
     surface: Surface = NONE
     rest: str = ""
     endpoint: str = ""  # of what is `by_id`: its path at the provider
-    # find_surface and find_previous; then the service looks up who made it
+    # find_surface and find_previous; then the service looks up who made it: a response, or a stored completion
     response_id: str = ""
     maker: Maker | None = None
     was_found: bool = True  # False: nobody could say whether there is one
@@ -129,6 +141,9 @@ class Exchange:
     model: str = field(init=False)
     row: ModelRow = field(init=False)
     targets: list[TargetRow] = field(init=False)
+    # choose_keys, by `TargetRow.pool`: all rows of a target, and those that may follow the one that `targets` keeps
+    pools: dict[int, list[TargetRow]] = field(default_factory=dict)
+    spare_keys: dict[int, list[TargetRow]] = field(default_factory=dict)
     # choose_variant
     variant: str | None = None
     # ask_count and measure, by target: what is to be counted yet, what is known, and whose count the limits need
@@ -138,6 +153,8 @@ class Exchange:
     counted: TargetModel | None = None
     # draw_chain
     chain: tuple[TargetRow, ...] = ()
+    # keep_within, by the service: the purses that hold something for it, or may do so
+    held: tuple[Purse, ...] = ()
     # ask_for_usage
     streams: bool = False
     asked_usage: bool = False
@@ -149,10 +166,27 @@ class Exchange:
     # bound_answer
     use: Use | None = None
     lowered_to: int | None = None  # of what the client asked for
+    # find_stored; then the service looks up the tenant's mark, "" where nobody could say
+    stores: bool = False  # a provider stores the completion
+    mark: str = ""
+    # mark_stored and mark_update
+    marks: dict[str, str] = field(default_factory=dict)  # what its metadata have besides; none where there is no room
     # write_body
     is_direct: bool = False  # the body is right for the first attempt as it is
     # make_plan
     plan: Plan = field(init=False)
+
+    @property
+    def has_budgets(self) -> bool:
+        """Whether any target of the chain has one."""
+        return any(target.purse is not None for target in self.chain)
+
+    @property
+    def has_token_budgets(self) -> bool:
+        """Whether any target that may answer has one that goes by tokens or money."""
+        budgets = self.snapshot.budgets
+        rows = chain(self.targets, *self.pools.values()) if self.pools else self.targets
+        return any(one.purse is not None and budgets[one.purse.name].counts_tokens for one in rows)
 
     @property
     def in_background(self) -> bool:

@@ -11,7 +11,8 @@ _HEADER_LIMIT = 1_000  # characters of `x-headgate-dropped`
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The changes. `messages` is None where they stay as they are; `lowest` is the limit of an answer limited twice.
+    """The changes. `messages` is None where they stay as they are, and so are `items`, the input of responses;
+    `lowest` is the limit of an answer limited twice.
 
     `unsupported` are the client's parameters that the server has no place for, `left_out` those that make no
     difference to the answer; both are among what is removed.
@@ -20,6 +21,7 @@ class Fit:
     removed: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
     messages: list[Any] | None = None
+    items: list[Any] | None = None
     lowest: int | None = None
     unsupported: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -57,7 +59,7 @@ def fit_of(name: str | None, body: dict[str, Any]) -> Fit | None:
 def has_endpoint(name: str | None, surface: str) -> bool:
     """Whether a server has the endpoint of a surface that passes, as far as its preset says."""
     preset = PRESETS.get(name) if name else None
-    return preset is None or preset.passes is None or surface in preset.passes
+    return preset is None or surface in preset.passes
 
 
 def fitted(body: dict[str, Any], fit: Fit | None) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from extproc.fit import Fit, fit_of, has_endpoint
 from extproc.surface import Surface
-from extproc.surfaces import RESPONSES
+from extproc.surfaces import OF_RESPONSES, RESPONSES
+from extproc.translate.responses_openai.echoes import items_for_native
 
 
 class Speaker(Protocol):
@@ -39,5 +40,16 @@ def is_native(speaker: Speaker, surface: Surface) -> bool:
 
 def native_fit(speaker: Speaker, surface: Surface, body: dict[str, object]) -> Fit | None:
     """What has to change for it: presets are about chat and its relatives."""
-    is_theirs = not (surface is RESPONSES or surface.native_only or surface.passes)
-    return fit_of(speaker.preset, body) if is_theirs else None
+    if surface in OF_RESPONSES:
+        return _fit_of_items(speaker, body.get("input"))
+    return None if surface.passes else fit_of(speaker.preset, body)
+
+
+def _fit_of_items(speaker: Speaker, items: object) -> Fit | None:
+    """What responses that were translated here have left in a conversation. No answer depends on their reasoning."""
+    if not isinstance(items, list):
+        return None
+    kept = items_for_native(items, looks_up=speaker.preset is None)
+    if kept is None:
+        return None
+    return Fit(items=kept, left_out=("input.reasoning",) if len(kept) < len(items) else ())

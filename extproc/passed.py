@@ -146,6 +146,7 @@ RERANK = Surface(
     operation="rerank",
     prompt="documents",
     passes=True,
+    unit="search",
 )
 
 PASSED = (IMAGES, IMAGE_EDITS, IMAGE_VARIATIONS, SPEECH, TRANSCRIPTIONS, TRANSLATIONS, MODERATIONS, RERANK)

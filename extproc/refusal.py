@@ -6,10 +6,10 @@ Refusal                the request cannot go on; the client can read why
 ├── UnknownCaller      401: the tenant has gone since its key was accepted
 ├── Forbidden          403: a target is named that the tenant may not choose
 ├── MethodNotAllowed   405: the URL exists, the method does not
+├── BudgetUsed         429: every provider that could answer is over its budget
 ├── TooLarge           413: over listen.max_body
 ├── UnsupportedMedia   415: compressed
 ├── NotFound           404: no such model for this tenant, or no such URL
-├── NoTarget           503: nothing that could answer is reachable by this gateway
 ├── NoLookUp           503: it cannot be said whether there is such a thing
 └── NoRoom             503: the record of the request could not be kept
 
@@ -112,6 +112,16 @@ class NotFound(Refusal):
     status, kind = 404, "invalid_request_error"
 
 
+class BudgetUsed(Refusal):
+    """No provider that could answer may be used for more; `kind` is what there is too much of."""
+
+    status = 429
+
+    def __init__(self, message: str, kind: str, headers: dict[str, str]) -> None:
+        super().__init__(message, code="provider_budget_exhausted", headers=headers)
+        self.kind = kind
+
+
 class TooLarge(Refusal):
     """The body is over the limit."""
 
@@ -122,12 +132,6 @@ class UnsupportedMedia(Refusal):
     """The body is in a form that is not read here."""
 
     status, kind = 415, "invalid_request_error"
-
-
-class NoTarget(Refusal):
-    """Configured, but this gateway cannot send it anywhere."""
-
-    status, kind = 503, "server_error"
 
 
 class NoLookUp(Refusal):

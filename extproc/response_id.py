@@ -1,4 +1,4 @@
-"""Finds the id of a response in the first bytes of its answer, however they are cut. Pure.
+"""Finds the id of a response, or of a completion, in the first bytes of its answer, however they are cut. Pure.
 
 Reads the structure and not the words: what a client wrote comes back in a response, and may look like an id. Says the
 id with the piece that completes it, so that nobody can have read it before.
@@ -66,11 +66,15 @@ class _Object:
 
 
 class ResponseId:
-    """The id of one response, of a stream of events or of a JSON document."""
+    """The id of one response, of a stream of events or of a JSON document; `at` is where events have it.
 
-    def __init__(self, *, streams: bool) -> None:
+    An empty one is none: Azure's streams of completions begin with an event about the prompt.
+    """
+
+    def __init__(self, *, streams: bool, at: tuple[bytes, ...] = (b"response", b"id")) -> None:
         self._streams = streams
-        self._object = _Object(b"response", b"id") if streams else _Object(b"id")
+        self._at = at
+        self._object = _Object(*at) if streams else _Object(b"id")
         self._line = b""  # its beginning, as long as that does not say what it is
         self._is_data: bool | None = None
         self._after_return = False  # a line feed may follow that ends no further line
@@ -89,7 +93,7 @@ class ResponseId:
         else:
             self._object.feed(data)
         found = self._object.value
-        return None if found is None else found.decode("utf-8", "replace")
+        return found.decode("utf-8", "replace") if found else None
 
     def _feed_stream(self, data: bytes) -> None:
         if self._after_return and data.startswith(b"\n"):
@@ -97,11 +101,11 @@ class ResponseId:
         self._after_return = data.endswith(b"\r")
         for part in data.splitlines(keepends=True):
             self._feed_line(part)
-            if self._object.value is not None:
+            if self._object.value:
                 return
             if part.endswith((b"\n", b"\r")):
                 if not self._line.strip():  # an empty line ends an event
-                    self._object = _Object(b"response", b"id")
+                    self._object = _Object(*self._at)
                 self._line, self._is_data = b"", None
 
     def _feed_line(self, part: bytes) -> None:

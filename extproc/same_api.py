@@ -4,7 +4,8 @@ what the target's preset says.
 Edits keep the client's bytes. A body may have been edited so for another target before.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from extproc.document import Document
@@ -16,13 +17,17 @@ from extproc.translate.anthropic_openai.echoes import messages_for_anthropic
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a target is sent beside what the client wrote. `asked_*` is what the client wanted of stream options."""
+    """What a target is sent beside what the client wrote. `asked_*` is what the client wanted of stream options.
+
+    `marks`: what `metadata` have besides.
+    """
 
     model: str
     usage: str
     asked_usage: bool
     asked_each: bool
     fit: Fit | None = None
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_same_api(document: Document | Form, surface: Surface, wanted: Wanted) -> None:
@@ -33,6 +38,8 @@ def write_same_api(document: Document | Form, surface: Surface, wanted: Wanted) 
         return
     if wanted.fit is not None:
         _write_fit(document, wanted.fit)
+    if wanted.marks:
+        _write_marks(document, wanted.marks)
     if surface.api == "anthropic":
         _drop_echoes(document)
     elif surface.asks_usage and document.get("stream") is True:
@@ -47,6 +54,16 @@ def _write_fit(document: Document, fit: Fit) -> None:
         document.set("max_tokens", fit.lowest)
     if fit.messages is not None:
         document.set("messages", fit.messages)
+    if fit.items is not None:
+        document.set("input", fit.items)
+
+
+def _write_marks(document: Document, marks: Mapping[str, str]) -> None:
+    if document.get("metadata") is None:
+        document.set("metadata", dict(marks))
+        return
+    for name, value in marks.items():
+        document.set_inside("metadata", name, value)
 
 
 def _drop_echoes(document: Document) -> None:

@@ -6,38 +6,50 @@ to be translated (attempts.py).
 
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
+from itertools import islice
 
 import structlog
 
 from extproc import codec
 from extproc.attempts import Attempt, TranslatedAnswer
+from extproc.budgets import Budgets, Purses
 from extproc.exchange import Exchange
 from extproc.kept import KeptResponses
 from extproc.refusal import Refusal
-from extproc.steps import ON_BODY, ON_COUNT, ON_HEADERS, ON_MAKER, ON_RESPONSE, run
+from extproc.steps import ON_BODY, ON_CHAIN, ON_COUNT, ON_HEADERS, ON_MAKER, ON_RESPONSE, run
 from extproc.surface import Surface
+from extproc.surfaces import CHAT_LIST, CHAT_UPDATE, OF_STORED
 from extproc.tokens.counter import Counter
 from extproc.tokens.ranks import RanksError
 from extproc.tokens.rules import rule_of
 from extproc.watch import WatchedAnswer
 from headgate import metrics, tracing
-from headgate.contract import ATTEMPT_ROLE, ROLE, WATCH_ROLE, WORKERS_ENV
+from headgate.contract import ATTEMPT_ROLE, EPOCH, ROLE, WATCH_ROLE, WORKERS_ENV
 from headgate.counters.client import Unavailable
+from headgate.counters.responses import Kind
+from headgate.directory.following import Following
 from headgate.feed import subscriber as feed
+from headgate.feed.allowances import Allowances
 from headgate.feed.factors import Factors
 from headgate.feed.figures import Figures
 from headgate.feed.identity import gateway_id
 from headgate.feed.states import TargetStates
 from headgate.grpc_server import Metadata, Method, Reply
-from headgate.snapshot import Snapshot
+from headgate.refusals import EXTPROC_REASONS, Refusals
+from headgate.snapshot import Snapshot, TargetRow, TenantRow
 from headgate.spool_room import SpoolRoom
-from headgate.tables import Holder
+from headgate.tables import Generation, Holder
+from headgate.tenants import Tenants
+
+KeepWithin = Callable[[Exchange], Awaitable[None]]
+
+MOST_LOOKED_AT = 1000  # tenants of the directory, at a start or a reload: 45 µs each
 
 log = structlog.get_logger()
 
-_refusals = metrics.Refusals("extproc", metrics.EXTPROC_REASONS)
+_refusals = Refusals("extproc", EXTPROC_REASONS)
 _room = SpoolRoom()
 _failures = metrics.FAILURES.labels("extproc")
 
@@ -47,23 +59,28 @@ class Process:
 
     def __init__(
         self,
-        snapshot: Snapshot,
+        tables: Generation,
+        following: Following,
         state_of: Callable[[str, str], int],
         counter: Counter,
         span: tracing.Span | None = None,
         *,
         factor_of: Callable[[str, str], float],
         figures: Figures,
-        token_limited: frozenset[str],
+        allowances: Allowances,
         kept: KeptResponses,
+        keep_within: KeepWithin,
     ) -> None:
-        self._snapshot = snapshot
+        self._snapshot = tables.snapshot
+        self._tenants = tables.tenants
+        self._following = following
         self._counter = counter
         self._state_of = state_of
         self._factor_of = factor_of
         self._figures = figures
-        self._token_limited = token_limited
+        self._allowances = allowances
         self._kept = kept
+        self._keep_within = keep_within
         self._exchange: Exchange | None = None
         self._span = span
 
@@ -75,14 +92,21 @@ class Process:
             return self._about_response(exchange) if exchange.surface.by_id else self._read(exchange)
         short = _room.is_short(self._snapshot.spool.min_free_bytes)
         incoming = codec.incoming(message)
+        if incoming.directory > self._following.directory.version:
+            self._following.catch_up(incoming.directory)
+        tenant = self._tenants.find(incoming.tenant)
+        limits = tenant.limits if tenant else None
         exchange = self._exchange = Exchange(
             incoming,
             self._snapshot,
+            tenant,
+            is_misconfigured=tenant is None and self._tenants.is_misconfigured(incoming.tenant),
             spool_is_short=short,
             state_of=self._state_of,
             factor_of=self._factor_of,
             figures=self._figures,
-            has_token_limits=incoming.tenant in self._token_limited,
+            allowances=self._allowances,
+            has_token_limits=limits is not None and limits.counts_tokens,
         )
         answer = _guarded(_on_headers, exchange)
         if answer is not None:
@@ -102,17 +126,21 @@ class Process:
         return reply if isinstance(reply, tuple) else await reply
 
     async def _look_up(self, exchange: Exchange) -> None:
+        kind: Kind = "completions" if exchange.surface in OF_STORED else "responses"
+        tenant = exchange.incoming.tenant
         try:
-            exchange.maker = await self._kept.maker(exchange.incoming.tenant, exchange.response_id)
+            exchange.maker = await self._kept.maker(tenant, exchange.response_id, kind)
+            if exchange.stores or exchange.surface in (CHAT_LIST, CHAT_UPDATE):
+                exchange.mark = await self._kept.mark(tenant)
         except Unavailable as gone:
             exchange.was_found = False
-            log.warning("responses cannot be looked up", reason=gone.reason)
+            log.warning("what a provider keeps cannot be looked up", kind=kind, reason=gone.reason)
 
     def _read(self, exchange: Exchange) -> Reply | Awaitable[Reply]:
         answer = _guarded(_on_body, exchange)
         if answer is not None:
             return self._last(answer)
-        return self._going_on(exchange) if exchange.response_id else self._known(exchange)
+        return self._going_on(exchange) if exchange.response_id or exchange.stores else self._known(exchange)
 
     def _known(self, exchange: Exchange) -> Reply | Awaitable[Reply]:
         answer = _guarded(_on_maker, exchange)
@@ -134,10 +162,21 @@ class Process:
                 exchange.sizes[model] = await self._counter.count(prompt, tenant)
         except RanksError as error:  # then windows are for the providers to judge, and limits go by a guess
             log.error("tokens cannot be counted", problem=str(error))  # noqa: TRY400 - the installation's fault
-        return self._planned(exchange)
+        reply = self._planned(exchange)
+        return reply if isinstance(reply, tuple) else await reply
 
-    def _planned(self, exchange: Exchange) -> Reply:
-        return self._last(_guarded(_on_count, exchange))
+    def _planned(self, exchange: Exchange) -> Reply | Awaitable[Reply]:
+        answer = _guarded(_on_count, exchange)
+        if answer is None and exchange.has_budgets:
+            return self._within_budgets(exchange)
+        return self._last(answer or _guarded(_on_chain, exchange))
+
+    async def _within_budgets(self, exchange: Exchange) -> Reply:
+        try:
+            await self._keep_within(exchange)
+        except Refusal as refusal:
+            return self._last(_refused(refusal, exchange))
+        return self._last(_guarded(_on_chain, exchange))
 
     def _last(self, answer: bytes | None) -> Reply:
         if self._span:
@@ -178,22 +217,28 @@ def _on_maker(exchange: Exchange) -> bytes | None:
 
 
 def _on_response(exchange: Exchange) -> bytes:
-    """The plan; whatever the client has put into a body that the API does not have stays here."""
-    run(ON_RESPONSE, exchange)
-    return codec.planned(exchange.plan, b"")
+    """An answer or the plan; whatever the client has put into a body that the API does not have stays here."""
+    answer = run(ON_RESPONSE, exchange)
+    if answer:
+        return codec.answered(answer)
+    return codec.planned(exchange.plan, exchange.document.render() if exchange.surface is CHAT_UPDATE else b"")
 
 
 def _on_response_head(exchange: Exchange) -> bytes:
-    """The plan, where there is no body."""
-    run(ON_RESPONSE, exchange)
-    return codec.planned_at_head(exchange.plan)
+    """The same where there is no body."""
+    answer = run(ON_RESPONSE, exchange)
+    return codec.answered(answer) if answer else codec.planned_at_head(exchange.plan)
 
 
-def _on_count(exchange: Exchange) -> bytes:
-    """An answer or the plan."""
+def _on_count(exchange: Exchange) -> bytes | None:
+    """The answer, when the count is all that was asked for."""
     answer = run(ON_COUNT, exchange)
-    if answer:
-        return codec.answered(answer)
+    return codec.answered(answer) if answer else None
+
+
+def _on_chain(exchange: Exchange) -> bytes:
+    """The plan."""
+    run(ON_CHAIN, exchange)
     body = exchange.document.render()
     edited = not exchange.surface.passes or body is not exchange.raw_body
     return codec.planned(exchange.plan, body, exchange.document.field_at, edited=edited)
@@ -201,21 +246,28 @@ def _on_count(exchange: Exchange) -> bytes:
 
 def _guarded(decide: Callable[[Exchange], bytes | None], exchange: Exchange) -> bytes | None:
     """What `decide` says; refusals in the client's API shape, our own failures too."""
-    known = {"request_id": exchange.incoming.request_id, "tenant": exchange.incoming.tenant}
     try:
         return decide(exchange)
     except Refusal as refusal:
-        param = _known(refusal.param, exchange.surface)
-        log.info("refused", **known, status=refusal.status, code=refusal.code, param=param)
-        exchange.refusal = refusal.code or metrics.OTHER
-        _refusals.count(refusal.code)
-        return codec.refused(refusal, exchange)
+        return _refused(refusal, exchange)
     except Exception:  # the stream's boundary: a bug costs this request, not the worker
-        log.exception("failed", **known)
+        log.exception("failed", **_whose(exchange))
         exchange.refusal = "gateway_error"
         _failures.inc()
         bug = Refusal("The gateway failed to handle the request. Report its request id.", code="gateway_error")
         return codec.refused(bug, exchange)
+
+
+def _refused(refusal: Refusal, exchange: Exchange) -> bytes:
+    param = _known(refusal.param, exchange.surface)
+    log.info("refused", **_whose(exchange), status=refusal.status, code=refusal.code, param=param)
+    exchange.refusal = refusal.code or metrics.OTHER
+    _refusals.count(refusal.code)
+    return codec.refused(refusal, exchange)
+
+
+def _whose(exchange: Exchange) -> dict[str, str]:
+    return {"request_id": exchange.incoming.request_id, "tenant": exchange.incoming.tenant}
 
 
 def _known(param: str | None, surface: Surface) -> str | None:
@@ -223,27 +275,36 @@ def _known(param: str | None, surface: Surface) -> str | None:
     return param if param and re.split(r"[.\[]", param)[0] in surface.parameters else None
 
 
-def _token_limited(snapshot: Snapshot) -> frozenset[str]:
-    """The tenants whose limits need a count of every prompt."""
-    return frozenset(
-        name for name, tenant in snapshot.tenants.items() if tenant.limits and tenant.limits.counts_tokens
-    )
+def _counts_tokens(snapshot: Snapshot, target: TargetRow) -> bool:
+    return target.purse is not None and snapshot.budgets[target.purse.name].counts_tokens
 
 
-def _warm(counter: Counter, snapshot: Snapshot) -> None:
-    """Loads what the tables' context windows and limits are counted in: a request should not wait for it."""
-    limited = _token_limited(snapshot)
+def _warm(counter: Counter, following: Following, snapshot: Snapshot) -> None:
+    """Loads what the tables' context windows and limits are counted in: a request should not wait for it.
+
+    For tenants of the directory too, as far as there are some by now that need it: 40 MB that others do without.
+    """
     targets = {
         target
-        for name, tenant in snapshot.tenants.items()
+        for tenant in _tenants(snapshot, following)
         for some in tenant.models.values()
         for target in some
-        if target.context_window is not None or name in limited
+        if target.context_window is not None
+        or (tenant.limits and tenant.limits.counts_tokens)
+        or _counts_tokens(snapshot, target)
     }
     try:
         counter.warm({rule_of(target.model, target.api).encoding for target in targets})
     except RanksError as error:  # then windows are for the providers to judge, and limits go by a guess
         log.error("tokens cannot be counted", problem=str(error))  # noqa: TRY400 - the installation's fault
+
+
+def _tenants(snapshot: Snapshot, following: Following) -> Iterator[TenantRow]:
+    """Gateway.yaml's, and of the directory's so many that hardly any other would add a thing."""
+    tenants = Tenants(snapshot, following)
+    for name in islice(tenants.names(), len(snapshot.tenants) + MOST_LOOKED_AT):
+        if row := tenants.known(name):
+            yield row
 
 
 def services(
@@ -253,31 +314,42 @@ def services(
     counter: Counter | None = None,
     figures: Figures | None = None,
     kept: KeptResponses | None = None,
+    budgets: Budgets | None = None,
+    allowances: Allowances | None = None,
 ) -> list[Method]:
     """What a worker serves for this part. Without `states` it listens to the feed, which takes a running loop."""
     factors, counter, kept = factors or Factors(), counter or Counter(), kept or KeptResponses()
-    figures = figures or Figures(gateway_id(), int(os.environ.get(WORKERS_ENV, "1")))
-    targets = states or feed.start(factors, figures)
-    holder.add(partial(_warm, counter))
-    holder.add(_token_limited)
+    workers = int(os.environ.get(WORKERS_ENV, "1"))
+    figures, budgets = figures or Figures(gateway_id(), workers), budgets or Budgets(workers)
+    allowances = allowances or Allowances(workers)
+    targets = states or feed.start(factors, figures, allowances)
+    holder.add(partial(_warm, counter, holder.following))
+    holder.add(Purses)
+    holder.add(budgets.connect)
 
     def process(call: Metadata) -> Process | Attempt | TranslatedAnswer | WatchedAnswer:
         role = call.header(ROLE)
         if role == WATCH_ROLE:
             return WatchedAnswer(kept)
         if role is not None:
-            return Attempt() if role == ATTEMPT_ROLE else TranslatedAnswer()
+            return Attempt(kept) if role == ATTEMPT_ROLE else TranslatedAnswer()
         # A call ends with the generation that it began with.
         tables = holder.current
+
+        def keep_within(exchange: Exchange) -> Awaitable[None]:
+            return budgets.keep_within(exchange, tables.of(Purses), call.header(EPOCH) or "")
+
         return Process(
-            tables.snapshot,
+            tables,
+            holder.following,
             targets.of,
             counter,
             tracing.begin("extproc", call),
             factor_of=factors.of,
             figures=figures,
-            token_limited=tables.of(_token_limited),
+            allowances=allowances,
             kept=kept,
+            keep_within=keep_within,
         )
 
     return [Method(codec.SERVICE, codec.METHOD, process, codec.decode, streams=True)]

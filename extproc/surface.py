@@ -59,8 +59,8 @@ class Surface:
     `api` is the client's: a target that speaks another one gets the request translated. `prompt` is the parameter
     that holds what is asked. Where a surface `asks_usage`, streams have none unless `stream_options` says so. Where
     it `is_free`, nothing is generated. What is `native_only` takes a target with the Responses API and no preset.
-    What is `by_id` is about a response that was made before, with its id in the path and no body; `query` are the
-    parameters that may stand behind that.
+    What is `by_id` is about what was made before and its provider keeps, with its id in the path and no body but for
+    an update; `query` are the parameters that may stand behind that.
 
     What `passes` is sent as it is, but for the model's name, to targets that speak the client's API, whatever their
     preset. `forms`: it takes multipart/form-data, and JSON only where `json` says so. `answer_types` may come beside

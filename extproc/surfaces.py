@@ -196,12 +196,13 @@ RESPONSE_COMPACT = Surface(
 ID = "{response_id}"  # in the path of what is `by_id`
 
 
-def _by_id(name: str, path: str, method: str, *query: str, streams: bool = False) -> Surface:
+def _by_id(of: Surface, name: str, path: str, method: str, *query: str, streams: bool = False) -> Surface:
     return Surface(
-        f"responses.{name}",
-        f"/responses/{ID}{path}",
-        {},
+        f"{of.name}.{name}",
+        f"{of.path}{path}",
+        {"metadata": OBJECT} if name == "update" else {},
         streams=streams,
+        prompt="",
         is_free=True,
         by_id=True,
         method=method,
@@ -209,12 +210,26 @@ def _by_id(name: str, path: str, method: str, *query: str, streams: bool = False
     )
 
 
+_GET_QUERY = ("include", "include[]", "include_obfuscation", "starting_after", "stream")
 RESPONSE_BY_ID = (
-    _by_id("get", "", "GET", "include", "include[]", "include_obfuscation", "starting_after", "stream", streams=True),
-    _by_id("delete", "", "DELETE"),
-    _by_id("cancel", "/cancel", "POST"),
-    _by_id("input_items", "/input_items", "GET", "after", "include", "include[]", "limit", "order"),
+    _by_id(RESPONSES, "get", f"/{ID}", "GET", *_GET_QUERY, streams=True),
+    _by_id(RESPONSES, "delete", f"/{ID}", "DELETE"),
+    _by_id(RESPONSES, "cancel", f"/{ID}/cancel", "POST"),
+    _by_id(RESPONSES, "input_items", f"/{ID}/input_items", "GET", "after", "include", "include[]", "limit", "order"),
 )
+
+# Chat completions that were made with `store: true`. A list may come after one that it names.
+CHAT_LIST = _by_id(CHAT, "list", "", "GET", "after", "limit", "model", "order")
+CHAT_GET = _by_id(CHAT, "get", f"/{ID}", "GET")
+CHAT_UPDATE = _by_id(CHAT, "update", f"/{ID}", "POST")
+CHAT_BY_ID = (
+    CHAT_GET,
+    CHAT_UPDATE,
+    _by_id(CHAT, "delete", f"/{ID}", "DELETE"),
+    _by_id(CHAT, "messages", f"/{ID}/messages", "GET", "after", "limit", "order"),
+)
+OF_STORED = (CHAT_LIST, *CHAT_BY_ID)
+SHOW_STORED = (CHAT_LIST, CHAT_GET, CHAT_UPDATE)  # whose answers have the metadata
 
 MODELS = Surface("models", "/models", {}, streams=False)  # GET, answered here: no provider is asked
 

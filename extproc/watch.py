@@ -1,4 +1,4 @@
-"""The answer to a request whose response its provider keeps: who made it is noted before the client can know its id.
+"""The answer to a request whose response or completion its provider keeps: its maker is noted before its id is known.
 
 One call for the head and as many of the first pieces as it takes; the rest of the answer passes without it. Whatever
 goes wrong, the answer goes on: its id will not be known here then, and nobody is sent anywhere by a guess.
@@ -45,9 +45,10 @@ class WatchedAnswer:
             return codec.GO_ON, True
         if self._kept.is_away(what.tenant):
             _lost.inc()
-            return codec.not_stored(), True
-        self._what, self._id = what, ResponseId(streams=streams)
-        return codec.GO_ON, False
+            return codec.stored("false"), True
+        self._what = what
+        self._id = ResponseId(streams=streams, at=(b"id",) if what.is_chat else (b"response", b"id"))
+        return codec.GO_ON if what.is_listed else codec.stored("unlisted"), False
 
     def _look(self, data: bytes, last: bool, found: ResponseId, what: codec.Watched) -> Reply | Awaitable[Reply]:
         response_id = found.feed(data)
@@ -60,8 +61,9 @@ class WatchedAnswer:
         return codec.PIECE_GOES_ON, True
 
     async def _note(self, response_id: str, what: codec.Watched) -> Reply:
+        maker = Maker(what.model, what.provider, what.upstream_model, what.key)
         try:
-            await self._kept.note(what.tenant, response_id, Maker(what.model, what.provider, what.upstream_model))
+            await self._kept.note(what.tenant, response_id, maker, "completions" if what.is_chat else "responses")
         except Unavailable as gone:
             log.warning("who made a response is not kept", tenant=what.tenant, reason=gone.reason)
             _lost.inc()

@@ -11,15 +11,26 @@ import click
 from headgate import __version__
 
 _COMMANDS = {
+    "audit": "Read, verify and export the record of what was administered.",
     "bench": "Measure the gateway against plain Envoy, in one run.",
     "check": "Report every problem of a gateway.yaml.",
-    "keys": "Make virtual keys.",
-    "limits": "Show how much of its limits a tenant has used.",
+    "deletions": "See how far the deletions of tenants are.",
+    "invoices": "Bill tenants for a month, and see what they were billed.",
+    "keys": "Make virtual keys and administer them.",
+    "limits": "Show how much of its limits a tenant has used; set limits.",
+    "members": "Say which people are a tenant's, and in which role.",
+    "models": "See the models of gateway.yaml.",
+    "plans": "Administer plans: limits that several tenants have.",
+    "providers": "See providers, and store their credentials.",
     "render": "Print the Envoy configuration made from a gateway.yaml.",
     "restart": "Give every part a new process without failing a request.",
     "serve": "Run one part alone, as containers do.",
     "status": "Show what runs, part by part.",
+    "tenants": "Administer tenants and the models that they may use.",
     "up": "Start everything and supervise it.",
+    "usage": "Show what was used, and what it costs.",
+    "users": "Administer people, known by an OpenID provider.",
+    "whoami": "Show whom the gateway takes a key or token for.",
 }
 
 

@@ -1,22 +1,41 @@
 """From a checked gateway.yaml to the workers' tables. Pure, the clock apart."""
 
 import time
+from collections.abc import Mapping
 
 from headgate.alerts_file import alerts_file
-from headgate.cluster_names import cluster_of
-from headgate.config.model import Alerts, Gateway, Model, Price, Target
-from headgate.config.zones import targets_for
+from headgate.auth_files import auth_row
+from headgate.budget_tables import budgets_of, provider_prices_of, purse_of
+from headgate.cluster_names import Account, accounts_of
+from headgate.config.given_limits import given_limits
+from headgate.config.model import Alerts, Gateway, Model, Plan, Target, Tenant
 from headgate.contract import otlp_traces_url
-from headgate.prices import PriceRow
+from headgate.issuer_tables import client_rows, issuer_rows
+from headgate.price_tables import costs_of, own_costs_of, price_row, terms_of, terms_row
 from headgate.profiles import hedged_profile_of, profile_of
-from headgate.snapshot import AlertsRow, Key, ModelRow, Snapshot, SplitRow, SpoolRow, TargetRow, TenantRow
-from headgate.tenant_limits import limits_of
+from headgate.snapshot import (
+    AlertsRow,
+    Key,
+    ModelRow,
+    PlanRow,
+    Snapshot,
+    SplitRow,
+    SpoolRow,
+    TargetRow,
+    TenantRow,
+    ZonedTarget,
+)
+from headgate.tenant_rows import Chains, Said, tenant_row
+
+_Accounts = Mapping[str, tuple[Account, ...]]
 
 MAX_TOKENS = 4096  # of an answer, where nobody says how long it may get
 
 
 def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
     """The tables of a checked gateway."""
+    accounts = {name: accounts_of(name, provider) for name, provider in gateway.providers.items()}
+    chains = {name: _chain(gateway, accounts, model, model.targets) for name, model in gateway.models.items()}
     return Snapshot(
         generation=generation,
         created=int(time.time()),
@@ -31,24 +50,48 @@ def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
             for name, tenant in gateway.tenants.items()
             for key in tenant.keys
         ],
-        tenants={
-            name: TenantRow(
-                {model: _targets(gateway, name, model) for model in tenant.models},
-                limits_of(gateway.plans[tenant.plan] if tenant.plan else None, tenant),
-                pins=tenant.pin_targets,
-            )
-            for name, tenant in gateway.tenants.items()
-        },
+        tenants={name: _tenant_row(gateway, accounts, tenant, chains) for name, tenant in gateway.tenants.items()},
         max_body_bytes=gateway.listen.max_body_bytes,
-        models={name: _model_row(model) for name, model in gateway.models.items()},
-        loads=_loads(gateway),
+        models={name: _model_row(gateway, name, model) for name, model in gateway.models.items()},
+        loads=_loads(gateway, accounts),
+        budgets=budgets_of(gateway),
+        provider_prices=provider_prices_of(gateway),
+        costs=costs_of(gateway),
+        own_costs=own_costs_of(gateway),
+        terms=terms_of(gateway),
+        chains=chains,
+        plans={name: _plan_row(plan) for name, plan in gateway.plans.items()},
         otlp_traces=otlp_traces_url(str(gateway.telemetry.otlp)) if gateway.telemetry else None,
         alerts=_alerts_row(gateway.alerts) if gateway.alerts else None,
+        auth=auth_row(gateway.auth),
+        issuers=issuer_rows(gateway.auth),
+        clients=client_rows(gateway.auth),
         spool=SpoolRow(gateway.spool.min_free_bytes, gateway.spool.rotate_bytes, gateway.spool.keep_s),
     )
 
 
-def _model_row(model: Model) -> ModelRow:
+def _tenant_row(gateway: Gateway, accounts: _Accounts, tenant: Tenant, chains: Chains) -> TenantRow:
+    own = {name: _chain(gateway, accounts, gateway.models[name], chain) for name, chain in tenant.targets.items()}
+    said = Said(
+        models=tenant.models,
+        plan=_plan_row(gateway.plans[tenant.plan]) if tenant.plan else None,
+        zones=tenant.zones,
+        limits=given_limits(tenant.limits),
+        callers={key.name: given_limits(key.limits) for key in tenant.keys},
+        pins=tenant.pin_targets,
+        disabled=tenant.disabled,
+        usage_retention_days=tenant.usage_retention_days,
+        terms=terms_row(tenant.pricing),
+    )
+    return tenant_row(said, {**chains, **own})
+
+
+def _plan_row(plan: Plan) -> PlanRow:
+    zones = None if plan.zones is None else tuple(plan.zones)
+    return PlanRow(given_limits(plan), zones, terms_row(plan.pricing))
+
+
+def _model_row(gateway: Gateway, name: str, model: Model) -> ModelRow:
     hedged = hedged_profile_of(model)
     return ModelRow(
         stream_profile=profile_of(model, streams=True).name,
@@ -57,11 +100,14 @@ def _model_row(model: Model) -> ModelRow:
         headers_ms=round((model.timeouts.headers_s if hedged is None else model.timeouts.idle_s) * 1000),
         total_ms=round(model.timeouts.total_s * 1000),
         drop_unsupported=model.drop_unsupported,
-        price=_price_row(model.price) if model.price else None,
+        price=price_row(model.price) if model.price else None,
         default_max_tokens=model.default_max_tokens or _shortest_answer(model),
         hedge_ms=None if model.hedge_s is None else round(model.hedge_s * 1000),
         hedged_profile=hedged.name if hedged else "",
         strategy=model.strategy,
+        has_pools=any(
+            gateway.providers[one.provider].api_keys for chain in chains_of(gateway, name) for one in chain
+        ),
         split=SplitRow(model.split.by, model.split.variants) if model.split else None,
     )
 
@@ -74,43 +120,42 @@ def _alerts_row(alerts: Alerts) -> AlertsRow:
     return AlertsRow(str(alerts.webhook), str(alerts_file(alerts)))
 
 
-def _price_row(price: Price) -> PriceRow:
-    return PriceRow(
-        input=price.input,
-        cached_input=price.input if price.cached_input is None else price.cached_input,
-        cache_write=price.input if price.cache_write is None else price.cache_write,
-        output=price.output,
-        request=price.request,
-        image=price.image,
-        second=price.second,
-        character=price.character,
-    )
+def chains_of(gateway: Gateway, name: str) -> list[list[Target]]:
+    """The targets of a model, and those that tenants have of their own for it."""
+    own = [one.targets[name] for one in gateway.tenants.values() if name in one.targets]
+    return [gateway.models[name].targets, *own]
 
 
-def _loads(gateway: Gateway) -> dict[str, str]:
-    busy = {name for name, model in gateway.models.items() if model.strategy == "least_busy"}
-    chains = [gateway.models[name].targets for name in busy]
-    chains += [chain for one in gateway.tenants.values() for name, chain in one.targets.items() if name in busy]
+def _loads(gateway: Gateway, accounts: _Accounts) -> dict[str, str]:
+    busy = [name for name, model in gateway.models.items() if model.strategy == "least_busy"]
+    chains = [chain for name in busy for chain in chains_of(gateway, name)]
     providers = sorted({target.provider for chain in chains for target in chain})
-    return {name: cluster_of(name, gateway.providers[name]) for name in providers}
+    return {account.label: account.cluster for name in providers for account in accounts[name]}
 
 
-def _targets(gateway: Gateway, tenant: str, name: str) -> list[TargetRow]:
-    model = gateway.models[name]
-    return [_target_row(gateway, model, target) for target in targets_for(gateway, tenant, name)]
+def _chain(gateway: Gateway, accounts: _Accounts, model: Model, targets: list[Target]) -> list[ZonedTarget]:
+    return [
+        ZonedTarget(
+            gateway.providers[target.provider].zone,
+            _target_row(gateway, model, target, account, number if account.key else 0),
+        )
+        for number, target in enumerate(sorted(targets, key=lambda target: target.priority), 1)
+        for account in accounts[target.provider]
+    ]
 
 
-def _usd(model: Model, target: Target) -> tuple[float, float] | None:
-    price = target.price or model.price
-    return (float(price.input), float(price.output)) if price and model.strategy == "cheapest" else None
+def _usd(model: Model, target: Target) -> list[tuple[int, float, float]]:
+    """What a strategy goes by: from when on, of a prompt and of an answer."""
+    prices = (target.price or model.price or []) if model.strategy == "cheapest" else []
+    return [(price.from_ms or 0, float(price.input), float(price.output)) for price in prices]
 
 
-def _target_row(gateway: Gateway, model: Model, target: Target) -> TargetRow:
-    provider = gateway.providers[target.provider]
+def _target_row(gateway: Gateway, model: Model, target: Target, account: Account, pool: int) -> TargetRow:
+    provider, usd = gateway.providers[target.provider], _usd(model, target)
     return TargetRow(
         provider=target.provider,
         api=provider.family,
-        cluster=cluster_of(target.provider, provider),
+        cluster=account.cluster,
         model=target.model,
         usage=provider.usage,
         priority=target.priority,
@@ -119,7 +164,13 @@ def _target_row(gateway: Gateway, model: Model, target: Target) -> TargetRow:
         context_window=target.context_window,
         max_output_tokens=target.max_output_tokens,
         preset=provider.preset,
-        usd=_usd(model, target),
+        usd=usd[0][1:] if usd else None,
+        usd_later=tuple(usd[1:]),
         variant=target.variant,
         responses=provider.speaks_responses,
+        stored=provider.keeps_completions,
+        key=account.key,
+        key_weight=account.weight,
+        pool=pool,
+        purse=purse_of(target.provider, provider, account.key),
     )

@@ -16,7 +16,8 @@ DROPPED = "x-headgate-dropped"
 MAX_TOKENS = "x-headgate-max-tokens"  # of requests too, from the limiter to envoy/module, which takes it out
 WARNING = "x-headgate-warning"  # a soft limit that is passed
 OVERAGE = "x-headgate-overage"  # a limit that is passed for a price
-STORED = "x-headgate-stored"  # "false": nobody here will know the response by its id
+USAGE_UNTIL = "x-headgate-usage-until"  # on answers about usage: what ended before is in them
+STORED = "x-headgate-stored"  # "false": nobody here will know it by its id; "unlisted": by its id alone
 
 # Of clients' requests: TARGET too, where a tenant may choose it.
 FALLBACK = "x-headgate-fallback"
@@ -24,6 +25,15 @@ FALLBACK = "x-headgate-fallback"
 # Set by extproc for Envoy's route table and for envoy/attempt.lua; never leaves the gateway.
 ROUTE_PROFILE = "x-headgate-profile"
 ATTEMPT_PATH = "x-headgate-path"  # what follows a provider's root, for one attempt
+
+# Set by Envoy on clients' upgrades, for the bridge alone: who it is, what a body may have, and, with the prefix, what
+# the client has said of itself.
+TENANT = "x-headgate-tenant"
+MAX_BODY = "x-headgate-max-body"
+KEPT_PREFIX = "x-headgate-kept-"
+
+CONNECTION_SURFACE = "responses.websocket"  # of a WebSocket's own line in the spool
+WEBSOCKET_ROUTE = "responses.websocket"
 
 HEDGED = "/hedged"  # what the names of routes end in whose attempts may wait beside each other
 
@@ -37,12 +47,26 @@ INPUT_TOKENS = "x-amzn-bedrock-input-token-count"
 # Tells the kinds of ext_proc calls apart: gRPC metadata.
 ROLE, ATTEMPT_ROLE, ANSWER_ROLE, WATCH_ROLE = "x-headgate-role", "attempt", "answer", "watch"
 
+# Which Envoy asks, of the call that makes the plan: its reservations are told from others' by it.
+EPOCH = "x-headgate-epoch"
+
+# What a provider says is left of its limits, on its answer between two upstream filters.
+LEFT = "x-headgate-left"
+
 # Set by envoy/module on the head of a stream that has to be translated; taken away when it is.
 TRANSLATE = "x-headgate-translate"
 
 # Requests carry a credential in one of these; authz reads them, none goes further.
 CREDENTIAL_HEADERS = ("authorization", "api-key", "x-api-key")
 TENANT_HEADER = "openai-tenant"
+
+# Set by authz on requests to the admin API, for control alone: who asks (headgate/identity.py).
+IDENTITY_HEADER = "x-headgate-identity"
+ADMIN_PATH = "/admin/v1/"
+ADMIN_MARK = "x-headgate-admin"  # set by Envoy on requests to control, for its own logs and replies
+FOR_ADMIN, FOR_USAGE = "1", "usage"  # its values: which of control's APIs
+MAX_ADMIN_BODY_BYTES = 2**20
+ADMIN_OPENAPI = "/admin/v1/openapi.json"  # what anybody may read there
 
 # Dynamic metadata namespaces. AUTHZ is the filter's own name: Envoy puts ext_authz's answer there.
 AUTHZ = "envoy.filters.http.ext_authz"
@@ -52,7 +76,7 @@ LIMITER = "envoy.filters.http.ratelimit"  # likewise the limiter's
 PLAN = "hg.plan"  # `priority_groups`, read by Envoy's priority-group cluster specifier
 USAGE = "hg.usage"  # written by envoy/module, read by the access log
 
-CLUSTER_METADATA = "headgate"  # cluster metadata: {"provider": name}
+CLUSTER_METADATA = "headgate"  # cluster metadata: {"provider": name}, with "key" of one with a pool of them
 MAX_CHARS = 10  # of a body's number of tokens that envoy/module may overwrite, spaces first
 ANSWERED = "answered"  # true in AUTHZ, REQUEST or LIMITER when that server made the answer itself
 RESERVED = "reserved"  # in LIMITER: whether the request holds something that its end gives back
@@ -64,12 +88,24 @@ PARTS = Path("parts.json")
 DEMO_KEY = Path("demo-key")
 SNAPSHOT = Path("snapshot.json")
 PRICES = Path("prices")  # beside it: one file per generation
+DECLARED = Path("declared.json")  # beside it: what gateway.yaml declares, for control
+DATABASE = Path("control.db")  # of control, unless services.database names another
 BOOTSTRAP = Path("envoy/bootstrap.json")
 CLUSTERS = Path("envoy/cds.json")
 ROUTES = Path("envoy/rds.json")
 SECRETS = Path("secrets")  # a link into memory-backed storage where the machine has some
+SEALING = Path("sealing.json")  # which key of Vault's or KMS's wraps data keys; empty where LOCAL_KEY does
+LOCAL_KEY = Path("identity/local-key")
 SPOOL = Path("spool")
 LEDGER = Path("ledger")  # how far the follower is
+USAGE_STORE = Path("usage")  # all requests, unless services.usage names a ClickHouse
+ERASURES = Path("erasures")  # tenants whose data is to go, from control to the ledger and to the usage store
+WEBHOOKS = Path("webhooks")  # what the ledger is to tell alerts.webhook, from control
+DIRECTORY = Path("directory")  # what control tells the other parts of the database
+KEY_USES = LEDGER / "key-uses.json"  # when keys were last used, until control has taken it
+IDENTITY = Path("identity")  # durable secrets that this host has made
+PEPPER, SERVICE_KEY = IDENTITY / "pepper", IDENTITY / "service-key"  # where gateway.yaml gives none
+ISSUER_KEYS = Path("jwks")  # public keys of tokens' issuers
 LOGS = Path("log")
 RUN = Path("run")
 METRICS = RUN / "metrics"  # what the parts count; a link into memory-backed storage where the machine has some
@@ -77,13 +113,24 @@ ADMIN_ADDRESS = RUN / "admin"  # where the supervisor's /readyz is, for `headgat
 ENVOY_ADMIN_SOCKET = RUN / "envoy-admin.sock"
 COUNTERS_SOCKET = RUN / "counters.sock"
 CONTROL_SOCKET = RUN / "supervisor.sock"  # for `headgate restart`
+BRIDGE_SOCKET = RUN / "bridge.sock"  # where Envoy brings clients' WebSockets
+CONTROL_API_SOCKET = RUN / "control.sock"  # where Envoy brings requests for /admin/v1
+INNER_SOCKET = RUN / "inner.sock"  # where Envoy takes the requests of these
 LEDGER_SOCKET = RUN / "ledger.sock"  # says how far the follower is
+EVENTS_SOCKET = RUN / "events.sock"  # says how many events wait, and for what
 LEDGER_QUESTIONS = RUN / "ledger-questions.sock"  # for `headgate limits`: a JSON line for a JSON line
+USAGE_SOCKET = RUN / "usage.sock"  # answers about usage: a JSON line asked, JSON lines answered
 WORKERS_ENV = "HEADGATE_WORKERS"  # how many share what a limiter gives out by itself
 COUNTERS_URL_ENV = "HEADGATE_COUNTERS"  # services.counters, for parts: on no command line and in no file of ours
+DATABASE_URL_ENV = "HEADGATE_DATABASE"  # services.database, for control alone: likewise
+TELLS_EVENTS_ENV = "HEADGATE_TELLS_EVENTS"  # for the ledger: somebody reads the journal for Kafka, too
+EVENTS_URL_ENV = "HEADGATE_EVENTS"  # services.events, for that part alone: likewise
+USAGE_URL_ENV = "HEADGATE_USAGE"  # services.usage, for the usage store's part alone: likewise
 
 
 FILTERS_CLUSTER = "headgate/filters"  # the filter workers, in Envoy's eyes
+BRIDGE_CLUSTER = "headgate/bridge"  # responses over WebSocket
+CONTROL_CLUSTER = "headgate/control"  # the admin API
 NO_TARGET_CLUSTER = "headgate/no-target"  # where a request without a plan would go: nowhere
 TELEMETRY_CLUSTER = "headgate/telemetry"  # the OTLP collector, when gateway.yaml names one
 

@@ -1,16 +1,19 @@
 """An error as each of the clients' APIs writes it, and which API's client a request comes from. Pure.
 
+The admin API is one of them: its errors are problem details (RFC 9457).
+
 Every server of ours and Envoy's own replies take their error bodies from here. Nothing is lost in either shape: what
 Anthropic's has no place for at its top is in the message and in `details`.
 """
 
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Literal
 
 import msgspec
 
-Api = Literal["openai", "anthropic"]
+Api = Literal["openai", "anthropic", "admin"]
 
 # A request header that every client of Anthropic's sends: it tells whose list of models is meant.
 VERSION_HEADER = "anthropic-version"
@@ -23,7 +26,10 @@ ANTHROPIC_SURFACES = ("messages", "count_tokens")
 # Of whole paths, query included; for Envoy (RE2) as well as for Python. Model ids may contain slashes.
 MESSAGES_PATH = r"(?:/tenants/[^/?]*)?/v1/messages(?:[/?].*)?"
 MODELS_PATH = r"(?:/tenants/[^/?]*)?/v1/models(?:[/?].*)?"
-_MESSAGES, _MODELS = re.compile(MESSAGES_PATH), re.compile(MODELS_PATH)
+ADMIN_PATHS = r"/admin/v1(?:[/?].*)?"
+_MESSAGES, _MODELS, _ADMIN = re.compile(MESSAGES_PATH), re.compile(MODELS_PATH), re.compile(ADMIN_PATHS)
+
+PROBLEM_TYPE = "urn:headgate:problem:"  # and the code
 
 # https://platform.claude.com/docs/en/api/errors; the other 4xx are `invalid_request_error` there too.
 _ANTHROPIC_TYPES = {
@@ -55,7 +61,12 @@ def api_of_path(path: str, *, versioned: bool) -> Api:
     """Whose client asks for this path; `versioned`: the request has the header `anthropic-version`."""
     if _MESSAGES.fullmatch(path) or (versioned and _MODELS.fullmatch(path)):
         return "anthropic"
-    return "openai"
+    return "admin" if _ADMIN.fullmatch(path) else "openai"
+
+
+def content_type_of(api: Api) -> str:
+    """Of an error's body."""
+    return "application/problem+json" if api == "admin" else "application/json"
 
 
 def api_of_surface(name: str) -> Api:
@@ -71,6 +82,8 @@ def anthropic_type(status: int) -> str:
 def error_object(api: Api, problem: Problem, request_id: str | None) -> dict[str, Any]:
     """The body, for whoever puts JSON together by other means."""
     message, param, code = problem.message, problem.param, problem.code
+    if api == "admin":
+        return _problem_details(problem, request_id)
     if api == "openai":
         return {"error": {"message": message, "type": problem.kind, "param": param, "code": code}}
     error: dict[str, Any] = {"type": anthropic_type(problem.status), "message": _naming(param, message)}
@@ -78,6 +91,19 @@ def error_object(api: Api, problem: Problem, request_id: str | None) -> dict[str
     if details:
         error["details"] = details
     return {"type": "error", "error": error, "request_id": request_id or None}
+
+
+def _problem_details(problem: Problem, request_id: str | None) -> dict[str, Any]:
+    status = HTTPStatus(problem.status)
+    code = problem.code or status.name.lower()
+    return {
+        "type": f"{PROBLEM_TYPE}{code}",
+        "title": status.phrase,
+        "status": problem.status,
+        "detail": problem.message,
+        "code": code,
+        "request_id": request_id or None,
+    }
 
 
 def rendered(api: Api, problem: Problem, request_id: str | None) -> bytes:

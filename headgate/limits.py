@@ -5,6 +5,7 @@ Amounts are whole numbers everywhere: requests, tokens, or nano-USD, a request's
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from typing import Literal
 
@@ -74,8 +75,19 @@ class LimitRow(msgspec.Struct, frozen=True):
         return self.cap if self.ceiling is None else self.ceiling
 
 
-class LimitsRow(msgspec.Struct, frozen=True):
-    """All limits of a tenant; `keys` has those of single keys, by key id, with `by` ("key",).
+class GivenLimits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Limits as one entry gives them, a plan, a tenant or a key: by kind, and the rows of its rules.
+
+    A row without `cap` and `soft` lifts the plan's. What is None is not given.
+    """
+
+    kinds: dict[str, LimitRow] = {}
+    per: tuple[LimitRow, ...] | None = None
+    anniversary: int | None = None
+
+
+class LimitsRow(msgspec.Struct, frozen=True, dict=True):
+    """All limits of a tenant; `keys` has those of single keys and people, by the caller's id, with `by` ("key",).
 
     A key's limit takes the place of the limits of the same kind whose `by` is ("key",) and whose `models` is None.
     Months begin on `anniversary`, in shorter months on their last day.
@@ -85,7 +97,7 @@ class LimitsRow(msgspec.Struct, frozen=True):
     keys: dict[str, tuple[LimitRow, ...]] = {}
     anniversary: int = 1
 
-    @property
+    @cached_property
     def counts_tokens(self) -> bool:
         """Whether a prompt has to be counted before it may be sent."""
         rows = [*self.limits, *(row for some in self.keys.values() for row in some)]

@@ -6,13 +6,17 @@ processes, files and Envoy's statistics. Labels are bounded: names out of gatewa
 Never a key id, a request id, or anything else that a client wrote.
 """
 
-from collections.abc import Iterable
+import os
 
-from prometheus_client import Counter, Gauge, Histogram
-
-from headgate.limits import KINDS
+from prometheus_client import Counter, Gauge, Histogram, values
 
 OTHER = "other"
+
+_pid = [os.getpid()]
+os.register_at_fork(after_in_child=lambda: _pid.__setitem__(0, os.getpid()))
+if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    # With every count the library looks whether it is still the same process, by a system call of its own.
+    values.ValueClass = values.MultiProcessValue(lambda: _pid[0])  # type: ignore[no-untyped-call]
 
 # 10 ms to 10 min: from an embedding to the longest answer.
 LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
@@ -20,7 +24,7 @@ ROUND_TRIP_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025
 
 _ROUTE = ("model", "provider")
 
-# -- requests, by the ledger's follower from the spool's `end` lines (ledger/metrics.py) --
+# -- requests, by the ledger's follower from the spool's `end` lines (ledger/showing/metrics.py) --
 
 REQUESTS = Counter(
     "headgate_requests",
@@ -50,7 +54,7 @@ FIRST_BYTE = Histogram(
 )
 RESPONSES_KEPT = Counter(
     "headgate_responses_kept",
-    "Responses that their providers keep, by what became of their ids here: noted, unread (there was none), lost.",
+    "Responses and completions that providers keep, by what became of their ids: noted, unread (none), lost.",
     ("how",),
     registry=None,
 )
@@ -101,6 +105,31 @@ LEDGER_BEHIND = Gauge(
     registry=None,
     multiprocess_mode="livesum",
 )
+JOURNAL_LAG = Gauge(
+    "headgate_journal_lag_seconds",
+    "Age of the oldest request whose row is not in the usage store yet.",
+    registry=None,
+    multiprocess_mode="livemax",
+)
+
+EVENTS = Counter("headgate_events", "Usage events that Kafka's brokers have taken.", registry=None)
+EVENTS_FAILURES = Counter(
+    "headgate_events_failures",
+    "Times that usage events were given up by the Kafka client; they were tried again.",
+    registry=None,
+)
+EVENTS_WAITING = Gauge(
+    "headgate_events_waiting",
+    "Rows of the journal that Kafka has not been told of yet.",
+    registry=None,
+    multiprocess_mode="livesum",
+)
+EVENTS_LAG = Gauge(
+    "headgate_events_lag_seconds",
+    "How long the oldest of them has waited; 0 where none waits.",
+    registry=None,
+    multiprocess_mode="livemax",
+)
 
 LEDGER_WAITS = Gauge(
     "headgate_ledger_waits",
@@ -130,8 +159,24 @@ REBUILDS = Counter(
     registry=None,
 )
 
+# -- the directory: by each worker, and by control what the database has --
+
+DIRECTORY_VERSION = Gauge(
+    "headgate_directory_version",
+    "Version of the directory: of the worker that is furthest behind, by its part, and as control has written it.",
+    ("part",),
+    registry=None,
+    multiprocess_mode="livemin",
+)
+
 # -- the feed: by the ledger's process what it says of targets, by the workers what they have heard --
 
+ISSUER_FETCHES = Counter(
+    "headgate_issuer_fetches",
+    "Looks at the keys of a token's issuer, by what became of them: fetched, failed.",
+    ("issuer", "outcome"),
+    registry=None,
+)
 FEED_CLUSTERS = Gauge(
     "headgate_feed_clusters",
     "Clusters of providers that plans leave out or put last, by their state.",
@@ -142,6 +187,12 @@ FEED_CLUSTERS = Gauge(
 FEED_RESTS = Gauge(
     "headgate_feed_rests",
     "Models at providers that rest because the provider asked for it, on all gateways that share the counters.",
+    registry=None,
+    multiprocess_mode="livemax",
+)
+FEED_REFUSED_KEYS = Gauge(
+    "headgate_feed_refused_keys",
+    "Keys that rest because their provider refused them, on all gateways that share the counters.",
     registry=None,
     multiprocess_mode="livemax",
 )
@@ -166,7 +217,16 @@ FEED_HEARD = Gauge(
     multiprocess_mode="livemin",
 )
 RESTS = Counter(
-    "headgate_rests", "Times that a provider's 429 made one of its models rest.", ("provider",), registry=None
+    "headgate_rests",
+    "Times that a provider's 429 made one of its models rest, by the key's name where it has several.",
+    ("provider", "provider_key"),
+    registry=None,
+)
+KEY_REFUSALS = Counter(
+    "headgate_key_refusals",
+    "Times that a provider refused one of several keys, which then rests, by the key's name.",
+    ("provider", "provider_key"),
+    registry=None,
 )
 
 TOKEN_FACTOR = Gauge(
@@ -175,6 +235,42 @@ TOKEN_FACTOR = Gauge(
     ("api", "model"),
     registry=None,
     multiprocess_mode="livemax",
+)
+
+BUDGET_LIMIT = Gauge(
+    "headgate_provider_budget_limit",
+    "A provider's budget, or that of one of its keys; limit is its kind. 0 where it was taken out of gateway.yaml.",
+    ("provider", "provider_key", "limit"),
+    registry=None,
+    multiprocess_mode="livemax",
+)
+BUDGET_USED = Gauge(
+    "headgate_provider_budget_used",
+    "What is used of it by all gateways on the counters, with what running requests may still use.",
+    ("provider", "provider_key", "limit"),
+    registry=None,
+    multiprocess_mode="livemax",
+)
+
+PROVIDER_LIMIT = Gauge(
+    "headgate_provider_limit",
+    "A provider's own limit as its last answer said: requests, tokens, input-tokens or output-tokens.",
+    ("provider", "provider_key", "model", "limit"),
+    registry=None,
+    multiprocess_mode="livemostrecent",
+)
+PROVIDER_LEFT = Gauge(
+    "headgate_provider_limit_left",
+    "What was left of it then.",
+    ("provider", "provider_key", "model", "limit"),
+    registry=None,
+    multiprocess_mode="livemostrecent",
+)
+LEFT_JUNK = Counter(
+    "headgate_provider_limit_junk",
+    "What providers said of their limits that is no number, or no time.",
+    ("provider",),
+    registry=None,
 )
 
 # -- soft limits that were crossed, by the ledger --
@@ -196,6 +292,44 @@ WEBHOOKS_WAITING = Gauge(
     "Webhooks of soft limits that were not delivered yet.",
     registry=None,
     multiprocess_mode="livesum",
+)
+
+# -- the usage store, by its part --
+
+USAGE_LAG = Gauge(
+    "headgate_usage_lag_seconds",
+    "How long the oldest request that the usage store has not got yet is over.",
+    registry=None,
+    multiprocess_mode="livemax",
+)
+USAGE_BACKLOG = Gauge(
+    "headgate_usage_backlog_rows",
+    "Rows of the journal that the usage store has not got yet.",
+    registry=None,
+    multiprocess_mode="livesum",
+)
+USAGE_STORED_ROWS = Counter(
+    "headgate_usage_stored_rows",
+    "Rows that were put into the usage store, by whether some of their counts are estimates.",
+    ("estimated",),
+    registry=None,
+)
+USAGE_KNOWN_ROWS = Counter(
+    "headgate_usage_known_rows",
+    "Rows that came again and were left out: the usage store had them already.",
+    registry=None,
+)
+USAGE_STORE_ERRORS = Counter(
+    "headgate_usage_store_errors",
+    "Blocks that could not be put into the usage store, and are tried again, by what went wrong.",
+    ("kind",),
+    registry=None,
+)
+USAGE_INSERT = Histogram(
+    "headgate_usage_insert_seconds",
+    "How long it takes to put a block into the usage store, from asking what it knows to the rollups.",
+    registry=None,
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 
 # -- failed attempts, by the ledger from the attempts' lines --
@@ -229,6 +363,12 @@ REFUSALS = Counter(
     "headgate_refusals",
     "Requests that one of our servers refused, by its reason.",
     ("server", "reason"),
+    registry=None,
+)
+SLOWED = Counter(
+    "headgate_slowed_refusals",
+    "Refusals of bad keys from where many came from: sent later (held), or at once (refused), as too many wait.",
+    ("how",),
     registry=None,
 )
 FAILURES = Counter(
@@ -280,59 +420,22 @@ LIMITER_SETTLEMENTS = Counter(
     registry=None,
 )
 
+BUDGET_DECISIONS = Counter(
+    "headgate_provider_budget_decisions",
+    "Requests whose first provider has a budget, by who looked for room in it: the counters, or the worker alone.",
+    ("by",),
+    registry=None,
+)
+BUDGET_REFUSALS = Counter(
+    "headgate_provider_budget_refusals",
+    "Requests that a provider was left out of for its budget, by the kind of limit.",
+    ("provider", "limit"),
+    registry=None,
+)
+
 SERVER_SPANS = Counter(
     "headgate_server_spans",
     "Spans that the gRPC servers handed to the collector or dropped.",
     ("outcome",),
     registry=None,
 )
-
-AUTHZ_REASONS = (
-    "missing_key",
-    "malformed_key",
-    "conflicting_keys",
-    "unknown_key",
-    "expired_key",
-    "disabled_key",
-    "tenant_mismatch",
-)
-EXTPROC_REASONS = (
-    "context_length_exceeded",
-    "duplicate_key",
-    "invalid_api_key",
-    "invalid_content_encoding",
-    "invalid_content_type",
-    "invalid_image_url",
-    "invalid_json",
-    "invalid_multipart",
-    "invalid_type",
-    "invalid_value",
-    "method_not_allowed",
-    "missing_required_parameter",
-    "model_not_found",
-    "no_target",
-    "previous_response_elsewhere",
-    "previous_response_not_found",
-    "request_too_large",
-    "response_ids_unavailable",
-    "response_not_found",
-    "spool_full",
-    "target_not_allowed",
-    "too_many_values",
-    "unknown_parameter",
-    "unknown_target",
-    "unknown_url",
-    "unsupported_parameter",
-)
-LIMITER_REASONS = tuple(KINDS)
-
-
-class Refusals:
-    """Counts the refusals of one server; every reason is there, as 0, from the start."""
-
-    def __init__(self, server: str, reasons: Iterable[str]) -> None:
-        self._counts = {reason: REFUSALS.labels(server, reason) for reason in (*reasons, OTHER)}
-
-    def count(self, reason: str | None) -> None:
-        """One more for a reason; one that is not among the server's is `other`."""
-        self._counts.get(reason or OTHER, self._counts[OTHER]).inc()

@@ -31,8 +31,8 @@ class Preset:
     `refused`: parameters without a place there, with the values that ask for nothing. `only`: parameters of which it
     takes these values alone. `left_out`: parameters without a place there that no answer depends on. `renamed`: what
     it calls by another name. `refused_of_messages` and `left_out_of_messages` are members of messages likewise, those
-    of tools apart. `passes`: the surfaces beside chat, completions and embeddings that its documentation lists, by
-    name; None where anything is sent. Without `developer`, messages of that role are the system's. `responses`:
+    of tools apart. `passes`: the surfaces beside chat, completions and embeddings that its documentation has, in
+    OpenAI's form, by name. Without `developer`, messages of that role are the system's. `responses`:
     whether it has OpenAI's Responses API, of which nothing is changed here; `keeps_responses`: whether one can be
     asked for again.
     """
@@ -43,7 +43,7 @@ class Preset:
     only: Values = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
-    passes: frozenset[str] | None = None
+    passes: frozenset[str] = frozenset()
     refused_of_messages: tuple[str, ...] = ()
     left_out_of_messages: tuple[str, ...] = ()
     developer: bool = True
@@ -51,44 +51,58 @@ class Preset:
     keeps_responses: bool = False
 
 
-_NONE: frozenset[str] = frozenset()
 _HEARS = frozenset({"transcriptions", "translations"})
 
 PRESETS: Mapping[str, Preset] = {
     "vllm": Preset(
-        usage="continuous", refused=_SUFFIX, passes=_HEARS | {"rerank"}, responses=True, keeps_responses=True
+        usage="continuous", refused=_SUFFIX | _STORE, passes=_HEARS | {"rerank"}, responses=True, keeps_responses=True
     ),
-    "ollama": Preset(refused=_N | _LOGIT_BIAS | _BEST_OF | _ECHO | _PARALLEL, renamed=_ONE_LIMIT, responses=True),
-    "tgi": Preset(refused=_N | _LOGIT_BIAS, renamed=_ONE_LIMIT, passes=_NONE),
+    "ollama": Preset(
+        refused=_N | _LOGIT_BIAS | _BEST_OF | _ECHO | _PARALLEL | _STORE,
+        renamed=_ONE_LIMIT,
+        passes=frozenset({"images", "image_edits", "speech", "transcriptions"}),
+        responses=True,
+    ),
+    "tgi": Preset(refused=_N | _LOGIT_BIAS | _STORE, renamed=_ONE_LIMIT),
     "mistral": Preset(
         base_url="https://api.mistral.ai/v1",
         usage="unasked",
         refused=_LOGIT_BIAS | _STORE,
         left_out=("user",),
         renamed=_ONE_LIMIT | {"seed": "random_seed"},
-        passes=frozenset({"speech", "transcriptions", "moderations"}),
+        passes=frozenset({"transcriptions", "moderations"}),
         refused_of_messages=("name",),
         left_out_of_messages=("reasoning_content",),
         developer=False,
     ),
     "groq": Preset(
         base_url="https://api.groq.com/openai/v1",
-        refused=_LOGPROBS | _LOGIT_BIAS,
+        refused=_LOGPROBS | _LOGIT_BIAS | _STORE,
         only=_N,
         passes=_HEARS | {"speech"},
         refused_of_messages=("name",),
         responses=True,
     ),
-    "together": Preset(base_url="https://api.together.ai/v1", renamed=_ONE_LIMIT),
+    "together": Preset(
+        base_url="https://api.together.ai/v1",
+        refused=_STORE,
+        renamed=_ONE_LIMIT,
+        passes=_HEARS | {"images", "rerank", "speech"},
+    ),
     "deepseek": Preset(
         base_url="https://api.deepseek.com",
-        refused=_N | _LOGIT_BIAS | _SEED,
+        refused=_N | _LOGIT_BIAS | _SEED | _STORE,
         only={"response_format": ({"type": "text"}, {"type": "json_object"})},
         renamed=_ONE_LIMIT,
-        passes=_NONE,
         developer=False,
     ),
-    "openrouter": Preset(base_url="https://openrouter.ai/api/v1", usage="unasked", responses=True),
+    "openrouter": Preset(
+        base_url="https://openrouter.ai/api/v1",
+        usage="unasked",
+        refused=_STORE,
+        passes=frozenset({"rerank", "speech"}),
+        responses=True,
+    ),
 }
 
 

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import msgspec
 
+from headgate.contract import CONNECTION_SURFACE
+from headgate.purses import price_name
+from headgate.units import UNITS
+
 # Nothing is generated, and providers charge nothing. What a response has used is on the line of the request for it.
 FREE_SURFACES = (
     "count_tokens",
@@ -18,13 +22,23 @@ FREE_SURFACES = (
     "responses.delete",
     "responses.cancel",
     "responses.input_items",
+    "chat.list",
+    "chat.get",
+    "chat.update",
+    "chat.delete",
+    "chat.messages",
+    CONNECTION_SURFACE,
 )
 
 
-class PriceRow(msgspec.Struct, frozen=True):
+LIST_PRICE = Decimal(1)
+
+
+class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """USD per million tokens, and for one unit or request; exactly as written.
 
-    What gateway.yaml leaves out of tokens is `input`'s, of the others None.
+    What gateway.yaml leaves out of tokens is `input`'s, of the others None; `reasoning` None is `output`'s. `later`
+    has the prices that take this one's place, each `from_ms` (Unix time) on, in order: ask `at` which one holds.
     """
 
     input: Decimal
@@ -35,6 +49,23 @@ class PriceRow(msgspec.Struct, frozen=True):
     image: Decimal | None = None
     second: Decimal | None = None
     character: Decimal | None = None
+    search: Decimal | None = None
+    reasoning: Decimal | None = None
+    from_ms: int = 0
+    later: "tuple[PriceRow, ...]" = ()
+
+    def at(self, moment_ms: float) -> "PriceRow":
+        """The price of a request that began then."""
+        found = self
+        for row in self.later:
+            if row.from_ms <= moment_ms:
+                found = row
+        return found
+
+    @property
+    def highest_output(self) -> Decimal:
+        """What a token of an answer costs at most."""
+        return self.output if self.reasoning is None else max(self.output, self.reasoning)
 
     @property
     def is_without_input(self) -> bool:
@@ -43,17 +74,45 @@ class PriceRow(msgspec.Struct, frozen=True):
 
     def of_unit(self, unit: str) -> Decimal | None:
         """What one costs (headgate/units.py); None where it is not charged for by the unit."""
-        return {"image": self.image, "second": self.second, "character": self.character}.get(unit)
+        found: Decimal | None = getattr(self, unit) if unit in UNITS else None
+        return found
 
     def counts_tokens_for(self, unit: str) -> bool:
         """Whether what has this unit is charged for by tokens, and by nothing but them."""
         return self.of_unit(unit) is None and bool(self.input or self.output)
 
 
-class PriceList(msgspec.Struct, frozen=True):
-    """One generation's prices, by the model as clients name it. A model that is not there has none."""
+class TermsRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is paid of the models' prices: a factor, 0.9 for a discount of 10%, and those of single models."""
+
+    factor: Decimal = LIST_PRICE
+    models: dict[str, Decimal] = {}
+
+    def of(self, model: str) -> Decimal:
+        """The factor for a model."""
+        return self.models.get(model, self.factor)
+
+
+class PriceList(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One generation's prices, by the model as clients name it. A model that is not there has none.
+
+    `providers` has what budgets of money count, by `headgate.purses.price_name`. `costs` has what providers take by
+    the prices of targets, by the same name, and `own_costs` by those of tenants' own targets.
+    `terms` are those of all tenants of gateway.yaml, where anybody has some; `plans` those of its plans, for others.
+    """
 
     models: dict[str, PriceRow]
+    providers: dict[str, PriceRow] = {}
+    costs: dict[str, PriceRow] = {}
+    own_costs: dict[str, dict[str, PriceRow]] = {}
+    terms: dict[str, TermsRow] = {}
+    plans: dict[str, TermsRow] = {}
+
+    def cost_row(self, tenant: str, provider: str, model: str, upstream_model: str) -> PriceRow | None:
+        """What the provider takes; None where nobody says."""
+        name = price_name(provider, model, upstream_model)
+        own = self.own_costs.get(tenant)
+        return (own.get(name) if own else None) or self.costs.get(name)
 
 
 def price_file(folder: Path, generation: int) -> Path:

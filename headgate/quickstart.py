@@ -5,7 +5,6 @@ It is written to the state directory as a file like any other, and goes through 
 
 import hashlib
 import os
-import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ import yaml
 from headgate import contract
 from headgate.supervise import files
 from headgate.supervise.refusal import Refusal
+from headgate.virtual_key import KEY
 
 FILE = Path("quickstart.yaml")
 HTTP = "127.0.0.1:8080"
 ADMIN = "127.0.0.1:9902"
 
 _HEAD = "# Written by `headgate up` without -c, on every start: an edit lasts until then. Copy it to make it yours.\n"
-_KEY = re.compile(r"hg-[A-Za-z0-9_-]{43}")
 
 
 def demo_key() -> str:
@@ -30,7 +29,7 @@ def demo_key() -> str:
         key = contract.DEMO_KEY.read_text().strip()
     except FileNotFoundError:
         return _new_key()
-    if not _KEY.fullmatch(key):
+    if not KEY.fullmatch(key):
         raise Refusal(f"{contract.DEMO_KEY.absolute()}: holds no key; remove it and a new one is made")
     return key
 

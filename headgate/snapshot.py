@@ -9,9 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from headgate.contract import PRICES
-from headgate.limits import LimitsRow
-from headgate.prices import PriceList, PriceRow, write_prices
+from headgate.clients import ClientRow
+from headgate.contract import PEPPER, PRICES, SERVICE_KEY
+from headgate.issuers import IssuerRow
+from headgate.limits import GivenLimits, LimitsRow
+from headgate.prices import PriceList, PriceRow, TermsRow, write_prices
+from headgate.purses import Purse
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -24,12 +27,16 @@ class Key(msgspec.Struct, frozen=True):
     expires: float | None = None
 
 
-class TargetRow(msgspec.Struct, frozen=True):
+class TargetRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where one attempt can go. `endpoints` counts the identical replicas behind the cluster.
 
     `api` is whose bodies the provider speaks: that of Azure is OpenAI's, and its paths are the edge's business. `usd`
-    is what a million tokens cost, of a prompt and of an answer, where the order goes by it.
-    `responses`: whether it speaks OpenAI's Responses API too.
+    is what a million tokens cost, of a prompt and of an answer, where the order goes by it; `usd_later` has that from
+    some moments (Unix ms) on.
+    `responses`: whether it speaks OpenAI's Responses API too. `stored`: whether it has chat completions again that it
+    was told to store. `purse`: whose budget counts, if there is one.
+    Of a provider with `api_keys` there is one row for each `key`. Those of one target have the same number `pool`,
+    which no other target of the list has; 0 is a target with one row.
     """
 
     provider: str
@@ -44,8 +51,18 @@ class TargetRow(msgspec.Struct, frozen=True):
     max_output_tokens: int | None = None
     preset: str | None = None
     usd: tuple[float, float] | None = None
+    usd_later: tuple[tuple[int, float, float], ...] = ()
     variant: str | None = None
     responses: bool = False
+    stored: bool = False
+    key: str | None = None
+    key_weight: int = 1
+    pool: int = 0
+    purse: Purse | None = None
+
+    def is_sent_like(self, other: "TargetRow") -> bool:
+        """Whether both are sent the same body: one target twice, or with another of its keys."""
+        return self == other or self.pool == other.pool != 0
 
 
 class SplitRow(msgspec.Struct, frozen=True):
@@ -73,6 +90,7 @@ class ModelRow(msgspec.Struct, frozen=True):
     hedge_ms: int | None = None
     hedged_profile: str = ""
     strategy: str = "order"
+    has_pools: bool = False  # whether some target has a row for each of its provider's keys
     split: SplitRow | None = None
 
 
@@ -91,19 +109,55 @@ class AlertsRow(msgspec.Struct, frozen=True):
     secret: str
 
 
-class TenantRow(msgspec.Struct, frozen=True):
+class AuthRow(msgspec.Struct, frozen=True):
+    """The files below the state directory that hold the peppers and the service key (headgate/auth_files.py)."""
+
+    pepper: str = str(PEPPER)
+    previous_peppers: tuple[str, ...] = ()
+    service_key: str = str(SERVICE_KEY)
+
+
+class TenantRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a tenant may use: model name -> the targets inside its zones, in order of priority; and how much.
 
-    `limits` is None for a tenant without any. `pins` says whether it may name the target of a request.
+    `limits` is None for a tenant without any. `pins` says whether it may name the target of a request. Nothing goes
+    through one that is `disabled`, but what has ended is still settled by its limits. `usage_retention_s`: how long
+    the usage store keeps its requests after they began; None is the store's own time. Without `terms` it pays the
+    models' prices.
     """
 
     models: dict[str, list[TargetRow]]
     limits: LimitsRow | None = None
     pins: bool = False
+    disabled: bool = False
+    usage_retention_s: int | None = None
+    terms: TermsRow | None = None
+
+
+class ZonedTarget(msgspec.Struct, frozen=True, array_like=True):
+    """A target of a model, and the zone that it is in."""
+
+    zone: str
+    target: TargetRow
+
+
+class PlanRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What tenants of the directory may have in common with those of gateway.yaml; no `zones` is every zone."""
+
+    limits: GivenLimits = GivenLimits()
+    zones: tuple[str, ...] | None = None
+    terms: TermsRow | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """One generation of the tables. `loads`: clusters by provider, of those whose load some strategy goes by."""
+    """One generation of the tables.
+
+    `loads`: clusters by what their statistics are called, PROVIDER or PROVIDER/KEY, where some strategy goes by load.
+    `budgets` of providers are by `Purse.name`, what these take by `headgate.purses.price_name`; `costs`, `own_costs`
+    and `terms` are for the file of prices, whose PriceList says what they are.
+    `chains` has all targets of each model, in order of priority, and `plans` gateway.yaml's: tenants of the directory
+    are made of them (headgate/tenants.py, which is whom to ask for any tenant).
+    """
 
     generation: int
     created: int
@@ -112,8 +166,18 @@ class Snapshot(msgspec.Struct, frozen=True):
     tenants: dict[str, TenantRow]
     models: dict[str, ModelRow]
     loads: dict[str, str] = {}
+    budgets: dict[str, LimitsRow] = {}
+    provider_prices: dict[str, PriceRow] = {}
+    costs: dict[str, PriceRow] = {}
+    own_costs: dict[str, dict[str, PriceRow]] = {}
+    terms: dict[str, TermsRow] = {}
+    chains: dict[str, list[ZonedTarget]] = {}
+    plans: dict[str, PlanRow] = {}
     spool: SpoolRow = SpoolRow()
     alerts: AlertsRow | None = None
+    auth: AuthRow = AuthRow()
+    issuers: tuple[IssuerRow, ...] = ()
+    clients: tuple[ClientRow, ...] = ()
     otlp_traces: str | None = None  # read when a worker starts, like everything of Envoy's bootstrap
 
 
@@ -122,14 +186,25 @@ def write_snapshot(snapshot: Snapshot, path: Path) -> None:
 
     As soon as the file is there, a request may begin with its generation, and has to be priced by it.
     """
-    prices = PriceList({name: model.price for name, model in snapshot.models.items() if model.price})
-    write_prices(prices, path.with_name(PRICES.name), snapshot.generation)
+    write_prices(prices_of(snapshot), path.with_name(PRICES.name), snapshot.generation)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(msgspec.json.encode(snapshot))
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+
+
+def prices_of(snapshot: Snapshot) -> PriceList:
+    """What its requests are priced by."""
+    return PriceList(
+        models={name: model.price for name, model in snapshot.models.items() if model.price},
+        providers=snapshot.provider_prices,
+        costs=snapshot.costs,
+        own_costs=snapshot.own_costs,
+        terms=snapshot.terms,
+        plans={name: plan.terms for name, plan in snapshot.plans.items() if plan.terms},
+    )
 
 
 def read_snapshot(path: Path) -> Snapshot:

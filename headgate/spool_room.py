@@ -1,4 +1,7 @@
-"""Whether the spool's disk has room for the records of more requests, looked at twice a second at most."""
+"""Whether the spool's disk has room for the records of more requests, looked at twice a second at most.
+
+A worker on another host than the disk is told by its gateway how much is free.
+"""
 
 import os
 import time
@@ -9,7 +12,18 @@ from headgate.contract import SPOOL
 
 LOOK_EVERY_S = 0.5
 
+told_free_bytes: list[int] = []  # by the gateway: one number, or none
+
 log = structlog.get_logger()
+
+
+def free_bytes() -> int | None:
+    """What is left on the spool's disk; None without a spool, as for a part alone in its container."""
+    try:
+        found = os.statvfs(SPOOL)
+    except FileNotFoundError:
+        return None
+    return found.f_bavail * found.f_frsize
 
 
 class SpoolRoom:
@@ -28,11 +42,9 @@ class SpoolRoom:
         return self._short
 
     def _look(self, min_free_bytes: int) -> None:
-        try:
-            found = os.statvfs(SPOOL)
-        except FileNotFoundError:  # a part alone in its container
+        free = told_free_bytes[0] if told_free_bytes else free_bytes()
+        if free is None:
             return
-        free = found.f_bavail * found.f_frsize
         if (free < min_free_bytes) != self._short:
             self._short = not self._short
             if self._short:

@@ -1,73 +1,47 @@
 """A tenant's limits as the tables carry them: its plan's, and its own in their place. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 
-from headgate.config.limits import (
-    CalendarLimit,
-    Limit,
-    Limits,
-    MoneyLimit,
-    Overage,
-    PlanLimits,
-    Rule,
-    SoftLimit,
-    WindowLimit,
-)
-from headgate.config.model import Tenant
-from headgate.limits import KINDS, SCOPES, LimitRow, LimitsRow, Scope
+from msgspec.structs import replace
 
-_NO_PLAN = PlanLimits()
+from headgate.limits import KINDS, GivenLimits, LimitRow, LimitsRow
+
+NOTHING = GivenLimits()
 
 
-def limits_of(plan: PlanLimits | None, tenant: Tenant) -> LimitsRow | None:
-    """All that holds for a tenant; None if nothing does. First what counts for it as a whole, as in KINDS."""
-    plan, own = plan or _NO_PLAN, tenant.limits
-    given = {
-        kind: own_limit or of_plan for kind, own_limit, of_plan in zip(KINDS, _each(own), _each(plan), strict=True)
-    }
+def limits_of(plan: GivenLimits | None, own: GivenLimits, callers: Mapping[str, GivenLimits]) -> LimitsRow | None:
+    """All that holds for a tenant; None if nothing does. First what counts for it as a whole, as in KINDS.
+
+    `callers` has what single keys and people are given, by what the limiter knows them as.
+    """
+    plan = plan or NOTHING
+    kinds = {**plan.kinds, **own.kinds}
     rules = plan.per if own.per is None else own.per
-    rows = (*_rows(given.items()), *(row for rule in rules for row in _rule_rows(rule)))
-    keys = {key.name: tuple(_rows(zip(KINDS, _each(key.limits), strict=True), by=("key",))) for key in tenant.keys}
-    keys = {name: some for name, some in keys.items() if some}
-    if not rows and not keys:
+    rows = (*_holding(kinds[kind] for kind in KINDS if kind in kinds), *(rules or ()))
+    return _with(LimitsRow(rows, anniversary=own.anniversary or plan.anniversary or 1), callers)
+
+
+def with_callers(limits: LimitsRow | None, callers: Mapping[str, GivenLimits]) -> LimitsRow | None:
+    """The same with further keys and people; those that are there already stay as they are."""
+    limits = limits or LimitsRow()
+    return _with(limits, {name: given for name, given in callers.items() if name not in limits.keys})
+
+
+def _with(limits: LimitsRow, callers: Mapping[str, GivenLimits]) -> LimitsRow | None:
+    # Of thousands of keys many are given the same object: theirs are the same rows.
+    rows = {id(given): given for given in callers.values()}
+    made = {number: _of_caller(given) for number, given in rows.items()}
+    found = {name: made[id(given)] for name, given in callers.items()}
+    keys = {**limits.keys, **{name: some for name, some in found.items() if some}}
+    if not limits.limits and not keys and limits.anniversary == 1:
         return None
-    return LimitsRow(rows, keys, anniversary=own.anniversary or plan.anniversary)
+    return LimitsRow(limits.limits, keys, limits.anniversary)
 
 
-def _each(limits: Limits) -> list[Limit | None]:
-    """By kind, in the order of KINDS."""
-    return [getattr(limits, kind) for kind in KINDS]
+def _of_caller(given: GivenLimits) -> tuple[LimitRow, ...]:
+    return _holding(replace(given.kinds[kind], by=("key",)) for kind in KINDS if kind in given.kinds)
 
 
-def _rule_rows(rule: Rule) -> Iterator[LimitRow]:
-    by = tuple(scope for scope in SCOPES if scope in rule.by)
-    models = None if rule.models is None else tuple(sorted(rule.models))
-    return _rows(zip(KINDS, _each(rule), strict=True), by=by, models=models)
-
-
-def _rows(
-    limits: Iterable[tuple[str, Limit | None]], by: tuple[Scope, ...] = (), models: tuple[str, ...] | None = None
-) -> Iterator[LimitRow]:
-    for kind, limit in limits:
-        if limit is not None and (limit.limit, _soft(limit)) != (None, None):
-            yield _row(kind, limit, by, models)
-
-
-def _soft(limit: Limit) -> int | None:
-    return limit.soft if isinstance(limit, SoftLimit) else None
-
-
-def _row(kind: str, limit: Limit, by: tuple[Scope, ...], models: tuple[str, ...] | None) -> LimitRow:
-    overage = limit.overage if isinstance(limit, CalendarLimit | MoneyLimit) else None
-    burst = limit.burst if isinstance(limit, WindowLimit) else None
-    return LimitRow(
-        kind=kind,
-        cap=limit.limit,
-        soft=_soft(limit),
-        ceiling=overage.ceiling if overage else None,
-        overage_price=overage.price if isinstance(overage, Overage) else None,
-        burst=burst or 0,
-        refill_ms=round(limit.refill_s * 1000) if isinstance(limit, WindowLimit) and burst else 0,
-        by=by,
-        models=models,
-    )
+def _holding(rows: Iterable[LimitRow]) -> tuple[LimitRow, ...]:
+    """Without those that only lift a plan's."""
+    return tuple(row for row in rows if (row.cap, row.soft) != (None, None))

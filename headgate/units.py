@@ -19,4 +19,6 @@ UNITS: Mapping[str, Unit] = {
     "character": Unit(0, 2),
     # gpt-4o-transcribe: 1,000 tokens of sound a minute by its prices; people speak about 150 words in one.
     "second": Unit(17, 4),
+    # Of rankings, as Cohere counts them. Only where it has a price: elsewhere rankings are charged for by tokens.
+    "search": Unit(0, 0),
 }

@@ -1,14 +1,14 @@
 """A worker process: loads the tables, serves the gRPC services of its parts on one socket, drains on SIGTERM.
 
-Knows no service by itself: parts are module names with `services(holder)`, so that one process can hold all
-filters (as under `headgate up`) or one of them (as in a container of its own).
+Beside the tables it follows the directory. Knows no service by itself: parts are module names with
+`services(holder)`, so that one process can hold all filters (as under `headgate up`) or one of them (as in a
+container of its own).
 """
 
 import asyncio
 import importlib
 import os
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,10 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from headgate import tracing
+from headgate import metrics, tracing
+from headgate.directory.following import Following
 from headgate.grpc_server import Limits, Metadata, Method, Server
+from headgate.lifeline import until_end
 from headgate.snapshot import Snapshot
 from headgate.tables import Holder
 
@@ -29,20 +31,21 @@ PARTS = {
 }
 
 # Above the largest request body that Envoy may send in one message, its headers included.
-_LIMITS = Limits(message_bytes=2**30 + 2**20)
-_SERVING = b"\x08\x01"  # grpc.health.v1.HealthCheckResponse{status: SERVING}
+LIMITS = Limits(message_bytes=2**30 + 2**20)
+_SERVING, _NOT_SERVING = b"\x08\x01", b"\x08\x02"  # grpc.health.v1.HealthCheckResponse.status
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """`address` is a gRPC address (`unix:run/worker-0.sock`, `127.0.0.1:9101`)."""
+    """`address` is a gRPC address (`unix:run/worker-0.sock`, `127.0.0.1:9101`); `directory` where control writes."""
 
     part: str
     address: str
     lifeline: bool
     drain_s: float
+    directory: Path | None = None
 
 
 class TablesError(Exception):
@@ -73,25 +76,37 @@ async def _serve(options: WorkerOptions, tables: Tables) -> None:
     # Before the tables are read: what is written after that comes with a signal that is not lost.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
     snapshot = tables.read()
-    if snapshot.otlp_traces:
-        tracing.configure(snapshot.otlp_traces, options.part)
-    holder = Holder(snapshot)
-    methods = [_health()]
-    for module in PARTS[options.part]:
-        methods.extend(importlib.import_module(module).services(holder))
-    server = Server(methods, _LIMITS)
+    holder, methods = begin(options, snapshot)
+    server = Server([health(lambda: True), *methods], LIMITS)
     await _listen(server, options.address)
     log.info("worker started", part=options.part, generation=snapshot.generation, pid=os.getpid())
     _say(tables, snapshot)
-    turning = asyncio.create_task(_turn_when_asked(holder, tables, asked))
-    await _end(lifeline=options.lifeline)
-    turning.cancel()
+    beside = (
+        asyncio.create_task(turn_when_asked(holder, tables, asked)),
+        asyncio.create_task(holder.following.follow()),
+    )
+    await until_end(lifeline=options.lifeline)
+    for task in beside:
+        task.cancel()
     await server.close(options.drain_s)
     tracing.close()
     log.info("worker stopped", part=options.part)
 
 
-async def _turn_when_asked(holder: Holder, tables: Tables, asked: asyncio.Event) -> None:
+def begin(options: WorkerOptions, snapshot: Snapshot) -> tuple[Holder, list[Method]]:
+    """The parts' services, by these tables."""
+    if snapshot.otlp_traces:
+        tracing.configure(snapshot.otlp_traces, options.part)
+    version = metrics.DIRECTORY_VERSION.labels(options.part)
+    holder = Holder(snapshot, Following(options.directory, version.set))
+    methods: list[Method] = []
+    for module in PARTS[options.part]:
+        methods.extend(importlib.import_module(module).services(holder))
+    return holder, methods
+
+
+async def turn_when_asked(holder: Holder, tables: Tables, asked: asyncio.Event) -> None:
+    """Takes tables over whenever it is asked to, until it is cancelled."""
     while True:
         await asked.wait()
         asked.clear()
@@ -124,29 +139,10 @@ async def _listen(server: Server, address: str) -> None:
         draft.replace(path)  # noqa: ASYNC240 - one system call
 
 
-def _health() -> Method:
+def health(is_serving: Callable[[], bool]) -> Method:
+    """What Envoy's health checks ask."""
+
     def check(_request: bytes, _call: Metadata) -> bytes:
-        return _SERVING
+        return _SERVING if is_serving() else _NOT_SERVING
 
     return Method("grpc.health.v1.Health", "Check", check, bytes, streams=False)
-
-
-async def _end(*, lifeline: bool) -> None:
-    """Returns when the process should stop."""
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
-    watch = asyncio.create_task(_watch_stdin(ended)) if lifeline else None
-    await ended.wait()
-    if watch:
-        watch.cancel()
-
-
-async def _watch_stdin(ended: asyncio.Event) -> None:
-    """Ends the worker with its supervisor, which holds the other end of the pipe and never writes."""
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while await reader.read(4096):
-        pass
-    ended.set()

@@ -5,35 +5,47 @@ the sockets that say how far it is and how limits stand.
 import asyncio
 import contextlib
 import os
-import signal
-import sys
 
 import msgspec
 import structlog
 import uvloop
 
-from headgate.contract import LEDGER, LEDGER_QUESTIONS, LEDGER_SOCKET, SPOOL
+from headgate.contract import DIRECTORY, LEDGER, LEDGER_QUESTIONS, LEDGER_SOCKET, SPOOL
 from headgate.counters.address import counters_address
 from headgate.counters.client import Counters
+from headgate.directory.following import Following
 from headgate.feed.identity import gateway_id, make_gateway_id
 from headgate.feed.publisher import Publisher
-from ledger.alerts import Alerts
-from ledger.attempt_files import AttemptFiles
-from ledger.books import Books
-from ledger.corrections import Corrections
-from ledger.estimates import Estimates
-from ledger.failed_requests import FailedRequests
-from ledger.figures import FigureLearner
-from ledger.follower import Follower
-from ledger.health import HealthWatcher
-from ledger.metrics import RequestMetrics
-from ledger.price_lists import PriceLists
-from ledger.queries import Queries
-from ledger.rebuild import Rebuild
-from ledger.rests import AttemptMetrics, Rests
-from ledger.settlement import Settlement
+from headgate.lifeline import until_end
+from ledger.alerting.alerts import Alerts
+from ledger.erasing.erased import Erased
+from ledger.erasing.erasure import Eraser
+from ledger.issuers.issuer_keys import KeyKeeper
+from ledger.journal.keeping import JournalKeeper, progress_of_all
+from ledger.pricing.guesses import Guesses
+from ledger.pricing.price_lists import PriceLists
+from ledger.settling.books import Books
+from ledger.settling.budget_ends import BudgetEnds
+from ledger.settling.estimates import Estimates
+from ledger.settling.rebuild import Rebuild
+from ledger.settling.settlement import Settlement
+from ledger.settling.usage_store import UsageStore
+from ledger.showing.budget_gauges import BudgetGauges
+from ledger.showing.failed_requests import FailedRequests
+from ledger.showing.key_uses import KeyUses
+from ledger.showing.metrics import RequestMetrics
+from ledger.showing.queries import Queries
+from ledger.spool.attempt_files import AttemptFiles
+from ledger.spool.follower import Follower
+from ledger.spool.quarantine import Quarantine
+from ledger.spool.reading import LineReader
 from ledger.tables import Tables
-from ledger.usage_store import UsageStore
+from ledger.telling.corrections import Corrections
+from ledger.telling.figures import FigureLearner
+from ledger.telling.health import HealthWatcher
+from ledger.telling.left import LeftLearner
+from ledger.telling.refused_keys import RefusedKeys
+from ledger.telling.rests import AttemptMetrics, Rests
 
 # The counters' own time: nobody waits for a settlement, so that a slow server is waited for.
 COUNTERS_TIMEOUT_S = 5.0
@@ -60,7 +72,7 @@ async def _serve(*, lifeline: bool) -> None:
     parts = Parts()
     parts.start()
     stop = asyncio.Event()
-    ends = asyncio.create_task(_end(lifeline=lifeline))
+    ends = asyncio.create_task(until_end(lifeline=lifeline))
     ends.add_done_callback(lambda _: parts.follower.stop(stop))
     log.info("ledger started", pid=os.getpid())
     following = asyncio.create_task(parts.follower.run(stop))
@@ -90,17 +102,26 @@ class Parts:
         # Of its own: what goes wrong with telling must not hold up settling.
         self.feed_counters = Counters(counters_address(), FEED_TIMEOUT_S, _on_feed_change)
         self.publisher = Publisher(self.feed_counters, gateway)
+        self.refused = RefusedKeys(self.publisher)
         self.failed = FailedRequests()
-        self.prices = PriceLists()
-        self.tables = Tables()
-        self.alerts = Alerts(self.tables.snapshot)
-        self.corrections = Corrections(self.publisher.take_factors, self.tables.snapshot)
-        self.figures = FigureLearner(self.publisher.take_figures, self.tables.snapshot)
-        self.queries = Queries(self.tables.snapshot, self.feed_counters)
-        self.books = Books(UsageStore(USAGE), self.tables.limits_of)
+        self.key_uses = KeyUses()
+        self.tables = Tables(Following(DIRECTORY))
+        self.guesses = Guesses()
+        self.prices = PriceLists(self.tables.plan_of, self.guesses.guess_of)
+        self.alerts = Alerts(self.tables)
+        self.corrections = Corrections(self.publisher.take_factors, self.tables)
+        self.figures = FigureLearner(self.publisher.take_figures, self.tables)
+        self.queries = Queries(self.tables, self.feed_counters)
+        self.books = Books(UsageStore(USAGE, progress_of_all), self.tables.limits_of)
+        self.journal, self.quarantine = JournalKeeper(self.books), Quarantine()
         self.settlement = Settlement(self.counters, self.books, self.tables, gateway, self.alerts.on_alerts)
-        self.estimates = Estimates(self.settlement, self.books, self.tables, self.prices.price_of, self.counters)
+        self.budgets = BudgetEnds(self.tables.purse_of, self.prices.provider_price_of)
+        self.estimates = Estimates(
+            self.settlement, self.books, self.tables, self.prices.price_of, self.counters, self.budgets
+        )
         self.rebuild = Rebuild(self.settlement, self.books, self.tables, self.counters, gateway)
+        self.erased = Erased()
+        self.eraser = Eraser(self.erased, self.books, self.alerts, self.counters, self.quarantine)
         self.follower = self._follower()
         self.counters_are_away = asyncio.Event()
         self.beside: list[asyncio.Task[None]] = []
@@ -119,6 +140,10 @@ class Parts:
             self.alerts.run(),
             self.estimates.run(self.follower.epochs),
             self.rebuild.run(),
+            BudgetGauges(self.tables.snapshot, self.feed_counters).run(),
+            self.eraser.run(self.follower),
+            self.journal.run(),
+            KeyKeeper(self.tables.snapshot).run(),
             self._flush(),
             self._prune(),
         )
@@ -132,7 +157,9 @@ class Parts:
             task.cancel()
         await asyncio.wait(beside)
         self.failed.flush(all_of_them=True)
+        self.key_uses.flush(at_once=True)
         self.corrections.save()
+        self.guesses.save()
         self.alerts.close()
         self.books.close()
         await self.counters.close()
@@ -142,17 +169,38 @@ class Parts:
         """Who reads the lines, and who is shown them."""
         counts = AttemptMetrics()
         rests, figures = Rests(self.publisher), self.figures
-        attempts = AttemptFiles((counts.on_attempt, rests.on_attempt, self.failed.on_attempt, figures.on_attempt))
-        requests = RequestMetrics(self.prices.cost_of)
+        attempts = AttemptFiles(
+            (counts.on_attempt, rests.on_attempt, self.refused.on_attempt, self.failed.on_attempt, figures.on_attempt)
+        )
+        requests, left = RequestMetrics(self.prices.cost_of), LeftLearner(self.publisher)
+        reading = LineReader(
+            self.prices.price_of,
+            (
+                requests.on_line,
+                counts.on_line,
+                self.failed.on_line,
+                self.corrections.on_line,
+                self.guesses.on_line,
+                figures.on_line,
+                self.refused.on_line,
+                left.on_line,
+                self.key_uses.on_line,
+            ),
+            self.budgets,
+            requests.flush,
+            self.erased,
+            self.quarantine,
+            self.tables.kept_for_s,
+        )
         return Follower(
             self.settlement,
             self.estimates,
             self.books,
             self.tables,
             attempts,
-            self.prices.price_of,
-            (requests.on_line, counts.on_line, self.failed.on_line, self.corrections.on_line, figures.on_line),
+            reading,
             self.rebuild.ask_for,
+            self.journal.are_stored,
         )
 
     def _on_change(self, node: str, reason: str | None) -> None:
@@ -177,14 +225,19 @@ class Parts:
         while True:
             await asyncio.sleep(FLUSH_EVERY_S)
             self.failed.flush()
+            self.key_uses.flush()
+            self.refused.look()
             self.corrections.save()
+            self.guesses.save()
             self.figures.tell()
 
     async def _prune(self) -> None:
         while True:
             self.prices.prune()
             if present := self.follower.files():
-                await self.books.prune(present)
+                await self.books.prune(present, self.tables.spool.keep_s)
+            with contextlib.suppress(OSError):
+                self.quarantine.prune()
             await asyncio.sleep(PRUNE_EVERY_S)
 
 
@@ -219,25 +272,3 @@ def _on_feed_change(node: str, reason: str | None) -> None:
         log.warning("feed can't be told", reason=reason)
     else:
         log.info("feed is told again")
-
-
-async def _end(*, lifeline: bool) -> None:
-    """Returns when the process should stop."""
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
-    if lifeline:
-        reader = asyncio.StreamReader()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader, loop=loop), sys.stdin)
-        watch = asyncio.create_task(_until_eof(reader, ended))
-        await ended.wait()
-        watch.cancel()
-    else:
-        await ended.wait()
-
-
-async def _until_eof(reader: asyncio.StreamReader, ended: asyncio.Event) -> None:
-    while await reader.read(4096):
-        pass
-    ended.set()

@@ -29,9 +29,10 @@ def decode(data: bytes) -> Ask:
         surface=known.get("surface", ""),
         input=_number(known.get("input") or "0"),
         output=_number(known.get("output") or "0"),
-        times=max(1, _number(known.get("times") or "1")),
+        times=max(1, _number(times)) if (times := known.get("times")) else 1,
         unit=known.get("unit", ""),
-        units=_number(known.get("units") or "0"),
+        units=_number(units) if (units := known.get("units")) else 0,
+        directory=_number(directory) if (directory := known.get("directory")) else 0,
     )
 
 

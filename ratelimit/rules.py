@@ -1,28 +1,29 @@
 """What one snapshot says of limits and prices. A tenant's limits are prepared when it first asks. Pure."""
 
+import time
+
 from headgate.counters.limits import TenantLimits, lease_ms
+from headgate.counters.price import FREE, DatedPrice
 from headgate.counters.reservation import LEAST_GRANT, Wish
-from headgate.prices import FREE_SURFACES
+from headgate.limits import LimitsRow
+from headgate.prices import FREE_SURFACES, TermsRow
 from headgate.snapshot import Snapshot
-from ratelimit.ask import FREE, Ask, Price
+from ratelimit.ask import Ask
 
 
 class Rules:
     """Of one generation."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._tenants, self._models = snapshot.tenants, snapshot.models
+        self._models = snapshot.models
         self._limits: dict[str, TenantLimits] = {}
-        self._prices = {name: Price(row.price) for name, row in snapshot.models.items() if row.price}
+        self._prices = {name: DatedPrice(row.price, time.time) for name, row in snapshot.models.items() if row.price}
 
-    def limits(self, tenant: str) -> TenantLimits | None:
-        """None for a tenant without any."""
+    def limits(self, tenant: str, row: LimitsRow) -> TenantLimits:
+        """What is prepared stays for as long as the tenant's limits are the same."""
         limits = self._limits.get(tenant)
-        if limits is None:
-            row = self._tenants.get(tenant)
-            if row is None or row.limits is None:
-                return None
-            limits = self._limits[tenant] = TenantLimits(tenant, row.limits)
+        if limits is None or (limits.row is not row and limits.row != row):
+            limits = self._limits[tenant] = TenantLimits(tenant, row)
         return limits
 
     def lease_ms(self, model: str) -> int:
@@ -30,9 +31,10 @@ class Rules:
         row = self._models.get(model)
         return lease_ms(row.total_ms if row else None)
 
-    def wish(self, ask: Ask) -> Wish:
-        """What is asked for, with its price."""
-        price = self._prices.get(ask.model, FREE)
+    def wish(self, ask: Ask, terms: TermsRow | None = None) -> Wish:
+        """What is asked for, with what a tenant with these terms pays for it now."""
+        prices = self._prices.get(ask.model)
+        price = prices.now(terms, ask.model) if prices else FREE
         pieces = 0 if ask.surface in FREE_SURFACES else price.of_pieces(ask.unit, ask.units)
         fixed, rate = price.of_prompt(ask.input) + pieces, price.per_output_token
         least = ask.output if ask.unit else LEAST_GRANT

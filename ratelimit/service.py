@@ -14,16 +14,18 @@ from headgate import metrics, tracing
 from headgate.contract import WORKERS_ENV
 from headgate.counters.address import counters_address
 from headgate.counters.client import Counters, Unavailable
+from headgate.counters.emergency import Emergency, Taken, least_output
 from headgate.counters.limits import Applying, Limit
-from headgate.counters.reservation import Verdict, Wish, read_verdict, reserve_call
+from headgate.counters.reservation import Verdict, Wish, amount_of, read_verdict, reserve_call
 from headgate.counters.scripts import Call
 from headgate.grpc_server import CallFailed, Metadata, Method, Status
 from headgate.limits import KINDS
-from headgate.tables import Holder
+from headgate.refusals import LIMITER_REASONS, Refusals
+from headgate.snapshot import TenantRow
+from headgate.tables import Generation, Holder
 from ratelimit import codec
-from ratelimit.ask import Ask, amount_of
+from ratelimit.ask import Ask
 from ratelimit.away import Away
-from ratelimit.emergency import Emergency, Taken, least_output
 from ratelimit.refusal import refusal_alone, refusal_of
 from ratelimit.rules import Rules
 from ratelimit.shown import headers_of, in_overage, notices_of
@@ -53,15 +55,30 @@ class Limiter:
         if not (ask.tenant and ask.request_id and ask.epoch):
             raise CallFailed(Status.INTERNAL, "a request without tenant, id or epoch cannot be limited")
         span = tracing.begin("ratelimit", call)
-        rules = self._holder.current.of(Rules)
-        limits = rules.limits(ask.tenant) if ask.model else None  # without a model there is no plan: it goes nowhere
-        applying = limits.applying(ask.key_id, ask.model, ask.user) if limits else None
+        tables = self._holder.current
+        rules = tables.of(Rules)
+        # Without a model there is no plan: it goes nowhere.
+        row = self._row_of(ask, tables) if ask.model else None
+        limits = row.limits if row else None
+        applying = rules.limits(ask.tenant, limits).applying(ask.key_id, ask.model, ask.user) if limits else None
         if not (applying and applying.limits):
             if span:
                 span.end(headgate__tenant=ask.tenant)
             return codec.UNLIMITED
-        answer = self._reserve(ask, applying, rules.wish(ask), rules.lease_ms(ask.model))
+        answer = self._reserve(ask, applying, rules.wish(ask, row.terms if row else None), rules.lease_ms(ask.model))
         return _traced(span, ask, answer) if span else answer
+
+    def _row_of(self, ask: Ask, tables: Generation) -> TenantRow | None:
+        if not ask.directory:
+            return tables.tenants.known(ask.tenant)
+        following = self._holder.following
+        if ask.directory > following.directory.version:
+            following.catch_up(ask.directory)
+        row = tables.tenants.find(ask.tenant)
+        if row is None:  # since it was planned: nothing that is unknown here is without limits
+            log.warning("tenant is gone since the request was planned", request_id=ask.request_id, tenant=ask.tenant)
+            raise CallFailed(Status.UNAVAILABLE, "the tenant is gone, or disabled")
+        return row
 
     async def _reserve(self, ask: Ask, applying: Applying, wish: Wish, lease_ms: int) -> bytes:
         call = reserve_call(applying, wish, lease_ms)
@@ -138,7 +155,7 @@ class Tally:
     """Counts the decisions, and logs those that say no."""
 
     def __init__(self) -> None:
-        self._refusals = metrics.Refusals("limiter", metrics.LIMITER_REASONS)
+        self._refusals = Refusals("limiter", LIMITER_REASONS)
         by = ("counters", "emergency")
         self._allowed = {one: metrics.LIMITER_DECISIONS.labels("allowed", one) for one in by}
         self._refused = {one: metrics.LIMITER_DECISIONS.labels("refused", one) for one in by}

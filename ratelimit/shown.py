@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 
 from headgate.contract import OVERAGE, WARNING
 from headgate.counters.limits import Limit
-from headgate.counters.reservation import Refused, Standing, Verdict
+from headgate.counters.reservation import Refused, Standing, Verdict, whole
 from headgate.error_shapes import Api
 from headgate.limits import NANO, Dimension, LimitRow
-from ratelimit.ask import whole
 
 Header = tuple[str, str]
 

@@ -47,10 +47,11 @@ class Authority:
         began: dt.timedelta = DAY,
         ends: dt.timedelta = 365 * DAY,
         key: PrivateKey | None = None,
+        common_name: str | None = None,
     ) -> Issued:
-        """A certificate for these DNS names and addresses: valid since `began` ago, for `ends` from now."""
+        """A certificate for these DNS names, addresses and URIs: valid since `began` ago, for `ends` from now."""
         own = key or ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_name(names[0] if names else "client"), self._name, own, began, ends)
+        builder = _builder(_name(common_name or (names[0] if names else "client")), self._name, own, began, ends)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), False)
         cert = builder.sign(self._key, hashes.SHA256())
@@ -85,4 +86,4 @@ def _general(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
-        return x509.DNSName(name)
+        return x509.UniformResourceIdentifier(name) if "://" in name else x509.DNSName(name)

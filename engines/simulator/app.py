@@ -13,6 +13,7 @@ from aiohttp import web
 
 from engines.simulator.answer import Answer, chat_answer, completion_answer
 from engines.simulator.bodies import Generation, chat_body, completion_body, embeddings_body
+from engines.simulator.completions_routes import CompletionRoutes
 from engines.simulator.embeddings import embeddings_reply
 from engines.simulator.errors import BodyError, error_body
 from engines.simulator.faults import Simulate, is_html_page
@@ -51,6 +52,7 @@ class Simulator:
         self._record = record
         self._started = int(time.time())
         self._received = 0
+        self._completions = CompletionRoutes(self._generated)
         self.running = 0
         self.stopping = False
 
@@ -62,6 +64,7 @@ class Simulator:
         app.router.add_post("/v1/embeddings", self._embeddings)
         app.router.add_post("/v1/messages", self._message)
         app.router.add_post("/v1/messages/count_tokens", self._count_tokens)
+        self._completions.add(app.router)
         ResponseRoutes(self._options, self._generated).add(app.router)
         MediaRoutes(self._options, _EXCHANGE.get, _refused).add(app.router)
         app.router.add_get("/v1/models", self._models)
@@ -112,7 +115,10 @@ class Simulator:
             return _json_response(error.status, body, {"allow": allow} if allow else {})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
-        body = chat_body(await request.read())
+        raw = await request.read()
+        body = chat_body(raw)
+        if body.store:
+            return await self._completions.create(request, body, raw)
         return await self._generated(request, body, partial(chat_answer, body))
 
     async def _completion(self, request: web.Request) -> web.StreamResponse:

@@ -127,6 +127,8 @@ class ChatBody(Generation, frozen=True, kw_only=True):
     tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
+    store: bool | None = None
+    metadata: dict[str, str] | None = None
 
 
 class CompletionBody(Generation, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ class Simulate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str | None = None
     ignore_max_tokens: bool = False
     reasoning: Count = 0
+    tokens_per_event: Positive = 1
     silence: Point | None = None
     cut_after: Point | None = None
     malformed_after: Count | None = None

@@ -93,22 +93,28 @@ class _Chunks:
         yield self._chunk(done, choice, ending, choice.finish_reason)
 
     def _filled(self, choice: Choice, place: Place, pieces: tuple[str, ...], done: int) -> Iterator[Event]:
-        """Yield one event per piece, each put into the hole of the same chunk."""
+        """Yield one event per piece, or for so many as are asked for, each put into the hole of the same chunk."""
         if not pieces:
             return
         usage = _USAGE_HOLE if self._usage_always else self._usage_between
         template = self._event(self._envelope(choice, _content(place, _PIECE_HOLE), None, usage))
         if not self._usage_always:
             head, tail = template.split(_encode(_PIECE_HOLE))
-            for step, piece in enumerate(pieces, done):
+            for step, piece in self._together(pieces, done):
                 yield Event(step, head + _encode(piece) + tail, True)
             return
         head, between, tail = _HOLES.split(template)
         usage_first = self._simulate.usage_first
-        for step, piece in enumerate(pieces, done):
+        for step, piece in self._together(pieces, done):
             token, usage = _encode(piece), self._usage_bytes(step + 1)  # vLLM counts per choice here
             left, right = (usage, token) if usage_first else (token, usage)
             yield Event(step, head + left + between + right + tail, True)
+
+    def _together(self, pieces: tuple[str, ...], done: int) -> Iterator[tuple[int, str]]:
+        """The pieces of each event, due with the last one."""
+        each = self._simulate.tokens_per_event
+        for at in range(0, len(pieces), each):
+            yield done + min(at + each, len(pieces)) - 1, "".join(pieces[at : at + each])
 
     def _chunk(self, step: int, choice: Choice, content: dict[str, Any], finish_reason: str | None = None) -> Event:
         usage = self._usage_between

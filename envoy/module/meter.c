@@ -103,8 +103,8 @@ static struct usage in_media_terms(const struct meter *meter) {
   struct usage said = scan->usage;
   if (said.prompt == SCAN_UNKNOWN && said.completion == SCAN_UNKNOWN) said.prompt = said.total;
   if (meter->settings.unit == IMAGES) said.units = scan->items;
-  else if (meter->settings.unit != SECONDS_OF_SOUND) said.units = SCAN_UNKNOWN;
-  else if (said.units == SCAN_UNKNOWN) said.units = scan->duration;
+  else if (meter->settings.unit == NO_UNIT) said.units = SCAN_UNKNOWN;
+  else if (meter->settings.unit == SECONDS_OF_SOUND && said.units == SCAN_UNKNOWN) said.units = scan->duration;
   return said;
 }
 

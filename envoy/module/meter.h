@@ -10,7 +10,7 @@
 #include "scan.h"
 
 // What besides tokens an answer of MEDIA is charged by, where the answer says how much of it there is.
-enum meter_unit { NO_UNIT, IMAGES, SECONDS_OF_SOUND };
+enum meter_unit { NO_UNIT, IMAGES, SECONDS_OF_SOUND, SEARCHES };
 
 struct meter_settings {
   enum scan_api api;      // the client's

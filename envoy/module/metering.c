@@ -65,7 +65,8 @@ static bool passes(void *envoy) { return is_set(envoy, TEXT("passes")); }
 
 static enum meter_unit unit_of(void *envoy) {
   if (says(envoy, TEXT("unit"), TEXT("image"))) return IMAGES;
-  return says(envoy, TEXT("unit"), TEXT("second")) ? SECONDS_OF_SOUND : NO_UNIT;
+  if (says(envoy, TEXT("unit"), TEXT("second"))) return SECONDS_OF_SOUND;
+  return says(envoy, TEXT("unit"), TEXT("search")) ? SEARCHES : NO_UNIT;
 }
 
 static bool has_provider(void *envoy) {

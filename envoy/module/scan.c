@@ -270,7 +270,7 @@ static void keep_number(struct scan *scan) {
   case CACHE_WRITE: scan->pending.cache_write = scan->value; break;
   case REASONING: scan->pending.reasoning = scan->value; break;
   case TOTAL: scan->pending.total = scan->value; break;
-  case SECONDS: scan->pending.units = scan->value + scan->has_fraction; break;
+  case UNITS: scan->pending.units = scan->value + scan->has_fraction; break;
   case DURATION: scan->duration = scan->value + scan->has_fraction; break;
   default: break;
   }

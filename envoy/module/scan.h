@@ -20,7 +20,7 @@ enum scan_api { OPENAI, ANTHROPIC, RESPONSES, MEDIA };
 
 // Tokens of a usage object, chat's names; SCAN_UNKNOWN where it says nothing. From OpenAI's APIs `prompt` has all of
 // the prompt; from Anthropic's only what no cache had to do with, `cached` and `cache_write` come on top.
-// `total` and `units`, the seconds of sound, are MEDIA's alone.
+// `total` and `units`, the seconds of sound or the searches of a ranking, are MEDIA's alone.
 struct usage {
   int64_t prompt, completion, cached, cache_write, reasoning, total, units;
 };

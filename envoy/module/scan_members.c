@@ -66,6 +66,8 @@ static const struct name media[] = {
     NAME("audio", TEXT),
     NAME("b64_json", TEXT),
     NAME("usage", USAGE),
+    NAME("meta", MESSAGE), // Cohere's, with what is usage elsewhere
+    NAME("billed_units", USAGE),
     NAME("data", ITEM_LIST),
     NAME("input_tokens", PROMPT),
     NAME("prompt_tokens", PROMPT),
@@ -73,8 +75,9 @@ static const struct name media[] = {
     NAME("completion_tokens", COMPLETION),
     NAME("cached_tokens", CACHED),
     NAME("total_tokens", TOTAL),
-    NAME("seconds", SECONDS),
-    NAME("prompt_audio_seconds", SECONDS), // Mistral's name for it
+    NAME("seconds", UNITS),
+    NAME("prompt_audio_seconds", UNITS), // Mistral's name for it
+    NAME("search_units", UNITS),
     NAME("duration", DURATION),
     {NULL, 0, OTHER},
 };
@@ -127,12 +130,13 @@ static bool has_place_in_media(const struct scan *scan, enum key key) {
   bool used = scan->section == IN_USAGE;
   switch (key) {
   case TEXT: return true;
-  case USAGE:
+  case USAGE: return scan->depth == 1 || (scan->section == IN_MESSAGE && scan->depth == 2 && !scan->has_top_usage);
+  case MESSAGE:
   case ITEM_LIST:
   case DURATION: return scan->depth == 1;
   case CACHED: return used; // in `…_details` too
   case OTHER: return false;
-  default: return used && scan->depth == 2;
+  default: return used && scan->depth == scan->usage_depth;
   }
 }
 

@@ -20,7 +20,7 @@ enum key {
   CACHE_WRITE,
   REASONING,
   TOTAL,
-  SECONDS,
+  UNITS,
   DURATION
 };
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from extproc.exchange import Answer, Exchange
 from extproc.steps.bound import bound_answer
-from extproc.steps.chain import draw_chain, keep_wanted, rank_targets
+from extproc.steps.chain import draw_chain, keep_wanted, note_choice, rank_by_cost, rank_targets
 from extproc.steps.maker import ask_maker, find_previous, keep_maker
 from extproc.steps.measure import answer_count, ask_count, measure
 from extproc.steps.models import answer_models
@@ -17,6 +17,7 @@ from extproc.steps.plan import make_plan, write_body
 from extproc.steps.policy import resolve_model
 from extproc.steps.room import require_room
 from extproc.steps.split import choose_variant
+from extproc.steps.stored import find_stored, list_stored, mark_stored, mark_update
 from extproc.steps.surface import find_surface
 from extproc.steps.units import count_units
 from extproc.steps.usage import ask_for_usage
@@ -36,9 +37,10 @@ ON_BODY: tuple[Step, ...] = (
     resolve_model,
     keep_wanted,
     find_previous,
+    find_stored,
 )
 
-# When it is known who made the response that the request goes on from, if it does.
+# When it is known who made the response that the request goes on from, if it does, or what marks what is stored.
 ON_MAKER: tuple[Step, ...] = (
     keep_maker,
     choose_variant,
@@ -47,16 +49,27 @@ ON_MAKER: tuple[Step, ...] = (
     measure,
 )
 
-# Instead, where the request is about a response that was made before: when its maker is known.
-ON_RESPONSE: tuple[Step, ...] = (ask_maker,)
+# Instead, where the request is about what was made before: when its maker is known.
+ON_RESPONSE: tuple[Step, ...] = (
+    list_stored,
+    ask_maker,
+    mark_update,
+)
 
 # When all of `to_count` has been counted.
 ON_COUNT: tuple[Step, ...] = (
     answer_count,
+    rank_by_cost,
     draw_chain,
-    ask_for_usage,
     count_units,
+)
+
+# When all providers of the chain have room for it, of those that have a budget.
+ON_CHAIN: tuple[Step, ...] = (
+    note_choice,
+    ask_for_usage,
     bound_answer,
+    mark_stored,
     write_body,
     make_plan,
 )

@@ -35,23 +35,28 @@ def bound_answer(exchange: Exchange) -> None:
     """Fills `use` and `lowered_to`, and writes the limit into the body, where the tenant's limits need it."""
     if exchange.surface.is_free or not (exchange.has_token_limits or exchange.in_background):
         return
-    if exchange.counted is None:
-        raise RuntimeError("a prompt that limits go by was not counted")  # never unlimited for it
-    if exchange.surface.passes:
-        exchange.use = use_of(exchange, *_prompt_tokens(exchange, exchange.counted))
+    exchange.use = use_at_most(exchange)
+    limit = exchange.use.answer
+    if exchange.surface.passes or not limit or not exchange.has_token_limits:
         return
-    limit, surface = _limit(exchange), exchange.surface
-    answers = answers_of(exchange) * prompts_of(exchange) if limit else 1
-    prompt, counted = _prompt_tokens(exchange, exchange.counted)
-    if unlisted := unlisted_tokens(surface.name, exchange.json.members):
-        prompt, counted = prompt + unlisted, None
-    exchange.use = Use(prompt, counted, limit, min(answers, _ANSWERS_LIMIT), exchange.in_background)
-    if not limit or not exchange.has_token_limits:
-        return
-    asked = limit_of(surface.name, exchange.document.get)
+    asked = limit_of(exchange.surface.name, exchange.document.get)
     if asked is not None and limit < asked:
         exchange.lowered_to = limit
     exchange.json.set_field(_name(exchange), limit, MAX_CHARS)
+
+
+def use_at_most(exchange: Exchange) -> Use:
+    """What the request may use with its chain."""
+    if exchange.counted is None:
+        raise RuntimeError("a prompt that limits go by was not counted")  # never unlimited for it
+    if exchange.surface.passes:
+        return use_of(exchange, *_prompt_tokens(exchange, exchange.counted))
+    limit = _limit(exchange)
+    answers = answers_of(exchange) * prompts_of(exchange) if limit else 1
+    prompt, counted = _prompt_tokens(exchange, exchange.counted)
+    if unlisted := unlisted_tokens(exchange.surface.name, exchange.json.members):
+        prompt, counted = prompt + unlisted, None
+    return Use(prompt, counted, limit, min(answers, _ANSWERS_LIMIT), exchange.in_background)
 
 
 def _prompt_tokens(exchange: Exchange, other: TargetModel) -> tuple[int, int | None]:

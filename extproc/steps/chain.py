@@ -4,41 +4,66 @@ A target that is left out has a reason: the client wanted another one, it cannot
 long for it, or it is known not to work now. Where only the last would leave nothing, the least bad are asked.
 """
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 from extproc.exchange import Exchange
 from extproc.native import is_native, native_fit
-from extproc.refusal import BadRequest, ContextTooLong, Forbidden, NoTarget, unsupported
+from extproc.refusal import BadRequest, ContextTooLong, Forbidden, unsupported
+from extproc.steps.keys import choose_keys, spare_keys
 from extproc.steps.order import in_order, note_first, states_of
 from extproc.tokens.room import asked_for, room
 from extproc.translate import direction_of
 from extproc.translate.direction import Target
+from headgate.feed.states import State
 from headgate.snapshot import TargetRow
+
+
+def rank_by_cost(exchange: Exchange) -> None:
+    """Ranks once more what goes by costs, now that the prompt has been counted."""
+    if exchange.row.strategy == "cheapest" and exchange.sizes:
+        exchange.targets = in_order(exchange, exchange.targets)
 
 
 def draw_chain(exchange: Exchange) -> None:
     """Fills `chain`: the target of each attempt."""
     single = _fallback_is_off(exchange)
-    if exchange.row.strategy == "cheapest" and exchange.sizes:  # now that the prompt has been counted
-        exchange.targets = in_order(exchange, exchange.targets)
     drawn = tuple(_working(exchange, _roomy(exchange, exchange.targets)))
-    note_first(exchange, drawn[0])
-    exchange.chain = drawn[:1] if single else attempts(drawn, exchange.row.max_attempts)
+    exchange.chain = (
+        drawn[:1] if single else attempts(drawn, exchange.row.max_attempts, partial(spare_keys, exchange))
+    )
+
+
+def note_choice(exchange: Exchange) -> None:
+    """Tells those who choose next."""
+    note_first(exchange, exchange.chain[0])
 
 
 def rank_targets(exchange: Exchange) -> None:
     """Leaves in `targets` those that can do what is asked, most preferred first."""
     if not exchange.to_count:  # a count that is answered here needs none
-        exchange.targets = in_order(exchange, _able(exchange, exchange.targets))
+        able = _able(exchange, exchange.targets)
+        exchange.targets = in_order(exchange, choose_keys(exchange, able) if exchange.row.has_pools else able)
 
 
-def attempts(targets: tuple[TargetRow, ...], most: int) -> tuple[TargetRow, ...]:
-    """Each target once, as far as `most` goes; what is left goes to further replicas of the first ones."""
+def _no_keys(_target: TargetRow) -> Sequence[TargetRow]:
+    return ()
+
+
+def attempts(
+    targets: tuple[TargetRow, ...], most: int, others: Callable[[TargetRow], Sequence[TargetRow]] = _no_keys
+) -> tuple[TargetRow, ...]:
+    """Each target once, as far as `most` goes; what is left goes to `others`, with further keys of the first ones,
+    then to further replicas of them.
+    """
     targets = targets[:most]
     spare = most - len(targets)
     chain: list[TargetRow] = []
     for target in targets:
-        again = min(spare, target.endpoints - 1)
-        spare -= again
-        chain += [target] * (1 + again)
+        further = others(target)[:spare] if target.pool and spare else ()
+        again = min(spare - len(further), target.endpoints - 1)
+        spare -= len(further) + again
+        chain += [target, *further, *[target] * again]
     return tuple(chain)
 
 
@@ -47,7 +72,7 @@ def keep_wanted(exchange: Exchange) -> None:
     wanted = exchange.incoming.wanted_target
     if not wanted:
         return
-    if not exchange.snapshot.tenants[exchange.incoming.tenant].pins:
+    if exchange.tenant is None or not exchange.tenant.pins:
         raise Forbidden(
             "This tenant may not choose the target of a request: remove the header 'x-headgate-target'.",
             param="x-headgate-target",
@@ -113,11 +138,10 @@ def _refuse(
 ) -> list[TargetRow]:
     names = tuple(dict.fromkeys(name for some in lacking.values() for name in some or ()))
     if not names:
-        raise NoTarget(
-            f"No provider of the model '{exchange.model}' answers {exchange.surface.name} requests.",
+        raise BadRequest(
+            f"No provider of the model '{exchange.model}' has the endpoint /v1{exchange.surface.path}.",
             param="model",
             code="no_target",
-            headers={"x-should-retry": "false"},
         )
     providers = tuple(dict.fromkeys(target.provider for index, target in enumerate(targets) if lacking[index]))
     raise unsupported(names, providers)
@@ -143,9 +167,9 @@ def _has_room(target: TargetRow, tokens: int | None, asked: int) -> bool:
 
 
 def _working(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:
-    """Those in the best state that one of them is in: all the good ones, if there are any."""
+    """Those in the best state that one of them is in: all the good ones, if there are any, and those that are low."""
     if len(targets) == 1:
         return targets
     states = states_of(exchange, targets)
-    best = min(states)
-    return [target for target, state in zip(targets, states, strict=True) if state == best]
+    best = max(min(states), State.LOW)
+    return [target for target, state in zip(targets, states, strict=True) if state <= best]

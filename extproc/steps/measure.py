@@ -1,4 +1,5 @@
-"""How long the prompt is, where that decides something: a context window, a limit by tokens, a client's question.
+"""How long the prompt is, where that decides something: a context window, a limit or budget by tokens, a client's
+question.
 
 Other requests need no count: a prompt cannot have more tokens than its bytes allow. What has to be counted is left to
 the service, which may take its time over it.
@@ -71,7 +72,7 @@ def measure(exchange: Exchange) -> None:
     prompts: dict[TargetModel, Prompt] = {}
     if windows and not _is_short(exchange.raw_body, min(windows) - wanted):
         _look(exchange, prompts, asked, max(asked, wanted))
-    if exchange.has_token_limits or exchange.in_background:
+    if exchange.has_token_limits or exchange.in_background or exchange.has_token_budgets:
         _count_first(exchange, prompts, asked)
 
 

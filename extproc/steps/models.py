@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 
 from extproc.exchange import Answer, Exchange
-from extproc.refusal import BadRequest
+from extproc.refusal import BadRequest, Forbidden
 from extproc.steps.policy import models_of, unknown_model
 from extproc.surfaces import MODELS
 
@@ -29,6 +29,12 @@ def answer_models(exchange: Exchange) -> Answer | None:
         name = unquote(exchange.rest[1:])
         if name not in names:
             raise unknown_model(name)
+        if exchange.incoming.method == "DELETE":
+            raise Forbidden(
+                f"The model '{name}' is configured by the operator of this gateway and cannot be deleted here.",
+                param="model",
+                code="model_not_deletable",
+            )
         body = _anthropic_model(exchange, name) if anthropic else _openai_model(exchange, name)
     return Answer(msgspec.json.encode(body), MODELS)
 

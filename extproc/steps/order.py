@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 from extproc.exchange import Exchange
-from extproc.steps.cost import costs_of
+from extproc.steps.cost import costs_of, need_of
+from headgate.feed.states import State
 from headgate.snapshot import TargetRow
 
 Targets = list[TargetRow]
@@ -36,13 +37,23 @@ def in_order(exchange: Exchange, targets: Targets) -> Targets:
 
 def states_of(exchange: Exchange, targets: Targets) -> list[int]:
     """How good each of them is now; 0 is good. The place for every reason to rest one."""
-    return [exchange.state_of(target.cluster, target.model) for target in targets]
+    return [exchange.state_of(target.cluster, target.model) or _is_low(exchange, target) for target in targets]
+
+
+def _is_low(exchange: Exchange, target: TargetRow) -> int:
+    """Of a good one: whether it has said that little is left of its provider's limits."""
+    if not exchange.allowances.knows(target.cluster, target.model):
+        return State.OK
+    low = exchange.allowances.is_low(target.cluster, target.model, need_of(exchange, target))
+    return State.LOW if low else State.OK
 
 
 def note_first(exchange: Exchange, first: TargetRow) -> None:
-    """Tell those who choose next that this one is chosen, where they go by how busy targets are."""
+    """Tell those who choose next that this one is chosen, where they go by how busy targets are or what is left."""
     if exchange.row.strategy == "least_busy":
         exchange.figures.choose(first.cluster)
+    if exchange.allowances.knows(first.cluster, first.model):
+        exchange.allowances.choose(first.cluster, first.model, need_of(exchange, first))
 
 
 def by_priority(targets: Iterable[TargetRow], draw: random.Random = _random) -> Targets:
@@ -119,13 +130,32 @@ def _cheapest(exchange: Exchange, targets: Targets) -> Targets:
 
 
 def _fastest(exchange: Exchange, targets: Targets) -> Targets:
-    streams, of = exchange.document.get("stream") is True, exchange.figures.time_ms
-    return by_speed(targets, [of(target.cluster, target.model, streams=streams) for target in targets])
+    streams = exchange.document.get("stream") is True
+    return by_speed(targets, [_time_ms(exchange, target, streams=streams) for target in targets])
 
 
 def _least_busy(exchange: Exchange, targets: Targets) -> Targets:
-    loads = [load for target in targets if (load := exchange.figures.load(target.cluster)) is not None]
+    loads = [load for target in targets if (load := _load(exchange, target)) is not None]
     return by_load(targets, loads) if len(loads) == len(targets) > 1 else by_priority(targets)
+
+
+def _time_ms(exchange: Exchange, target: TargetRow, *, streams: bool) -> float | None:
+    """With the key that was chosen; as long as nothing is known of that, with the target's other ones."""
+    of = exchange.figures.time_ms
+    own = of(target.cluster, target.model, streams=streams)
+    if own is not None or not target.pool:
+        return own
+    rows = exchange.pools.get(target.pool, ())
+    known = [ms for row in rows if (ms := of(row.cluster, row.model, streams=streams)) is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _load(exchange: Exchange, target: TargetRow) -> int | None:
+    """Attempts under way at the target's provider, with whichever key."""
+    own = exchange.figures.load(target.cluster)
+    if own is None or not target.pool:
+        return own
+    return sum(exchange.figures.load(row.cluster) or 0 for row in exchange.pools.get(target.pool, (target,)))
 
 
 def _priority(target: TargetRow) -> int:

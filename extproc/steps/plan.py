@@ -1,19 +1,22 @@
 """The plan: what Envoy and the filters behind it have to know of a request."""
 
+import json
 import re
 from functools import lru_cache
 
 from extproc.attempt_rows import AttemptRow, AttemptRows, encoded
 from extproc.document import Document
-from extproc.exchange import Exchange, Plan, Use, Value
+from extproc.exchange import Exchange, Incoming, Plan, Use, Value
 from extproc.fit import header_text
 from extproc.form import Form
 from extproc.native import is_native, native_fit
 from extproc.refusal import printable
 from extproc.same_api import Wanted, write_same_api
+from extproc.steps.units import unit_of
 from extproc.surface import Surface
-from extproc.surfaces import CHAT, COMPLETIONS, RESPONSES
+from extproc.surfaces import CHAT, CHAT_LIST, COMPLETIONS, OF_RESPONSES, RESPONSES, SHOW_STORED
 from headgate.presets import keeps_responses
+from headgate.purses import written
 from headgate.snapshot import TargetRow
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")  # W3C Trace Context, 3.2
@@ -25,14 +28,17 @@ def write_body(exchange: Exchange) -> None:
     """Edits the body for the first attempt when its target speaks the client's API: it then costs no further call.
 
     Otherwise the body stays as the client wrote it. So it does where the target's preset would take something out of
-    it and another target is in the chain: that one's body is made from this one.
+    it and another target is in the chain: that one's body is made from this one. Marks likewise; of an answer that
+    comes whole they have to be taken out again.
     """
     first, surface = exchange.chain[0], exchange.surface
     if not is_native(first, surface):
         return
+    if exchange.marks and not (exchange.streams and all(target.stored for target in exchange.chain)):
+        return
     fit = None if surface.passes else native_fit(first, surface, exchange.json.edited)
-    if fit is None or all(target == first for target in exchange.chain):
-        wanted = Wanted(first.model, first.usage, exchange.asked_usage, exchange.asked_each, fit)
+    if fit is None or all(target.is_sent_like(first) for target in exchange.chain):
+        wanted = Wanted(first.model, first.usage, exchange.asked_usage, exchange.asked_each, fit, exchange.marks)
         write_same_api(exchange.document, surface, wanted)
         exchange.is_direct = True
 
@@ -53,6 +59,9 @@ def make_plan(exchange: Exchange) -> None:
             ("trace_id", _trace_id(incoming.traceparent)),
             *_use(exchange.use),
             *_units(exchange),
+            *_stored(exchange),
+            *((("budgets", written(chain[0].purse, exchange.held)),) if exchange.held else ()),
+            *_directory(incoming),
         ),
         max_tokens=exchange.lowered_to,
         hedge_ms=hedge_ms,
@@ -67,16 +76,43 @@ def hedge_of(exchange: Exchange) -> int | None:
 
 
 def plan_by_id(exchange: Exchange) -> None:
-    """Fills `plan` of a request that is about a response: one attempt, at the target that made it."""
+    """Fills `plan` of a request that is about what was made before: one attempt, at the target that made it."""
     row, chain = exchange.row, exchange.chain
     headers_ms = row.headers_ms if exchange.streams else None
     exchange.plan = Plan(
         clusters=tuple([target.cluster for target in chain]),
         profile=row.stream_profile if exchange.streams else row.whole_profile,
         headers_ms=headers_ms,
-        metadata=(*_of_request(exchange), *_of_attempts(chain, True, headers_ms, False, False)),
-        own=(("endpoint", exchange.endpoint), ("trace_id", _trace_id(exchange.incoming.traceparent))),
+        metadata=(
+            *_of_request(exchange),
+            *_of_attempts(chain, exchange.surface not in SHOW_STORED, headers_ms, False, False),
+        ),
+        own=(
+            ("endpoint", exchange.endpoint),
+            ("trace_id", _trace_id(exchange.incoming.traceparent)),
+            *(_of_list(exchange.incoming) if exchange.surface is CHAT_LIST else ()),
+            *_directory(exchange.incoming),
+        ),
     )
+
+
+def _of_list(incoming: Incoming) -> list[tuple[str, str]]:
+    """Whose stored completions a list may have."""
+    confined = incoming.key_models
+    models = [] if confined is None else [("key_models", json.dumps(sorted(confined)))]
+    return [("tenant", incoming.tenant), *models]
+
+
+def _stored(exchange: Exchange) -> tuple[tuple[str, str | int | None], ...]:
+    """Of a completion that is stored: its marks, or that there was no room for them."""
+    if not exchange.stores:
+        return ()
+    return (("marks", json.dumps(exchange.marks)),) if exchange.marks else (("unlisted", "true"),)
+
+
+def _directory(incoming: Incoming) -> tuple[tuple[str, str], ...]:
+    """The version that the limiter has to know at least, as text: only such are descriptors."""
+    return (("directory", str(incoming.directory)),) if incoming.directory else ()
 
 
 def _use(use: Use | None) -> tuple[tuple[str, str | int | None], ...]:
@@ -113,17 +149,17 @@ def _of_request(exchange: Exchange) -> list[tuple[str, Value]]:
         ("model", exchange.model),
         ("upstream_model", exchange.chain[0].model),
         *([("free", True)] if surface.is_free else []),
-        *(_of_passed(surface) if surface.passes else ()),
+        *(_of_passed(surface, unit_of(exchange)) if surface.passes else ()),
     ]
 
 
-def _of_passed(surface: Surface) -> list[tuple[str, Value]]:
+def _of_passed(surface: Surface, unit: str) -> list[tuple[str, Value]]:
     """What an answer may be, and what is metered of it."""
     found: list[tuple[str, Value]] = [("passes", True)]
     if surface.answer_types:
         found.append(("answer_types", surface.answer_types))
-    if surface.unit:
-        found.append(("unit", surface.unit))
+    if unit:
+        found.append(("unit", unit))
     return found
 
 
@@ -152,13 +188,22 @@ def _of_attempts(
     `headers_ms` is of streams alone.
     """
     first = chain[0]
-    direct = [number for number, target in enumerate(chain, 1) if is_direct and target == first]
+    direct = [number for number, target in enumerate(chain, 1) if is_direct and target.is_sent_like(first)]
     found: list[tuple[str, Value]] = [("direct", f",{','.join(map(str, direct))},")]
     if headers_ms is not None:
         found += [("headers_ms", headers_ms), ("streamed", True)]
     if len(direct) < len(chain):
         rows = [
-            AttemptRow(one.provider, one.api, one.model, one.usage, one.max_output_tokens, one.preset, one.responses)
+            AttemptRow(
+                one.provider,
+                one.api,
+                one.model,
+                one.usage,
+                one.max_output_tokens,
+                one.preset,
+                one.responses,
+                one.stored,
+            )
             for one in chain
         ]
         attempts = AttemptRows(rows, headers_ms is not None, asked_usage, asked_each)
@@ -167,17 +212,21 @@ def _of_attempts(
 
 
 def watched_providers(exchange: Exchange) -> str:
-    """The providers of the chain that keep the response, as ",a,b,": then its id has to be known here."""
-    if exchange.surface is not RESPONSES or exchange.document.get("store") is False:
+    """The providers of the chain that keep what they make, as ",a,b,": then its id has to be known here."""
+    if exchange.stores:
+        keep = [one for one in exchange.chain if one.stored]
+    elif exchange.surface is not RESPONSES or exchange.document.get("store") is False:
         return ""
-    keep = [one for one in exchange.chain if is_native(one, RESPONSES) and keeps_responses(one.preset)]
+    else:
+        keep = [one for one in exchange.chain if is_native(one, RESPONSES) and keeps_responses(one.preset)]
     return f",{','.join(dict.fromkeys(one.provider for one in keep))}," if keep else ""
 
 
 def _drops(exchange: Exchange) -> list[tuple[str, Value]]:
     """What each attempt is made without, where nothing is translated: a translation says so itself."""
     surface, chain = exchange.surface, exchange.chain
-    if surface.passes or not any(target.preset and is_native(target, surface) for target in chain):
+    may_differ = surface in OF_RESPONSES or any(target.preset and is_native(target, surface) for target in chain)
+    if surface.passes or not may_differ:
         return []
     values = exchange.document.values
     fits = [native_fit(target, surface, values) if is_native(target, surface) else None for target in chain]

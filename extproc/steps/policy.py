@@ -1,7 +1,7 @@
 """What the tenant may use: its models, each with the targets inside its zones."""
 
 from extproc.exchange import Exchange
-from extproc.refusal import NotFound, UnknownCaller
+from extproc.refusal import Forbidden, NotFound, UnknownCaller
 from headgate.snapshot import TargetRow
 
 
@@ -16,11 +16,23 @@ def resolve_model(exchange: Exchange) -> None:
 
 
 def models_of(exchange: Exchange) -> dict[str, list[TargetRow]]:
-    """The tenant's models. While a reload is under way, authz may have gone by other tables than these."""
-    tenant = exchange.snapshot.tenants.get(exchange.incoming.tenant)
+    """What the tenant and the key may use. While a reload is under way, authz may have gone by other tables."""
+    tenant, confined = exchange.tenant, exchange.incoming.key_models
+    if tenant is None and exchange.is_misconfigured:
+        raise Forbidden(
+            "This tenant's configuration is incomplete, so that nothing can be served: ask the gateway's operator.",
+            code="tenant_misconfigured",
+        )
     if tenant is None:
         raise UnknownCaller("Incorrect API key provided.", code="invalid_api_key")
-    return tenant.models
+    if confined is None:
+        return tenant.models
+    return {name: targets for name, targets in tenant.models.items() if name in confined}
+
+
+def may_use(exchange: Exchange, model: str) -> bool:
+    """Whether the key is good for what this model has made."""
+    return exchange.incoming.key_models is None or model in exchange.incoming.key_models
 
 
 def unknown_model(name: str) -> NotFound:

@@ -1,13 +1,13 @@
 """Which endpoint is called: method and path, tenant-namespaced or not, to a surface."""
 
 import re
-from urllib.parse import parse_qs, unquote_plus
+from urllib.parse import parse_qs, parse_qsl, unquote_plus
 
 from extproc.exchange import Exchange
 from extproc.multipart import boundary_of, is_form
 from extproc.refusal import BadRequest, MethodNotAllowed, NotFound, UnsupportedMedia
 from extproc.surface import Surface
-from extproc.surfaces import BY_PATH, ID, MODELS, RESPONSE_BY_ID, RESPONSES
+from extproc.surfaces import BY_PATH, CHAT, CHAT_BY_ID, CHAT_LIST, CHAT_UPDATE, ID, MODELS, RESPONSE_BY_ID, RESPONSES
 
 # authz has already checked that the tenant in the path is the key's own.
 _PATH = re.compile(r"(?:/tenants/[^/?]+)?/v1(/[^?]*)")
@@ -19,34 +19,43 @@ def find_surface(exchange: Exchange) -> None:
     match = _PATH.match(incoming.path)
     path = match[1] if match else ""
     surface = BY_PATH.get(path)
-    if surface is not None:
+    if surface is CHAT and incoming.method != "POST":
+        _require(exchange, "GET", "POST")
+        exchange.surface = CHAT_LIST
+        exchange.response_id = dict(parse_qsl(incoming.path.partition("?")[2])).get("after", "")
+    elif surface is not None:
         _require(exchange, "POST")
         exchange.surface = surface
         _require_type(exchange)
     elif path.startswith(f"{RESPONSES.path}/"):
-        _find_by_id(exchange, path)
+        _find_by_id(exchange, path, RESPONSES, RESPONSE_BY_ID)
+    elif path.startswith(f"{CHAT.path}/"):
+        _find_by_id(exchange, path, CHAT, CHAT_BY_ID)
     elif path == MODELS.path or path.startswith(f"{MODELS.path}/"):
-        _require(exchange, "GET")
+        if incoming.method != "DELETE" or path.removeprefix(MODELS.path) in ("", "/"):
+            _require(exchange, "GET")
         exchange.surface = MODELS
         exchange.rest = path.removeprefix(MODELS.path)
     else:
         raise _nothing_there(exchange)
 
 
-def _find_by_id(exchange: Exchange, path: str) -> None:
-    name, slash, action = path.removeprefix(f"{RESPONSES.path}/").partition("/")
-    wanted = f"{RESPONSES.path}/{ID}{slash}{action}"
-    found = {surface.method: surface for surface in RESPONSE_BY_ID if surface.path == wanted}
+def _find_by_id(exchange: Exchange, path: str, of: Surface, surfaces: tuple[Surface, ...]) -> None:
+    name, slash, action = path.removeprefix(f"{of.path}/").partition("/")
+    wanted = f"{of.path}/{ID}{slash}{action}"
+    found = {surface.method: surface for surface in surfaces if surface.path == wanted}
     if not found or not name:
         raise _nothing_there(exchange)
     surface = found.get(exchange.incoming.method)
     if surface is None:
-        _require(exchange, ", ".join(found))
+        _require(exchange, *found)
         return
     query = _kept_query(exchange.incoming.path, surface)
     exchange.surface, exchange.response_id = surface, name
     exchange.endpoint = f"{path}?{query}" if query else path
     exchange.streams = surface.streams and parse_qs(query).get("stream", [""])[-1] == "true"
+    if surface is CHAT_UPDATE:
+        _require_type(exchange)
 
 
 def _kept_query(path: str, surface: Surface) -> str:
@@ -65,12 +74,13 @@ def _shown(path: str) -> str:
     return path if len(path) <= 120 else f"{path[:120]}…"
 
 
-def _require(exchange: Exchange, method: str) -> None:
-    if exchange.incoming.method != method:
+def _require(exchange: Exchange, *methods: str) -> None:
+    if exchange.incoming.method not in methods:
+        allowed = ", ".join(methods)
         raise MethodNotAllowed(
-            f"{_shown(exchange.incoming.path)} takes {method}, not {exchange.incoming.method}.",
+            f"{_shown(exchange.incoming.path)} takes {allowed}, not {exchange.incoming.method}.",
             code="method_not_allowed",
-            headers={"allow": method},
+            headers={"allow": allowed},
         )
 
 

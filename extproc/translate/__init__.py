@@ -6,14 +6,15 @@
 from collections.abc import Callable
 
 from extproc.translate import anthropic_errors, bedrock_errors, cohere_errors, gemini_errors, openai_errors
-from extproc.translate.anthropic_openai import AnthropicToOpenAI
+from extproc.translate.anthropic_openai import AnthropicToChat, AnthropicToOpenAI
+from extproc.translate.chat import Beyond
 from extproc.translate.composed import Composed
-from extproc.translate.direction import Direction
+from extproc.translate.direction import Direction, Target
 from extproc.translate.failure import Failure
 from extproc.translate.openai_anthropic import OpenAIToAnthropic
-from extproc.translate.openai_bedrock import EmbeddingsToBedrock, OpenAIToBedrock
-from extproc.translate.openai_cohere import EmbeddingsToCohere, OpenAIToCohere
-from extproc.translate.openai_gemini import EmbeddingsToGemini, OpenAIToGemini
+from extproc.translate.openai_bedrock import EmbeddingsToBedrock, OpenAIToBedrock, beyond_bedrock
+from extproc.translate.openai_cohere import EmbeddingsToCohere, OpenAIToCohere, RerankToCohere, beyond_cohere
+from extproc.translate.openai_gemini import EmbeddingsToGemini, OpenAIToGemini, beyond_gemini
 from extproc.translate.responses_openai import ResponsesToOpenAI
 
 # The provider's API -> how chat completions become its requests
@@ -23,18 +24,25 @@ _OF_CHAT: dict[str, Direction] = {
     "cohere": OpenAIToCohere(),
     "gemini": OpenAIToGemini(),
 }
-_MESSAGES, _RESPONSES = AnthropicToOpenAI(), ResponsesToOpenAI()
+# The same, and what more of a Messages request can be carried. Anthropic's own API needs no translation of those.
+_BEYOND: dict[str, Callable[[Target], Beyond]] = {
+    "bedrock": beyond_bedrock,
+    "cohere": beyond_cohere,
+    "gemini": beyond_gemini,
+}
+_RESPONSES = ResponsesToOpenAI()
 
 # (the client's surface, the provider's API) -> how one becomes the other
-_DIRECTIONS: dict[tuple[str, str], Direction] = {
+DIRECTIONS: dict[tuple[str, str], Direction] = {
     **{("chat", api): direction for api, direction in _OF_CHAT.items()},
     ("embeddings", "bedrock"): EmbeddingsToBedrock(),
     ("embeddings", "cohere"): EmbeddingsToCohere(),
     ("embeddings", "gemini"): EmbeddingsToGemini(),
-    ("messages", "openai"): _MESSAGES,
+    ("messages", "openai"): AnthropicToOpenAI(),
+    ("rerank", "cohere"): RerankToCohere(),
     ("responses", "openai"): _RESPONSES,
-    # By way of a chat completion. Anthropic's own API needs no translation of its clients' requests.
-    **{("messages", api): Composed(_MESSAGES, _OF_CHAT[api]) for api in _OF_CHAT if api != "anthropic"},
+    # By way of a chat completion.
+    **{("messages", api): Composed(AnthropicToChat(beyond), _OF_CHAT[api]) for api, beyond in _BEYOND.items()},
     **{("responses", api): Composed(_RESPONSES, direction) for api, direction in _OF_CHAT.items()},
 }
 
@@ -55,4 +63,4 @@ def failures_of(api: str) -> Callable[[int, bytes, str], Failure]:
 
 def direction_of(surface: str, api: str) -> Direction | None:
     """How requests of a surface reach a provider that speaks another API; None: they do not."""
-    return _DIRECTIONS.get((surface, api))
+    return DIRECTIONS.get((surface, api))

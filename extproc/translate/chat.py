@@ -6,7 +6,7 @@ do by its path there; the client is told by the path that it wrote itself.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +37,15 @@ class Chat:
     def all_said_as(self, paths: tuple[str, ...]) -> tuple[str, ...]:
         """The client's paths for these, each once."""
         return tuple(dict.fromkeys(map(self.said_as, paths)))
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What a target takes of a chat completion that OpenAI's own API does not have. All that chat completions are
+    translated for read `cache_control` and `top_k`, or say that they have no use for them."""
+
+    # Of what the model thought before: Anthropic's blocks with their signatures, Google's signatures of calls, words.
+    thoughts: Literal["blocks", "signatures", "words"]
+    thinking: bool = False  # Anthropic's own parameter of that name
+    citations: bool = False  # `citations` on files
+    media_results: bool = False  # pictures and files that a tool gave back

@@ -16,3 +16,10 @@ def json_bytes(value: Any) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
     except RecursionError:
         raise BadRequest("The JSON body is nested too deeply.", code="invalid_json") from None
+
+
+def refuse_unencodable(error: Exception) -> BadRequest:
+    """What to raise where a request cannot be written as JSON again."""
+    if isinstance(error, RecursionError):
+        return BadRequest("The JSON body is nested too deeply.", code="invalid_json")
+    return BadRequest("A string of the body has half a surrogate pair, which no UTF-8 text can have.")

@@ -17,8 +17,15 @@ _TYPES: dict[Kind, str] = {
     "malformed": "server_error",
 }
 
+# What the gateway itself says in such a case (headgate/edge/attempts.py) where nothing is translated.
+_CODES: dict[Kind, str] = {
+    "authentication": "provider_refused_credential",
+    "permission": "provider_refused_credential",
+    "malformed": "provider_malformed_answer",
+}
+
 
 def problem_of(failure: Failure, status: int | None = None) -> Problem:
     """The failure as a problem, with another status where the client gets another one."""
-    code = failure.code or ("provider_malformed_answer" if failure.kind == "malformed" else None)
+    code = failure.code or _CODES.get(failure.kind)
     return Problem(status or failure.status, failure.message, _TYPES[failure.kind], failure.param, code)

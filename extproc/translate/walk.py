@@ -102,6 +102,13 @@ def not_one_of(value: Any, path: str, allowed: Iterable[str]) -> BadRequest:
     )
 
 
+def checked_kind(value: Any, path: str, allowed: tuple[str, ...]) -> str:
+    """The value, if it is one of a closed list. Raises BadRequest."""
+    if value in allowed:
+        return str(value)
+    raise not_one_of(value, path, allowed)
+
+
 def _wrong_type(value: Any, path: str, expected: str) -> BadRequest:
     return BadRequest(
         f"Invalid type for '{path}': expected {expected}, found {json_type(value)}.", param=path, code="invalid_type"

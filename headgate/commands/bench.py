@@ -16,7 +16,7 @@ from headgate.commands.options import DurationType
 @click.option("--rounds", type=click.IntRange(1, 1000), help="Rounds of plain Envoy and gateway in turn.")
 @click.option("--interval", type=DurationType(), help="Time between the chunks of a stream.  [default: 10ms]")
 @click.option(
-    "--translations", is_flag=True, help="Chunks of every provider API that is translated, not of one alone."
+    "--translations", is_flag=True, help="Chunks of all that is translated, not of one provider's API alone."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, with every sample, instead of the table.")
 def command(quick: bool, rounds: int | None, interval: float | None, translations: bool, as_json: bool) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from headgate import contract
+from headgate.commands import limits_set
 from headgate.commands.options import state_option
 from headgate.config.wording import nearest, quoted
 
@@ -20,29 +22,48 @@ _TIMEOUT_S = 15
 
 @click.group("limits")
 def command() -> None:
-    """Show how much of its limits a tenant has used."""
+    """Show how much of its limits a tenant has used, or of its budget a provider; set limits."""
+
+
+command.add_command(limits_set.list_)
+command.add_command(limits_set.set_)
+command.add_command(limits_set.unset)
 
 
 @command.command("show")
-@click.argument("tenant")
+@click.argument("tenant", required=False)
 @state_option
-@click.option("--key", help="Only the limits that this key has to keep, by its name in gateway.yaml.")
+@click.option("--provider", help="The budget of this provider and its keys, in the place of a tenant's limits.")
+@click.option("--key", help="Only the limits that this key has to keep: its name in gateway.yaml, or its id.")
 @click.option("--model", help="Only the limits that requests for this model have to keep.")
 @click.option("--user", help="The limits of this user too, the text of requests' `user`.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
-def show(tenant: str, state: Path, key: str | None, model: str | None, user: str | None, as_json: bool) -> None:
-    """Show each limit of TENANT: what is used, reserved and left, and when it resets.
+def show(
+    tenant: str | None,
+    state: Path,
+    provider: str | None,
+    key: str | None,
+    model: str | None,
+    user: str | None,
+    as_json: bool,
+) -> None:
+    """Show each limit of TENANT, or of a provider's budget: what is used, reserved and left, and when it resets.
 
     Limits by key or by model are shown for each key and model, limits by user with --user alone.
     """
-    answer = _ask(state, {"tenant": tenant, "key": key, "model": model, "user": user})
+    if (tenant is None) == (provider is None):
+        raise click.UsageError("give either a TENANT or --provider")
+    if provider is not None and (key, model, user) != (None, None, None):
+        raise click.UsageError("--key, --model and --user are for a tenant's limits")
+    asked = {"tenant": tenant, "key": key, "model": model, "user": user}
+    answer = _ask(state, asked if provider is None else {"provider": provider})
     if as_json:
         click.echo(json.dumps(answer))
     else:
-        _print(answer, user)
+        print_usage(answer, user)
 
 
-def _ask(state: Path, question: dict[str, str | None]) -> dict[str, Any]:
+def _ask(state: Path, question: Mapping[str, str | None]) -> dict[str, Any]:
     """The ledger's answer, unless it is that there is none."""
     try:
         os.chdir(state)  # a Unix socket's path ends at 107 bytes
@@ -72,7 +93,8 @@ def _fail(text: str) -> NoReturn:
     sys.exit(1)
 
 
-def _print(answer: dict[str, Any], user: str | None) -> None:
+def print_usage(answer: dict[str, Any], user: str | None) -> None:
+    """The table of the ledger's answer, or the API's."""
     more = "limits by user: name one with --user" if answer["by_user"] else ""
     if not answer["limits"]:
         click.echo(f"{answer['tenant']}: {more or 'no limits'}")
@@ -87,7 +109,7 @@ def _print(answer: dict[str, Any], user: str | None) -> None:
         numbers = column in ("used", "reserved", "left", "up to")
         table.add_column(column, justify="right" if numbers else "left")
     for row in answer["limits"]:
-        table.add_row(*_cells(row, user))
+        table.add_row(*_cells(row, user, "provider" if "/" in answer["tenant"] else "tenant"))
     console.print(table)
     if not answer["complete"]:
         console.print("what was used by day and month is being counted anew: figures are too low until then")
@@ -97,11 +119,11 @@ def _print(answer: dict[str, Any], user: str | None) -> None:
         console.print(f"only the first {len(answer['limits'])}: name a --key or a --model")
 
 
-def _cells(row: dict[str, Any], user: str | None) -> tuple[str, ...]:
+def _cells(row: dict[str, Any], user: str | None, whole: str) -> tuple[str, ...]:
     unit = row["unit"]
     return (
         row["limit"],
-        _owner(row["scope"], user),
+        _owner(row["scope"], user, whole),
         _amount(row["used"], unit),
         _amount(row["reserved"], unit),
         "" if row["left"] is None else _amount(row["left"], unit),
@@ -111,7 +133,7 @@ def _cells(row: dict[str, Any], user: str | None) -> tuple[str, ...]:
     )
 
 
-def _owner(scope: dict[str, Any], user: str | None) -> str:
+def _owner(scope: dict[str, Any], user: str | None, whole: str) -> str:
     words = [
         f"{what} {quoted(scope[what]) if what == 'key' else scope[what]}"
         for what in ("key", "model")
@@ -121,7 +143,7 @@ def _owner(scope: dict[str, Any], user: str | None) -> str:
         words.append(f"user {quoted(user or '')}")
     if "models" in scope:
         words.append(f"for {', '.join(scope['models'])}")
-    return ", ".join(words) or "tenant"
+    return ", ".join(words) or whole
 
 
 def _most(row: dict[str, Any]) -> str:

@@ -1,12 +1,11 @@
 """Options that several commands share."""
 
+import importlib
 import os
 from pathlib import Path
 from typing import Any
 
 import click
-
-from headgate.config.values import duration
 
 
 class DurationType(click.ParamType[float]):
@@ -19,9 +18,11 @@ class DurationType(click.ParamType[float]):
         if isinstance(value, float):
             return value
         try:
-            return duration(value)
+            # Imported where it is needed: a part without durations does without pydantic.
+            seconds: float = importlib.import_module("headgate.config.values").duration(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        return seconds
 
 
 def default_state() -> Path:

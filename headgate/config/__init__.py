@@ -1,6 +1,4 @@
-"""gateway.yaml: its model, and the check that finds every problem of a file in one run."""
+"""gateway.yaml: its model (model.py), and the check that finds every problem of a file in one run (check.py).
 
-from headgate.config.check import Checked, Problem, check
-from headgate.config.model import Gateway
-
-__all__ = ["Checked", "Gateway", "Problem", "check"]
+Nothing is imported here: workers read durations of their command line, and must not load pydantic for that.
+"""

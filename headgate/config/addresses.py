@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from headgate.config.wording import found
+from headgate.store_url import parse as parse_store_url
 
 _HOST = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*"
@@ -62,6 +63,37 @@ def address(value: Any) -> Address:
     return Address(plain_host, int(port))
 
 
+def reached_address(value: Any) -> Address:
+    """The same for somebody else's: no port of the system's choice, and no address that stands for all."""
+    reached = address(value)
+    if reached.port == 0:
+        raise ValueError("expected a port from 1 to 65535, found 0")
+    if is_address(reached.host) and ipaddress.ip_address(reached.host).is_unspecified:
+        raise ValueError(f"expected a host that can be connected to, found {found(value)}")
+    return reached
+
+
+def host_name(value: Any) -> str:
+    """A DNS name."""
+    if not isinstance(value, str) or not _HOST.fullmatch(value) or is_address(value):
+        raise ValueError(f"expected a DNS name, found {found(value)}")
+    return value.lower()
+
+
+def is_address(host: str) -> bool:
+    """Whether it is an IP address and no name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is sent there stays on this machine."""
+    return ipaddress.ip_address(host).is_loopback if is_address(host) else host.lower() == "localhost"
+
+
 def url(value: Any) -> Url:
     """An http or https URL without user, query or fragment."""
     parts = _split_url(value)
@@ -95,11 +127,24 @@ def service_url(*schemes: str, several: bool = False) -> Callable[[Any], str]:
                 raise ValueError(f"expected a path after {parts.scheme}://")
         elif several:
             _check_nodes(parts)
-        else:
+        elif not (parts.scheme == "postgresql" and _names_a_socket(parts)):
             _host_and_port(parts)
         return str(value)
 
     return parse
+
+
+def store_url(value: Any) -> str:
+    """The usage store's URL, kept as text."""
+    text = service_url("clickhouse", "clickhouses")(value)
+    parse_store_url(text)
+    return text
+
+
+def _names_a_socket(parts: SplitResult) -> bool:
+    """As libpq has it: no host before the path, and the socket's folder in the query."""
+    no_host = not parts.netloc.rpartition("@")[2]
+    return no_host and any(folder.startswith("/") for folder in parse_qs(parts.query).get("host", []))
 
 
 def _check_nodes(parts: SplitResult) -> None:

@@ -7,15 +7,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from headgate.config.auth_rules import unshared_auth, unusable_auth
+from headgate.config.budget_rules import unusable_budgets
+from headgate.config.filter_rules import unusable_filters
 from headgate.config.hedge_rules import unusable_hedges
+from headgate.config.issuer_rules import unusable_clients, unusable_issuers
+from headgate.config.key_rules import unusable_keys
+from headgate.config.kms_rules import kms_in_the_clear, unusable_kms
 from headgate.config.limit_rules import unusable_limits
 from headgate.config.model import Gateway
 from headgate.config.order_rules import unusable_orders
+from headgate.config.price_rules import unusable_prices
 from headgate.config.references import unknown_zones, unresolved
 from headgate.config.shape import Finding, validated, value_at
 from headgate.config.surroundings import expiring, missing
 from headgate.config.tree import Tree, TreeError, parse
 from headgate.config.unserved import unserved
+from headgate.config.vault_rules import in_the_clear, unstorable, unusable_vault
 from headgate.config.wording import shown_path
 
 MAX_FILE_BYTES = 16 * 2**20
@@ -55,9 +63,19 @@ def check(path: Path, environ: Mapping[str, str], content: bytes | None = None) 
         return Checked(None, [Problem(str(path), error.line, "", str(error))], [])
     gateway, findings = validated(tree.root)
     findings += unresolved(tree.root)
+    findings += unusable_keys(tree.root)
     findings += unusable_limits(tree.root)
     findings += unusable_hedges(tree.root)
     findings += unusable_orders(tree.root)
+    findings += unusable_budgets(tree.root)
+    findings += unusable_prices(tree.root)
+    findings += unusable_auth(tree.root)
+    findings += unusable_vault(tree.root)
+    findings += unusable_kms(tree.root)
+    findings += unstorable(tree.root)
+    findings += unusable_issuers(tree.root)
+    findings += unusable_clients(tree.root)
+    findings += unusable_filters(tree.root)
     findings += missing(tree.root, path.parent, environ)
     # A scalar that a fault has spoiled (a tag, a recursive alias) is not also of the wrong shape.
     spoiled = {fault.path for fault in tree.faults if not isinstance(value_at(tree.root, fault.path), dict | list)}
@@ -67,7 +85,9 @@ def check(path: Path, environ: Mapping[str, str], content: bytes | None = None) 
         gateway = None
     warnings = [*unknown_zones(tree.root)]
     if gateway:
-        warnings += [*unserved(gateway), *expiring(tree.root, path.parent)]
+        warnings += [*unserved(gateway), *unshared_auth(gateway), *in_the_clear(tree.root)]
+        warnings += kms_in_the_clear(tree.root)
+        warnings += expiring(tree.root, path.parent)
     return Checked(gateway, _sorted(problems), _sorted(_problems(path, tree, warnings)))
 
 

@@ -12,7 +12,7 @@ from headgate.config.shape import Finding, children_of, value_at
 from headgate.config.values import duration
 from headgate.config.wording import KeyPath, found, quoted
 
-_IDLE_S = 60.0  # as in `Timeouts`
+_IDLE = "60s"  # as in `Timeouts`
 
 
 def unusable_hedges(root: dict[str, Any]) -> Iterator[Finding]:
@@ -40,6 +40,9 @@ def _chain(root: dict[str, Any], at: KeyPath, chain: KeyPath) -> Iterator[Findin
     provider = value_at(root, ("providers", name)) if isinstance(name, str) else None
     if not isinstance(provider, dict):
         return
+    if "api_keys" in provider:
+        yield Finding(at, f"hedging is with one key, and provider {quoted(str(name))} has api_keys")
+        return
     endpoints = provider.get("endpoints")
     if not isinstance(endpoints, list) or len(endpoints) < 2:
         yield Finding(at, f"hedging needs two endpoints or more, provider {quoted(str(name))} has one address")
@@ -60,6 +63,6 @@ def _times(path: KeyPath, model: dict[str, Any]) -> Iterator[Finding]:
         text = 'has no effect with "hedge": a stream whose attempts are silent ends after timeouts.idle'
         yield Finding((*path, "timeouts", "headers"), text)
     with suppress(ValueError):
-        hedge_s, idle_s = duration(model["hedge"]), duration(timeouts.get("idle", _IDLE_S))
+        hedge_s, idle_s = duration(model["hedge"]), duration(timeouts.get("idle", _IDLE))
         if hedge_s >= idle_s:
             yield Finding((*path, "hedge"), f"expected less than timeouts.idle, found {found(model['hedge'])}")

@@ -11,11 +11,16 @@ from pydantic import BeforeValidator, Field, PlainValidator, field_validator, mo
 
 from headgate.config import addresses, bedrock, values
 from headgate.config.addresses import Address, Url
+from headgate.config.auth import Auth
+from headgate.config.billing import Billing
+from headgate.config.budgets import Budget
+from headgate.config.database import database_url
 from headgate.config.entry import (
     ApiVersion,
     AtOnce,
     Bytes,
     Count,
+    Days,
     Entry,
     Expiry,
     FilePath,
@@ -28,6 +33,7 @@ from headgate.config.entry import (
     ModelName,
     Name,
     Priority,
+    ProviderSecret,
     Region,
     RequestPath,
     Retention,
@@ -36,9 +42,12 @@ from headgate.config.entry import (
     Sha256,
     Share,
     UpstreamModel,
-    Usd,
 )
+from headgate.config.filter_hosts import FilterHosts
 from headgate.config.limits import Limits, PlanLimits, TenantLimits
+from headgate.config.prices import Prices, Pricing
+from headgate.config.vault import Secrets
+from headgate.kafka_url import kafka_url
 from headgate.presets import PRESETS, defaults_of
 
 Family = Literal["openai", "anthropic", "gemini", "bedrock", "cohere"]
@@ -48,7 +57,6 @@ RetryOn = Literal["connect", "reset", "5xx", "429", "timeout", "context_window"]
 Strategy = Literal["order", "weighted", "cheapest", "fastest", "least_busy"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 SplitBy = Literal["user", "tenant"]
-VaultAuth = Literal["approle", "token"]
 
 
 MAX_ATTEMPTS = 10
@@ -63,6 +71,7 @@ class Https(Entry):
     cert: FilePath
     key: FilePath
     client_ca: FilePath | None = None
+    require_client_cert: Flag = True
     http3: Flag = False
 
 
@@ -94,6 +103,20 @@ class Aws(Entry):
     session_token: Secret | None = None
 
 
+class PoolKey(Entry):
+    """One of several keys of a provider: as many requests go with it as its weight says."""
+
+    key: ProviderSecret
+    weight: Count = 1
+    name: Name | None = None
+    budget: Budget | None = None
+
+    @property
+    def called(self) -> str:
+        """Its name in metrics, logs and records."""
+        return self.name or values.name_of_reference(self.key)
+
+
 class Provider(Entry):
     """An upstream: our own engines (`endpoints`) or somebody's API (`base_url`), never both."""
 
@@ -102,8 +125,9 @@ class Provider(Entry):
     endpoints: list[HttpUrl] = Field(default=[], min_length=1)
     base_url: HttpUrl | None = None
     api_version: ApiVersion | None = None
-    api_key: Secret | None = None
-    token: Secret | None = None
+    api_key: ProviderSecret | None = None
+    api_keys: list[PoolKey] | None = Field(default=None, min_length=1)
+    token: ProviderSecret | None = None
     region: Region | None = None
     aws: Aws | None = None
     health_check: RequestPath | None = None
@@ -117,6 +141,7 @@ class Provider(Entry):
     connect_timeout_s: Seconds = Field(default=2.0, alias="connect_timeout")
     max_requests: AtOnce = 65_536
     retry_budget: RetryBudget = RetryBudget()
+    budget: Budget | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -147,7 +172,7 @@ class Provider(Entry):
     @property
     def is_signed(self) -> bool:
         """Whether Envoy signs its requests for AWS: Bedrock's, unless a key of Bedrock's own is their credential."""
-        return self.api == "bedrock" and self.api_key is None
+        return self.api == "bedrock" and self.api_key is None and self.api_keys is None
 
     @property
     def speaks_responses(self) -> bool:
@@ -161,16 +186,15 @@ class Provider(Entry):
         return self.api_version is None or self.api_version >= FIRST_RESPONSES_VERSION
 
     @property
+    def keeps_completions(self) -> bool:
+        """Whether chat completions that it was told to store can be asked for: no preset's server has that, and
+        Azure's API has it without a version."""
+        return self.family == "openai" and self.preset is None and self.api_version is None
+
+    @property
     def urls(self) -> list[Url]:
         """Where requests go, whichever key said so."""
         return [self.base_url] if self.base_url else self.endpoints
-
-
-class TargetPrice(Entry):
-    """What a provider takes, USD per million tokens: for the order of targets alone."""
-
-    input: Usd
-    output: Usd
 
 
 class Target(Entry):
@@ -182,7 +206,7 @@ class Target(Entry):
     weight: Count = 1
     context_window: Count | None = None
     max_output_tokens: Count | None = None
-    price: TargetPrice | None = None
+    price: Prices | None = None
     variant: Name | None = None
 
 
@@ -192,32 +216,6 @@ class Timeouts(Entry):
     headers_s: Seconds = Field(default=10.0, alias="headers")
     idle_s: Seconds = Field(default=60.0, alias="idle")
     total_s: Seconds = Field(default=600.0, alias="total")
-
-
-_BY_PIECE = ("request", "image", "second", "character")
-
-
-class Price(Entry):
-    """USD per million tokens; without `cached_input` and `cache_write`, such tokens cost what `input` does.
-
-    And USD for each of what is not counted in tokens: with such a price, that of tokens may be left out.
-    """
-
-    input: Usd
-    cached_input: Usd | None = None
-    cache_write: Usd | None = None
-    output: Usd
-    request: Usd | None = None
-    image: Usd | None = None
-    second: Usd | None = None
-    character: Usd | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_tokens(cls, said: Any) -> Any:
-        if not isinstance(said, dict) or {"input", "output"} & said.keys() or said.keys().isdisjoint(_BY_PIECE):
-            return said
-        return {"input": "0", "output": "0"} | said
 
 
 def _position_is_priority(targets: Any) -> Any:
@@ -254,7 +252,7 @@ class Model(Entry):
     max_attempts: Attempts = 3
     timeouts: Timeouts = Timeouts()
     drop_unsupported: Flag = False
-    price: Price | None = None
+    price: Prices | None = None
     default_max_tokens: Count | None = None
     hedge_s: Seconds | None = Field(default=None, alias="hedge")
 
@@ -263,6 +261,7 @@ class Plan(PlanLimits):
     """Limits that tenants share the numbers of; no `zones` is every zone."""
 
     zones: list[Name] | None = Field(default=None, min_length=1)
+    pricing: Pricing | None = None
 
 
 class Key(Entry):
@@ -286,13 +285,9 @@ class Tenant(Entry):
     disabled: Flag = False
     targets: dict[ModelName, Chain] = Field(default={})
     pin_targets: Flag = False
-
-
-class Secrets(Entry):
-    """A Vault for secret references."""
-
-    vault: HttpUrl
-    auth: Annotated[VaultAuth, PlainValidator(values.one_of("approle", "token"))]
+    store_prompts: Flag = False
+    usage_retention_days: Days | None = Field(default=None, alias="usage_retention")
+    pricing: Pricing | None = None
 
 
 class Services(Entry):
@@ -301,12 +296,9 @@ class Services(Entry):
     counters: Annotated[
         str | None, PlainValidator(addresses.service_url("redis", "rediss", "valkey", "unix", several=True))
     ] = Field(default=None, repr=False)
-    usage: Annotated[str | None, PlainValidator(addresses.service_url("clickhouse", "clickhouses"))] = Field(
-        default=None, repr=False
-    )
-    database: Annotated[str | None, PlainValidator(addresses.service_url("postgresql", "sqlite"))] = Field(
-        default=None, repr=False
-    )
+    usage: Annotated[str | None, PlainValidator(addresses.store_url)] = Field(default=None, repr=False)
+    database: Annotated[str | None, PlainValidator(database_url)] = Field(default=None, repr=False)
+    events: Annotated[str | None, PlainValidator(kafka_url)] = Field(default=None, repr=False)
     vectors: Annotated[str | None, PlainValidator(addresses.service_url("http", "https"))] = Field(
         default=None, repr=False
     )
@@ -314,6 +306,7 @@ class Services(Entry):
         default=None, repr=False
     )
     secrets: Secrets | None = None
+    filters: FilterHosts | None = None
 
 
 class Spool(Entry):
@@ -347,6 +340,8 @@ class Gateway(Entry):
     plans: dict[Name, Plan] = Field(default={})
     tenants: dict[Name, Tenant] = Field(default={})
     alerts: Alerts | None = None
+    auth: Auth | None = None
+    billing: Billing | None = None
     services: Services = Services()
     spool: Spool = Spool()
     telemetry: Telemetry | None = None

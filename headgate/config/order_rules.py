@@ -30,14 +30,9 @@ def unusable_orders(root: dict[str, Any]) -> Iterator[Finding]:
 
 def _prices(root: dict[str, Any], model: dict[str, Any], chain: KeyPath) -> Iterator[Finding]:
     for path, target in children_of(root, chain):
-        if not isinstance(target, dict):
-            continue
-        if model.get("strategy") == "cheapest":
-            if "price" not in target and "price" not in model:
-                yield Finding(path, "strategy: cheapest needs a price, of the target or of the model")
-        elif "price" in target:
-            text = "is for strategy: cheapest; what tenants pay is models.<name>.price"
-            yield Finding((*path, "price"), text)
+        is_unpriced = isinstance(target, dict) and "price" not in target and "price" not in model
+        if is_unpriced and model.get("strategy") == "cheapest":
+            yield Finding(path, "strategy: cheapest needs a price, of the target or of the model")
 
 
 def _variants(root: dict[str, Any], path: KeyPath, model: dict[str, Any], chain: KeyPath) -> Iterator[Finding]:

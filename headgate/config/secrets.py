@@ -1,5 +1,7 @@
 """Turns a secret reference into the secret. The only place that reads one.
 
+What Vault has is in files of the working directory, the state directory: somebody else asks Vault.
+
 The value goes to the caller and nowhere else: no message, no repr and no cache holds it.
 """
 
@@ -8,9 +10,12 @@ from pathlib import Path
 
 from headgate.config.values import SecretRef
 from headgate.config.wording import quoted
+from headgate.contract import SECRETS
+from headgate.vault.files import read_value
 from headgate.webhook_secret import signing_key
 
 MAX_SECRET_BYTES = 64 * 1024
+MIN_LONG_CHARS = 32
 
 
 class SecretError(Exception):
@@ -20,8 +25,10 @@ class SecretError(Exception):
 def resolve(ref: SecretRef, base: Path, environ: Mapping[str, str]) -> str:
     """The secret. `base` is the folder that `file:` paths are relative to. Raises SecretError."""
     if ref.kind == "vault":
-        raise SecretError("vault references are not supported by this version")
-    if ref.kind == "env":
+        place, secret = f"vault:{ref.place}", read_value(SECRETS, ref.place)
+        if secret is None:
+            raise SecretError(f"{place} has not been read from Vault")
+    elif ref.kind == "env":
         place, secret = f"environment variable {ref.place}", environ.get(ref.place)
         if secret is None:
             raise SecretError(f"{place} is not set")
@@ -40,8 +47,19 @@ def resolve_signing(ref: SecretRef, base: Path, environ: Mapping[str, str]) -> s
     try:
         signing_key(secret.encode())
     except ValueError as error:
-        place = "environment variable" if ref.kind == "env" else "file"
-        raise SecretError(f"{place} {ref.place if ref.kind == 'env' else quoted(ref.place)} {error}") from None
+        place = {"env": f"environment variable {ref.place}", "file": f"file {quoted(ref.place)}"}
+        raise SecretError(f"{place.get(ref.kind, f'{ref.kind}:{ref.place}')} {error}") from None
+    return secret
+
+
+def resolve_long(ref: SecretRef, base: Path, environ: Mapping[str, str]) -> str:
+    """A secret that nobody can guess, by its length. Raises SecretError."""
+    secret = resolve(ref, base, environ)
+    if len(secret) < MIN_LONG_CHARS:
+        place = f"environment variable {ref.place}" if ref.kind == "env" else f"{ref.kind} {quoted(ref.place)}"
+        raise SecretError(
+            f"{place} holds fewer than {MIN_LONG_CHARS} characters: `openssl rand -base64 32` makes one"
+        )
     return secret
 
 

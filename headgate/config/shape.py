@@ -18,6 +18,9 @@ from headgate.presets import defaults_of
 # Keys of providers that belong to one API.
 _OWNERS = {"preset": "openai", "api_version": "azure", "token": "azure", "region": "bedrock", "aws": "bedrock"}
 
+# What the gateway adds to a provider's root; of api: openai to `endpoints` only.
+_VERSIONS = {"openai": "/v1", "anthropic": "/v1", "gemini": "/v1beta", "cohere": "/v2"}
+
 _EXPECTED = {  # pydantic's error types; the values' own parsers say the rest
     "dict_type": "a mapping",
     "model_type": "a mapping",
@@ -50,6 +53,12 @@ def validated(root: dict[str, Any]) -> tuple[Gateway | None, list[Finding]]:
     unknown = {finding.at for finding in shapes}
     shapes = [finding for finding in shapes if finding.at is not None or finding.path not in nothings]
     return None, [*rules, *shapes, *(nothing for path, nothing in nothings.items() if path not in unknown)]
+
+
+def findings_of(error: ValidationError, root: dict[str, Any], place: KeyPath) -> list[Finding]:
+    """What is wrong with the entry that stands at `place` of a tree, and was looked at by itself."""
+    details = error.errors(include_url=False, include_input=False)
+    return [_finding(root, {**detail, "loc": (*place, *detail["loc"])}) for detail in details]
 
 
 def children_of(root: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
@@ -118,8 +127,7 @@ def _api_rules(path: KeyPath, provider: dict[str, Any]) -> Iterator[Finding]:
     for name, owner in _OWNERS.items():
         if name in provider and api in get_args(Api) and api != owner:
             yield Finding((*path, name), f"is for api: {owner}; this provider's is {api}")
-    if api == "cohere" and str(provider.get("base_url")).rstrip("/").endswith("/v2"):
-        yield Finding((*path, "base_url"), "expected the root of the API: the gateway adds /v2 itself")
+    yield from _root_rules(path, provider)
     if "responses" in provider and api in get_args(Api) and api not in ("openai", "azure"):
         yield Finding((*path, "responses"), f"is for api: openai and azure; this provider's is {api}")
     if api != "azure":
@@ -133,13 +141,27 @@ def _api_rules(path: KeyPath, provider: dict[str, Any]) -> Iterator[Finding]:
         yield Finding((*path, "base_url"), "expected the root of the resource: the gateway adds /openai itself")
 
 
+def _root_rules(path: KeyPath, provider: dict[str, Any]) -> Iterator[Finding]:
+    """A version in a path that the gateway adds it to: every request would be a 404 there."""
+    version = _VERSIONS.get(str(provider.get("api")))
+    roots: list[tuple[KeyPath, Any]] = []
+    if provider.get("api") != "openai":  # whose base_url takes the place of the client's /v1
+        roots.append(((*path, "base_url"), provider.get("base_url")))
+    endpoints = provider.get("endpoints")
+    if isinstance(endpoints, list):
+        roots += [((*path, "endpoints", index), url) for index, url in enumerate(endpoints)]
+    for at, url in roots:
+        if version and isinstance(url, str) and url.rstrip("/").endswith(version):
+            yield Finding(at, f"expected the root of the API: the gateway adds {version} itself")
+
+
 def _bedrock_rules(path: KeyPath, provider: dict[str, Any]) -> Iterator[Finding]:
     for name in ("endpoints", "health_check"):
         if name in provider:
             yield Finding(
                 (*path, name), "is for engines of one's own; Bedrock has a base_url, which its region tells"
             )
-    if "region" not in provider and not ("base_url" in provider and "api_key" in provider):
+    if "region" not in provider and not ("base_url" in provider and {"api_key", "api_keys"} & provider.keys()):
         yield Finding(path, 'missing required key "region": requests are signed for one, and it tells the base_url')
     if "api_key" in provider and "aws" in provider:
         yield Finding((*path, "aws"), 'stands in the place of "api_key": give one of them')
@@ -158,17 +180,28 @@ def _client_certificate_rules(path: KeyPath, provider: dict[str, Any]) -> Iterat
 
 
 def _finding(root: dict[str, Any], detail: Any) -> Finding:
-    path, error = detail["loc"], detail["type"]
+    typed, error = detail["loc"], detail["type"]
+    path = _written(root, typed)
     if error == "missing":
-        return Finding(path[:-1], f"missing required key {quoted(path[-1])}", at=path[:-1])
+        return Finding(path[:-1], f"missing required key {quoted(str(path[-1]))}", at=path[:-1])
     if error == "extra_forbidden":
-        return Finding(path[:-1], _unknown_key(path), at=path)
+        return Finding(path[:-1], _unknown_key(typed), at=path)
     if error == "value_error":
         # pydantic names a mapping's bad key so; no key of ours has that name
         path = path[:-1] if path[-1] == "[key]" else path
         return Finding(path, str(detail["ctx"]["error"]))
     expected = _EXPECTED.get(error, "another value")
     return Finding(path, f"expected {expected}, found {kind(value_at(root, path))}")
+
+
+def _written(root: Any, path: KeyPath) -> KeyPath:
+    """Where the file has it: a list of one entry may be written as the entry."""
+    found: list[str | int] = []
+    for part in path:
+        if isinstance(part, int) and not isinstance(value_at(root, tuple(found)), list):
+            continue
+        found.append(part)
+    return tuple(found)
 
 
 def _unknown_key(path: KeyPath) -> str:

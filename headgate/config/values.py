@@ -15,20 +15,25 @@ from typing import Any, Literal
 
 from headgate.config.wording import found, nearest, quoted
 from headgate.limits import NANO
+from headgate.virtual_key import KEY as VIRTUAL_KEY
 
 # 2^53 - 1: the counters compute in Lua, whose numbers are doubles; beyond it they would not add up.
 MAX_WHOLE = 2**53 - 1
 MAX_DURATION_S = 86_400
 MAX_RETENTION_S = 366 * 86_400
 MAX_SIZE = 2**30
+DAYS = "([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|36[0-4][0-9]|3650)d"
 MAX_MEMORY = 2**40
 
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h)")
 _SIZE = re.compile(r"([0-9]{1,15})(B|KiB|MiB|GiB)")
 _DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
+_PERCENT = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,4})?)%")
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9._:-]+(/[A-Za-z0-9._:-]+)*")
-_VIRTUAL_KEY = re.compile(r"hg-[A-Za-z0-9_-]{43}")
+_VAULT_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+_VAULT_PLACE = re.compile(r"[!\"$-.0-~]+(/[!\"$-.0-~]+)+#[^#\s]+")  # printable ASCII but # in each part
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _CREDENTIALS = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization")
 _HOP_BY_HOP = (  # RFC 9110, 7.6.1
@@ -51,9 +56,12 @@ _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SecretRef:
-    """Where a secret is: an environment variable's name, a file's path, or `path#field` in Vault."""
+    """Where a secret is: an environment variable's name, a file's path, or `path#field` in Vault.
 
-    kind: Literal["env", "file", "vault"]
+    What is stored has no place: it is known by the provider and the field that say so.
+    """
+
+    kind: Literal["env", "file", "vault", "stored"]
     place: str
 
     def __repr__(self) -> str:
@@ -63,18 +71,50 @@ class SecretRef:
 
 
 def secret_ref(value: Any) -> SecretRef:
-    """`env:NAME`, `file:path` or `vault:path#field`."""
-    text = value if isinstance(value, str) else ""
-    scheme, _, place = text.partition(":")
+    """`env:NAME`, `file:path` or `vault:path#field`, where the path begins with a mount."""
+    scheme, _, place = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if scheme == "vault" and _VAULT_PLACE.fullmatch(place) and not {".", ".."} & set(re.split("[/#]", place)):
+        return SecretRef("vault", place)
+    if value == "stored":
+        raise ValueError(
+            "cannot be stored: only a provider's api_key, api_keys and token can "
+            "(a key of AWS's is a pair, which has to change at once)"
+        )
+    return _local(value, "env:NAME, file:PATH or vault:MOUNT/PATH#FIELD")
+
+
+def local_secret_ref(value: Any) -> SecretRef:
+    """`env:NAME` or `file:path`: what opens a Vault."""
+    return _local(value, "env:NAME or file:PATH")
+
+
+def provider_secret_ref(value: Any) -> SecretRef:
+    """A secret of a provider's: `stored`, or a reference."""
+    if value == "stored":
+        return SecretRef("stored", "")
+    try:
+        return secret_ref(value)
+    except ValueError:
+        return _local(value, "env:NAME, file:PATH, vault:MOUNT/PATH#FIELD or stored")
+
+
+def _local(value: Any, expected: str) -> SecretRef:
+    scheme, _, place = value.partition(":") if isinstance(value, str) else ("", "", "")
     if scheme == "env" and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", place):
         return SecretRef("env", place)
     if scheme == "file" and place and place.isprintable():
         return SecretRef("file", place)
-    if scheme == "vault" and re.fullmatch(r"[^#\s]+#[^#\s]+", place):
-        return SecretRef("vault", place)
-    raise ValueError(
-        "expected a reference to a secret, env:NAME or file:PATH; the secret itself is never in this file"
-    )
+    raise ValueError(f"expected a reference to a secret, {expected}; the secret itself is never in this file")
+
+
+def name_of_reference(ref: SecretRef) -> str:
+    """What a key is called that has no other name: the variable's name, the file's, the field's in Vault.
+
+    Stored ones have to have one: `key_rules` asks for it.
+    """
+    place = ref.place.rpartition("#" if ref.kind == "vault" else "/")[2]
+    found = _NAME.search(re.sub(r"[^A-Za-z0-9._-]", "-", place))
+    return found[0] if found else "key"
 
 
 def duration(value: Any) -> float:
@@ -93,6 +133,13 @@ def retention(value: Any) -> float:
     if seconds is None or not 0 <= seconds <= MAX_RETENTION_S:
         raise ValueError(f"expected a duration from 0s to 8784h, found {found(value)}")
     return float(seconds)
+
+
+def days(value: Any) -> int:
+    """`400d`: how long something is kept -> days; from one to 3650, ten years."""
+    if not isinstance(value, str) or not re.fullmatch(DAYS, value):
+        raise ValueError(f"expected whole days such as 400d, from 1d to 3650d, found {found(value)}")
+    return int(value[:-1])
 
 
 def size(value: Any) -> int:
@@ -150,6 +197,35 @@ def positive_nano_usd(value: Any) -> int:
     if amount == 0:
         raise ValueError(f"expected an amount above 0, found {found(value)}")
     return amount
+
+
+def percent(high: int) -> Callable[[Any], Decimal]:
+    """A parser of `10%`, from 0% to `high`, exactly as written."""
+
+    def parse(value: Any) -> Decimal:
+        match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise ValueError(f"expected a percentage such as 10% or 2.5%, found {found(value)}")
+        if Decimal(match[1]) > high:
+            raise ValueError(f"expected a percentage of at most {high}%, found {found(value)}")
+        return Decimal(match[1])
+
+    return parse
+
+
+def moment_ms(value: Any) -> int:
+    """A date (its first moment, UTC) or a date and time with a time zone -> Unix milliseconds."""
+    text = value if isinstance(value, str) else ""
+    wanted = f"expected a date (2027-01-31) or a time with its zone (2027-01-31T12:00:00Z), found {found(value)}"
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].{1,40})?", text):
+        raise ValueError(wanted)
+    try:
+        moment = dt.datetime.fromisoformat(text if len(text) > len("2027-01-31") else f"{text}T00:00:00Z")
+    except ValueError:
+        raise ValueError(wanted) from None
+    if moment.tzinfo is None or moment < _EPOCH:
+        raise ValueError(wanted)
+    return (moment - _EPOCH) // dt.timedelta(milliseconds=1)
 
 
 def whole(low: int, high: int = MAX_WHOLE) -> Callable[[Any], int]:
@@ -223,14 +299,14 @@ def key_name(value: Any) -> str:
         raise ValueError("expected a name of 1 to 64 printable characters")
     if "," in value or "=" in value:  # they separate the parts of a limit's name, headgate/limits.py
         raise ValueError("expected a name without ',' and '='")
-    if _VIRTUAL_KEY.search(value):
+    if VIRTUAL_KEY.search(value):
         raise ValueError("expected a name for the key, found what looks like the key itself")
     return value
 
 
 def sha256(value: Any) -> str:
     """64 hex digits, returned in lower case; never quoted, a key may stand here by mistake."""
-    if isinstance(value, str) and _VIRTUAL_KEY.search(value):
+    if isinstance(value, str) and VIRTUAL_KEY.search(value):
         raise ValueError("expected the SHA-256 of the key, found what looks like the key itself")
     if not isinstance(value, str) or not re.fullmatch(r"[0-9A-Fa-f]{64}", value):
         raise ValueError("expected 64 hex digits, the SHA-256 of the whole key (`headgate keys new` prints them)")
@@ -282,6 +358,13 @@ def api_version(value: Any) -> str:
     """A version of Azure's API: a day, which may be one of a preview."""
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?", value):
         raise ValueError(f"expected a version such as 2024-10-21 or 2025-04-01-preview, found {found(value)}")
+    return value
+
+
+def vault_path(value: Any) -> str:
+    """A name or path in Vault, without a slash at its ends."""
+    if not isinstance(value, str) or len(value) > 256 or not _VAULT_PATH.fullmatch(value):
+        raise ValueError(f"expected a name or path in Vault, such as headgate or team/headgate, found {found(value)}")
     return value
 
 

@@ -6,6 +6,7 @@ from math import ceil
 
 from headgate.counters.limits import Applying, Limit
 from headgate.counters.scripts import MOST_USERS, REMEMBER_MS, RESERVE, Call, member_of, record_key
+from headgate.limits import Dimension, LimitRow
 
 # Fewer output tokens than these (or than were asked for) are of no use: the request is refused.
 LEAST_GRANT = 16
@@ -102,6 +103,23 @@ def estimate_nano(wish: Wish, grant: int) -> int:
     """What the request may cost with this grant, as the script computes it."""
     # In its order: products of doubles depend on it.
     return wish.fixed_nano + ceil(float(wish.rate_nano) * wish.times * grant)
+
+
+def amount_of(wish: Wish, dimension: Dimension, output: int) -> int:
+    """What the request takes of a limit, with so many tokens in each of its answers."""
+    made = output * wish.times
+    if dimension == "input":
+        return wish.input
+    if dimension == "output":
+        return made
+    if dimension == "tokens":
+        return wish.input + made
+    return estimate_nano(wish, output) if dimension == "usd" else 1
+
+
+def whole(row: LimitRow) -> int:
+    """What one request may take at the very most, of a limit that refuses."""
+    return (row.most or 0) + row.burst
 
 
 def read_verdict(applying: Applying, reply: Sequence[int]) -> Verdict:

@@ -42,7 +42,9 @@ SETTLE = _script("windows", "settle")
 STANDING = _script("windows", "standing")
 NOTE_RESPONSE = _script("note_response")
 FIND_RESPONSE = _script("find_response")
-ALL = (RESERVE, SETTLE, STANDING, NOTE_RESPONSE, FIND_RESPONSE)
+KNOWN_RESPONSES = _script("known_responses")
+MARK = _script("mark")
+ALL = (RESERVE, SETTLE, STANDING, NOTE_RESPONSE, FIND_RESPONSE, KNOWN_RESPONSES, MARK)
 
 
 def record_key(tenant: str, request_id: str) -> str:
@@ -80,19 +82,29 @@ def users_key(tenant: str) -> str:
     return f"hg:{{{tenant}}}:users"
 
 
-def responses_key(tenant: str) -> str:
-    """Which target made which response."""
-    return f"hg:{{{tenant}}}:responses"
+def responses_key(tenant: str, kind: str = "responses") -> str:
+    """Which target made which response, or what else providers keep."""
+    return f"hg:{{{tenant}}}:{kind}"
 
 
-def response_times_key(tenant: str) -> str:
+def response_times_key(tenant: str, kind: str = "responses") -> str:
     """When each of them was noted, in seconds since the epoch."""
-    return f"hg:{{{tenant}}}:responses:times"
+    return f"hg:{{{tenant}}}:{kind}:times"
+
+
+def mark_key(tenant: str) -> str:
+    """What marks the tenant's stored completions, so that it can list them."""
+    return f"hg:{{{tenant}}}:completions:mark"
 
 
 def limit_key(tenant: str, name: str, anniversary: int = 1) -> str:
     """One limit of a tenant, by its name; of months that do not begin on the first also by when they do."""
     return f"hg:{{{tenant}}}:{name}" if anniversary == 1 else f"hg:{{{tenant}}}:{anniversary}:{name}"
+
+
+def keys_pattern(tenant: str) -> str:
+    """All keys of a tenant's, for SCAN. No character of a tenant's name means anything there."""
+    return f"hg:{{{tenant}}}:*"
 
 
 def limit_of(key: str) -> str:

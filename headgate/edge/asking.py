@@ -13,19 +13,20 @@ from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
 from envoy_data_plane.envoy.type.matcher.v3 import ListStringMatcher, StringMatcher
 from envoy_data_plane.envoy.type.v3 import HttpStatus, StatusCode
 
-from headgate.contract import FILTERS_CLUSTER, ROLE
+from headgate.contract import EPOCH, FILTERS_CLUSTER, ROLE
 from headgate.edge.messages import seconds
 
 # Of one message. Covers parsing a body at the size limit; a dead worker is noticed long before by its connection.
 EXT_PROC_TIMEOUT_S = 5.0
 
 
-def asked(timeout_s: float | None = None, role: str | None = None) -> GrpcService:
-    """The workers; `role` tells extproc's kinds of calls apart."""
+def asked(timeout_s: float | None = None, role: str | None = None, epoch: str | None = None) -> GrpcService:
+    """The workers; `role` tells extproc's kinds of calls apart, `epoch` says which Envoy asks."""
+    said = {ROLE: role, EPOCH: epoch}
     return GrpcService(
         envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=FILTERS_CLUSTER),
         timeout=seconds(timeout_s) if timeout_s else None,
-        initial_metadata=[HeaderValue(key=ROLE, value=role)] if role else [],
+        initial_metadata=[HeaderValue(key=name, value=value) for name, value in said.items() if value],
         # A worker that died has decided nothing: ask the next one.
         retry_policy=GrpcRetryPolicy(retry_on="connect-failure,reset", num_retries=2),
     )
@@ -43,10 +44,11 @@ def processor(
     reads: list[str],
     writes: list[str],
     role: str | None = None,
+    epoch: str | None = None,
 ) -> ExternalProcessor:
     """A call of extproc: the headers that it gets to see, the metadata namespaces that it reads and writes."""
     return ExternalProcessor(
-        grpc_service=asked(role=role),
+        grpc_service=asked(role=role, epoch=epoch),
         stat_prefix=role or "",
         message_timeout=seconds(EXT_PROC_TIMEOUT_S),
         failure_mode_allow=False,

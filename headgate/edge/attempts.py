@@ -4,6 +4,8 @@ Headers that these filters change stay changed for the attempts that follow; the
 that was planned.
 """
 
+from collections.abc import Iterable
+
 from envoy_data_plane.envoy.config.common.mutation_rules.v3 import (
     HeaderMutation,
     HeaderMutationRemoveOnMatch,
@@ -43,13 +45,14 @@ from envoy_data_plane.xds.type.matcher.v3 import (
 from envoy_data_plane.xds.type.matcher.v3 import StringMatcher as XdsStringMatcher
 
 from headgate.config.model import MAX_ATTEMPTS, Provider
-from headgate.contract import ATTEMPT, ATTEMPT_ROLE, DROPPED, INPUT_TOKENS, REQUEST, REQUEST_ID, SECRETS
+from headgate.contract import ATTEMPT, ATTEMPT_ROLE, DROPPED, INPUT_TOKENS, LEFT, REQUEST, REQUEST_ID, SECRETS
 from headgate.edge.asking import processor
 from headgate.edge.filters import lua_filter, lua_source, module_filter
 from headgate.edge.messages import extension, pack, set_header
-from headgate.edge.secrets import credential_header, key_file
+from headgate.edge.secrets import credential_header
 from headgate.edge.signing import request_signing
 from headgate.error_shapes import VERSION_HEADER, Problem, rendered
+from headgate.key_files import key_file
 
 # Request headers that may leave the gateway; `forward_headers` of a provider adds to them.
 FORWARDED_HEADERS = (
@@ -80,7 +83,8 @@ API_HEADERS = {
 _NOT_ITS = {"bedrock": ("accept",)}
 
 # Answers' headers that only the gateway may send, and those that are about its account and the provider's machines.
-_OURS = ("x-envoy-", "x-headgate-", "anthropic-")
+_OURS = ("x-envoy-", "x-headgate-")
+_LIMITS = ("x-ratelimit-", "anthropic-")
 _AMAZONS = ("x-amz-", "x-amzn-requestid", "x-amzn-trace", "x-amzn-bedrock-cache", "x-amzn-bedrock-invocation",
             "x-amzn-bedrock-output")  # fmt: skip
 _ITS_OWN = {
@@ -88,6 +92,14 @@ _ITS_OWN = {
     "gemini": ("x-gemini-", "x-goog-"),
     "bedrock": _AMAZONS,
     "cohere": ("num_chars", "num_tokens", "x-api-warning", "x-debug-trace-id", "x-endpoint-", "x-trial-"),
+}
+
+# How providers say what is left of their limits: https://platform.openai.com/docs/guides/rate-limits, likewise Azure,
+# Groq and others; https://platform.claude.com/docs/en/api/rate-limits. Engines of one's own say nothing.
+_REQUESTS, _TOKENS = "requests", "tokens"
+_SAYS = {
+    "openai": ("x-ratelimit-{1}-{0}", (_REQUESTS, _TOKENS)),
+    "anthropic": ("anthropic-ratelimit-{0}-{1}", (_REQUESTS, _TOKENS, "input-tokens", "output-tokens")),
 }
 
 API_VERSION = "2023-06-01"  # where the client names none
@@ -124,9 +136,12 @@ _REFUSED = Problem(
 )
 
 
-def attempt_filters(cluster: str, provider: Provider) -> list[HttpFilter]:
-    """Make the request this provider's, its credential included, and send; make the answer the client's."""
-    lua = lua_filter("attempt", _lua_config(cluster, provider) + lua_source("attempt"))
+def attempt_filters(cluster: str, provider: Provider, key: str | None = None) -> list[HttpFilter]:
+    """Make the request this provider's, its credential included, and send; make the answer the client's.
+
+    `key` is the name of the credential where the provider has several.
+    """
+    lua = lua_filter("attempt", _lua_config(cluster, provider, key) + lua_source("attempt"))
     return [
         HttpFilter(name="headgate.translate", typed_config=pack(_unless_direct(_ext_proc()))),
         # An answer passes it behind `attempt`, which makes errors of what is none.
@@ -209,25 +224,44 @@ def _ext_proc() -> ExternalProcessor:
 def _unforged_answer(provider: Provider) -> HeaderMutationFilter:
     """Takes out of a provider's answer what only the gateway may say, and what is about our account there.
 
-    Says what the attempt was sent without, where a preset may have taken something out and nothing is translated.
+    Says what the attempt was sent without, where a preset may have taken something out, or responses that were
+    translated have left something to take out, and nothing is translated. Says to envoy/attempt.lua what is left of
+    the account's limits.
     """
     taken = [HeaderMutation(append=set_header(DROPPED, f"%DYNAMIC_METADATA({REQUEST}:dropped)%"))]
+    left = [HeaderMutation(append=set_header(LEFT, _left(provider)))] if says_what_is_left(provider) else []
     return HeaderMutationFilter(
         mutations=Mutations(
             response_mutations=[
-                HeaderMutation(
-                    remove_on_match=HeaderMutationRemoveOnMatch(
-                        key_matcher=StringMatcher(prefix=prefix, ignore_case=True)
-                    )
-                )
-                for prefix in (*_OURS, *_ITS_OWN.get(provider.api, ()))
+                *_without(_OURS),
+                *left,
+                *_without((*_LIMITS, *_ITS_OWN.get(provider.api, ()))),
+                *(taken if provider.preset or provider.speaks_responses else []),
             ]
-            + (taken if provider.preset else [])
         )
     )
 
 
-def _lua_config(cluster: str, provider: Provider) -> str:
+def _without(prefixes: Iterable[str]) -> list[HeaderMutation]:
+    matchers = [StringMatcher(prefix=prefix, ignore_case=True) for prefix in prefixes]
+    return [HeaderMutation(remove_on_match=HeaderMutationRemoveOnMatch(key_matcher=matcher)) for matcher in matchers]
+
+
+def says_what_is_left(provider: Provider) -> bool:
+    """Whether its answers may say what is left of the limits of our account there."""
+    return provider.base_url is not None and provider.family in _SAYS
+
+
+def _left(provider: Provider) -> str:
+    """`requests=LIMIT,LEFT,RESET;tokens=…`, for envoy/attempt.lua."""
+    name, kinds = _SAYS[provider.family]
+    return ";".join(
+        f"{kind}=" + ",".join(f"%RESP({name.format(kind, what)}):40%" for what in ("limit", "remaining", "reset"))
+        for kind in kinds
+    )
+
+
+def _lua_config(cluster: str, provider: Provider, key: str | None) -> str:
     """The `CONFIG` table of envoy/attempt.lua. The key itself stays in its file."""
     url = provider.urls[0]
     default_port = {"http": 80, "https": 443}[url.scheme]
@@ -244,9 +278,11 @@ def _lua_config(cluster: str, provider: Provider) -> str:
         "refused": _lua_string(_rendered(provider, _REFUSED)),
         "keep": "{{ {} }}".format(", ".join(f"[{_lua_string(header)}] = true" for header in keep)),
         "key": _key_config(cluster, provider),
+        "pooled": _lua_string(key) if key else "false",
         "signed": "true" if provider.is_signed else "false",
         "stream": _lua_string(_STREAMS.get(provider.api, "text/event-stream")),
         "statuses": _statuses_config(provider),
+        "counted": _lua_string(cluster) if says_what_is_left(provider) else "nil",
     }
     return "local CONFIG = {{ {} }}\n".format(", ".join(f"{name} = {value}" for name, value in said.items()))
 

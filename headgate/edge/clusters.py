@@ -39,9 +39,9 @@ from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
 from envoy_data_plane.envoy.type.v3 import Percent
 from envoy_data_plane.google.protobuf import Any, Struct
 
-from headgate.cluster_names import cluster_of
+from headgate.cluster_names import Account, accounts_of
 from headgate.config.model import Gateway, Provider
-from headgate.contract import CLUSTER_METADATA, cluster_name
+from headgate.contract import CLUSTER_METADATA
 from headgate.edge.attempts import attempt_filters
 from headgate.edge.messages import pack, seconds, tcp
 from headgate.edge.tls import all_addresses, upstream_tls
@@ -53,24 +53,35 @@ ENGINE_IDLE_S = 4.0
 PROVIDER_IDLE_S = 55.0
 
 
-def provider_clusters(gateway: Gateway, *, inline: bool = False) -> list[Cluster]:
-    """The clusters of all providers, in the file's order; `inline` leaves out what is read from other files."""
-    return [provider_cluster(name, provider, inline=inline) for name, provider in gateway.providers.items()]
+def provider_accounts(gateway: Gateway) -> list[Account]:
+    """All providers with each of their credentials, in the file's order."""
+    return [account for name, provider in gateway.providers.items() for account in accounts_of(name, provider)]
 
 
-def provider_cluster(name: str, provider: Provider, *, inline: bool = False) -> Cluster:
-    """The cluster of one provider."""
+def provider_clusters(gateway: Gateway) -> list[Cluster]:
+    """The clusters of all of these."""
+    return [provider_cluster(account) for account in provider_accounts(gateway)]
+
+
+def differs_inline(provider: Provider) -> bool:
+    """Whether its cluster reads something from other files."""
+    return provider.urls[0].scheme == "https"
+
+
+def provider_cluster(account: Account, *, inline: bool = False) -> Cluster:
+    """The cluster of one provider, or of one of its keys; `inline` leaves out what is read from other files."""
+    provider, cluster = account.provider, account.cluster
     external = provider.base_url is not None
     tls = provider.urls[0].scheme == "https"
     return Cluster(
-        name=cluster_of(name, provider),
-        alt_stat_name=cluster_name(name),  # its counters go on when the provider's entry changes
+        name=cluster,
+        alt_stat_name=account.stat_name,  # its counters go on when the provider's entry changes
         type=ClusterDiscoveryType.STATIC if all_addresses(provider) else ClusterDiscoveryType.STRICT_DNS,
         dns_lookup_family=ClusterDnsLookupFamily.V4_PREFERRED,
         lb_policy=ClusterLbPolicy.LEAST_REQUEST,
         connect_timeout=seconds(provider.connect_timeout_s),
-        metadata=Metadata(filter_metadata={CLUSTER_METADATA: Struct.from_dict({"provider": name})}),
-        load_assignment=_endpoints(name, provider),
+        metadata=Metadata(filter_metadata={CLUSTER_METADATA: Struct.from_dict(_metadata(account))}),
+        load_assignment=_endpoints(cluster, provider),
         health_checks=[_health_check(provider.health_check, provider.urls[0].authority)]
         if provider.health_check
         else [],
@@ -79,16 +90,20 @@ def provider_cluster(name: str, provider: Provider, *, inline: bool = False) -> 
         upstream_connection_options=UpstreamConnectionOptions(
             tcp_keepalive=TcpKeepalive(keepalive_probes=3, keepalive_time=30, keepalive_interval=10)
         ),
-        transport_socket=upstream_tls(cluster_of(name, provider), provider, inline=inline) if tls else None,
+        transport_socket=upstream_tls(account.shared, provider, inline=inline) if tls else None,
         typed_extension_protocol_options={
-            HTTP_OPTIONS: _http_options(name, provider, PROVIDER_IDLE_S if external else ENGINE_IDLE_S, tls)
+            HTTP_OPTIONS: _http_options(account, cluster, PROVIDER_IDLE_S if external else ENGINE_IDLE_S, tls)
         },
     )
 
 
-def _endpoints(name: str, provider: Provider) -> ClusterLoadAssignment:
+def _metadata(account: Account) -> dict[str, str]:
+    return {"provider": account.name} | ({"key": account.key} if account.key else {})
+
+
+def _endpoints(cluster: str, provider: Provider) -> ClusterLoadAssignment:
     return ClusterLoadAssignment(
-        cluster_name=cluster_of(name, provider),
+        cluster_name=cluster,
         endpoints=[
             LocalityLbEndpoints(
                 lb_endpoints=[
@@ -147,7 +162,7 @@ def _circuit_breakers(provider: Provider) -> CircuitBreakers:
     return breakers
 
 
-def _http_options(name: str, provider: Provider, idle_s: float, tls: bool) -> Any:
+def _http_options(account: Account, cluster: str, idle_s: float, tls: bool) -> Any:
     http1 = HttpProtocolOptionsExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions())
     return pack(
         HttpProtocolOptions(
@@ -158,6 +173,6 @@ def _http_options(name: str, provider: Provider, idle_s: float, tls: bool) -> An
             )
             if tls
             else None,
-            http_filters=attempt_filters(cluster_of(name, provider), provider),
+            http_filters=attempt_filters(cluster, account.provider, account.key),
         )
     )

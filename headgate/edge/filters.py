@@ -47,6 +47,7 @@ from headgate.contract import (
     TENANT_HEADER,
     epoch_of,
 )
+from headgate.edge.admin_api import admin_headers
 from headgate.edge.answers import translated_answers
 from headgate.edge.asking import asked, only, processor
 from headgate.edge.messages import pack, seconds, set_header
@@ -65,20 +66,28 @@ HTTP3_OFFER_S = 86_400  # how long a client may remember it
 BODY_SLACK_BYTES = 2**20
 
 
-def http_filters(spool: str, max_body_bytes: int, http3_port: int | None = None) -> list[HttpFilter]:
+def http_filters(
+    spool: str, max_body_bytes: int, http3_port: int | None = None, *, tls: bool = False
+) -> list[HttpFilter]:
     """Who; how large; what and where to; may they now; metering; translation; and off to the provider."""
     return [
         *([HttpFilter(name="headgate.http3", typed_config=pack(_http3_offer(http3_port)))] if http3_port else []),
-        HttpFilter(name=AUTHZ, typed_config=pack(_ext_authz())),
+        admin_headers(tls=tls),
+        authorization(),
         # Ahead of ext_proc: a body over its buffer limit can hang there, here it is a 413.
         HttpFilter(name="envoy.filters.http.buffer", typed_config=pack(_buffer(max_body_bytes))),
-        HttpFilter(name="envoy.filters.http.ext_proc", typed_config=pack(_ext_proc())),
+        HttpFilter(name="envoy.filters.http.ext_proc", typed_config=pack(_ext_proc(epoch_of(spool)))),
         HttpFilter(name=LIMITER, typed_config=pack(_limiter(epoch_of(spool)))),
         HttpFilter(name="envoy.filters.http.dynamic_modules", typed_config=pack(module_filter("metering"))),
         HttpFilter(name="headgate.translated", typed_config=pack(translated_answers())),
         HttpFilter(name="headgate.watched", typed_config=pack(watched_answers())),
         HttpFilter(name="envoy.filters.http.router", typed_config=pack(_router(spool))),
     ]
+
+
+def authorization() -> HttpFilter:
+    """Who is calling."""
+    return HttpFilter(name=AUTHZ, typed_config=pack(_ext_authz()))
 
 
 def _http3_offer(port: int) -> HeaderMutationFilter:
@@ -136,11 +145,13 @@ def _ext_authz() -> ExtAuthz:
         failure_mode_allow=False,
         status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
         # The rest of the request is none of authz's business, and costs time to send.
-        allowed_headers=only((*CREDENTIAL_HEADERS, TENANT_HEADER, REQUEST_ID, VERSION_HEADER)),
+        allowed_headers=only((*CREDENTIAL_HEADERS, TENANT_HEADER, REQUEST_ID, VERSION_HEADER, "upgrade")),
+        # A client's, where the listener has verified one. No header says so: those can be written by anybody.
+        include_peer_certificate=True,
     )
 
 
-def _ext_proc() -> ExternalProcessor:
+def _ext_proc(epoch: str) -> ExternalProcessor:
     mode = ProcessingMode(
         # Headers are sent although nothing is decided on them: without, a new route is ignored.
         request_header_mode=ProcessingModeHeaderSendMode.SEND,
@@ -151,7 +162,8 @@ def _ext_proc() -> ExternalProcessor:
         response_trailer_mode=ProcessingModeHeaderSendMode.SKIP,
     )
     line = (":path", ":method", "content-type", "content-encoding", "traceparent", REQUEST_ID)
-    return processor(mode, headers=(*line, VERSION_HEADER, TARGET, FALLBACK), reads=[AUTHZ], writes=[REQUEST, PLAN])
+    headers = (*line, VERSION_HEADER, TARGET, FALLBACK)
+    return processor(mode, headers=headers, reads=[AUTHZ], writes=[REQUEST, PLAN], epoch=epoch)
 
 
 def _limiter(epoch: str) -> RateLimit:

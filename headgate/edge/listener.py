@@ -48,6 +48,7 @@ from headgate.edge.routes import ROUTE_CONFIG
 from headgate.edge.spool import edge_logs
 from headgate.edge.tls import downstream_quic, downstream_tls
 from headgate.edge.tracing import tracing
+from headgate.edge.websocket import inner_listener, upgrades
 
 STAT_PREFIX = "edge"
 PROGRESS_S = 5.0  # requests that run longer leave a `progress` line this often
@@ -65,7 +66,7 @@ HANDSHAKE_S = 10.0
 
 
 def edge_listeners(gateway: Gateway, spool: str, routes: RouteConfiguration | None = None) -> list[Listener]:
-    """One listener for each address that clients use. Without `routes` they come by RDS.
+    """One listener for each address that clients use, and the bridge's. Without `routes` they come by RDS.
 
     With `routes` everything is meant to be in one document, secrets too.
     """
@@ -81,7 +82,8 @@ def edge_listeners(gateway: Gateway, spool: str, routes: RouteConfiguration | No
             manager = _manager(gateway, spool, routes, https=listen.https, quic=True)
             quic = downstream_quic(listen.https, inline=inline)
             found.append(_udp_listener("http3", listen.https.address, gateway, manager, quic))
-    return found
+    inner = _chain(_manager(gateway, spool, routes), None)
+    return [*found, inner_listener(inner, _connection_buffer_bytes(listen.max_body_bytes))]
 
 
 def _tcp_listener(
@@ -145,7 +147,8 @@ def _manager(
         tracing=tracing(telemetry) if telemetry else None,
         route_config=routes,
         rds=None if routes else Rds(route_config_name=ROUTE_CONFIG, config_source=_routes_file()),
-        http_filters=http_filters(spool, listen.max_body_bytes, http3_port),
+        http_filters=http_filters(spool, listen.max_body_bytes, http3_port, tls=https is not None),
+        upgrade_configs=upgrades(listen.max_body_bytes),
         # Who the client is comes from the connection: no address is trusted for what its headers say.
         use_remote_address=True,
         internal_address_config=HttpConnectionManagerInternalAddressConfig(unix_sockets=False),

@@ -22,10 +22,9 @@ from envoy_data_plane.envoy.config.core.v3 import ApiVersion, ConfigSource, Node
 from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
 from envoy_data_plane.google.protobuf import Struct
 
-from headgate.cluster_names import cluster_of
 from headgate.config.model import Gateway
 from headgate.contract import CLUSTERS, ENVOY_ADMIN_SOCKET
-from headgate.edge.clusters import provider_cluster, provider_clusters
+from headgate.edge.clusters import differs_inline, provider_accounts, provider_cluster, provider_clusters
 from headgate.edge.listener import edge_listeners
 from headgate.edge.messages import document, pack, unix
 from headgate.edge.overload import overload_manager
@@ -66,37 +65,60 @@ def render(gateway: Gateway, settings: EdgeSettings, base: Path, environ: Mappin
     version = str(settings.generation)
     routes = route_configuration(gateway)
     clusters = DiscoveryResponse(version_info=version, resources=[pack(c) for c in provider_clusters(gateway)])
+    bootstrap, clusters_file = document(_bootstrap(gateway, settings)), document(clusters)
+    routes_file = document(DiscoveryResponse(version_info=version, resources=[pack(routes)]))
     return Rendering(
-        bootstrap=document(_bootstrap(gateway, settings, inline=False)),
-        clusters=document(clusters),
-        routes=document(DiscoveryResponse(version_info=version, resources=[pack(routes)])),
+        bootstrap=bootstrap,
+        clusters=clusters_file,
+        routes=routes_file,
         secrets=secret_files(gateway, base, environ),
-        _inline=document(_bootstrap(gateway, settings, inline=True)),
+        _inline=_whole(gateway, settings, bootstrap, clusters_file.get("resources", []), routes_file["resources"][0]),
     )
 
 
 def render_inline(gateway: Gateway, settings: EdgeSettings) -> dict[str, Any]:
     """The inline document alone; resolves no secret."""
-    return document(_bootstrap(gateway, settings, inline=True))
+    clusters, routes = _resources(provider_clusters(gateway)), _resources([route_configuration(gateway)])
+    return _whole(gateway, settings, document(_bootstrap(gateway, settings)), clusters, routes[0])
 
 
-def _bootstrap(gateway: Gateway, settings: EdgeSettings, *, inline: bool) -> Bootstrap:
-    routes = route_configuration(gateway) if inline else None
+def _whole(
+    gateway: Gateway,
+    settings: EdgeSettings,
+    bootstrap: dict[str, Any],
+    clusters: Sequence[dict[str, Any]],
+    routes: dict[str, Any],
+) -> dict[str, Any]:
+    """All of it in one document. Making a message takes long: only what is another one here is made again."""
+    static = [
+        document(provider_cluster(account, inline=True)) if differs_inline(account.provider) else cluster
+        for account, cluster in zip(provider_accounts(gateway), clusters, strict=True)
+    ]
+    whole = _inlined(bootstrap, static, routes, [document(secret) for secret in placeholders(gateway)])
+    if gateway.listen.https:
+        listeners = edge_listeners(gateway, settings.spool, route_configuration(gateway))
+        whole["static_resources"]["listeners"] = [document(listener) for listener in listeners]
+    if filters := gateway.services.filters:
+        own = {cluster.name: document(cluster) for cluster in own_clusters(filters, inline=True)}
+        found = whole["static_resources"]["clusters"]
+        whole["static_resources"]["clusters"] = [own.get(cluster["name"], cluster) for cluster in found]
+    return whole
+
+
+def _bootstrap(gateway: Gateway, settings: EdgeSettings) -> Bootstrap:
     return Bootstrap(
         node=Node(id="headgate", cluster="headgate"),
         # How things stand is asked most when nothing else gets in any more.
         admin=Admin(address=unix(str(ENVOY_ADMIN_SOCKET)), ignore_global_conn_limit=True),
         overload_manager=overload_manager(gateway.listen),
         static_resources=BootstrapStaticResources(
-            listeners=edge_listeners(gateway, settings.spool, routes),
+            listeners=edge_listeners(gateway, settings.spool),
             clusters=[
-                *own_clusters(settings.workers),
+                *own_clusters(gateway.services.filters or settings.workers),
                 *([collector_cluster(gateway.telemetry)] if gateway.telemetry else []),
-                *(provider_clusters(gateway, inline=True) if inline else []),
             ],
-            secrets=placeholders(gateway) if inline else [],
         ),
-        dynamic_resources=None if inline else BootstrapDynamicResources(cds_config=_clusters_file()),
+        dynamic_resources=BootstrapDynamicResources(cds_config=_clusters_file()),
         application_log_config=BootstrapApplicationLogConfig(
             log_format=BootstrapApplicationLogConfigLogFormat(json_format=Struct.from_dict(_LOG_LINE))
         ),
@@ -124,15 +146,11 @@ def render_edit(
 
     A cluster's name says all that is in it, so one that is known need not be made, or validated, again.
     """
-    new = {
-        cluster: (name, provider)
-        for name, provider in gateway.providers.items()
-        if (cluster := cluster_of(name, provider)) not in known
-    }
+    new = {cluster: one for one in provider_accounts(gateway) if (cluster := one.cluster) not in known}
     routes = _resources([route_configuration(gateway)])[0]
-    static = _resources([provider_cluster(*one, inline=True) for one in new.values()])
+    static = _resources([provider_cluster(one, inline=True) for one in new.values()])
     return Edit(
-        clusters=dict(zip(new, _resources([provider_cluster(*one) for one in new.values()]), strict=True)),
+        clusters=dict(zip(new, _resources([provider_cluster(one) for one in new.values()]), strict=True)),
         routes=routes,
         secrets=secret_files(gateway, base, environ),
         inline=_inlined(bootstrap, static, routes, [document(secret) for secret in placeholders(gateway)]),
@@ -141,23 +159,24 @@ def render_edit(
 
 def _resources(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """As they stand in the files that Envoy watches."""
-    response: dict[str, Any] = document(DiscoveryResponse(resources=[pack(message) for message in messages]))
+    response = document(DiscoveryResponse(resources=[pack(message) for message in messages]))
     found: list[dict[str, Any]] = response.get("resources", [])
     return found
 
 
 def _inlined(
     bootstrap: dict[str, Any],
-    clusters: list[dict[str, Any]],
+    clusters: Sequence[dict[str, Any]],
     routes: dict[str, Any],
-    secrets: list[dict[str, object]],
+    secrets: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
     whole = copy.deepcopy(bootstrap)
     whole.pop("dynamic_resources", None)
     static = whole["static_resources"]
     plain = [{key: value for key, value in cluster.items() if key != "@type"} for cluster in clusters]
     static["clusters"] = [*static["clusters"], *plain]
-    static["secrets"] = [*static.get("secrets", []), *secrets]
+    if secrets:
+        static["secrets"] = [*static.get("secrets", []), *secrets]
     for manager in _managers(static["listeners"]):
         del manager["rds"]
         manager["route_config"] = {key: value for key, value in routes.items() if key != "@type"}

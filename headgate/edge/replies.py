@@ -4,6 +4,7 @@ Our own servers' refusals pass through here too (ext_authz and ext_proc answer b
 dynamic metadata and keep the body that they came with. Texts name what to do, never an internal address.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from envoy_data_plane.envoy.config.accesslog.v3 import (
@@ -34,9 +35,22 @@ from envoy_data_plane.envoy.type.matcher.v3 import (
 )
 from envoy_data_plane.google.protobuf import Struct
 
-from headgate.contract import ANSWERED, ATTEMPT, AUTHZ, ERROR_SOURCE, LIMITER, REQUEST
+from headgate.contract import (
+    ADMIN_MARK,
+    ANSWERED,
+    ATTEMPT,
+    AUTHZ,
+    ERROR_SOURCE,
+    FOR_ADMIN,
+    FOR_USAGE,
+    LIMITER,
+    MAX_ADMIN_BODY_BYTES,
+    REQUEST,
+    WEBSOCKET_ROUTE,
+)
 from headgate.edge.messages import pack, set_header
 from headgate.error_shapes import (
+    ADMIN_PATHS,
     ANTHROPIC_REQUEST_ID,
     ANTHROPIC_SURFACES,
     MESSAGES_PATH,
@@ -44,6 +58,7 @@ from headgate.error_shapes import (
     VERSION_HEADER,
     Api,
     Problem,
+    content_type_of,
     error_object,
 )
 
@@ -74,7 +89,15 @@ def _flags(flags: list[str]) -> AccessLogFilter:
 
 
 def _details(details: str) -> AccessLogFilter:
-    expression = ExpressionFilter(expression=f'response.code_details == "{details}"')
+    return _true(f'response.code_details == "{details}"')
+
+
+def _on_route(name: str) -> AccessLogFilter:
+    return _true(f'xds.route_name == "{name}"')
+
+
+def _true(text: str) -> AccessLogFilter:
+    expression = ExpressionFilter(expression=text)
     return AccessLogFilter(
         extension_filter=ExtensionFilter(
             name="envoy.access_loggers.extension_filters.cel", typed_config=pack(expression)
@@ -128,6 +151,16 @@ def _from_anthropics_client() -> AccessLogFilter:
     )
 
 
+def _for_admin() -> AccessLogFilter:
+    """By Envoy's mark or, before the filters have put it there, by the path: a provider's may be like it."""
+    return _any(_header(ADMIN_MARK, FOR_ADMIN), _all(_unplanned(), _header(":path", ADMIN_PATHS)))
+
+
+def _about_usage() -> AccessLogFilter:
+    """By Envoy's mark alone: before it, OpenAI's replies have nothing to say of providers."""
+    return _header(ADMIN_MARK, FOR_USAGE)
+
+
 @dataclass(frozen=True, slots=True)
 class _Reply:
     """What clients are told when `matches`; without a status, Envoy's own stays."""
@@ -144,6 +177,20 @@ def _replies(max_body_bytes: int) -> list[_Reply]:
     """The first one that matches decides; the last one catches everything else."""
     client, server = "invalid_request_error", "server_error"
     return [
+        _Reply(  # envoy/attempt.lua found no key to send
+            _metadata(ATTEMPT, "keyless", ValueMatcher(bool_match=True)),
+            503,
+            "The gateway has no credential for the model's provider.",
+            server,
+            "provider_credential_missing",
+        ),
+        _Reply(
+            _all(_flags([*_UNREACHABLE, *_BROKEN]), _on_route(WEBSOCKET_ROUTE)),
+            503,
+            "The gateway takes no WebSocket connections right now. Retry after a short wait.",
+            server,
+            "gateway_unavailable",
+        ),
         _Reply(
             _flags(_TIMED_OUT),
             504,
@@ -176,18 +223,30 @@ def _replies(max_body_bytes: int) -> list[_Reply]:
             source="provider",
         ),
         _Reply(
-            _details(_OVERLOADED),
-            503,
-            "The gateway is short of memory and takes no new requests right now. Retry after a short wait.",
-            server,
-            "gateway_overloaded",
-        ),
-        _Reply(
             _status(413),
             413,
             f"The request body is larger than the {max_body_bytes} bytes that this gateway accepts.",
             client,
             "request_too_large",
+        ),
+        *_of_any_api(),
+        # Anything else that Envoy refuses (403 for an upgrade): without a source it would look like a provider's.
+        _Reply(
+            _status(400, ComparisonFilterOp.GE), None, "The gateway refused the request.", client, "gateway_refused"
+        ),
+    ]
+
+
+def _of_any_api() -> list[_Reply]:
+    """What has to do with no provider and with no limit of its own."""
+    client, server = "invalid_request_error", "server_error"
+    return [
+        _Reply(
+            _details(_OVERLOADED),
+            503,
+            "The gateway is short of memory and takes no new requests right now. Retry after a short wait.",
+            server,
+            "gateway_overloaded",
         ),
         _Reply(
             _status(431),
@@ -215,38 +274,94 @@ def _replies(max_body_bytes: int) -> list[_Reply]:
             server,
             "gateway_error",
         ),
-        # Anything else that Envoy refuses (403 for an upgrade): without a source it would look like a provider's.
+    ]
+
+
+def _admin_replies() -> list[_Reply]:
+    """The same for the admin API: what is away there is ours, and it may be open whether something was done."""
+    client, server = "invalid_request_error", "server_error"
+    again = "Whether the change was made is open: look, or ask again with the same Idempotency-Key."
+    return [
+        _Reply(_flags(_TIMED_OUT), 504, f"The admin API did not answer in time. {again}", server, "control_timeout"),
         _Reply(
-            _status(400, ComparisonFilterOp.GE), None, "The gateway refused the request.", client, "gateway_refused"
+            _flags(_UNREACHABLE),
+            503,
+            "The admin API takes no requests right now; requests for models are answered. Retry after a short wait.",
+            server,
+            "control_unavailable",
         ),
+        _Reply(
+            _flags(_BROKEN),
+            503,
+            f"The admin API closed the connection before it answered. {again}",
+            server,
+            "control_disconnected",
+        ),
+        _Reply(
+            _status(413),
+            413,
+            f"The body is larger than the {MAX_ADMIN_BODY_BYTES} bytes that the admin API accepts.",
+            client,
+            "body_too_large",
+        ),
+        _Reply(_status(403), 403, "The gateway refused the request.", client, "gateway_refused"),
+        *_of_any_api(),
+        _Reply(
+            _status(400, ComparisonFilterOp.GE), 400, "The gateway refused the request.", client, "gateway_refused"
+        ),
+    ]
+
+
+def _usage_replies() -> list[_Reply]:
+    """The same for what is asked about usage: nothing is changed there, and OpenAI's clients ask."""
+    client, server = "invalid_request_error", "server_error"
+    return [
+        _Reply(_flags(_TIMED_OUT), 504, "The gateway did not find the usage in time.", "timeout", "usage_timeout"),
+        _Reply(
+            _flags([*_UNREACHABLE, *_BROKEN]),
+            503,
+            "The gateway can't say what is used right now; models answer. Retry after a short wait.",
+            server,
+            "control_unavailable",
+        ),
+        _Reply(
+            _status(413),
+            413,
+            f"The request body is larger than {MAX_ADMIN_BODY_BYTES} bytes; none is needed here.",
+            client,
+            "request_too_large",
+        ),
+        *_of_any_api(),
     ]
 
 
 def _json(api: Api, reply: _Reply) -> SubstitutionFormatString:
     problem = Problem(reply.status or 400, reply.message, reply.kind, code=reply.code)
     error = error_object(api, problem, _REQUEST_ID)
-    return SubstitutionFormatString(json_format=Struct.from_dict(error), content_type="application/json")
+    return SubstitutionFormatString(json_format=Struct.from_dict(error), content_type=content_type_of(api))
 
 
-def _as_they_are() -> SubstitutionFormatString:
+def _as_they_are(api: Api) -> SubstitutionFormatString:
     return SubstitutionFormatString(
-        text_format_source=DataSource(inline_string="%LOCAL_REPLY_BODY%"), content_type="application/json"
+        text_format_source=DataSource(inline_string="%LOCAL_REPLY_BODY%"), content_type=content_type_of(api)
     )
 
 
-def _mappers(api: Api, replies: list[_Reply]) -> list[ResponseMapper]:
+def _mappers(
+    api: Api, replies: list[_Reply], asked: Callable[[], AccessLogFilter] | None = None
+) -> list[ResponseMapper]:
     """For one API's clients: what our servers answered, as they wrote it, then what Envoy has to say itself."""
     anthropic = api == "anthropic"
     # Anthropic's SDKs know a request by this header.
     known_by = [set_header(ANTHROPIC_REQUEST_ID, _REQUEST_ID)] if anthropic else []
 
     def told(matches: AccessLogFilter) -> AccessLogFilter:
-        return _all(matches, _from_anthropics_client()) if anthropic else matches
+        return _all(matches, asked()) if asked else matches
 
     return [
         *(
             ResponseMapper(
-                filter=told(_answered_by(namespace)), headers_to_add=known_by, body_format_override=_as_they_are()
+                filter=told(_answered_by(namespace)), headers_to_add=known_by, body_format_override=_as_they_are(api)
             )
             for namespace in (AUTHZ, REQUEST, LIMITER, ATTEMPT)
         ),
@@ -263,9 +378,14 @@ def _mappers(api: Api, replies: list[_Reply]) -> list[ResponseMapper]:
 
 
 def local_replies(max_body_bytes: int) -> LocalReplyConfig:
-    """Anthropic's clients first: whoever is not one of them is answered as OpenAI's are."""
+    """Whoever asks neither the admin API nor as Anthropic's clients do is answered as OpenAI's clients are."""
     replies = _replies(max_body_bytes)
     return LocalReplyConfig(
-        mappers=[*_mappers("anthropic", replies), *_mappers("openai", replies)],
+        mappers=[
+            *_mappers("admin", _admin_replies(), _for_admin),
+            *_mappers("openai", _usage_replies(), _about_usage),
+            *_mappers("anthropic", replies, _from_anthropics_client),
+            *_mappers("openai", replies),
+        ],
         body_format=_json("openai", replies[-1]),
     )

@@ -45,6 +45,7 @@ from headgate.contract import (
     TARGET,
     TRIED_MODEL,
 )
+from headgate.edge.admin_api import admin_routes, usage_routes
 from headgate.edge.filters import BODY_SLACK_BYTES
 from headgate.edge.messages import (
     ClusterWeight,
@@ -55,11 +56,13 @@ from headgate.edge.messages import (
     seconds,
     set_header,
 )
+from headgate.edge.websocket import websocket_route
 from headgate.error_shapes import ANTHROPIC_REQUEST_ID, ANTHROPIC_SURFACES
 from headgate.profiles import RouteProfile, profiles_of
 
 ROUTE_CONFIG = "edge"
 
+_BY_HEADER = "retriable-headers"
 # https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/router_filter#x-envoy-retry-on
 _RETRY_ON = {
     "connect": "connect-failure",
@@ -67,7 +70,7 @@ _RETRY_ON = {
     "5xx": "5xx",
     "429": "retriable-status-codes",
     "timeout": "gateway-error",
-    "context_window": "retriable-headers",  # envoy/attempt.lua recognises such answers
+    "context_window": _BY_HEADER,  # envoy/attempt.lua recognises such answers
 }
 
 # What a provider says about itself, its account or its edge is not for our clients.
@@ -100,6 +103,7 @@ def route_configuration(gateway: Gateway) -> RouteConfiguration:
     planned = [_route(profile, buffer_bytes) for profile in profiles_of(gateway)]
     return RouteConfiguration(
         name=ROUTE_CONFIG,
+        most_specific_header_mutations_wins=True,
         virtual_hosts=[
             VirtualHost(
                 name="all",
@@ -114,6 +118,9 @@ def route_configuration(gateway: Gateway) -> RouteConfiguration:
                 ],
                 routes=[
                     _no_tunnels(),
+                    *admin_routes(),
+                    *usage_routes(),
+                    websocket_route(),
                     *planned,
                     _planned_meanwhile(buffer_bytes),
                     _too_large(gateway.listen.max_body_bytes),
@@ -129,7 +136,9 @@ def _descriptors() -> RateLimit:
     known = {
         "tenant": AUTHZ,
         "key_id": AUTHZ,
-        **dict.fromkeys(("model", "user", "surface", "input", "output", "times", "unit", "units"), REQUEST),
+        **dict.fromkeys(
+            ("model", "user", "surface", "input", "output", "times", "unit", "units", "directory"), REQUEST
+        ),
     }
     return RateLimit(
         actions=[
@@ -173,14 +182,22 @@ def _specifier() -> ClusterSpecifierPlugin:
     )
 
 
+def _reasons(profile: RouteProfile) -> list[str]:
+    """What envoy/attempt.lua may find that makes the next attempt: always that a key out of several is refused."""
+    of_keys = ["key", "permission"] if profile.retry_on else []
+    return of_keys + [one for one in ("context_window",) if one in profile.retry_on]
+
+
 def _retry_policy(profile: RouteProfile) -> RetryPolicy:
     conditions = [_RETRY_ON[condition] for condition in profile.retry_on if condition in _RETRY_ON]
+    if profile.retry_on and _BY_HEADER not in conditions:
+        conditions.append(_BY_HEADER)
     return RetryPolicy(
         retry_on=",".join(conditions),
         retriable_status_codes=[429] if "429" in profile.retry_on else [],
-        retriable_headers=[HeaderMatcher(name=RETRY, present_match=True)]
-        if "context_window" in profile.retry_on
-        else [],
+        retriable_headers=[
+            HeaderMatcher(name=RETRY, string_match=StringMatcher(exact=reason)) for reason in _reasons(profile)
+        ],
         # With hedging Envoy would take this for a reason to ask once more, and never end a silent attempt.
         per_try_idle_timeout=None if profile.hedges else seconds(profile.idle_s),
         num_retries=0,  # each plan sets x-envoy-max-retries: retries do not stop at the last group

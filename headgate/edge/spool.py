@@ -13,17 +13,19 @@ from envoy_data_plane.envoy.config.accesslog.v3 import (
     AndFilter,
     ComparisonFilter,
     ComparisonFilterOp,
+    HeaderFilter,
     LogTypeFilter,
     OrFilter,
     ResponseFlagFilter,
     StatusCodeFilter,
 )
 from envoy_data_plane.envoy.config.core.v3 import RuntimeUInt32, SubstitutionFormatString
+from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher
 from envoy_data_plane.envoy.data.accesslog.v3 import AccessLogType
 from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
 from envoy_data_plane.google.protobuf import Struct
 
-from headgate.contract import AUTHZ, LIMITER, REQUEST, RESERVED, USAGE
+from headgate.contract import ADMIN_MARK, AUTHZ, LIMITER, REQUEST, RESERVED, RETRY, USAGE
 from headgate.edge.messages import pack
 from headgate.feed.attempts_file import attempts_file
 
@@ -50,6 +52,7 @@ def _fields(line_type: str, *, traced: bool = False) -> dict[str, Any]:
         "surface": f"%DYNAMIC_METADATA({REQUEST}:surface)%",
         "model": f"%DYNAMIC_METADATA({REQUEST}:model)%",
         "target": "%CLUSTER_METADATA(headgate:provider)%",
+        "provider_key": "%CLUSTER_METADATA(headgate:key)%",
         "upstream_model": f"%DYNAMIC_METADATA({REQUEST}:upstream_model)%",
         "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
         "status": "%RESPONSE_CODE%",
@@ -75,6 +78,8 @@ def _fields(line_type: str, *, traced: bool = False) -> dict[str, Any]:
         "duration_ms": "%DURATION%",
         "streamed": f"%DYNAMIC_METADATA({REQUEST}:streamed)%",
         "variant": f"%DYNAMIC_METADATA({REQUEST}:variant)%",
+        "provider_left": f"%DYNAMIC_METADATA({REQUEST}:provider_left)%",
+        "budgets": f"%DYNAMIC_METADATA({REQUEST}:budgets)%",
         "reserved": f"%DYNAMIC_METADATA({LIMITER}:{RESERVED})%",
         "config_generation": f"%DYNAMIC_METADATA({AUTHZ}:generation)%",
         "price_generation": f"%DYNAMIC_METADATA({AUTHZ}:generation)%",
@@ -89,8 +94,14 @@ def edge_logs(path: str, *, traced: bool = False) -> list[AccessLog]:
 
     When Envoy traces, it has a trace id for every request, the client's where there was one.
     """
-    types = {"progress": AccessLogType.DownstreamPeriodic, "end": AccessLogType.DownstreamEnd}
-    return [_log(path, name, logged, traced=traced) for name, logged in types.items()]
+    progress = _log(path, "progress", AccessLogType.DownstreamPeriodic, _of_requests(), traced=traced)
+    return [progress, _log(path, "end", AccessLogType.DownstreamEnd, traced=traced)]
+
+
+def _of_requests() -> AccessLogFilter:
+    """A WebSocket's connection makes no progress of its own: what it asks for does."""
+    others = [_status(ComparisonFilterOp.LE, 100), _status(ComparisonFilterOp.GE, 102)]
+    return AccessLogFilter(or_filter=OrFilter(filters=others))
 
 
 def attempt_logs(path: str) -> list[AccessLog]:
@@ -104,9 +115,11 @@ def _failed_attempts(path: str) -> AccessLog:
         "time": "%EMIT_TIME(%Y-%m-%dT%H:%M:%E3SZ)%",
         "request_id": "%REQ(X-REQUEST-ID):36%",
         "target": "%CLUSTER_METADATA(headgate:provider)%",
+        "provider_key": "%CLUSTER_METADATA(headgate:key)%",
         "cluster": "%UPSTREAM_CLUSTER_RAW%",
         "upstream_model": f"%RESP({TRIED_MODEL}):256%",
         "route": "%ROUTE_NAME%",
+        "retry": f"%RESP({RETRY}):16%",
         "status": "%RESPONSE_CODE%",
         "flags": "%RESPONSE_FLAGS%",
         "reason": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
@@ -120,6 +133,7 @@ def _failed_attempts(path: str) -> AccessLog:
             and_filter=AndFilter(
                 filters=[
                     AccessLogFilter(log_type_filter=LogTypeFilter(types=[AccessLogType.UpstreamEnd])),
+                    _not_admin(),
                     AccessLogFilter(
                         or_filter=OrFilter(
                             filters=[
@@ -144,10 +158,17 @@ def _status(op: ComparisonFilterOp, status: int) -> AccessLogFilter:
     return AccessLogFilter(status_code_filter=StatusCodeFilter(comparison=ComparisonFilter(op=op, value=value)))
 
 
-def _log(path: str, line_type: str, logged: AccessLogType, *, traced: bool = False) -> AccessLog:
+def _not_admin() -> AccessLogFilter:
+    """Requests to the admin API are nothing that is billed or counted."""
+    marked = HeaderMatcher(name=ADMIN_MARK, present_match=True, invert_match=True)
+    return AccessLogFilter(header_filter=HeaderFilter(header=marked))
+
+
+def _log(path: str, line_type: str, logged: AccessLogType, *more: AccessLogFilter, traced: bool = False) -> AccessLog:
+    of_type = AccessLogFilter(log_type_filter=LogTypeFilter(types=[logged]))
     line = SubstitutionFormatString(json_format=Struct.from_dict(_fields(line_type, traced=traced)))
     return AccessLog(
         name=f"spool.{line_type}",
-        filter=AccessLogFilter(log_type_filter=LogTypeFilter(types=[logged])),
+        filter=AccessLogFilter(and_filter=AndFilter(filters=[of_type, _not_admin(), *more])),
         typed_config=pack(FileAccessLog(path=path, log_format=line)),
     )

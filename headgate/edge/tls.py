@@ -4,7 +4,6 @@ No certificate and no key stands in what is made here: `headgate.edge.secrets` h
 can be renewed while connections live.
 """
 
-import ipaddress
 import ssl
 
 from envoy_data_plane.envoy.config.core.v3 import DataSource, TransportSocket
@@ -22,9 +21,19 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 
+from headgate.config.addresses import is_address
+from headgate.config.filter_hosts import FilterHosts
 from headgate.config.model import Https, Provider
 from headgate.edge.messages import pack
-from headgate.edge.secrets import CLIENT_CA, SERVER_PAIR, provider_ca_name, provider_pair_name, sds_secret
+from headgate.edge.secrets import (
+    CLIENT_CA,
+    FILTERS_CA,
+    FILTERS_PAIR,
+    SERVER_PAIR,
+    provider_ca_name,
+    provider_pair_name,
+    sds_secret,
+)
 
 
 def downstream_tls(https: Https, *, inline: bool) -> TransportSocket:
@@ -55,7 +64,8 @@ def _server_context(https: Https, alpn: list[str], *, inline: bool) -> Downstrea
             validation_context_sds_secret_config=sds_secret(CLIENT_CA, inline=inline) if mutual else None,
             alpn_protocols=alpn,
         ),
-        require_client_certificate=True if mutual else None,
+        # Without it, one that is shown is verified all the same, or the handshake fails.
+        require_client_certificate=https.require_client_cert if mutual else None,
         # A session that is resumed shows no certificate again, and it may have expired since.
         disable_stateless_session_resumption=mutual,
     )
@@ -87,17 +97,34 @@ def upstream_tls(cluster: str, provider: Provider, *, inline: bool) -> Transport
     return TransportSocket(name="envoy.transport_sockets.tls", typed_config=pack(context))
 
 
+def filters_tls(hosts: FilterHosts, *, inline: bool) -> TransportSocket:
+    """TLS 1.3 to filter workers on other hosts: they show one of their names, and we show who we are."""
+    kinds = SubjectAltNameMatcherSanType
+    names = [
+        SubjectAltNameMatcher(
+            san_type=kinds.IP_ADDRESS if is_address(name) else kinds.DNS, matcher=StringMatcher(exact=name)
+        )
+        for name in hosts.names
+    ]
+    common = CommonTlsContext(
+        tls_params=TlsParameters(
+            tls_minimum_protocol_version=TlsParametersTlsProtocol.TLSv1_3,
+            tls_maximum_protocol_version=TlsParametersTlsProtocol.TLSv1_3,
+        ),
+        tls_certificate_sds_secret_configs=[sds_secret(FILTERS_PAIR, inline=inline)],
+        combined_validation_context=CommonTlsContextCombinedCertificateValidationContext(
+            default_validation_context=CertificateValidationContext(match_typed_subject_alt_names=names),
+            validation_context_sds_secret_config=sds_secret(FILTERS_CA, inline=inline),
+        ),
+        alpn_protocols=["h2"],
+    )
+    context = UpstreamTlsContext(sni=hosts.server_name or "", common_tls_context=common)
+    return TransportSocket(name="envoy.transport_sockets.tls", typed_config=pack(context))
+
+
 def all_addresses(provider: Provider) -> bool:
     """Whether no endpoint has a name."""
-    return all(_is_address(url.host) for url in provider.urls)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return all(is_address(url.host) for url in provider.urls)
 
 
 def _address_of(host: str) -> SubjectAltNameMatcher:

@@ -1,7 +1,7 @@
 """The watch of answers whose responses their providers keep: for requests whose plan asks for it, no others.
 
-It sees the head and the first pieces, until it knows the response's id, and then leaves: no more than that waits for
-anybody. If nobody answers, the answer goes on.
+Of a good answer it sees the head and the first pieces, until it knows the response's id, and then leaves: no more
+than that waits for anybody. If nobody answers, the answer goes on.
 """
 
 from envoy_data_plane.envoy.extensions.common.matching.v3 import ExtensionWithMatcher
@@ -17,16 +17,18 @@ from envoy_data_plane.envoy.extensions.matching.common_inputs.network.v3 import 
     DynamicMetadataInputPathSegment,
 )
 from envoy_data_plane.envoy.extensions.matching.input_matchers.metadata.v3 import Metadata as MetadataMatch
-from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher, ValueMatcher
+from envoy_data_plane.envoy.type.matcher.v3 import HttpResponseHeaderMatchInput, StringMatcher, ValueMatcher
 from envoy_data_plane.xds.core.v3 import TypedExtensionConfig as XdsExtension
 from envoy_data_plane.xds.type.matcher.v3 import (
     Matcher,
     MatcherMatcherList,
     MatcherMatcherListFieldMatcher,
     MatcherMatcherListPredicate,
+    MatcherMatcherListPredicatePredicateList,
     MatcherMatcherListPredicateSinglePredicate,
     MatcherOnMatch,
 )
+from envoy_data_plane.xds.type.matcher.v3 import StringMatcher as XdsStringMatcher
 
 from headgate.contract import AUTHZ, REQUEST, TARGET, WATCH_ROLE
 from headgate.edge.asking import processor
@@ -36,14 +38,12 @@ TIMEOUT_S = 1.0  # of one message: the worker itself waits no longer than a quar
 
 
 def watched_answers() -> ExtensionWithMatcher:
-    """Skips the call where the plan names nobody that keeps responses."""
-    named = DynamicMetadataInput(filter=REQUEST, path=[DynamicMetadataInputPathSegment(key="watch")])
-    somebody = MetadataMatch(value=ValueMatcher(string_match=StringMatcher(prefix=",")))
+    """Skips the call where the plan names nobody that keeps responses, and for errors.
+
+    An error whose body envoy/attempt.lua is writing must not wait: what it writes last would be all of its length.
+    """
     is_watched = MatcherMatcherListPredicate(
-        single_predicate=MatcherMatcherListPredicateSinglePredicate(
-            input=XdsExtension(name="watch", typed_config=pack(named)),
-            custom_match=XdsExtension(name="envoy.matching.matchers.metadata_matcher", typed_config=pack(somebody)),
-        )
+        and_matcher=MatcherMatcherListPredicatePredicateList(predicate=[_is_kept(), _is_good()])
     )
     return ExtensionWithMatcher(
         extension_config=extension("envoy.filters.http.ext_proc", _ext_proc()),
@@ -57,6 +57,26 @@ def watched_answers() -> ExtensionWithMatcher:
                 ]
             )
         ),
+    )
+
+
+def _is_kept() -> MatcherMatcherListPredicate:
+    named = DynamicMetadataInput(filter=REQUEST, path=[DynamicMetadataInputPathSegment(key="watch")])
+    somebody = MetadataMatch(value=ValueMatcher(string_match=StringMatcher(prefix=",")))
+    return MatcherMatcherListPredicate(
+        single_predicate=MatcherMatcherListPredicateSinglePredicate(
+            input=XdsExtension(name="watch", typed_config=pack(named)),
+            custom_match=XdsExtension(name="envoy.matching.matchers.metadata_matcher", typed_config=pack(somebody)),
+        )
+    )
+
+
+def _is_good() -> MatcherMatcherListPredicate:
+    status = HttpResponseHeaderMatchInput(header_name=":status")
+    return MatcherMatcherListPredicate(
+        single_predicate=MatcherMatcherListPredicateSinglePredicate(
+            input=XdsExtension(name="status", typed_config=pack(status)), value_match=XdsStringMatcher(exact="200")
+        )
     )
 
 

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from headgate.feed.allowances import Kind, Left
 from headgate.feed.factors import ByModel
 from headgate.feed.figures import MOST_FIGURES, Known, Mean
 from headgate.feed.states import Rest, State
 
 RESTS_KEY = "hg:feed:rests"  # a sorted set: [cluster, model] by the end of its rest in the server's milliseconds
 RESTS_CHANNEL = "hg:feed:rests"  # rests at once, for the workers of all gateways on these counters
-FIGURES_CHANNEL = "hg:feed:figures"  # what strategies go by, for the workers of all gateways on these counters
+FIGURES_CHANNEL = "hg:feed:figures"  # what strategies go by and what providers say is left, for all gateways' workers
+DIRECTORY_CHANNEL = "hg:feed:directory"  # a version that was committed, for the control processes of other hosts
 ANY_GATEWAY = "hg:feed:gateway:*"
 
 _WORDS = {state: state.name.lower() for state in State if state is not State.OK}
@@ -68,6 +70,24 @@ class FiguresSaid(msgspec.Struct, frozen=True, omit_defaults=True):
         return Known(times, self.load, {said.model: Mean(said.tokens, said.weight) for said in self.answers})
 
 
+class LeftSaid(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a provider has said is left of a limit."""
+
+    cluster: str
+    model: str
+    kind: Kind
+    limit: int | None
+    left: int
+    resets_in_ms: int
+    age_ms: int
+
+    def known(self) -> Left:
+        """As the worker keeps it."""
+        return Left(
+            self.cluster, self.model, self.kind, self.limit, self.left, self.resets_in_ms / 1000, self.age_ms / 1000
+        )
+
+
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
     """A message. `health` has the clusters that are not good, `factors` those that are not 1.
 
@@ -79,6 +99,7 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
     rests: list[RestSaid] = []
     factors: list[FactorSaid] | None = None
     figures: FiguresSaid | None = None
+    left: list[LeftSaid] = []
 
     def states(self) -> dict[str, State]:
         """`health` in our words; a word that this version does not know says nothing."""
@@ -125,6 +146,23 @@ def figures_alone(gateway: str, known: Known) -> str:
         for model, mean in list(known.answers.items())[:MOST_FIGURES]
     ]
     return _text(Said(gateway, figures=FiguresSaid(times, load, answers)))
+
+
+def left_alone(some: Iterable[Left]) -> str:
+    """What providers say is left, for the workers of all gateways."""
+    said = [
+        LeftSaid(
+            one.cluster,
+            one.model,
+            one.kind,
+            one.limit,
+            one.left,
+            round(one.resets_in_s * 1000),
+            round(one.age_s * 1000),
+        )
+        for one in some
+    ]
+    return _text(Said(left=said))
 
 
 def _rounded(value: float) -> float:

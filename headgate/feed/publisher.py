@@ -15,13 +15,15 @@ import structlog
 from headgate import metrics
 from headgate.counters.client import Counters, Unavailable
 from headgate.feed import messages, rests
+from headgate.feed.allowances import Left
 from headgate.feed.factors import ByModel
 from headgate.feed.figures import Known, Mean, TimeOf
-from headgate.feed.states import Rest, State
+from headgate.feed.states import EVERY_MODEL, Rest, State
 
 HEARTBEAT_S = 1.0
 FIGURES_AGAIN_S = 2.0  # those that have not changed, load apart
 LONGEST_REST_S = 600.0
+LEFT_EVERY_S = 0.1  # at most: what providers say is left, where it has changed
 
 log = structlog.get_logger()
 
@@ -39,6 +41,10 @@ class Publisher:
         self._figures_at = 0.0
         self._looked = asyncio.Event()
         self._new: dict[tuple[str, str], float] = {}  # rests that the counters don't know yet, by their end
+        self._ended: set[tuple[str, str]] = set()  # rests whose end the counters don't know yet
+        self.refused_keys: frozenset[str] | None = None  # clusters, of all gateways; None until the counters said so
+        self._left: Callable[[], list[Left]] = list
+        self._left_changed = asyncio.Event()
         self._changed = asyncio.Event()
         self._refused: str | None = None
         self._count_health()
@@ -70,16 +76,33 @@ class Publisher:
             self._figures = Known(self._figures.times, load, self._figures.answers)
             self._looked.set()
 
+    def take_left(self, news: Callable[[], list[Left]]) -> None:
+        """There is something new of what providers say is left, and whoever tells it asks for it."""
+        self._left = news
+        self._left_changed.set()
+
     def rest(self, cluster: str, model: str, for_s: float) -> None:
         """A provider wants to be left alone with this model."""
         target, until = (cluster, model), time.monotonic() + min(for_s, LONGEST_REST_S)
         if len(self._new) < rests.MOST_RESTS or target in self._new:
             self._new[target] = max(until, self._new.get(target, 0.0))
+            self._ended.discard(target)
             self._changed.set()
+
+    def end_rest(self, cluster: str, model: str) -> None:
+        """What it was for has gone."""
+        target = cluster, model
+        self._new.pop(target, None)
+        self._ended.add(target)
+        self._changed.set()
 
     async def run(self) -> None:
         """Tell, until cancelled."""
-        await asyncio.gather(self._keep(self._tell, self._changed), self._keep(self._tell_figures, self._looked))
+        await asyncio.gather(
+            self._keep(self._tell, self._changed),
+            self._keep(self._tell_figures, self._looked),
+            self._keep(self._tell_left, self._left_changed),
+        )
 
     async def _keep(self, tell: Callable[[], Awaitable[None]], news: asyncio.Event) -> None:
         while True:
@@ -99,11 +122,15 @@ class Publisher:
         self._new = {target: until for target, until in self._new.items() if until > now}
         noting = dict(self._new)
         new = [Rest(*target, until - now) for target, until in noting.items()]
+        ended = frozenset(self._ended)
         try:
-            running = await rests.note(self._counters, new)
+            running = await rests.note(self._counters, new, ended)
         except Unavailable:  # of a cluster's nodes the one that has them: the others can be told all the same
             running = tuple(new)
         else:
+            self._ended -= ended
+            self.refused_keys = frozenset(rest.cluster for rest in running if rest.model == EVERY_MODEL)
+            metrics.FEED_REFUSED_KEYS.set(len(self.refused_keys))
             for target, until in noting.items():
                 if self._new.get(target) == until:
                     del self._new[target]
@@ -124,6 +151,12 @@ class Publisher:
             self._told_figures, self._figures_at = figures, now
             for what, some in (("times", figures.times), ("load", figures.load), ("answers", figures.answers)):
                 metrics.FEED_FIGURES.labels(what).set(len(some or ()))
+
+    async def _tell_left(self) -> None:
+        """To the workers of all gateways: it is one account."""
+        if some := self._left():
+            await self._publish(messages.FIGURES_CHANNEL, messages.left_alone(some))
+            await asyncio.sleep(LEFT_EVERY_S)
 
     async def _publish(self, channel: str, message: str) -> bool:
         """False when the server is well and refuses it, as to a user who may not publish."""

@@ -22,16 +22,20 @@ def _script() -> Script:
 SCRIPT = _script()
 
 
-async def note(counters: Counters, rests: Iterable[Rest] = ()) -> tuple[Rest, ...]:
-    """Note these rests; all that run now, with what is left of them. Raises Unavailable."""
+async def note(
+    counters: Counters, rests: Iterable[Rest] = (), ended: Iterable[tuple[str, str]] = ()
+) -> tuple[Rest, ...]:
+    """Note these rests and the end of others; all that run now, with what is left of them. Raises Unavailable."""
     arguments: list[str | int] = [MOST_RESTS]
+    for target in ended:
+        arguments += [_target(*target), 0]
     for rest in rests:
-        arguments += [_target(rest), round(rest.left_s * 1000)]
+        arguments += [_target(rest.cluster, rest.model), max(round(rest.left_s * 1000), 1)]
     return _rests(await counters.run(SCRIPT, (RESTS_KEY,), arguments))
 
 
-def _target(rest: Rest) -> str:
-    return msgspec.json.encode((rest.cluster, rest.model)).decode()
+def _target(cluster: str, model: str) -> str:
+    return msgspec.json.encode((cluster, model)).decode()
 
 
 def _rests(reply: Sequence[bytes | int]) -> tuple[Rest, ...]:

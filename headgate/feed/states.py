@@ -14,22 +14,28 @@ FORGET_S = 5.0  # five heartbeats: who says nothing for so long says nothing abo
 class State(enum.IntEnum):
     """A target's state, ordered by how likely an attempt succeeds all the same when nothing better is left.
 
+    One that is low on its provider's limits still answers (headgate/feed/allowances.py knows which ones are).
     Saturated passes within moments. A rested one answers 429, which tells a client more than a 503 does. An ejected
-    one has failed and may be back, an unhealthy one fails its checks right now. An unresolved one has no address:
-    Envoy ends the chain there.
+    one has failed and may be back, an unhealthy one fails its checks right now, a refused key is no better a moment
+    later. An unresolved one has no address: Envoy ends the chain there.
     """
 
     OK = 0
-    SATURATED = 1
-    RESTED = 2
-    EJECTED = 3
-    UNHEALTHY = 4
-    UNRESOLVED = 5
+    LOW = 1
+    SATURATED = 2
+    RESTED = 3
+    EJECTED = 4
+    UNHEALTHY = 5
+    REFUSED = 6
+    UNRESOLVED = 7
+
+
+EVERY_MODEL = ""  # of a rest: the provider refuses the key
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """A provider has asked for a pause for one of its models; `left_s` from now on."""
+    """A provider has asked for a pause for one of its models, or refuses the key; `left_s` from now on."""
 
     cluster: str
     model: str
@@ -60,6 +66,8 @@ class TargetStates:
             return State.OK
         now = self._clock()
         state = self._health.get(cluster, State.OK) if now < self._health_until else State.OK
+        if state < State.REFUSED and self._rests.get((cluster, EVERY_MODEL), now) > now:
+            return State.REFUSED
         if state < State.RESTED and self._rests.get((cluster, model), now) > now:
             return State.RESTED
         return state
@@ -78,10 +86,17 @@ class TargetStates:
                 merged[cluster] = max(state, merged.get(cluster, State.OK))
         self._health, self._health_until = merged, now + FORGET_S
 
-    def take_rests(self, rests: tuple[Rest, ...]) -> None:
-        """Rests that run. None is made shorter by it: an older message may come after a newer one."""
+    def take_rests(self, rests: tuple[Rest, ...], *, all_there_are: bool = False) -> None:
+        """Rests that run. None is made shorter by it: an older message may come after a newer one.
+
+        But a refused key that is not among `all_there_are` has been replaced.
+        """
         now = self._clock()
-        running = {target: until for target, until in self._rests.items() if until > now}
+        running = {
+            target: until
+            for target, until in self._rests.items()
+            if until > now and not (all_there_are and target[1] == EVERY_MODEL)
+        }
         for rest in rests:
             target = (rest.cluster, rest.model)
             running[target] = max(now + rest.left_s, running.get(target, 0.0))

@@ -6,7 +6,7 @@
     connection.py   HTTP/2: frames read            outgoing.py   frames sent        stream.py
     frames.py       the bytes of frames            headers.py    HPACK
 
-It serves what Envoy's filters ask and is no general server: no compression, no deadlines (Envoy resets), no TLS.
+It serves what Envoy's filters ask and is no general server: no compression, no deadlines (Envoy resets).
 """
 
 from headgate.grpc_server.calls import Conversation, Metadata, Method, Reply

@@ -78,6 +78,14 @@ class Connection(Outgoing):
         self._out.append(frames.frame(frames.PING, 0, 0, _PROBE))
         self._wake()
 
+    def end_with_streams(self) -> None:
+        """Takes no more streams, whatever the peer knows; the connection ends with those that there are."""
+        if not self._ends_with_streams:
+            self._ends_with_streams = True
+            self._out.append(frames.goaway(self._last, Code.NO_ERROR))
+            self.closed = self.closed or not self.streams
+            self._wake()
+
     def lost(self) -> None:
         """The transport is gone, or must go."""
         self.closed = True
@@ -299,11 +307,8 @@ class Connection(Outgoing):
             raise ConnectionFault(Code.FRAME_SIZE_ERROR, "PING has a wrong length")
         if not flags & frames.ACK:
             self._out.append(frames.frame(frames.PING, frames.ACK, 0, payload))
-        elif payload == _PROBE and not self._ends_with_streams:
-            # Everything that the peer sent before it knew has come.
-            self._ends_with_streams = True
-            self._out.append(frames.goaway(self._last, Code.NO_ERROR))
-            self.closed = not self.streams
+        elif payload == _PROBE:
+            self.end_with_streams()  # everything that the peer sent before it knew has come
 
     def _on_goaway(self, _flags: int, number: int, payload: bytes) -> None:
         """Of a client: it opens no more streams. Those that there are go on."""

@@ -1,7 +1,11 @@
-"""The server: listens, moves bytes between sockets and connections, drains. All of it in one thread."""
+"""The server: listens, moves bytes between sockets and connections, drains. All of it in one thread.
+
+TLS is the listener's business: who listens with it says what becomes of a connection once it is verified.
+"""
 
 import asyncio
-from collections.abc import Iterable
+import ssl
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import cast
 
@@ -14,6 +18,7 @@ from headgate.grpc_server.outgoing import Limits
 log = structlog.get_logger()
 
 _PREFACE_WITHIN_S = 10.0
+_HANDSHAKE_WITHIN_S = 10.0
 _CLOSED_WITHIN_S = 5.0
 _UNSENT_BYTES = 2**20  # what the transport may hold before we stop reading its peer
 
@@ -28,15 +33,33 @@ class Server:
         self._peers: set[_Peer] = set()
         self._empty = asyncio.Event()
 
-    async def listen(self, address: str) -> str:
-        """Starts to serve `unix:PATH` or `HOST:PORT` (IPv6 in brackets); returns the address with the real port."""
+    def offer(self, methods: Iterable[Method]) -> None:
+        """Serves these from now on, and no others; calls that run go on."""
+        self._methods.clear()
+        self._methods.update({method.path.encode(): method for method in methods})
+
+    async def listen(
+        self, address: str, tls: ssl.SSLContext | None = None, arrival: Callable[[], asyncio.Protocol] | None = None
+    ) -> str:
+        """Starts to serve `unix:PATH` or `HOST:PORT` (IPv6 in brackets); returns the address with the real port.
+
+        With `tls`, connections begin with `arrival`, which hands those that may go on over to a `peer`.
+        """
         loop = asyncio.get_running_loop()
         scheme, _, path = address.partition(":")
         if scheme == "unix":
-            self._listeners.append(await loop.create_unix_server(self._peer, path, backlog=1024))
+            self._listeners.append(await loop.create_unix_server(self.peer, path, backlog=1024))
             return address
         host, _, port = address.rpartition(":")
-        server = await loop.create_server(self._peer, host.strip("[]"), int(port), backlog=1024)
+        server = await loop.create_server(
+            arrival or self.peer,
+            host.strip("[]"),
+            int(port),
+            backlog=1024,
+            ssl=tls,
+            ssl_handshake_timeout=_HANDSHAKE_WITHIN_S if tls else None,
+            ssl_shutdown_timeout=_CLOSED_WITHIN_S if tls else None,
+        )
         self._listeners.append(server)
         return f"{host}:{server.sockets[0].getsockname()[1]}"
 
@@ -61,7 +84,8 @@ class Server:
                 return False
         return True
 
-    def _peer(self) -> "_Peer":
+    def peer(self) -> "_Peer":
+        """One more connection."""
         return _Peer(self._peers, self._empty, self._methods, self._limits)
 
 
@@ -116,6 +140,10 @@ class _Peer(asyncio.Protocol):
     def drain(self) -> None:
         """Ends the connection once its calls have ended."""
         self._connection.drain()
+
+    def refuse(self) -> None:
+        """Takes no more calls, also of a peer that has not answered to `drain`."""
+        self._connection.end_with_streams()
 
     def abort(self) -> None:
         """Ends the connection and its calls now."""

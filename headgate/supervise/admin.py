@@ -13,9 +13,11 @@ from typing import Any
 
 from aiohttp import web
 
+from headgate.issuers import IssuerRow
 from headgate.supervise import families, ports
 from headgate.supervise import scrape as exposition
 from headgate.supervise.envoy_stats import Samples
+from headgate.supervise.issuers import fetched_at
 from headgate.supervise.part import Part, Probe
 from headgate.supervise.ports import Listen
 from headgate.supervise.scrape import Exposition
@@ -23,10 +25,11 @@ from headgate.supervise.scrape import Exposition
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """A service that we use but do not run."""
+    """A service that we use but do not run. Without one that is not `essential`, requests for models are answered."""
 
     name: str
     probe: Probe
+    essential: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class View:
     stage: str | None
     reloads: Mapping[str, int] = field(default_factory=dict)  # by outcome
     certificates: Mapping[str, Path] = field(default_factory=dict)  # by key of gateway.yaml
+    issuers: Sequence[IssuerRow] = ()
 
 
 async def report(view: View) -> dict[str, object]:
@@ -53,10 +57,13 @@ async def report(view: View) -> dict[str, object]:
         parts[part.name] = _part_entry(part, detail)
     for service, detail in zip(view.outside, details[len(view.parts) :], strict=True):
         parts[service.name] = {"ready": detail is None, "detail": detail or "ready"}
-    renewing = {part.name for part in view.parts if part.renewing}  # requests are answered without it
-    missing = [name for name, entry in parts.items() if not entry["ready"] and name not in renewing]
-    ready = view.stage is None and not missing
+    # Requests for models are answered without these.
+    spared = {part.name for part in view.parts if part.renewing or not part.spec.essential}
+    spared |= {service.name for service in view.outside if not service.essential}
+    missing = [name for name, entry in parts.items() if not entry["ready"]]
+    ready = view.stage is None and spared.issuperset(missing)
     body: dict[str, object] = {"ready": ready, "generation": view.config["generation"], "parts": parts}
+    body["degraded"] = [name for name in missing if name in spared]
     body["config"] = dict(view.config)
     if view.stage:
         body["detail"] = view.stage
@@ -98,6 +105,7 @@ def _seen(view: View, readiness: dict[str, Any]) -> Samples:
         families.PART_READY: {(name,): entry["ready"] for name, entry in parts.items()},
         families.PART_RESTARTS: {(part.name,): part.restarts for part in view.parts},
         **exposition.certificate_samples(view.certificates),
+        families.ISSUER_KEYS_FETCHED: fetched_at(view.issuers),
         families.CONFIG_GENERATION: {(): view.config["generation"]},
         families.CONFIG_TIMESTAMP: {(): dt.datetime.fromisoformat(view.config["loaded"]).timestamp()},
         families.RELOAD_OK: {(): view.config["error"] is None},

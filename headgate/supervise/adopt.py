@@ -38,7 +38,7 @@ class Living:
 class Found:
     """What to do with each; `retiring` are Envoys that are not, or no longer, what we would start.
 
-    `leaving` are filter workers: without their supervisor they finish their streams and end.
+    `leaving` are filter workers and bridges: without their supervisor they finish their streams and end.
     """
 
     adopted: dict[str, Process] = field(default_factory=dict)
@@ -62,7 +62,7 @@ async def sort_out(alive: Mapping[str, Living], specs: Sequence[PartSpec]) -> Fo
             found.adopted[name] = one.process
         elif name == parts.ENVOY or name.startswith(parts_file.RETIRED):
             found.retiring.append(one)
-        elif name.startswith(parts.WORKERS):
+        elif name.startswith((parts.WORKERS, parts.BRIDGE)):
             found.leaving.append(one)
         else:
             found.strays.append(one)

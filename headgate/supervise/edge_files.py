@@ -22,10 +22,13 @@ import msgspec
 
 from headgate import contract
 from headgate.config.model import Gateway
+from headgate.config.secret_places import secret_places
 from headgate.config.secrets import SecretError
 from headgate.edge.filters import MODULE
 from headgate.edge.render import EdgeSettings, Edit, render, render_edit
+from headgate.edge.secrets import is_handed_over
 from headgate.feed.attempts_file import attempts_file
+from headgate.store_url import password_variables
 from headgate.supervise import files, ports
 from headgate.supervise.refusal import Refusal
 
@@ -156,7 +159,7 @@ class EdgeFiles:
         kept = {name: content for name, content in self._now.secrets.items() if name in needed}
         self._now = dataclasses.replace(self._now, secrets=kept)
         for path in contract.SECRETS.iterdir():
-            if path.name not in needed and not path.name.startswith(("validate-", ".")):
+            if path.name not in needed and not path.name.startswith(("validate-", ".")) and not is_handed_over(path):
                 path.unlink(missing_ok=True)
 
     def write(self) -> None:
@@ -239,13 +242,10 @@ async def _output_of(*command: str, env: Mapping[str, str]) -> tuple[int | None,
 
 
 def withheld_env(gateway: Gateway, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment for parts: ours, without any variable that holds a provider's credential or signs alerts.
+    """The environment for parts: ours, without any variable that a secret is read from.
 
     Nor the one that names gateway.yaml: a part that reads it would go by what nobody has accepted yet.
     """
-    references = [gateway.alerts.secret] if gateway.alerts else []
-    for provider in gateway.providers.values():
-        given = (provider.api_key, provider.token, *(dict(provider.aws).values() if provider.aws else ()))
-        references += [reference for reference in given if reference]
-    hidden = {reference.place for reference in references if reference.kind == "env"}
-    return {name: value for name, value in environ.items() if name not in hidden | {"HEADGATE_CONFIG"}}
+    hidden = {reference.place for _, reference in secret_places(gateway) if reference.kind == "env"}
+    hidden |= {"HEADGATE_CONFIG", *password_variables(gateway.services.usage)}
+    return {name: value for name, value in environ.items() if name not in hidden}

@@ -44,7 +44,7 @@ _ERRORS: dict[str, tuple[Family, Labels]] = {
     "ext_proc.streams_failed": (families.FILTER_ERRORS, ("extproc",)),
 }
 
-# What follows `cluster.provider/NAME.`; the provider's name is put in front of the labels.
+# What follows `cluster.provider/NAME.` or `cluster.provider/NAME/KEY.`; both names are put in front of the labels.
 _PROVIDER: dict[str, tuple[Family, Labels]] = {
     "upstream_cx_active": (families.PROVIDER_CONNECTIONS, ()),
     "upstream_rq_active": (families.PROVIDER_IN_FLIGHT, ()),
@@ -179,10 +179,10 @@ def _add_providers(found: Mapping[str, float], samples: Samples) -> None:
         if name.startswith(_PROVIDER_CLUSTER) and name.endswith(_PROVIDER_KNOWN)
     ]
     for cluster in clusters:
-        provider = cluster.removeprefix(_PROVIDER_CLUSTER)
+        provider, _, key = cluster.removeprefix(_PROVIDER_CLUSTER).partition("/")
         for stat, (family, labels) in _PROVIDER.items():
             value = found.get(f"{cluster}.{stat}", 0.0)
             if family is families.PROVIDER_BREAKER:
-                samples[family][provider,] = max(samples[family][provider,], value)
+                samples[family][provider, key] = max(samples[family][provider, key], value)
             else:
-                samples[family][provider, *labels] += value
+                samples[family][provider, key, *labels] += value

@@ -41,6 +41,11 @@ RELOADS = Family(
     "headgate_reloads_total", "Times that a changed file was looked at, by what became of it.", ("outcome",)
 )
 RELOAD_OK = Family("headgate_config_last_reload_successful", "0 while the file on disk is one that was refused.")
+ISSUER_KEYS_FETCHED = Family(
+    "headgate_issuer_keys_fetched_timestamp_seconds",
+    "When the keys of a token's issuer were last fetched, Unix time; 0 is never.",
+    ("issuer",),
+)
 CERTIFICATE_EXPIRY = Family(
     "headgate_certificate_expiry_timestamp_seconds",
     "When the certificate file named by this key of gateway.yaml expires, Unix time.",
@@ -93,7 +98,7 @@ TRACE_SPANS = Family(
     "headgate_trace_spans_total", "Spans that Envoy handed to the collector or dropped.", ("outcome",)
 )
 
-_PROVIDER = ("provider",)
+_PROVIDER = ("provider", "provider_key")  # the latter of a provider with several, and empty otherwise
 PROVIDER_CONNECTIONS = Family("headgate_provider_connections", "Open connections to the provider.", _PROVIDER)
 PROVIDER_IN_FLIGHT = Family("headgate_provider_requests_in_flight", "Attempts being answered now.", _PROVIDER)
 PROVIDER_PENDING = Family("headgate_provider_requests_pending", "Attempts waiting for a connection.", _PROVIDER)

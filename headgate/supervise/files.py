@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomic(path: Path, content: bytes, mode: int = 0o600) -> bool:
-    """Replace `path` by `content` in one rename; False when it already said exactly that."""
+def write_atomic(path: Path, content: bytes, mode: int = 0o600, *, durable: bool = False) -> bool:
+    """Replace `path` by `content` in one rename; False when it already said exactly that. `durable`: on the disk."""
     if _content_of(path) == content:
         return False
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -20,7 +20,12 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o600) -> bool:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
+        if durable:
+            _sync_folder(path.parent)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
@@ -42,6 +47,14 @@ def last_lines(path: Path, count: int) -> list[str]:
     except FileNotFoundError:
         return []
     return [line.rstrip() for line in text.splitlines() if line.strip()][-count:]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _content_of(path: Path) -> bytes | None:

@@ -1,7 +1,8 @@
 """Filter workers that are no longer the ones that serve: each goes on for the streams it has, and takes no new call.
 
 An answer that is translated lives in its worker as well as in Envoy, for minutes. Each worker is recorded until it
-has ended, so that a supervisor that follows a killed one neither waits for it nor takes it for a part.
+has ended, so that a supervisor that follows a killed one neither waits for it nor takes it for a part. The bridge
+leaves like a worker: what it has are responses over WebSocket.
 """
 
 import asyncio
@@ -78,7 +79,9 @@ class Leaving:
 
 async def _until_deaf(worker: Living, hangs_after_s: float) -> None:
     """Wait until it does not listen, or kill it."""
-    socket, process = contract.worker_socket(int(worker.name.removeprefix(parts.WORKERS))), worker.process
+    name, process = worker.name, worker.process
+    is_bridge = name == parts.BRIDGE
+    socket = contract.BRIDGE_SOCKET if is_bridge else contract.worker_socket(int(name.removeprefix(parts.WORKERS)))
     try:
         async with asyncio.timeout(hangs_after_s):
             while process.running and await _is_listened_to(socket):  # noqa: ASYNC110 - another process lets go

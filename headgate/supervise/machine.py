@@ -1,6 +1,6 @@
 """What the machine gives us, measured against what gateway.yaml promises: open files and memory.
 
-Limits are raised as far as this user may; what stays too small is a line in the log, not a refusal.
+What is too small is a line in the log, not a refusal.
 """
 
 import os
@@ -19,14 +19,6 @@ OTHER_FILES = 1000
 MEMORY_SHARE = 0.75  # of the machine; more leaves nothing for workers, counters and the page cache
 
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-
-
-def raise_open_files() -> int:
-    """Let this process and its parts open as many files as they may; how many that is."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
 
 
 def tell_what_is_short(listen: Listen, open_files: int) -> None:

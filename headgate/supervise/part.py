@@ -49,6 +49,7 @@ class PartSpec:
     probe: Probe
     digest: str
     outlives: bool  # the supervisor's death; otherwise a lifeline on stdin ends it too
+    essential: bool = True  # requests for models are not answered without it
     sockets: tuple[Path, ...] = ()  # removed before each start: a dead process leaves them behind
     before_start: Callable[[], None] | None = None
     launch: Callable[[Path], Process] | None = None  # how to start it with this log, if not just by `command`

@@ -9,17 +9,22 @@ from pathlib import Path
 
 from headgate import contract
 from headgate.feed.identity import GATEWAY_ID_ENV, make_gateway_id
+from headgate.store_url import password_variables
 from headgate.supervise import binaries, probes
 from headgate.supervise.counters_data import FOLDER, CountersData
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.envoy_life import EnvoyLauncher
-from headgate.supervise.part import PartSpec
+from headgate.supervise.part import PartSpec, Probe
 from headgate.supervise.parts_file import digest_of
 
 ENVOY = "envoy"
 SIMULATOR = "simulator"
 VALKEY = "valkey"
 LEDGER = "ledger"
+BRIDGE = "bridge"
+CONTROL = "control"
+EVENTS = "events"
+USAGE = "usage"
 WORKERS = "filters-"  # + number
 
 # Envoy ends every stream by its model's `timeouts.total`, which is this at most; a supervisor may end it earlier.
@@ -86,18 +91,65 @@ def worker(env: Mapping[str, str], index: int) -> PartSpec:
     )
 
 
-def ledger(env: Mapping[str, str]) -> PartSpec:
-    """The spool's follower."""
-    command = (*binaries.headgate(), "serve", "ledger", "--state", ".", "--lifeline")
+def ledger(env: Mapping[str, str], *, tells_events: bool) -> PartSpec:
+    """The spool's follower. Its journal stays until the events' part has it, too, where there is one."""
+    env = {name: value for name, value in env.items() if name != contract.TELLS_EVENTS_ENV}
+    env |= {contract.TELLS_EVENTS_ENV: "1"} if tells_events else {}
+    probe = probes.says_a_line(contract.LEDGER_SOCKET)
+    return _served(LEDGER, env, probe, contract.LEDGER_SOCKET, contract.LEDGER_QUESTIONS)
+
+
+def bridge(env: Mapping[str, str]) -> PartSpec:
+    """Responses over WebSocket."""
+    return _served(BRIDGE, env, probes.refuses_http(contract.BRIDGE_SOCKET), contract.BRIDGE_SOCKET)
+
+
+def control(env: Mapping[str, str]) -> PartSpec:
+    """The admin API. Requests for models are answered without it."""
+    probe = probes.control_answers(contract.CONTROL_API_SOCKET)
+    return _served(CONTROL, env, probe, contract.CONTROL_API_SOCKET, essential=False)
+
+
+def events(env: Mapping[str, str], url: str) -> PartSpec:
+    """Usage to Kafka. The URL may hold a password: it stands in this environment and nowhere else."""
+    probe = probes.says_a_line(contract.EVENTS_SOCKET)
+    return _served(EVENTS, {**env, contract.EVENTS_URL_ENV: url}, probe, contract.EVENTS_SOCKET, essential=False)
+
+
+def usage(env: Mapping[str, str]) -> PartSpec:
+    """The usage store's. Requests for models are answered and counted without it."""
+    return _served(USAGE, env, probes.usage_answers(contract.USAGE_SOCKET), contract.USAGE_SOCKET, essential=False)
+
+
+def _served(name: str, env: Mapping[str, str], probe: Probe, *sockets: Path, essential: bool = True) -> PartSpec:
+    """One that `headgate serve NAME` is, and that ends with its supervisor."""
+    command = (*binaries.headgate(), "serve", name, "--state", ".", "--lifeline")
     return PartSpec(
-        name=LEDGER,
+        name=name,
         command=command,
         env=env,
-        probe=probes.says_a_line(contract.LEDGER_SOCKET),
+        probe=probe,
         digest=digest_of(command),
         outlives=False,
-        sockets=(contract.LEDGER_SOCKET, contract.LEDGER_QUESTIONS),
+        essential=essential,
+        sockets=sockets,
     )
+
+
+def database_env(env: Mapping[str, str], url: str | None) -> dict[str, str]:
+    """The environment of control. The URL may hold a password: it stands nowhere else."""
+    return _told(env, contract.DATABASE_URL_ENV, url)
+
+
+def usage_env(env: Mapping[str, str], url: str | None, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the usage store's part, with its password: it stands nowhere else."""
+    password = {name: environ[name] for name in password_variables(url) if name in environ}
+    return _told(env, contract.USAGE_URL_ENV, url) | password
+
+
+def _told(env: Mapping[str, str], name: str, url: str | None) -> dict[str, str]:
+    without = {known: value for known, value in env.items() if known != name}
+    return without | ({name: url} if url else {})
 
 
 def counters_env(env: Mapping[str, str], url: str | None, workers: int) -> dict[str, str]:

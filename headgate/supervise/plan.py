@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -15,14 +16,18 @@ from headgate import quickstart
 from headgate.config.check import check
 from headgate.config.model import Gateway
 from headgate.edge.render import EdgeSettings
-from headgate.supervise import adopt, binaries, inotify, metric_files, parts, parts_file, ports, state
+from headgate.supervise import adopt, binaries, inotify, metric_files, parts, parts_file, ports, state, vault
 from headgate.supervise.adopt import Found, Living
 from headgate.supervise.edge_files import EdgeFiles, new_spool, withheld_env
 from headgate.supervise.envoy_life import EnvoyLauncher, EnvoyLife
 from headgate.supervise.generation import Generation, generation_of, store
+from headgate.supervise.own_secrets import make_own_secrets
 from headgate.supervise.part import PartSpec
 from headgate.supervise.refusal import Refusal
 from headgate.supervise.watch import read_settled
+
+if TYPE_CHECKING:
+    from headgate.vault.following import Following
 
 log = structlog.get_logger()
 
@@ -53,6 +58,7 @@ class Plan:
     edge: EdgeFiles
     launcher: EnvoyLauncher
     found: Found
+    vault: "Following | None"
 
 
 async def make_plan(options: UpOptions, config: Path | None) -> Plan:
@@ -66,13 +72,18 @@ async def make_plan(options: UpOptions, config: Path | None) -> Plan:
         raise Refusal(f"--http and --admin move the quickstart; change listen in {config} instead")
     content = read_settled(config, force=True)
     gateway = checked_gateway(config, content)
+    if options.workers and gateway.services.filters:
+        raise Refusal("--workers: the filter workers run elsewhere, services.filters names them")
     generation = generation_of(content or b"")
+    make_own_secrets()
     state.link_secrets()
     try:
+        following = await vault.begin(gateway, config.parent)
         edge = _edge(gateway, options, alive.get(parts.ENVOY), config.parent, generation.number)
-        env = withheld_env(gateway, os.environ) | metric_files.environment()
+        env = parts.usage_env(parts.database_env(withheld_env(gateway, os.environ), None), None, {})
+        env |= metric_files.environment()
         launcher = EnvoyLauncher(edge, parts.envoy_command(binaries.envoy(), cores()), env)
-        specs = _specs(gateway, env, workers_of(options), simulator_port, launcher)
+        specs = _specs(gateway, env, workers_of(options, gateway), simulator_port, launcher)
         found = await adopt.sort_out(alive, specs)
         if parts.ENVOY in found.adopted:
             launcher.life = EnvoyLife.recorded(alive[parts.ENVOY].record)
@@ -88,12 +99,12 @@ async def make_plan(options: UpOptions, config: Path | None) -> Plan:
         if parts.ENVOY not in alive:
             state.remove_secrets()
         raise
-    return Plan(gateway, config, content or b"", generation, demo_key, env, specs, edge, launcher, found)
+    return Plan(gateway, config, content or b"", generation, demo_key, env, specs, edge, launcher, found, following)
 
 
-def workers_of(options: UpOptions) -> int:
-    """How many filter workers run: one per core that we may use, unless told otherwise."""
-    return options.workers or cores()
+def workers_of(options: UpOptions, gateway: Gateway) -> int:
+    """How many filter workers there are: one per core that we may use, unless told otherwise."""
+    return len(gateway.services.filters.endpoints) if gateway.services.filters else options.workers or cores()
 
 
 def cores() -> int:
@@ -121,7 +132,7 @@ def _simulator_port(alive: Mapping[str, Living]) -> int:
 
 def _edge(gateway: Gateway, options: UpOptions, old: Living | None, base: Path, generation: int) -> EdgeFiles:
     spool = old.record.spool if old and old.record.spool else new_spool()
-    settings = EdgeSettings(workers=workers_of(options), spool=spool, generation=generation)
+    settings = EdgeSettings(workers=workers_of(options, gateway), spool=spool, generation=generation)
     return EdgeFiles(gateway, settings, base, os.environ)
 
 
@@ -132,9 +143,13 @@ def _specs(
     return (
         *([] if gateway.services.counters else [parts.valkey(env)]),
         *([parts.simulator(env, simulator_port)] if simulator_port else []),
-        *(parts.worker(counting, index) for index in range(workers)),
-        parts.ledger(counting),
+        *(parts.worker(counting, index) for index in range(0 if gateway.services.filters else workers)),
+        parts.ledger(counting, tells_events=gateway.services.events is not None),
+        parts.bridge(env),
         parts.envoy(env, launcher),
+        parts.control(parts.database_env(counting, gateway.services.database)),
+        *([parts.events(env, gateway.services.events)] if gateway.services.events else []),
+        parts.usage(parts.usage_env(env, gateway.services.usage, os.environ)),
     )
 
 

@@ -6,15 +6,22 @@ that is down.
 
 import asyncio
 import contextlib
+import datetime as dt
+import json
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+import hiredis
+import msgspec
 
+from headgate.contract import FILTERS_CLUSTER
 from headgate.counters.address import EMBEDDED, CountersAddress, parsed
+from headgate.counters.connection import Lost, accepted, connect
+from headgate.counters.unavailable import reason_of
+from headgate.standing import ASK_STANDING, Standing
+from headgate.supervise.control_socket import Unreadable, control_standing
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.part import Probe
 
@@ -24,21 +31,20 @@ SILENCE = f"no answer within {TIMEOUT_S:g} s"
 # RFC 9113, sections 3.4 and 4.1: the client's preface with empty settings; the server answers with a frame.
 _HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _FRAME_HEAD_BYTES = 9
+_MEMBERS = ("healthy", "total")
 
 
 def worker_answers(path: Path) -> Probe:
     """A filter worker: it answers an HTTP/2 preface. Connecting alone, a stopped process would seem well."""
 
     async def probe() -> str | None:
-        reader, writer = await asyncio.open_unix_connection(str(path))
-        try:
-            writer.write(_HTTP2_PREFACE)
-            await reader.readexactly(_FRAME_HEAD_BYTES)
-        except asyncio.IncompleteReadError:
-            return "closes connections"
-        finally:
-            writer.close()
-        return None
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_UNIX) as asked:  # of each worker twice a second: streams cost twice as much
+            asked.setblocking(False)
+            await loop.sock_connect(asked, str(path))
+            await loop.sock_sendall(asked, _HTTP2_PREFACE)
+            answer = await loop.sock_recv(asked, 4096)
+        return None if len(answer) >= _FRAME_HEAD_BYTES else "closes connections"
 
     return _guarded(probe)
 
@@ -56,12 +62,116 @@ def says_a_line(path: Path) -> Probe:
     return _guarded(probe)
 
 
+def tells_events(path: Path) -> Probe:
+    """What the part that tells usage events meets at its brokers: Kafka's name of it, never an address."""
+
+    async def probe() -> str | None:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        try:
+            problem = json.loads(await reader.readline() or b"{}").get("problem")
+        finally:
+            writer.close()
+        return f"events wait: {problem}" if problem else None
+
+    return _guarded(probe)
+
+
+def refuses_http(path: Path) -> Probe:
+    """The bridge: it answers a request that is no WebSocket, whatever it answers."""
+
+    async def probe() -> str | None:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        try:
+            writer.write(b"GET / HTTP/1.1\r\nhost: probe\r\n\r\n")
+            return None if (await reader.readline()).startswith(b"HTTP/1.1 ") else "closes connections"
+        finally:
+            writer.close()
+
+    return _guarded(probe)
+
+
+def control_answers(path: Path) -> Probe:
+    """Control: it says how it is, whether it has its database or not."""
+
+    async def probe() -> str | None:
+        await control_standing(path)
+        return None
+
+    return _guarded(probe)
+
+
+def database_up(path: Path) -> Probe:
+    """Control's database, by what control says of it."""
+
+    async def probe() -> str | None:
+        return _words(await control_standing(path))
+
+    return _known(_guarded(probe), "control")
+
+
+def usage_answers(path: Path) -> Probe:
+    """The usage store's part: it says how it is, whether it has its store or not."""
+
+    async def probe() -> str | None:
+        await _store_standing(path)
+        return None
+
+    return _guarded(probe)
+
+
+def usage_store_up(path: Path) -> Probe:
+    """The usage store, by what its part says of it. One that nothing was to be kept in yet is well."""
+
+    async def probe() -> str | None:
+        said = await _store_standing(path)
+        return None if said.state == "opening" else _words(said)
+
+    return _known(_guarded(probe), "usage")
+
+
+async def _store_standing(path: Path) -> Standing:
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    try:
+        writer.write(ASK_STANDING)
+        return msgspec.json.decode(await reader.readline(), type=Standing)
+    except msgspec.DecodeError:
+        raise Unreadable from None
+    finally:
+        writer.close()
+
+
+def _words(said: Standing) -> str | None:
+    if said.state == "up":
+        return None
+    since = dt.datetime.fromtimestamp(said.since, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{said.state} since {since}: {said.detail}" if said.detail else said.state
+
+
+def _known(asked: Probe, part: str) -> Probe:
+    async def known() -> str | None:
+        found = await asked()
+        return f"not known: {part} does not answer" if found in (SILENCE, *_REASONS.values()) else found
+
+    return known
+
+
 def envoy_live(admin: EnvoyAdmin) -> Probe:
     """Envoy: it says LIVE, so its clusters and routes are loaded and it accepts."""
 
     async def probe() -> str | None:
         state = await admin.state()
         return None if state == "LIVE" else state.lower().replace("_", " ")
+
+    return _guarded(probe)
+
+
+def filters_healthy(admin: EnvoyAdmin) -> Probe:
+    """Filter workers on other hosts, as Envoy sees them: they have their tables, and one is enough."""
+
+    async def probe() -> str | None:
+        figures = dict(await admin.stats(rf"^cluster\.{FILTERS_CLUSTER}\.membership_(healthy|total)$"))
+        healthy, total = (int(figures.get(f"cluster.{FILTERS_CLUSTER}.membership_{one}", 0)) for one in _MEMBERS)
+        return None if healthy else f"none of {total} workers can be asked"
 
     return _guarded(probe)
 
@@ -87,7 +197,7 @@ def counters_ping(url: str | None) -> Probe:
         pings = [asyncio.create_task(_ping(address)) for address in addresses]
         try:
             for ping in asyncio.as_completed(pings):
-                with contextlib.suppress(OSError, RedisError):
+                with contextlib.suppress(OSError, Lost, hiredis.HiredisError):
                     await ping
                     return None
         finally:
@@ -101,17 +211,11 @@ def counters_ping(url: str | None) -> Probe:
 
 
 async def _ping(address: CountersAddress) -> None:
-    async with Redis(
-        host=address.host,
-        port=address.port,
-        unix_socket_path=address.path,
-        ssl=address.tls,
-        username=address.user,
-        password=address.password,
-        db=address.database,
-        socket_timeout=TIMEOUT_S,
-    ) as client:
-        await client.execute_command("PING")  # type: ignore[no-untyped-call]
+    connection = await connect(address, 2 * TIMEOUT_S, lambda _: None)  # the probe's own time is up before
+    try:
+        accepted(await connection.call(("PING",)))
+    finally:
+        connection.lose("has answered")
 
 
 def _guarded(ask: Callable[[], Awaitable[str | None]]) -> Probe:
@@ -119,9 +223,11 @@ def _guarded(ask: Callable[[], Awaitable[str | None]]) -> Probe:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 return await ask()
-        except (TimeoutError, RedisTimeoutError):
+        except TimeoutError:
             return SILENCE
-        except (OSError, RedisError, aiohttp.ClientError) as error:
+        except (Lost, hiredis.HiredisError) as error:
+            return reason_of(error)
+        except (OSError, aiohttp.ClientError, Unreadable) as error:
             return _REASONS.get(type(error), type(error).__name__)
 
     return probe
@@ -132,4 +238,5 @@ _REASONS: dict[type[Exception], str] = {
     FileNotFoundError: "no socket yet",
     ConnectionRefusedError: "refuses connections",
     aiohttp.ClientConnectorError: "refuses connections",
+    Unreadable: "closes connections",
 }

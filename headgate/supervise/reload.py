@@ -19,14 +19,18 @@ import msgspec
 import structlog
 
 from headgate import contract
-from headgate.cluster_names import cluster_of
-from headgate.compile import compile_snapshot
+from headgate.cluster_names import accounts_of
+from headgate.compile import chains_of, compile_snapshot
+from headgate.compile_declared import compile_declared
 from headgate.config.entry import Entry
 from headgate.config.model import Gateway
+from headgate.config.secret_places import vault_places
+from headgate.declared import write_declared
 from headgate.edge.render import Edit
-from headgate.edge.secrets import ledger_files, secret_sources, usable_secret_files
+from headgate.edge.secrets import missing_credentials, own_files, secret_sources, usable_secret_files
+from headgate.remote.handing import Handing
 from headgate.snapshot import write_snapshot
-from headgate.supervise import binaries, generation, inotify, ports
+from headgate.supervise import binaries, generation, inotify, ports, vault
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.generation import Generation, generation_of
 from headgate.supervise.part import Part
@@ -37,7 +41,7 @@ from headgate.supervise.watch import POLL_S, Watch
 log = structlog.get_logger()
 
 # What a reload may change. The rest is in Envoy's bootstrap, in a part's command or both.
-RELOADED = ("providers", "models", "plans", "tenants", "alerts", "spool")
+RELOADED = ("providers", "models", "plans", "tenants", "alerts", "auth", "billing", "spool")
 
 ENVOY_WITHIN_S = 10.0
 TABLES_WITHIN_S = 10.0
@@ -58,6 +62,12 @@ class Loaded:
     gateway: Gateway
     generation: Generation
     since: float
+    clusters: frozenset[str]  # that its tables name
+
+    @classmethod
+    def now(cls, gateway: Gateway, generation: Generation) -> "Loaded":
+        """From this moment on."""
+        return cls(gateway, generation, time.time(), frozenset(_clusters_of(gateway)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +78,23 @@ class _Candidate:
 
 
 class Reloader:
-    """Keeps one running gateway to its file. `parts` are those that run now."""
+    """Keeps one running gateway to its file. `parts` are those that run now, `handing` knows workers elsewhere."""
 
-    def __init__(self, plan: Plan, parts: Callable[[], Sequence[Part]]) -> None:
-        self.loaded = Loaded(plan.gateway, plan.generation, time.time())
+    def __init__(self, plan: Plan, parts: Callable[[], Sequence[Part]], handing: Handing | None = None) -> None:
+        self.loaded = Loaded.now(plan.gateway, plan.generation)
         self.outcomes = dict.fromkeys(("loaded", "refused", "unchanged", "failed"), 0)  # for /metrics
         self.error: str | None = None  # why the file as it stands is not what runs
         # Held while files and tables are switched; a restart of parts that relies on them takes it too.
         self.busy = asyncio.Lock()
         self._secrets_error: str | None = None
-        self._plan, self._edge, self._parts = plan, plan.edge, parts
+        self._plan, self._edge, self._parts, self._handing = plan, plan.edge, parts, handing
         self._envoy = EnvoyAdmin(contract.ENVOY_ADMIN_SOCKET)
         self._watch = Watch(plan.config, plan.content)
         self._watch.sources(secret_sources(plan.gateway, plan.config.parent))
         self._asked = asyncio.Event()
         self._again: tuple[float, bytes] | None = None  # when to try what once more
         # Clusters and until when (monotonic) a request may need them; those of an earlier supervisor's tables too.
-        left = set(self._edge.clusters) - _clusters_of(plan.gateway)
+        left = set(self._edge.clusters) - self.loaded.clusters
         self._needed_until = dict.fromkeys(left, time.monotonic() + LONGEST_STAY_S)
         self._routes = plan.edge.own_routes
         self._dropping = False  # what was taken out may still have secrets on disk
@@ -96,8 +106,14 @@ class Reloader:
             "generation": self.loaded.generation.number,
             "loaded": since,
             "age_s": round(max(time.time() - self.loaded.since, 0.0), 1),
-            "error": "\n".join(filter(None, (self.error, self._secrets_error))) or None,
+            "error": "\n".join(filter(None, (self.error, self._secrets_error, *self._waiting()))) or None,
         }
+
+    def _waiting(self) -> list[str | None]:
+        """What others have to give: Vault, and credentials that are to be stored."""
+        keys = missing_credentials(self.loaded.gateway)
+        missing = f"{', '.join(keys)}: no credential is stored, requests are refused" if keys else None
+        return [self._plan.vault.error if self._plan.vault else None, missing]
 
     def ask(self) -> None:
         """Read the file now, whether it looks edited or not (SIGHUP)."""
@@ -178,6 +194,11 @@ class Reloader:
                 f"restart needed: {', '.join(changed)} changed, which only {by} over; "
                 "until then nothing of this edit is applied"
             )
+        try:
+            await vault.require(self._plan.vault, gateway)
+        except Refusal:
+            self._again = (time.monotonic() + RETRY_S, content)  # Vault may have it by then
+            raise
         return await self._candidate(gateway, found)
 
     async def _candidate(self, gateway: Gateway, found: Generation, *, whole: bool = False) -> _Candidate:
@@ -200,6 +221,7 @@ class Reloader:
             left = [key for key in restart_keys(self.loaded.gateway, gateway) if not _by_restart(key)]
             if left:
                 raise Refusal(f"{', '.join(left)} changed, which only a new start of headgate up takes over")
+            await vault.require(self._plan.vault, gateway)
             held = ports.edge_listens(self.loaded.gateway)
             for listen in ports.edge_listens(gateway):
                 if not any((one.kind, one.address) == (listen.kind, listen.address) for one in held):
@@ -220,19 +242,23 @@ class Reloader:
         self._edge.add(candidate.edit)
         await asyncio.to_thread(self._edge.write)
         await self._until_envoy_has(set(candidate.edit.clusters))
+        declared = compile_declared(candidate.gateway, candidate.generation.number)
+        await asyncio.to_thread(write_declared, declared, contract.DECLARED)
         tables = compile_snapshot(candidate.gateway, candidate.generation.number)
         await asyncio.to_thread(write_snapshot, tables, contract.SNAPSHOT)
         await self._until_tables_turned(candidate.generation.number)
-        before, self.loaded = self.loaded, Loaded(candidate.gateway, candidate.generation, time.time())
+        before, self.loaded = self.loaded, Loaded.now(candidate.gateway, candidate.generation)
         self._routes = candidate.edit.routes
         self._watch.sources(secret_sources(candidate.gateway, self._plan.config.parent))
+        if self._plan.vault:
+            self._plan.vault.keep(vault_places(candidate.gateway))
         self._note_needs(before.gateway)
-        self._dropping |= ledger_files(before.gateway) != ledger_files(candidate.gateway)
+        self._dropping |= own_files(before.gateway) != own_files(candidate.gateway)
 
     async def until_envoy_has_all(self) -> None:
         """Wait until an Envoy that was taken over knows every cluster of the tables, or does not say so in time."""
         try:
-            await self._until_envoy_has(_clusters_of(self.loaded.gateway))
+            await self._until_envoy_has(set(self.loaded.clusters))
         except Refusal as refusal:
             log.warning("envoy does not say what it has read", reason=str(refusal))
 
@@ -268,6 +294,8 @@ class Reloader:
                 await self._end_hanging(behind)
                 deadline = time.monotonic() + TABLES_WITHIN_S
             await asyncio.sleep(0.01)
+        if self._handing:
+            await self._handing.until_turned(number, TABLES_WITHIN_S)
 
     async def _end_hanging(self, behind: Sequence[Part]) -> None:
         """One that hangs would come back with old tables; its successor reads the new ones."""
@@ -279,23 +307,24 @@ class Reloader:
     def _note_needs(self, before: Gateway) -> None:
         """The old tables are gone now; what was planned by them may go on."""
         now = time.monotonic()
-        for model in before.models.values():
+        for name, model in before.models.items():
             stay_s = min(model.timeouts.total_s, LONGEST_STAY_S) + STAY_SLACK_S
-            for target in model.targets:
-                cluster = cluster_of(target.provider, before.providers[target.provider])
-                self._needed_until[cluster] = max(self._needed_until.get(cluster, 0.0), now + stay_s)
+            for target in (target for chain in chains_of(before, name) for target in chain):
+                for account in accounts_of(target.provider, before.providers[target.provider]):
+                    cluster = account.cluster
+                    self._needed_until[cluster] = max(self._needed_until.get(cluster, 0.0), now + stay_s)
 
     async def _drop(self) -> None:
         """Take out of Envoy what nothing needs any more."""
         now = time.monotonic()
-        named = _clusters_of(self.loaded.gateway)
+        named = self.loaded.clusters
         self._needed_until = {name: until for name, until in self._needed_until.items() if until > now}
         kept = {name for name in self._edge.clusters if name in named or name in self._needed_until}
         if self._edge.keep(kept, self._routes):
             await asyncio.to_thread(self._edge.write)
             self._dropping = True
         if self._dropping and await self._has_read():
-            self._edge.remove_secrets(ledger_files(self.loaded.gateway))
+            self._edge.remove_secrets(own_files(self.loaded.gateway))
             self._dropping = False
 
     async def _has_read(self) -> bool:
@@ -352,7 +381,8 @@ def _differing(key: str, running: object, wanted: object) -> list[str]:
 
 
 def _clusters_of(gateway: Gateway) -> set[str]:
-    return {cluster_of(name, provider) for name, provider in gateway.providers.items()}
+    providers = gateway.providers.items()
+    return {account.cluster for name, provider in providers for account in accounts_of(name, provider)}
 
 
 def _works_by_older_tables(part: Part, number: int) -> bool:

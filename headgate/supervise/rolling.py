@@ -88,12 +88,15 @@ async def _restart_part(part: Part, envoys: Envoys, leaving: Leaving, drain_s: f
     if part.name == parts.ENVOY:
         await _restart_envoy(part, envoys, drain_s)
     elif part.name.startswith(parts.WORKERS):
+        successor = await _restart_worker(part, leaving, drain_s)
+        await _until(_healthy_for_envoy(part.spec.sockets[0]), successor, part, HEALTHY_WITHIN_S)
+    elif part.name == parts.BRIDGE:
         await _restart_worker(part, leaving, drain_s)
     else:
         await _restart_plain(part)
 
 
-async def _restart_worker(part: Part, leaving: Leaving, drain_s: float) -> None:
+async def _restart_worker(part: Part, leaving: Leaving, drain_s: float) -> Process:
     socket = part.spec.sockets[0]
     before, former = _number_of(socket), socket.with_name(f".{socket.name}.former")
     former.unlink(missing_ok=True)
@@ -122,7 +125,7 @@ async def _restart_worker(part: Part, leaving: Leaving, drain_s: float) -> None:
         leaving.leave(Living(part.name, record, old), drain_s)
     part.hand_over(successor)
     log.info("part restarted", part=part.name, pid=successor.pid, before=old.pid if old else None)
-    await _until(_healthy_for_envoy(socket), successor, part, HEALTHY_WITHIN_S)
+    return successor
 
 
 def _healthy_for_envoy(socket: Path) -> Probe:

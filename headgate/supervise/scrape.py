@@ -133,6 +133,8 @@ def certificate_files(gateway: Gateway, base: Path) -> dict[str, Path]:
         for name, provider in gateway.providers.items()
         if provider.client_cert
     }
+    if filters := gateway.services.filters:
+        named["services.filters.cert"] = filters.cert
     return {key: base / path for key, path in named.items()}
 
 

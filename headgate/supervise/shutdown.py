@@ -4,8 +4,9 @@ Measured facts about Envoy's draining are in `envoy_admin`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import structlog
@@ -18,7 +19,15 @@ from headgate.supervise.process import Process
 
 log = structlog.get_logger()
 
-ORDER = (parts.ENVOY, parts.WORKERS, parts.LEDGER, parts.SIMULATOR, parts.VALKEY)
+# The bridge lets its clients go while Envoy finishes their requests.
+ORDER: tuple[tuple[str, ...], ...] = (
+    (parts.ENVOY, parts.BRIDGE),
+    (parts.WORKERS, parts.CONTROL),
+    (parts.LEDGER,),
+    (parts.USAGE,),
+    (parts.SIMULATOR,),
+    (parts.VALKEY,),
+)
 
 
 async def drain_and_end(process: Process, admin: EnvoyAdmin, drain_s: float, hurry: asyncio.Event) -> None:
@@ -42,9 +51,9 @@ async def stop_parts(
     hurry: asyncio.Event,
 ) -> None:
     """End every part; a part's users go before it. `replaced` ends what a kind of parts has replaced, in its turn."""
-    for prefix in ORDER:
-        ends = [_stop(part, drain_s, hurry) for part in running if part.name.startswith(prefix)]
-        others = [replaced[prefix]()] if prefix in replaced else []
+    for stage in ORDER:
+        ends = [_stop(part, drain_s, hurry) for part in running if part.name.startswith(stage)]
+        others = [end() for prefix, end in replaced.items() if prefix in stage]
         await asyncio.gather(*ends, *others)
 
 
@@ -55,7 +64,8 @@ def clean_up(sockets: Sequence[Path]) -> None:
     state.remove_secrets()
     metric_files.remove()
     contract.PARTS.unlink(missing_ok=True)
-    for path in (contract.ADMIN_ADDRESS, contract.CONTROL_SOCKET, contract.ENVOY_ADMIN_SOCKET):
+    ours = (contract.ADMIN_ADDRESS, contract.CONTROL_SOCKET, contract.ENVOY_ADMIN_SOCKET, contract.INNER_SOCKET)
+    for path in ours:
         path.unlink(missing_ok=True)
 
 
@@ -63,4 +73,15 @@ async def _stop(part: Part, drain_s: float, hurry: asyncio.Event) -> None:
     part.retire()
     if part.name == parts.ENVOY and part.process:
         await drain_and_end(part.process, EnvoyAdmin(contract.ENVOY_ADMIN_SOCKET), drain_s, hurry)
+    if part.name == parts.BRIDGE and part.process:
+        part.process.let_end()
+        await _either(part.process.wait(), hurry.wait(), within_s=drain_s)
     await part.stop()
+
+
+async def _either(*waits: Coroutine[Any, Any, object], within_s: float) -> None:
+    """Until the first of them has come, or the time is over."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    await asyncio.wait(tasks, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()

@@ -14,11 +14,15 @@ import structlog
 
 from headgate import contract
 from headgate.compile import compile_snapshot
+from headgate.compile_declared import compile_declared
+from headgate.declared import write_declared
+from headgate.issuer_tables import issuer_rows
 from headgate.snapshot import write_snapshot
 from headgate.supervise import (
     admin,
     adopt,
     control,
+    elsewhere,
     envoy_life,
     files,
     metric_files,
@@ -32,8 +36,11 @@ from headgate.supervise import (
 from headgate.supervise.admin import Outside, View
 from headgate.supervise.adopt import Living, Retirement
 from headgate.supervise.control import Restarter
+from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.envoys import Envoys
+from headgate.supervise.first_key import until_shown
 from headgate.supervise.greeting import greeting
+from headgate.supervise.issuers import keys_fetched
 from headgate.supervise.leaving import Leaving
 from headgate.supervise.part import Part
 from headgate.supervise.parts_file import PartRecord
@@ -64,10 +71,18 @@ class Supervisor:
         old = [self._retirement(one) for one in plan.found.retiring]
         self._envoys = Envoys(plan.launcher, old, self._retirement, self._record_parts)
         self._leaving = Leaving(plan.found.leaving, self._record_parts)
-        self._reloader = Reloader(plan, lambda: self._parts)
+        self._handing = elsewhere.handing(plan)
+        self._hands_over: asyncio.Task[None] | None = None
+        self._reloader = Reloader(plan, lambda: self._parts, self._handing)
         self._restarter = Restarter(self._restart, self._reloader.busy)
         url = plan.gateway.services.counters
-        self._outside = [Outside("counters", probes.counters_ping(url))] if url else []
+        self._outside = [Outside("counters", probes.counters_ping(url), essential=False)] if url else []
+        if self._handing:
+            self._outside.append(Outside("filters", probes.filters_healthy(EnvoyAdmin(contract.ENVOY_ADMIN_SOCKET))))
+        self._outside.append(Outside("database", probes.database_up(contract.CONTROL_API_SOCKET), essential=False))
+        if plan.gateway.services.events:
+            self._outside.append(Outside("kafka", probes.tells_events(contract.EVENTS_SOCKET), essential=False))
+        self._outside.append(Outside("usage_store", probes.usage_store_up(contract.USAGE_SOCKET), essential=False))
 
     async def run(self) -> None:
         """Start, serve, end. Raises Refusal when a part does not come up; then all others have ended."""
@@ -80,7 +95,8 @@ class Supervisor:
         control_listener = await control.serve(self._restarter, lambda: self._stage)
         try:
             if await self._started():
-                running = {asyncio.create_task(self._reloader.run()), asyncio.create_task(watch(self._parts))}
+                work = (self._reloader.run(), watch(self._parts), until_shown(contract.CONTROL_API_SOCKET, _tell))
+                running = {asyncio.create_task(one) for one in work}
                 await self._stop.wait()
                 for task in running:
                     task.cancel()
@@ -89,6 +105,9 @@ class Supervisor:
             await self._restarter.cancel()
             await control_listener.cleanup()
             await self._shut_down()
+            if self._hands_over:  # until here: what Envoy had yet to finish may have needed them
+                self._hands_over.cancel()
+                await asyncio.wait([self._hands_over])
             await listener.cleanup()
 
     def _restart(self, drain_s: float) -> AsyncIterator[Step]:
@@ -104,8 +123,11 @@ class Supervisor:
 
     def _view(self) -> View:
         reloader = self._reloader
-        certificates = certificate_files(reloader.loaded.gateway, self._plan.config.parent)
-        return View(reloader.report(), self._parts, self._outside, self._stage, reloader.outcomes, certificates)
+        gateway = reloader.loaded.gateway
+        certificates = certificate_files(gateway, self._plan.config.parent)
+        issuers = issuer_rows(gateway.auth)
+        outside = [*self._outside, *([Outside("issuers", keys_fetched(issuers), essential=False)] if issuers else [])]
+        return View(reloader.report(), self._parts, outside, self._stage, reloader.outcomes, certificates, issuers)
 
     async def _started(self) -> bool:
         """Start everything and say so; False when a signal came first."""
@@ -123,6 +145,8 @@ class Supervisor:
     async def _start(self) -> None:
         began = time.monotonic()
         plan = self._plan
+        if plan.vault:
+            plan.vault.start()
         for part in self._parts:
             if part.process:
                 log.info("part taken over", part=part.name, pid=part.process.pid)
@@ -133,13 +157,19 @@ class Supervisor:
         plan.edge.write()
         if parts.ENVOY in plan.found.adopted:
             await self._reloader.until_envoy_has_all()
+        write_declared(compile_declared(plan.gateway, plan.generation.number), contract.DECLARED)
         write_snapshot(compile_snapshot(plan.gateway, plan.generation.number), contract.SNAPSHOT)
-        inner = [part for part in self._parts if part.name != parts.ENVOY]
-        await self._begin(inner)
+        if self._handing:  # not before: the tables that lay there are an earlier gateway's
+            self._hands_over = asyncio.create_task(self._handing.run())
+        awaited = [part for part in self._parts if part.spec.essential]
+        await self._begin([part for part in awaited if part.name != parts.ENVOY])
         await self._begin([part for part in self._parts if part.name == parts.ENVOY])
         self._stage = None
         log.info("ready", generation=plan.generation.number, took_s=round(time.monotonic() - began, 2))
         _tell(greeting(plan.gateway, plan.config, plan.demo_key, contract.LOGS.absolute()))
+        for part in self._parts:
+            if not part.spec.essential:
+                part.begin()
 
     async def _begin(self, group: list[Part]) -> None:
         for part in group:
@@ -177,6 +207,8 @@ class Supervisor:
 
     async def _shut_down(self) -> None:
         self._stage = "stopping"
+        if self._plan.vault:
+            self._plan.vault.close()
         log.info("stopping", drain_s=self._drain_s)
         # A start that was broken off may have left these half done.
         await adopt.end_strays([stray for stray in self._plan.found.strays if stray.process.running])

@@ -6,6 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
+from headgate.open_files import raise_open_files
 from headgate.supervise import machine, state
 from headgate.supervise.plan import Plan, UpOptions, make_plan
 from headgate.supervise.refusal import Refusal
@@ -19,7 +20,7 @@ async def up(options: UpOptions) -> int:
     try:
         config = options.config.absolute() if options.config else None
         lock = state.enter(options.state.absolute())
-        open_files = machine.raise_open_files()
+        open_files = raise_open_files()
         try:
             plan = await _plan_until_signal(options, config)
             if plan:

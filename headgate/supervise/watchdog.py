@@ -19,7 +19,6 @@ from headgate.supervise.part import Part
 
 log = structlog.get_logger()
 
-EVERY_S = 0.25
 MISSES = 2  # in a row at least: this process may have been stopped itself
 
 
@@ -29,13 +28,18 @@ class Patience:
 
     running_s: float
     starting_s: float
+    every_s: float  # the next probe comes so long after one that was answered; after silence at once
     silence_only: bool = False
 
 
-WORKERS = Patience(1.5, 30.0)  # killed within 2.5 s
+WORKERS = Patience(1.5, 30.0, every_s=0.5)  # killed within 2.5 s
 BY_NAME = {
-    parts.LEDGER: Patience(10.0, 60.0, silence_only=True),
-    parts.VALKEY: Patience(30.0, 60.0, silence_only=True),  # it may have to wait for the disk
+    parts.LEDGER: Patience(10.0, 60.0, every_s=1.0, silence_only=True),
+    parts.BRIDGE: Patience(10.0, 60.0, every_s=1.0, silence_only=True),
+    parts.EVENTS: Patience(10.0, 60.0, every_s=1.0, silence_only=True),
+    parts.CONTROL: Patience(10.0, 60.0, every_s=1.0, silence_only=True),
+    parts.USAGE: Patience(10.0, 60.0, every_s=1.0, silence_only=True),
+    parts.VALKEY: Patience(30.0, 60.0, every_s=1.0, silence_only=True),  # it may have to wait for the disk
 }
 
 
@@ -52,9 +56,10 @@ def _patience(name: str) -> Patience | None:
 async def _watch(part: Part, patience: Patience) -> None:
     pid = part.process.pid if part.process else None
     well, allowed_s, misses = time.monotonic(), patience.running_s, 0
+    detail: str | None = None
     while True:
-        await asyncio.sleep(EVERY_S)
-        process = part.process
+        await asyncio.sleep(0 if detail == probes.SILENCE else patience.every_s)
+        process, detail = part.process, None
         if process is None:
             continue
         if process.pid != pid:

@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToDict
 
 from authz.service import services
 from headgate.compile import compile_snapshot
-from headgate.config import check
+from headgate.config.check import check
 from headgate.grpc_server import Method
 from headgate.tables import Holder
 from headgate.wire.ext_authz_pb2 import CheckRequest, CheckResponse
@@ -20,6 +20,7 @@ GOOD, OTHER, DISABLED, EXPIRED, FUTURE, OF_DISABLED, ODD, UNKNOWN = (
     f"hg-{letter * 43}" for letter in ("A", "b", "-", "_", "9", "Z", "q", "u")
 )
 BAD = ["", " ", "x", "hg-", GOOD[:-1], f"{GOOD}A", GOOD.lower(), f"{GOOD[:-1]}é", f"{GOOD[:-1]}\n", f"sk-{GOOD[3:]}"]
+NO_KEY = f"xx-{GOOD[3:]}"  # though gateway.yaml has its digest
 TENANT = "openai-tenant"
 
 
@@ -43,7 +44,7 @@ tenants:
       - {{name: off, sha256: {digest(DISABLED)}, disabled: true}}
       - {{name: past, sha256: {digest(EXPIRED)}, expires: {past}}}
       - {{name: future, sha256: {digest(FUTURE)}, expires: {future}}}
-  other: {{models: [m], keys: [{{name: good, sha256: {digest(OTHER)}}}]}}
+  other: {{models: [m], keys: [{{name: good, sha256: {digest(OTHER)}}}, {{name: odd, sha256: {digest(NO_KEY)}}}]}}
   closed: {{disabled: true, models: [m], keys: [{{name: k, sha256: {digest(OF_DISABLED)}}}]}}
 """)
     checked = check(Path(file), {})
@@ -112,7 +113,7 @@ def test_no_key_at_all(service: Method) -> None:
 
 
 REFUSED = [
-    *(bearer(key) for key in (UNKNOWN, DISABLED, EXPIRED, OF_DISABLED, *BAD)),
+    *(bearer(key) for key in (UNKNOWN, DISABLED, EXPIRED, OF_DISABLED, NO_KEY, *BAD)),
     *({"api-key": key} for key in (UNKNOWN, DISABLED, *BAD)),
     *({"x-api-key": key} for key in (EXPIRED, OF_DISABLED, *BAD)),
     {"authorization": ""},

@@ -12,6 +12,8 @@ import bench.run
 from bench.run import Options
 from headgate.cli import main
 
+pytestmark = pytest.mark.alone
+
 TINY = Options(
     rounds=2,
     interval_s=0.001,
@@ -80,15 +82,17 @@ def test_a_run_counts_what_it_did_and_leaves_nothing(tiny: Path) -> None:
         "up_s": 1,
     }
     assert {api: len(found) for api, found in samples["chunks_translated"].items()} == {"anthropic": 2}
-    assert set(samples["idle"]) == {"envoy", "filters", "valkey", "ledger", "supervisor"}
+    assert set(samples["idle"]) == {
+        *("envoy", "filters", "valkey", "ledger", "supervisor", "bridge", "control", "usage"),
+    }
     assert descendants() == before
 
 
-def test_translations_are_of_every_api_that_is_not_openais(tiny: Path) -> None:
+def test_translations_are_of_every_api_that_is_not_openais_and_of_responses(tiny: Path) -> None:
     result = CliRunner().invoke(main, ["bench", "--quick", "--rounds", "1", "--translations", "--json"])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
-    apis = ["anthropic", "gemini", "bedrock", "cohere"]
+    apis = ["anthropic", "gemini", "bedrock", "cohere", "responses", "responses on anthropic"]
     assert {api: len(found) for api, found in report["samples"]["chunks_translated"].items()} == dict.fromkeys(
         apis, 1
     )

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from headgate import __version__
 from headgate.cli import main
-from headgate.config import check
+from headgate.config.check import check
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = str(ROOT / "examples" / "gateway.yaml")

@@ -3,11 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from headgate.config import Checked, check
+from headgate.config.check import Checked, check
 
 ENVIRON = {
     "OPENAI_API_KEY": "sk-environment-value",
     "EMPTY": "",
+    "PEPPER": "sk-environment-pepper-of-40-characters--",
     "TWO_LINES": "sk-first-line\nsk-second-line",
 }
 
@@ -21,6 +22,7 @@ def check_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checking:
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     (secrets / "anthropic").write_text("sk-file-value\n")
+    (secrets / "pepper").write_text(f"{ENVIRON['PEPPER']}\n")
     (secrets / "empty").write_text("\n")
     (secrets / "two-lines").write_text("sk-first-line\nsk-second-line\n")
 

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headgate.config import check
+from headgate.config.check import check
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 TEXTS = [example.read_text(encoding="utf-8") for example in EXAMPLES]

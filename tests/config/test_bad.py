@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from headgate.config import Checked, check
+from headgate.config.check import Checked, check
 
 BAD = Path(__file__).parent / "bad"
 CASES = sorted(BAD.glob("*.yaml"))

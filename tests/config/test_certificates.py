@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from headgate.config import Checked
 from headgate.config.certificates import read_pair
+from headgate.config.check import Checked
 from tests.certificates import DAY, Authority, key_pem
 
 Checking = Callable[[str], Checked]

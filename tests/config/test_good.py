@@ -10,11 +10,12 @@ import pytest
 import yaml
 
 from headgate.compile import compile_snapshot
-from headgate.config import Checked, Gateway, check
 from headgate.config.addresses import Address, Url
+from headgate.config.check import Checked, check
+from headgate.config.model import Gateway
 from headgate.config.secrets import resolve
-from headgate.config.zones import targets_for
 from headgate.prices import PriceRow
+from headgate.snapshot import TargetRow
 from tests.certificates import Authority
 
 Checking = Callable[[str], Checked]
@@ -28,6 +29,10 @@ providers: {a: {api: openai, base_url: "http://a/v1"}, b: {api: openai, base_url
 models:
   m: {targets: [{provider: a, model: x}, {provider: b, model: y, priority: 0}]}
 """
+
+
+def reached(gateway: Gateway, tenant: str, model: str) -> list[TargetRow]:
+    return compile_snapshot(gateway, 1).tenants[tenant].models[model]
 
 
 def as_json(text: str) -> str:
@@ -53,10 +58,10 @@ def test_design(check_text: Checking) -> None:
     assert [target.priority for target in chat.targets] == [0, 1]
     assert chat.retry_on == ["connect", "reset", "5xx", "429", "timeout", "context_window"]
     assert (chat.timeouts.headers_s, chat.timeouts.idle_s, chat.timeouts.total_s) == (10.0, 60.0, 600.0)
-    assert str(chat.price.cached_input) == "0.075"
-    assert str(chat.price.output) == "0.60"
+    assert str(chat.price[0].cached_input) == "0.075"
+    assert str(chat.price[0].output) == "0.60"
     assert design.plans["starter"].monthly_usd.limit == 100 * 10**9
-    assert [target.provider for target in targets_for(design, "acme", "chat")] == ["local"]
+    assert [target.provider for target in reached(design, "acme", "chat")] == ["local"]
 
 
 def test_design_as_json(check_text: Checking) -> None:
@@ -114,7 +119,7 @@ def test_sizes(written: str, size: int, check_text: Checking) -> None:
 
 def test_prices_are_exactly_as_written(check_text: Checking) -> None:
     text = SMALL.replace("m: {targets", 'm: {price: {input: 0.1, cached_input: "0.10", output: 1e-7}, targets')
-    price = gateway(check_text(text)).models["m"].price
+    price = gateway(check_text(text)).models["m"].price[0]
     assert (str(price.input), str(price.cached_input), price.output) == ("0.1", "0.10", Decimal("0.0000001"))
 
 
@@ -134,10 +139,12 @@ def test_prices_that_are_left_out_are_those_of_input(check_text: Checking) -> No
 
 def test_prices_of_pieces(check_text: Checking) -> None:
     """With one of them, tokens need no price; half a price of tokens is none."""
-    text = SMALL.replace("m: {targets", "m: {price: {image: 0.04, request: 1e-3}, targets")
+    text = SMALL.replace("m: {targets", "m: {price: {image: 0.04, request: 1e-3, search: 2e-3}, targets")
     row = compile_snapshot(gateway(check_text(text)), 1).models["m"].price
-    assert row == PriceRow(*[Decimal(0)] * 4, request=Decimal("0.001"), image=Decimal("0.04"))
-    assert [row.of_unit(unit) for unit in ("image", "second", "character")] == [Decimal("0.04"), None, None]
+    by_piece = {"request": Decimal("0.001"), "image": Decimal("0.04"), "search": Decimal("0.002")}
+    assert row == PriceRow(*[Decimal(0)] * 4, **by_piece)
+    found = [row.of_unit(unit) for unit in ("image", "second", "character", "search", "")]
+    assert found == [Decimal("0.04"), None, None, Decimal("0.002"), None]
     half = check_text(SMALL.replace("m: {targets", "m: {price: {input: 1, second: 2}, targets"))
     assert ['models.m.price: missing required key "output"' in str(problem) for problem in half.problems] == [True]
 
@@ -210,11 +217,11 @@ def test_a_tenants_own_targets(check_text: Checking) -> None:
         "  inside: {models: [m], zones: [eu], targets: {m: [{provider: a, model: x}, {provider: b, model: z}]}}\n"
     )
     small = gateway(check_text(text))
-    reached = {
-        tenant: [(target.provider, target.model, target.priority) for target in targets_for(small, tenant, "m")]
+    found = {
+        tenant: [(target.provider, target.model, target.priority) for target in reached(small, tenant, "m")]
         for tenant in small.tenants
     }
-    assert reached == {
+    assert found == {
         "common": [("a", "x", 0), ("b", "y", 0)],
         "own": [("b", "z", 0), ("a", "x", 1)],
         "inside": [("b", "z", 1)],
@@ -229,5 +236,5 @@ def test_the_zones_of_plan_and_tenant_both_hold(check_text: Checking) -> None:
         "  both: {plan: p, zones: [us], models: [m]}\n"
     )
     small = gateway(check_text(text))
-    reached = {tenant: [target.provider for target in targets_for(small, tenant, "m")] for tenant in small.tenants}
-    assert reached == {"all": ["a", "b"], "plan": ["a", "b"], "both": ["a"]}
+    found = {tenant: [target.provider for target in reached(small, tenant, "m")] for tenant in small.tenants}
+    assert found == {"all": ["a", "b"], "plan": ["a", "b"], "both": ["a"]}

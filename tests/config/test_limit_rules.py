@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from headgate.compile import compile_snapshot
-from headgate.config import Checked
+from headgate.config.check import Checked
 from headgate.limits import KINDS, NANO, SCOPES, LimitRow, LimitsRow
 from headgate.snapshot import AlertsRow, Snapshot
 
@@ -52,7 +52,7 @@ def limits(compiled: Compiled, plan: str, tenant: str = "{}", keys: tuple[str, .
 
 def test_a_tenant_without_limits_has_none(compiled: Compiled) -> None:
     assert limits(compiled, "{}") is None
-    assert limits(compiled, "{anniversary: 5, per: []}", "{}", ("{}",)) is None
+    assert limits(compiled, "{anniversary: 5, per: []}", "{}", ("{}",)) == LimitsRow(anniversary=5)
     assert limits(compiled, "{rpm: 1, per: [{by: [key], rpm: 1}]}", "{rpm: unlimited, per: []}") is None
     assert compiled("tenants: {t: {models: [free]}}\n").tenants["t"].limits is None
 

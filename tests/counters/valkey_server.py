@@ -11,6 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from headgate.supervise import binaries
+from tests.stopped import stop
 
 
 class ValkeyServer:
@@ -48,7 +49,10 @@ class ValkeyServer:
 
     def send(self, number: signal.Signals) -> None:
         assert self.process
-        self.process.send_signal(number)
+        if number is signal.SIGSTOP:
+            stop(self.process.pid)
+        else:
+            self.process.send_signal(number)
 
     def kill(self) -> None:
         assert self.process

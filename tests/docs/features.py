@@ -6,11 +6,14 @@ some of them are not, or not by all the models that are asked here.
 
 from typing import Any
 
+from extproc.translate.sealed import Sealed, seal
+
 HELLO = {"role": "user", "content": "Hello"}
 PLAIN: dict[str, dict[str, Any]] = {
     "chat": {"model": "m", "messages": [HELLO]},
     "messages": {"model": "m", "max_tokens": 4096, "messages": [HELLO]},
     "embeddings": {"model": "m", "input": "Hello"},
+    "responses": {"model": "m", "input": "Hello"},
 }
 
 # Models of each API that differ in what they take.
@@ -99,6 +102,7 @@ CHAT: dict[str, list[dict[str, Any]]] = {
     "`max_completion_tokens`, `max_tokens`": [{"max_completion_tokens": 50}, {"max_tokens": 50}],
     "`temperature`": [{"temperature": 0.5}, {"temperature": 1.5}],
     "`top_p`": [{"top_p": 0.5}],
+    "`top_k`, which OpenAI's API does not have": [{"top_k": 5}],
     "`stop`": [{"stop": "END"}, {"stop": ["a", "b", "c", "d"]}],
     "`seed`": [{"seed": 42}],
     "`n`": [{"n": 2}],
@@ -189,10 +193,97 @@ EMBEDDINGS: dict[str, list[dict[str, Any]]] = {
     "`user`": [{"user": "u"}],
 }
 
-FEATURES = {"chat": CHAT, "messages": MESSAGES, "embeddings": EMBEDDINGS}
 
-# By these a client asks for what some models do anyway: nothing is said to them.
-OF_THEMSELVES = ("`reasoning_effort: none`", "`thinking: disabled`", "`service_tier: standard_only`")
+def says(*parts: Any) -> dict[str, Any]:
+    return {"input": [{"role": "user", "content": [{"type": "input_text", "text": "Look"}, *parts]}]}
+
+
+def seen(url: str, detail: str = "auto") -> dict[str, Any]:
+    return {"type": "input_image", "image_url": url, "detail": detail}
+
+
+def called(name: str) -> dict[str, Any]:
+    return {"type": "function_call", "call_id": name, "name": "f", "arguments": '{"a":"b"}'}
+
+
+def output(name: str, content: Any = "done") -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": name, "output": content}
+
+
+def thought(content: str | None) -> dict[str, Any]:
+    reasoning = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": content}
+    answer = {"role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]}
+    return {"input": [HELLO, reasoning, answer, HELLO]}
+
+
+F_TOOL = {"type": "function", "name": "f", "parameters": SCHEMA}
+F_TOOLS = {"tools": [F_TOOL]}
+A_SCHEMA = {"type": "json_schema", "name": "s", "schema": SCHEMA}
+SEALED = seal(Sealed([THOUGHT]))
+RESPONSES: dict[str, list[dict[str, Any]]] = {
+    "streams": [{"stream": True}],
+    "`instructions`, system and developer messages": [
+        {"instructions": "Be brief."},
+        {"input": [{"role": "system", "content": "Be brief."}, HELLO]},
+        {"input": [{"role": "developer", "content": "Be brief."}, HELLO]},
+    ],
+    "images": [says(seen(PNG)), says(seen("https://example.com/a.png"))],
+    "`detail: low` of images": [says(seen(PNG, "low"))],
+    "PDF files": [
+        says({"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="})
+    ],
+    "text files": [says({"type": "input_file", "filename": "a.txt", "file_data": "data:text/plain;base64,SGk="})],
+    "files by URL": [says({"type": "input_file", "file_url": "https://example.com/a.pdf"})],
+    "files by id": [says({"type": "input_file", "file_id": "file-1"})],
+    "tools": [F_TOOLS],
+    "strict tools": [{"tools": [{**F_TOOL, "strict": True}]}],
+    "custom tools": [{"tools": [{"type": "custom", "name": "f"}]}],
+    "built-in tools": [{"tools": [{"type": "web_search"}]}, {"tools": [{"type": "mcp", "server_label": "x"}]}],
+    "parallel tool calls and results": [
+        {**F_TOOLS, "input": [HELLO, called("a"), called("b"), output("a"), output("b")]}
+    ],
+    "images in tool results": [{**F_TOOLS, "input": [HELLO, called("a"), output("a", [seen(PNG)])]}],
+    "a tool that must be called": [
+        {**F_TOOLS, "tool_choice": "required"},
+        {**F_TOOLS, "tool_choice": {"type": "function", "name": "f"}},
+    ],
+    "no tool": [{**F_TOOLS, "tool_choice": "none"}],
+    "`parallel_tool_calls: false`": [{**F_TOOLS, "parallel_tool_calls": False}],
+    "JSON mode": [{"text": {"format": {"type": "json_object"}}}],
+    "JSON schemas": [{"text": {"format": A_SCHEMA}}],
+    "JSON schemas beside tools": [{**F_TOOLS, "text": {"format": A_SCHEMA}}],
+    "reasoning": [{"reasoning": {"effort": "low"}}, {"reasoning": {"effort": "high"}}],
+    "`reasoning.effort: none`": [{"reasoning": {"effort": "none"}}],
+    "`reasoning.summary`": [{"reasoning": {"summary": "auto"}}],
+    "reasoning of Claude's of earlier turns": [thought(SEALED)],
+    "reasoning of OpenAI's of earlier turns": [thought("gAAAAABo")],
+    "`max_output_tokens`": [{"max_output_tokens": 50}],
+    "`temperature`": [{"temperature": 0.5}, {"temperature": 1.5}],
+    "`top_p`": [{"top_p": 0.5}],
+    "`top_logprobs`": [{"top_logprobs": 2}],
+    "`include: message.output_text.logprobs`": [{"include": ["message.output_text.logprobs"]}],
+    "`user`": [{"user": "u"}],
+    "`prompt_cache_key`": [{"prompt_cache_key": "k"}],
+    "`service_tier: flex`": [{"service_tier": "flex"}],
+    "`metadata`": [{"metadata": {"a": "b"}}],
+    "`store: true`, `previous_response_id`, `background`": [
+        {"store": True},
+        {"previous_response_id": "resp_1"},
+        {"background": True},
+    ],
+    "`truncation: auto`": [{"truncation": "auto"}],
+}
+
+FEATURES = {"chat": CHAT, "messages": MESSAGES, "responses": RESPONSES, "embeddings": EMBEDDINGS}
+
+# By these a client asks for what some models do anyway, or for what the answer repeats: nothing is said to them.
+OF_THEMSELVES = (
+    "`reasoning_effort: none`",
+    "`thinking: disabled`",
+    "`service_tier: standard_only`",
+    "`reasoning.effort: none`",
+    "`metadata`",
+)
 
 # What an answer can have, as found in some golden answer and in its stream.
 ANSWERS: dict[str, dict[str, bytes]] = {
@@ -210,6 +301,14 @@ ANSWERS: dict[str, dict[str, bytes]] = {
         "refusals in answers": b'"stop_reason":"refusal"',
         "cached tokens in `usage`": b'"cache_read_input_tokens":',
         "thinking tokens in `usage`": b'"thinking_tokens":',
+    },
+    "responses": {
+        "reasoning in answers": b'"type":"reasoning"',
+        "citations in answers": rb'"annotations":\[\{',
+        "log probabilities in answers": rb'"logprobs":\[\{',
+        "refusals in answers": b'"type":"refusal"',
+        "cached tokens in `usage`": b'"cached_tokens":[1-9]',
+        "reasoning tokens in `usage`": b'"reasoning_tokens":[1-9]',
     },
     "embeddings": {},
 }

@@ -16,11 +16,13 @@ from tests.translate.golden import KNOWN, Case, cases
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "providers.md").read_text()
-# Where answers of each API are, whole and streamed.
-ANSWERED = {api: f"openai_{api}" for api in get_args(Family)} | {"openai": "anthropic_openai"}
+# Where answers of each API are, whole and streamed; OpenAI's own are in a folder for each surface.
+ANSWERED = {api: f"openai_{api}" for api in get_args(Family)}
+OPENAIS = {"messages": "anthropic_openai", "responses": "responses_openai"}
 HEADINGS = {
     "chat": "### `/v1/chat/completions`",
     "messages": "### `/v1/messages`",
+    "responses": "### `/v1/responses`",
     "embeddings": "### `/v1/embeddings`",
 }
 
@@ -51,7 +53,8 @@ def cell_of(surface: str, feature: str, api: str) -> str:
     direction = direction_of(surface, api)
     assert direction
     if mark := ANSWERS[surface].get(feature):
-        return "yes" if is_in_answers(direction, ANSWERED[api], mark) else "no"
+        folder = OPENAIS[surface] if api == "openai" else ANSWERED[api]
+        return "yes" if is_in_answers(direction, folder, mark) else "no"
     found = {
         carried(direction, PLAIN[surface] | members, base_of(surface, feature, members), model)
         for members in FEATURES[surface][feature]
@@ -138,7 +141,9 @@ def test_every_note_is_there_once_and_used() -> None:
 
 
 def test_a_surface_is_here_once_it_is_translated() -> None:
-    known = [surface for surface in ("chat", "completions", "embeddings", "messages") if columns_of(surface)]
+    known = [
+        surface for surface in ("chat", "completions", "embeddings", "messages", "responses") if columns_of(surface)
+    ]
     assert sorted(known) == sorted(FEATURES)
 
 

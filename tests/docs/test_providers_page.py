@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from extproc.surfaces import BY_PATH, COUNT_TOKENS, RESPONSE_TOKENS
+from extproc.surface import Surface
+from extproc.surfaces import BY_PATH, CHAT_LIST, COUNT_TOKENS, ID, OF_STORED, RESPONSE_TOKENS
 from extproc.translate import direction_of
 from extproc.translate.anthropic_openai.completion import Message
 from headgate.config.model import Api, Provider
@@ -27,7 +28,11 @@ def table(heading: str) -> dict[str, dict[str, str]]:
 
 def test_what_each_api_answers() -> None:
     found = table("")
-    assert set(found) == {f"`/v1{path}`" for path in BY_PATH}
+    stored = {_shown(surface) for surface in OF_STORED}
+    assert set(found) == {f"`/v1{path}`" for path in BY_PATH} | stored
+    for api in get_args(Api):
+        keeps = Provider.model_validate({"api": api, "base_url": "http://p.test"}).keeps_completions
+        assert {found[row][f"`{api}`"] for row in stored} == {"as it is" if keeps else "-"}
     for path, surface in BY_PATH.items():
         for api in get_args(Api):
             family = Provider.model_validate({"api": api, "base_url": "http://p.test"}).family
@@ -37,6 +42,10 @@ def test_what_each_api_answers() -> None:
             elif surface in (COUNT_TOKENS, RESPONSE_TOKENS):
                 wanted = "counted here"
             assert found[f"`/v1{path}`"][f"`{api}`"] == wanted, (path, api)
+
+
+def _shown(surface: Surface) -> str:
+    return f"`GET /v1{surface.path}`" if surface is CHAT_LIST else f"`/v1{surface.path.replace(ID, '{id}')}`"
 
 
 def test_every_preset() -> None:
@@ -58,7 +67,7 @@ def described(row: Preset) -> dict[str, str]:
         ", ".join(f"`{old}` → `{new}`" for old, new in row.renamed.items()) or "-",
         "yes" if row.developer else "as `system`",
         "-" if not row.responses else "kept" if row.keeps_responses else "yes",
-        "any" if row.passes is None else listed(sorted(row.passes)),
+        listed(sorted(row.passes)),
     ]
     return dict(zip(COLUMNS, cells, strict=True))
 

@@ -39,6 +39,7 @@ return function(run, headers, metadata, text)
   function handle:body(always) return (text ~= "" or always) and body or nil end
   function handle:trailers() return nil end
   function handle:logWarn() end
+  function handle:respond(head) rawset(headers, ":answered", head[":status"]) end
   function handle:bodyChunks()
     local left = text ~= ""
     return function()
@@ -104,7 +105,7 @@ class Request:
         self._number = 0
 
     def attempt(self, script: Script, **translated: str) -> dict[str, str]:
-        """The headers that leave the gateway; `translated` are those that ext_proc sets for this attempt."""
+        """The headers that leave the gateway, or `:answered`; `translated` are those that ext_proc sets for it."""
         self._number += 1
         self._headers["x-envoy-attempt-count"] = str(self._number)
         self._headers |= {name.replace("_", "-"): value for name, value in translated.items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from headgate.config import check
+from headgate.config.check import check
 from headgate.edge.render import EdgeSettings, Rendering, render
 from headgate.supervise.binaries import envoy
 
@@ -65,7 +65,7 @@ def clusters_of(rendering: Rendering) -> dict[str, Any]:
 
 def manager_of(rendering: Rendering) -> dict[str, Any]:
     """The connection manager of the one listener."""
-    (listener,) = rendering.bootstrap["static_resources"]["listeners"]
+    (listener, _inner) = rendering.bootstrap["static_resources"]["listeners"]
     manager: dict[str, Any] = listener["filter_chains"][0]["filters"][0]["typed_config"]
     return manager
 

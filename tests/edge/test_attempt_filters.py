@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attempt_script import Request, Script, attempt_filters, cluster
+from attempt_script import PROVIDER, Request, Script, attempt_filters, cluster
+from rendering import clusters_of, rendered
 
 from headgate import contract
 from headgate.config.model import MAX_ATTEMPTS
+from headgate.contract import LEFT
+from headgate.key_files import key_file
 
 ORDER = [
     "headgate.translate",
@@ -189,20 +192,39 @@ def test_a_key_is_read_again_and_what_cannot_be_read_changes_nothing(tmp_path: P
         script.now(seconds)
         return Request({}, {"endpoint": "/x"}).attempt(script).get("authorization")
 
-    assert asked(1) is None  # no file, no key: the provider refuses
+    assert asked(1) is None
     (tmp_path / "key").write_text("sk-one")
     assert asked(2) == "Bearer sk-one"
     (tmp_path / "key").write_text("sk-two")
     assert [asked(2), asked(3)] == ["Bearer sk-one", "Bearer sk-two"]
     (tmp_path / "key").unlink()
     assert asked(4) == "Bearer sk-two"
+    (tmp_path / "key").write_text("")  # a stored credential that was deleted
+    assert asked(5) is None
+
+
+@pytest.mark.parametrize("pool", [False, True])
+def test_without_a_key_nothing_is_sent_unless_another_key_may_follow(tmp_path: Path, pool: bool) -> None:
+    key = "api_keys: [{key: env:OPENAI_API_KEY, name: a}]" if pool else "api_key: env:OPENAI_API_KEY"
+    (found,) = clusters_of(rendered(PROVIDER.format(api="openai", rest=f"{P}, {key}"))).values()
+    (tmp_path / "key").touch()
+    script = Script(found, **{f"secrets/{key_file(found['name'])}": str(tmp_path / "key")})
+    request = Request({}, {"endpoint": "/x"})
+    sent = request.attempt(script)
+    assert "authorization" not in sent
+    assert sent.get(":answered") == (None if pool else "503")
 
 
 def test_a_provider_cannot_speak_for_the_gateway() -> None:
     mutations = attempt_filters(cluster(P))["headgate.answer"]["mutations"]["response_mutations"]
-    matchers = [entry["remove_on_match"]["key_matcher"] for entry in mutations]
+    matchers = [entry["remove_on_match"]["key_matcher"] for entry in mutations if "remove_on_match" in entry]
     assert all(matcher["ignore_case"] for matcher in matchers)
-    ours = {"x-envoy-", "x-headgate-", "anthropic-"}
+    # What it says is left is taken down between what it must not say and what is about our account.
+    said = [entry.get("append", {}).get("header", {}).get("key") for entry in mutations]
+    at = [number for number, header in enumerate(said) if header == LEFT]
+    assert [matcher["prefix"] for matcher in matchers[:2]] == ["x-envoy-", "x-headgate-"]
+    assert at == [2]
+    ours = {"x-envoy-", "x-headgate-", "anthropic-", "x-ratelimit-"}
     assert {matcher["prefix"] for matcher in matchers} == ours
     assert removed_prefixes(P, "azure") == ours | {"apim-", "azureml-", "x-ms-"}
     assert removed_prefixes(P, "gemini") == ours | {"x-gemini-", "x-goog-"}
@@ -212,4 +234,5 @@ def test_a_provider_cannot_speak_for_the_gateway() -> None:
 
 def removed_prefixes(rest: str, api: str) -> set[str]:
     mutations = attempt_filters(cluster(rest, api))["headgate.answer"]["mutations"]["response_mutations"]
-    return {entry["remove_on_match"]["key_matcher"]["prefix"] for entry in mutations}
+    removals = [entry["remove_on_match"] for entry in mutations if "remove_on_match" in entry]
+    return {removal["key_matcher"]["prefix"] for removal in removals}

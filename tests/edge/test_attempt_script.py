@@ -42,7 +42,8 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Script]:
     folder = tmp_path_factory.mktemp("keys")
     made = {}
     for name, (api, key) in APIS.items():
-        found = cluster(f"base_url: 'http://{name}.test/v1'" + (f", api_key: {key}" if key else ""), api)
+        root = f"http://{name}.test" + ("/v1" if api == "openai" else "")
+        found = cluster(f"base_url: '{root}'" + (f", api_key: {key}" if key else ""), api)
         (folder / name).write_text(f"sk-{name}")
         file = f"secrets/{found['name'].removeprefix('provider/')}.key"
         made[name] = Script(found, **({file: str(folder / name)} if key else {}))
@@ -65,7 +66,7 @@ def test_each_provider_gets_its_own_credential_and_no_other(scripts: dict[str, S
         sent = request.attempt(scripts[name])
         assert {header: sent.get(header) for header in CREDENTIALS if header in sent} == OWN[name]
         assert sent[":authority"] == f"{name}.test"
-        base = {"claude": "/v1/v1", "gemini": "/v1/v1beta", "cohere": "/v1/v2"}.get(name, "/v1")
+        base = {"gemini": "/v1beta", "cohere": "/v2"}.get(name, "/v1")
         assert sent[":path"] == f"{base}/chat/completions"
         allowed = {*FORWARDED_HEADERS, *API_HEADERS[APIS[name][0]], *OWN[name]}
         assert sent.keys() <= allowed
@@ -115,12 +116,12 @@ def test_path_and_length_after_a_translated_attempt(scripts: dict[str, Script]) 
     request = Request(PLAIN, CHAIN)
     translated = {"content_length": "1234", "x_headgate_path": "/messages", "anthropic_version": "2023-06-01"}
     first = request.attempt(scripts["claude"], **translated)
-    assert (first[":path"], first["content-length"]) == ("/v1/v1/messages", "1234")
+    assert (first[":path"], first["content-length"]) == ("/v1/messages", "1234")
     second = request.attempt(scripts["local"])
     assert (second[":path"], second["content-length"]) == ("/v1/chat/completions", "77")
     assert not {"anthropic-version", contract.ATTEMPT_PATH} & second.keys()
     third = request.attempt(scripts["claude"], **translated | {"content_length": "99"})
-    assert (third[":path"], third["content-length"]) == ("/v1/v1/messages", "99")
+    assert (third[":path"], third["content-length"]) == ("/v1/messages", "99")
 
 
 def test_replicas_send_the_planned_body_again(scripts: dict[str, Script]) -> None:

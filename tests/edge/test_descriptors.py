@@ -19,7 +19,7 @@ def test_what_the_limiter_is_told() -> None:
             (segment,) = told["metadata_key"]["path"]
             assert segment["key"] == told["descriptor_key"]
             found[told["descriptor_key"]] = told["metadata_key"]["key"]
-    planned = ("model", "user", "surface", "input", "output", "times", "unit", "units")
+    planned = ("model", "user", "surface", "input", "output", "times", "unit", "units", "directory")
     assert found == {"tenant": AUTHZ, "key_id": AUTHZ} | dict.fromkeys(planned, REQUEST)
 
 

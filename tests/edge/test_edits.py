@@ -8,7 +8,8 @@ from rendering import EXAMPLE, SECRETS, SETTINGS, assert_valid, validate
 
 from headgate.cluster_names import cluster_of
 from headgate.compile import compile_snapshot
-from headgate.config import Gateway, check
+from headgate.config.check import check
+from headgate.config.model import Gateway
 from headgate.edge.render import render, render_edit
 
 EVERYTHING_ELSE: dict[str, Any] = {
@@ -76,7 +77,7 @@ def test_envoy_is_asked_about_the_routes_and_the_new_clusters(tmp_path: Path) ->
     bootstrap = render(example(), SETTINGS, EXAMPLE.parent, SECRETS).bootstrap
     edit = render_edit(wanted, bootstrap, set(), tmp_path, SECRETS)
     (host,) = edit.routes["virtual_hosts"]
-    host["routes"][1]["route"]["timeout"] = "soon"
+    host["routes"][-1]["route"]["timeout"] = "soon"
     broken = edit.inline | _with_routes(edit.inline, edit.routes)
     assert validate(json.dumps(broken), ".json", tmp_path).returncode == 1
     edit = render_edit(wanted, bootstrap, set(), tmp_path, SECRETS)

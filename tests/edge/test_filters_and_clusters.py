@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attempt_script import PROVIDER, cluster
@@ -10,7 +11,8 @@ from rendering import EXAMPLE, ROOT, SECRETS, clusters_of, manager_of, rendered
 
 from headgate import contract
 from headgate.compile import compile_snapshot
-from headgate.config import Gateway, check
+from headgate.config.check import check
+from headgate.config.model import Gateway
 from tests.certificates import Authority
 
 FILES = rendered(EXAMPLE.read_text())
@@ -22,6 +24,7 @@ MODULE = "".join(path.read_text() for path in sorted((ROOT / "envoy" / "module")
 
 def test_the_order_of_the_filters() -> None:
     assert [entry["name"] for entry in FILTERS] == [
+        "headgate.admin",  # of the admin API alone
         "envoy.filters.http.ext_authz",
         "envoy.filters.http.buffer",
         "envoy.filters.http.ext_proc",
@@ -142,8 +145,11 @@ def test_routes_take_their_clusters_from_the_plan() -> None:
     (table,) = FILES.routes["resources"]
     (host,) = table["virtual_hosts"]
     assert host["include_request_attempt_count"] is True
-    connect, *profiled, meanwhile, large, unplanned = host["routes"]
+    connect, upgrade, *profiled, meanwhile, large, unplanned = without_admin(host["routes"])
     assert (list(connect["match"]), connect["direct_response"]["status"]) == (["connect_matcher"], 404)
+    assert upgrade["route"]["cluster"] == contract.BRIDGE_CLUSTER
+    assert {header["name"] for header in upgrade["match"]["headers"]} == {"upgrade", ":method"}
+    assert not [route for route in host["routes"] if "upgrade_configs" in route.get("route", {}) and route != upgrade]
     assert (meanwhile["name"], unplanned["name"]) == ("planned-meanwhile", "unplanned")
     assert meanwhile["match"]["headers"] == [{"name": contract.ROUTE_PROFILE, "present_match": True}]
     assert meanwhile["route"]["timeout"] == meanwhile["route"]["idle_timeout"] == "86400s"
@@ -154,7 +160,7 @@ def test_routes_take_their_clusters_from_the_plan() -> None:
         (header,) = route["match"]["headers"]
         assert header == {"name": contract.ROUTE_PROFILE, "string_match": {"exact": route["name"]}}
         assert route["route"]["retry_policy"]["refresh_cluster_on_retry"] is True
-    buffered = FILTERS[1]["typed_config"]["max_request_bytes"]
+    buffered = FILTERS[2]["typed_config"]["max_request_bytes"]
     assert buffered > 32 * 2**20  # a body at the limit, and what the plan adds to it
     for route in (*profiled, meanwhile, unplanned):
         plugin = route["route"]["inline_cluster_specifier_plugin"]["extension"]["typed_config"]
@@ -166,9 +172,15 @@ def test_routes_take_their_clusters_from_the_plan() -> None:
 def test_every_profile_that_a_plan_can_name_is_a_route() -> None:
     snapshot = compile_snapshot(checked_example(), generation=1)
     (table,) = FILES.routes["resources"]
-    routes = {route["name"] for route in table["virtual_hosts"][0]["routes"]} - {"connect", "too-large", "unplanned"}
+    fixed = {"connect", contract.WEBSOCKET_ROUTE, "too-large", "unplanned"}
+    routes = {route["name"] for route in without_admin(table["virtual_hosts"][0]["routes"])} - fixed
     named = {profile for row in snapshot.models.values() for profile in (row.stream_profile, row.whole_profile)}
     assert named == routes - {"planned-meanwhile"}
+
+
+def without_admin(routes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that lead to control are test_admin_api.py's."""
+    return [route for route in routes if not route["name"].startswith(("admin", "usage"))]
 
 
 def checked_example() -> Gateway:
@@ -208,7 +220,8 @@ def test_metadata_keys_are_written_on_one_side_and_read_on_the_other() -> None:
     read = set(re.findall(r"\brequest\.(\w+)", ATTEMPT))
     read |= set(re.findall(r'(?:(?:is_set|count)\(envoy|request_metadata),\s+TEXT\("(\w+)"\)', MODULE))
     assert {"endpoint", "hide_usage_chunk", "answers", "headers_ms", "models", "length"} <= read
-    assert read <= set(re.findall(r'\("(\w+)", ', plan)) | set(re.findall(r'\bown\["(\w+)"\]', codec))
+    told = set(re.findall(r'metadata:set\("hg.request", "(\w+)"', ATTEMPT))  # by one attempt to the next
+    assert read <= set(re.findall(r'\("(\w+)", ', plan)) | set(re.findall(r'\bown\["(\w+)"\]', codec)) | told
     logged = set(re.findall(r"%DYNAMIC_METADATA\(hg\.usage:(\w+)\)%", str(manager_of(FILES)["access_log"])))
     written = set(re.findall(r'(?:\{|usage_metadata, )TEXT\("(\w+)"\),', MODULE))
     assert logged == written

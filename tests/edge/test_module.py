@@ -8,7 +8,7 @@ import pytest
 from rendering import EXAMPLE, SECRETS, SETTINGS
 
 from hatch_build import FLAGS, MODULE_SOURCES, compiler
-from headgate.config import check
+from headgate.config.check import check
 from headgate.edge import filters
 from headgate.supervise import Refusal, edge_files
 from headgate.supervise.binaries import envoy

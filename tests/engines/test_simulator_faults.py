@@ -155,7 +155,7 @@ def test_mixed_inputs_are_refused(engine: Engine, mixed: list[Any]) -> None:
 def test_unknown_paths_and_methods(engine: Engine) -> None:
     for reply in (engine.get("/v1/nope"), engine.post("/v1/audio/nope", {})):
         assert (reply.status, reply.json["error"]["code"]) == (404, "unknown_url")
-    reply = engine.get(CHAT)
+    reply = engine.get("/v1/embeddings")
     assert (reply.status, reply.headers["allow"]) == (405, "POST")
     assert reply.json["error"]["type"] == "invalid_request_error"
 

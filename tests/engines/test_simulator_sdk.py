@@ -234,3 +234,9 @@ def test_forms_that_lack_something(engine: Engine, body: bytes) -> None:
     reply = httpx2.post(f"{engine.base_url}/audio/transcriptions", content=body, headers=headers, timeout=60)
     assert reply.status_code == 400
     assert "Form is missing the" in reply.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "101", "x", ""])
+def test_a_page_of_stored_completions_has_a_limit(client: openai.OpenAI, limit: str) -> None:
+    with pytest.raises(openai.BadRequestError, match="`limit` is a number from 1 to 100"):
+        client.chat.completions.list(extra_query={"limit": limit})

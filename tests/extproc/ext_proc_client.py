@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,8 +12,10 @@ from google.protobuf.json_format import MessageToDict
 
 from extproc.kept import KeptResponses
 from extproc.service import services
+from extproc.tokens.counter import Counter
 from headgate.compile import compile_snapshot
-from headgate.config import check
+from headgate.config.check import check
+from headgate.directory.following import Following
 from headgate.feed.figures import Figures
 from headgate.feed.states import TargetStates
 from headgate.snapshot import Snapshot
@@ -51,17 +53,18 @@ tenants:
 JSON = "application/json"
 
 
-def snapshot_of(text: str) -> Snapshot:
-    """The workers' tables for a gateway.yaml."""
+def snapshot_of(text: str, **environ: str) -> Snapshot:
+    """The workers' tables for a gateway.yaml, with these variables set."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "gateway.yaml"
         path.write_text(text)
-        checked = check(path, {})
+        checked = check(path, environ)
     assert checked.gateway, checked.problems
     return compile_snapshot(checked.gateway, generation=1)
 
 
 SNAPSHOT = snapshot_of(GATEWAY)
+_COUNTER = Counter()
 
 
 class Call:
@@ -123,22 +126,27 @@ def ask(
     states: TargetStates | None = None,
     figures: Figures | None = None,
     kept: KeptResponses | None = None,
+    following: Following | None = None,
+    caller: Mapping[str, Any] | None = None,
     **headers: str,
 ) -> Reply:
-    """One request, all the way; `body` None is a request that ends with its headers."""
+    """One request, all the way; `body` None is one that ends with its headers. `caller`: what else authz says."""
     given = {":method": method, ":path": path, "content-type": JSON, "x-request-id": "r-1"}
     given |= {name.replace("_", "-"): value for name, value in headers.items()}
     start = ProcessingRequest()
     for name, value in given.items():
         start.request_headers.headers.headers.add(key=name, raw_value=value.encode())
     start.request_headers.end_of_stream = body is None
-    start.metadata_context.filter_metadata["envoy.filters.http.ext_authz"].update({"tenant": tenant})
+    start.metadata_context.filter_metadata["envoy.filters.http.ext_authz"].update(
+        {"tenant": tenant, **(caller or {})}
+    )
     sent = [start]
     if body is not None:
-        following = ProcessingRequest()
-        following.request_body.body, following.request_body.end_of_stream = body, True
-        sent.append(following)
-    return reply_of(_exchanged(sent, snapshot, states or TargetStates(), figures, kept), body)
+        rest = ProcessingRequest()
+        rest.request_body.body, rest.request_body.end_of_stream = body, True
+        sent.append(rest)
+    holder = Holder(snapshot, following)
+    return reply_of(_exchanged(sent, holder, states or TargetStates(), figures, kept), body)
 
 
 def chat(**members: Any) -> bytes:
@@ -148,12 +156,14 @@ def chat(**members: Any) -> bytes:
 
 def _exchanged(
     messages: list[ProcessingRequest],
-    snapshot: Snapshot,
+    holder: Holder,
     states: TargetStates,
     figures: Figures | None,
     kept: KeptResponses | None,
 ) -> list[ProcessingResponse]:
-    (method,) = services(Holder(snapshot), states, figures=figures, kept=kept)
+    # With a directory all that may be counted is loaded: once for all tests.
+    counter = _COUNTER if holder.following.directory.version else None
+    (method,) = services(holder, states, figures=figures, kept=kept, counter=counter)
     call, answers = method.handler(Call()), []
     for message in messages:
         reply = call.on_message(method.decode(message.SerializeToString()))

@@ -21,7 +21,7 @@ models:
   alone: {targets: [{provider: cohere, model: command-a}]}
 tenants: {acme: {models: [chat, dropping, alone]}}
 """)
-CHAT, EMBEDDINGS = "/v1/chat/completions", "/v1/embeddings"
+CHAT, EMBEDDINGS, RERANK = "/v1/chat/completions", "/v1/embeddings", "/v1/rerank"
 USAGE = {"billed_units": {"input_tokens": 3.0, "output_tokens": 1.0}}
 ANSWER = {
     "id": "c",
@@ -76,7 +76,7 @@ def test_more_texts_than_it_takes() -> None:
 
 
 def test_other_surfaces_pass_it_over() -> None:
-    assert ask("/v1/completions", b'{"model": "alone", "prompt": "x"}', snapshot=SNAPSHOT).status == 503
+    assert ask("/v1/completions", b'{"model": "alone", "prompt": "x"}', snapshot=SNAPSHOT).status == 400
 
 
 def test_messages_go_by_way_of_a_chat_completion(counted: Counted) -> None:
@@ -104,6 +104,17 @@ def test_embeddings(encoding: str, vector: Any, counted: Counted) -> None:
     made = json.loads(found.body)
     assert [(one["index"], one["embedding"]) for one in made["data"]] == [(0, vector), (1, vector)]
     assert made["usage"] == {"prompt_tokens": 2, "total_tokens": 2}
+
+
+def test_rankings(counted: Counted) -> None:
+    asked = {"model": "alone", "query": "q", "documents": ["a"]}
+    attempt, kept = planned(RERANK, json.dumps(asked).encode(), SNAPSHOT)
+    body, headers = sent_of(attempt.request(kept))
+    assert headers == {ATTEMPT_PATH: "/rerank"}
+    assert json.loads(body) == {**asked, "model": "command-a"}
+    answer = {"results": [{"index": 0, "relevance_score": 1}], "meta": {"billed_units": {"search_units": 1.0}}}
+    found = attempt.head().piece(json.dumps(answer).encode(), last=True).answered
+    assert (found.status, json.loads(found.body)["results"]) == (200, answer["results"])
 
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])

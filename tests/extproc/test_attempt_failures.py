@@ -167,6 +167,15 @@ def test_statuses(
     assert made.closed
 
 
+@BOTH
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_credential_has_the_code_that_it_has_untranslated(
+    client: str, status: int, counted: Counted
+) -> None:
+    error = error_of(client, attempt(client, stream=False).head(status).pieces([b"{}"]).answered)
+    assert error.get("details", {"error_code": error.get("code")})["error_code"] == "provider_refused_credential"
+
+
 def test_openais_error_keeps_its_code(counted: Counted) -> None:
     found = attempt(ANTHROPIC, stream=False).head(400).pieces([json.dumps(SAID[ANTHROPIC]).encode()]).answered
     assert error_of(ANTHROPIC, found)["details"] == {"error_code": "c"}

@@ -61,7 +61,7 @@ def test_what_it_cannot_do_is_named() -> None:
 
 
 def test_other_surfaces_pass_it_over() -> None:
-    assert ask("/v1/completions", b'{"model": "alone", "prompt": "x"}', snapshot=SNAPSHOT).status == 503
+    assert ask("/v1/completions", b'{"model": "alone", "prompt": "x"}', snapshot=SNAPSHOT).status == 400
 
 
 @pytest.mark.parametrize(

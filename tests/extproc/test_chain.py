@@ -197,7 +197,7 @@ def test_what_no_target_can_do_is_named(more: dict[str, Any]) -> None:
     assert reply.error["param"] in ("logprobs", "n")
 
 
-@pytest.mark.parametrize(("model", "status"), [("claude", 503), ("foreign", None)])
+@pytest.mark.parametrize(("model", "status"), [("claude", 400), ("foreign", None)])
 def test_a_surface_that_a_provider_has_not(model: str, status: int | None) -> None:
     body = json.dumps({"model": model, "input": "x"}).encode()
     reply = ask("/v1/embeddings", body, snapshot=SNAPSHOT)

@@ -34,9 +34,12 @@ def planned(url: str, **members: Any) -> Reply:
     return reply
 
 
-A, B = ["a", "openai", "x", "continuous", None, None, True], ["b", "openai", "x", "none", None, None, True]
-CLAUDE = ["claude", "anthropic", "y", "final", 99, None, False]
-OPUS = ["opus", "anthropic", "o", "final", None, None, False]
+A, B = (
+    ["a", "openai", "x", "continuous", None, None, True, True],
+    ["b", "openai", "x", "none", None, None, True, True],
+)
+CLAUDE = ["claude", "anthropic", "y", "final", 99, None, False, False]
+OPUS = ["opus", "anthropic", "o", "final", None, None, False, False]
 PLANS = [
     # url, model, what is direct, the attempts' rows where there is something to know
     (CHAT, "one", ",1,", None),

@@ -22,6 +22,7 @@ providers:
   groq: {api: openai, preset: groq}
   tgi: {api: openai, preset: tgi, endpoints: ["http://127.0.0.1:2"]}
   claude: {api: anthropic, base_url: "http://claude.test"}
+  cohere: {api: cohere}
 models:
   same: {targets: [{provider: openai, model: same}]}
   chain: {targets: [{provider: openai, model: first-model}, {provider: other, model: second}]}
@@ -32,8 +33,10 @@ models:
   tokens: {targets: [{provider: openai, model: gpt-image-1}], price: {input: 5, output: 40}}
   heard: {targets: [{provider: openai, model: gpt-4o-transcribe}], price: {input: 2.5, output: 10}}
   spoken: {targets: [{provider: openai, model: tts-1}], price: {character: 0.000015}}
+  ranked: {targets: [{provider: cohere, model: rerank-v4.0-fast}], price: {search: 0.002}}
+  ranks: {targets: [{provider: claude, model: c}, {provider: cohere, model: r}, {provider: vllm, model: v}]}
 tenants:
-  acme: {models: &all [same, chain, mixed, groq, claude, image, tokens, heard, spoken]}
+  acme: {models: &all [same, chain, mixed, groq, claude, image, tokens, heard, spoken, ranked, ranks]}
   limited: {models: *all, limits: {tpm: 1000000}}
 """)
 SOUND = b"RIFF\x24\x7d\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x80\x3e\x00\x00\x00\x7d\x00\x00" + bytes(
@@ -81,7 +84,7 @@ def test_json_passes_but_for_the_model(surface: str) -> None:
     request = request_of(reply)
     assert reply.body == body.replace(b'"chain"', b'"first-model"')
     assert (request["surface"], request["endpoint"], request["passes"]) == (surface, BY_NAME[surface].path, True)
-    assert request.get("unit", "") == BY_NAME[surface].unit
+    assert request.get("unit", "") == ("" if surface == "rerank" else BY_NAME[surface].unit)
     assert not {"hide_usage_chunk", "hide_usage_member", "headers_ms"} & request.keys()
 
 
@@ -237,12 +240,15 @@ def test_what_answers_may_be() -> None:
 )  # fmt: skip
 def test_nobody_can(surface: str, model: str) -> None:
     reply = plan(surface, model=model)
-    assert refusal(reply) == (503, "no_target", "model")
-    assert reply.error["message"] == f"No provider of the model '{model}' answers {surface} requests."
+    assert refusal(reply) == (400, "no_target", "model")
+    path = {"images": "images/generations"}.get(surface, surface)
+    assert reply.error["message"] == f"No provider of the model '{model}' has the endpoint /v1/{path}."
 
 
 def test_targets_that_cannot_are_passed_over() -> None:
     assert plan("rerank", model="mixed").clusters == ["provider/vllm"]
+    assert plan("rerank", model="ranks", documents=["a"]).clusters == ["provider/cohere", "provider/vllm"]
+    assert plan("rerank", model="ranks", return_documents=True).clusters == ["provider/vllm"]
     assert plan("speech", model="groq", n=3, logprobs=True).clusters == ["provider/groq"]  # no matter of its preset
 
 
@@ -258,6 +264,9 @@ def test_targets_that_cannot_are_passed_over() -> None:
         ("speech", {"input": "na\u00efve \U0001f600"}, 7),
         ("moderations", {}, None),
         ("rerank", {}, None),
+        ("rerank", {"model": "ranked"}, 1),
+        ("rerank", {"model": "ranked", "documents": ["a"] * 100}, 1),
+        ("rerank", {"model": "ranked", "documents": ["a"] * 101}, 2),
     ],
 )
 def test_units(surface: str, members: dict[str, Any], units: int | None) -> None:

@@ -181,8 +181,8 @@ def test_models_that_are_not_there_for_this_tenant(path: str) -> None:
 
 def test_a_model_without_a_usable_target() -> None:
     reply = ask("/v1/embeddings", b'{"model":"claude","input":"hi"}')
-    assert reply.status == 503
-    refused(503, reply.error, "no_target", "model")
+    assert reply.status == 400
+    refused(400, reply.error, "no_target", "model")
 
 
 def test_a_long_name_is_shortened() -> None:
@@ -208,12 +208,12 @@ def test_text_that_utf_8_cannot_carry_is_refused_readably(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "allow"),
     [
-        ("GET", "/v1/chat/completions", 405, "POST"),
+        ("PUT", "/v1/chat/completions", 405, "GET, POST"),
         ("PUT", "/v1/completions", 405, "POST"),
         ("DELETE", "/v1/embeddings?x=1", 405, "POST"),
         ("POST", "/v1/models", 405, "GET"),
         ("HEAD", "/v1/models/chat", 405, "GET"),
-        ("post", "/v1/chat/completions", 405, "POST"),
+        ("post", "/v1/chat/completions", 405, "GET, POST"),
         ("GET", "/", 404, None),
         ("GET", "/v1", 404, None),
         ("GET", "/v1/", 404, None),

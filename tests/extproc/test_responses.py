@@ -10,7 +10,7 @@ from ext_proc_client import Reply, ask, snapshot_of
 
 from extproc.kept import KeptResponses
 from headgate.counters.client import Unavailable
-from headgate.counters.scripts import Argument, Script, tenant_of
+from headgate.counters.scripts import MARK, Argument, Script, tenant_of
 
 URL = "/v1/responses"
 SNAPSHOT = snapshot_of("""\
@@ -44,6 +44,7 @@ models: {one: {targets: [{provider: a, model: up}]}}
 tenants: {small: {plan: small, models: [one]}}
 """)
 MADE = {("acme", "resp_1"): ("one", "a", "up"), ("acme", "resp_2"): ("two", "b", "other")}
+MADE |= {("operator", "resp_1"): ("one", "a", "up")}
 MADE |= {("acme", "resp_3"): ("gone", "b", "over"), ("acme", "resp_4"): ("one", "gone", "x")}
 
 
@@ -56,9 +57,11 @@ class Knows:
     def is_away(self, _key: str) -> bool:
         return self._made is None
 
-    async def run(self, _script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> bytes | None:
+    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> bytes | None:
         if self._made is None:
             raise Unavailable("gone", maybe=False)
+        if script is MARK:
+            return b"mark"
         maker = self._made.get((tenant_of(keys[0]), str(arguments[0])))
         return msgspec.json.encode(maker) if maker else None
 
@@ -174,6 +177,16 @@ def test_goes_on_at_the_target_that_made_the_response(
 def test_what_cannot_be_gone_on_from(body: dict[str, Any], tenant: str, code: str, path: str) -> None:
     reply = post({"model": "one", "input": "x", **body}, path, tenant=tenant)
     assert (reply.status, reply.error["code"], reply.error["param"]) == (400, code, next(iter(body)))
+
+
+def test_who_names_another_target_than_the_one_that_made_the_response_is_told_so() -> None:
+    asked = {"model": "two", "input": "x", "previous_response_id": "resp_1"}
+    reply = post(asked, tenant="operator", x_headgate_target="b")
+    assert (reply.status, reply.error["code"]) == (400, "previous_response_elsewhere")
+    assert reply.error["message"] == (
+        "The response 'resp_1' was not made at the provider 'b'. Remove the header 'x-headgate-target', or send the "
+        "whole conversation."
+    )
 
 
 def test_a_conversation_goes_to_the_provider_that_is_named() -> None:
@@ -305,3 +318,54 @@ tenants: {acme: {models: [tried]}}
         for provider in ("a", "b"):
             body = {"model": "tried", "input": "x", "user": user, "previous_response_id": f"resp_{provider}"}
             assert post(body, made=made, snapshot=split).clusters == [f"provider/{provider}"]
+
+
+KEYED = """\
+providers:
+  a: {api: openai, base_url: "http://a.test/v1", api_keys: [{key: env:A, name: first}, {key: env:B, name: second}]}
+  c: {api: openai, base_url: "http://c.test/v1", api_key: env:A}
+models:
+  one: {targets: [{provider: a, model: up}, {provider: a, model: up-2}]}
+  single: {targets: [{provider: c, model: up}]}
+tenants: {acme: {models: [one, single]}}
+"""
+
+
+def with_keys(made: tuple[str, ...], body: dict[str, Any] | None) -> Reply:
+    kept = KeptResponses(Knows({("acme", "resp_1"): made}))  # type: ignore[arg-type,dict-item]
+    raw = None if body is None else json.dumps(body).encode()
+    path, method = (URL, "POST") if body else (f"{URL}/resp_1", "GET")
+    snapshot = snapshot_of(KEYED, A="sk-a", B="sk-b")
+    return ask(path, raw, method=method, snapshot=snapshot, kept=kept)
+
+
+@pytest.mark.parametrize("body", [None, {"model": "one", "input": "x", "previous_response_id": "resp_1"}])
+@pytest.mark.parametrize(
+    ("made", "cluster"),
+    [
+        (("one", "a", "up-2", "second"), "provider/a/second"),
+        (("one", "a", "up", "first"), "provider/a/first"),
+        (("one", "a", "up"), "provider/a/first"),  # before there were several
+    ],
+)
+def test_a_response_is_asked_for_with_the_key_that_made_it(
+    made: tuple[str, ...], cluster: str, body: dict[str, Any] | None
+) -> None:
+    reply = with_keys(made, body)
+    assert reply.clusters == [cluster]
+    assert request_of(reply)["upstream_model"] == made[2]
+
+
+def test_what_was_made_with_one_of_several_keys_is_asked_with_the_one_that_is_left() -> None:
+    assert with_keys(("single", "c", "up", "second"), None).clusters == ["provider/c"]
+
+
+def test_a_response_whose_key_has_gone_is_refused_by_us() -> None:
+    made = ("one", "a", "up", "third")
+    reply = with_keys(made, {"model": "one", "input": "x", "previous_response_id": "resp_1"})
+    assert (reply.status, reply.error["code"]) == (400, "previous_response_elsewhere")
+    assert "credential that the gateway no longer has" in reply.error["message"]
+    reply = with_keys(made, None)
+    assert (reply.status, reply.error["code"]) == (404, "response_not_found")
+    assert "credential that the gateway no longer has" in reply.error["message"]
+    assert "third" not in reply.error["message"]

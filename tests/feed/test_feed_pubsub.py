@@ -12,7 +12,7 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from headgate import metrics
-from headgate.feed.states import State
+from headgate.feed.states import EVERY_MODEL, State
 from tests.counters.valkey_server import valkey_server
 from tests.feed.ends import listening, telling, until
 
@@ -91,6 +91,19 @@ async def test_rests_outlive_who_noted_them_and_end_by_themselves(url: str, valk
         await until(lambda: states.of(A, "long") is State.RESTED)
         await until(lambda: states.of(A, "short") is State.OK and valkey.zcard("hg:feed:rests") == 2)
         assert states.of(A, "long") is State.RESTED
+
+
+async def test_a_refused_key_is_told_to_all_gateways_and_so_is_its_renewal(url: str, valkey: Redis) -> None:
+    async with telling(url, "g1") as one, telling(url, "g2") as two, listening(url, "g2") as states:
+        one.rest(A, EVERY_MODEL, 60)
+        one.rest(A, "m", 60)
+        await until(lambda: states.of(A, "other") is State.REFUSED)
+        await until(lambda: two.refused_keys == {A})
+        two.end_rest(A, EVERY_MODEL)
+        await until(lambda: states.of(A, "other") is State.OK)
+        assert states.of(A, "m") is State.RESTED
+        await until(lambda: one.refused_keys == frozenset())
+    assert valkey.zcard("hg:feed:rests") == 1
 
 
 async def test_the_server_is_killed_and_comes_back(tmp_path: Path) -> None:

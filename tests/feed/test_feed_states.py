@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from headgate.feed.messages import decoded, rests_alone, whole
-from headgate.feed.states import FORGET_S, Rest, State, TargetStates
+from headgate.feed.states import EVERY_MODEL, FORGET_S, Rest, State, TargetStates
 
 A, B = "provider/a@0123456789", "provider/b@0123456789"
 
@@ -40,7 +40,7 @@ def test_the_worse_of_health_and_rest_counts() -> None:
 
 def test_states_are_ordered_from_good_to_worst() -> None:
     names = [state.name for state in sorted(State)]
-    assert names == ["OK", "SATURATED", "RESTED", "EJECTED", "UNHEALTHY", "UNRESOLVED"]
+    assert names == ["OK", "LOW", "SATURATED", "RESTED", "EJECTED", "UNHEALTHY", "REFUSED", "UNRESOLVED"]
 
 
 def test_health_is_forgotten_when_nobody_speaks_and_rests_run_on() -> None:
@@ -77,6 +77,21 @@ def test_an_old_message_makes_no_rest_shorter() -> None:
     assert states.of(A, "m") is State.RESTED
     clock.now += 2
     assert states.of(A, "m") is State.OK
+
+
+def test_a_refused_key_rests_with_all_models_until_it_is_replaced() -> None:
+    states, clock = states_at({B: State.UNHEALTHY}, Rest(A, EVERY_MODEL, 30), Rest(A, "m", 30), Rest(B, "m", 30))
+    assert [states.of(A, "m"), states.of(A, "other"), states.of(B, "m")] == [
+        State.REFUSED, State.REFUSED, State.UNHEALTHY,
+    ]  # fmt: skip
+    states.take_rests((Rest(B, "m", 5),))
+    assert states.of(A, "other") is State.REFUSED
+    states.take_rests((Rest(B, "m", 5),), all_there_are=True)
+    assert [states.of(A, "m"), states.of(A, "other")] == [State.RESTED, State.OK]
+    states.take_rests((Rest(A, EVERY_MODEL, 3),), all_there_are=True)
+    assert states.of(A, "other") is State.REFUSED
+    clock.now += 4
+    assert states.of(A, "other") is State.OK
 
 
 def test_a_message_says_what_was_put_into_it() -> None:

@@ -1,6 +1,7 @@
 """A scripted Amazon Bedrock that checks each signature over the bytes that it got, as botocore would have made it.
 
-The model's id decides: `…way.NAME` answers in that way, all others answer well.
+The model's id decides: `…way.NAME` answers in that way, all others answer well. `…way.thinks` calls a tool, and takes
+the tool's result only behind the thinking that it called it with.
 """
 
 import json
@@ -112,9 +113,39 @@ def frames_of(way: str, name: str) -> Iterator[bytes | float]:
         yield from (START + words[0], 0.02, last[:50], 0.02, last[50:])
 
 
-def whole_of(name: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": [{"text": f"Hello from {name}."}]}
+def whole_of(name: str, blocks: list[dict[str, Any]] | None) -> dict[str, Any]:
+    message = {"role": "assistant", "content": blocks or [{"text": f"Hello from {name}."}]}
     return {"output": {"message": message}, "stopReason": "end_turn", "usage": USAGE, "metrics": {"latencyMs": 5}}
+
+
+THOUGHT = {"reasoningText": {"text": "I will look.", "signature": "EqQBAA=="}}
+CALL = {"toolUseId": "tooluse_1", "name": "get_weather", "input": {"city": "Oslo"}}
+
+
+def thinking_of(body: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The blocks of the answer; None where the request lacks thinking of an earlier one."""
+    *_, before, last = ({"content": [{}]}, *body["messages"])
+    if "toolResult" not in last["content"][0]:
+        return [{"reasoningContent": THOUGHT}, {"toolUse": CALL}]
+    return [{"text": "It rains."}] if before["content"][0] == {"reasoningContent": THOUGHT} else None
+
+
+def frames_of_blocks(blocks: list[dict[str, Any]]) -> Iterator[bytes]:
+    """A stream of whole blocks."""
+    yield START
+    for index, block in enumerate(blocks):
+        if "toolUse" in block:
+            call = {name: block["toolUse"][name] for name in ("toolUseId", "name")}
+            yield event("contentBlockStart", contentBlockIndex=index, start={"toolUse": call})
+            yield delta(index, toolUse={"input": json.dumps(block["toolUse"]["input"])})
+        elif "reasoningContent" in block:
+            yield delta(index, reasoningContent={"text": THOUGHT["reasoningText"]["text"]})
+            yield delta(index, reasoningContent={"signature": THOUGHT["reasoningText"]["signature"]})
+        else:
+            yield delta(index, **block)
+        yield stop(index)
+    reason = "tool_use" if "toolUse" in blocks[-1] else "end_turn"
+    yield event("messageStop", stopReason=reason) + event("metadata", usage=USAGE, metrics={"latencyMs": 5})
 
 
 @contextmanager
@@ -137,18 +168,20 @@ def bedrock_provider(name: str) -> Iterator[Recorder]:
                     time.sleep(piece)
             peer.sendall(connection.send(h11.EndOfMessage()) or b"")
 
+        blocks = thinking_of(json.loads(request.body)) if way == "thinks" else []
+        way = "invalid" if blocks is None else way
         if way in ERRORS:
             status, kind, said = ERRORS[way]
             body = json.dumps({"message": said}).encode()
             send(status, "application/json", iter([body]), ("x-amzn-errortype", kind))
         elif method == "converse-stream":
-            send(200, STREAM, frames_of(way, name))
+            send(200, STREAM, frames_of_blocks(blocks) if blocks else frames_of(way, name))
         elif method == "invoke":
             texts = json.loads(request.body)["texts"]
             body = json.dumps({"embeddings": {"float": [[0.5, -1]] * len(texts)}}).encode()
             send(200, "application/json", iter([body]), ("x-amzn-bedrock-input-token-count", "7"))
         else:
-            send(200, "application/json", iter([json.dumps(whole_of(name)).encode()]))
+            send(200, "application/json", iter([json.dumps(whole_of(name, blocks)).encode()]))
 
     with recorder(answer) as found:
         yield found

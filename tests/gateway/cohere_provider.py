@@ -1,4 +1,4 @@
-"""A scripted provider with Cohere's v2 chat and embed, and with OpenAI's chat where the path is that.
+"""A scripted provider with Cohere's v2 chat, embed and rerank, and with OpenAI's chat where the path is that.
 
 What the prompt says decides: `NAME:503` makes the provider of that name answer so, `NAME:early` makes its stream say
 an error before the first word; all others answer well. A request that is none of Cohere's is a 400.
@@ -16,7 +16,7 @@ import h11
 from pydantic import ValidationError
 from recorder import Received, Recorder, recorder
 
-from tests.translate.cohere_requests import Chat, Embed
+from tests.translate.cohere_requests import Chat, Embed, Rerank
 
 BILLED = {"input_tokens": 12.0, "output_tokens": 3.0}
 USAGE = {"billed_units": BILLED, "tokens": {"input_tokens": 508.0, "output_tokens": 5.0}, "cached_tokens": 8.0}
@@ -95,7 +95,7 @@ def cohere_provider(name: str) -> Iterator[Recorder]:
 
 def _answer_of(name: str, request: Received) -> tuple[int, str, bytes]:
     asked = json.loads(request.body)
-    said = json.dumps([asked.get(member) for member in ("messages", "texts")])
+    said = json.dumps([asked.get(member) for member in ("messages", "texts", "query")])
     wish = said.split(f"{name}:")[1].split('"')[0] if f"{name}:" in said else ""
     if wish.isdigit():
         return int(wish), "application/json", json.dumps({"id": "e-1", "message": ERRORS[int(wish)]}).encode()
@@ -113,6 +113,11 @@ def _cohere_of(name: str, target: str, asked: dict[str, Any], wish: str) -> byte
         vectors = [[0.5, -1.0] for _ in Embed.model_validate(asked).texts]
         meta = {"billed_units": {"input_tokens": 12.0}}
         return json.dumps({"id": "c-1", "embeddings": {"float": vectors}, "meta": meta}).encode()
+    if target.endswith("/v2/rerank"):
+        results = [
+            {"index": at, "relevance_score": 0.5} for at, _ in enumerate(Rerank.model_validate(asked).documents)
+        ]
+        return json.dumps({"id": "r-1", "results": results, "meta": {"billed_units": {"search_units": 3.0}}}).encode()
     if not target.endswith("/v2/chat"):
         raise KeyError(target)
     if Chat.model_validate(asked).stream:

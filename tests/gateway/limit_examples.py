@@ -95,11 +95,12 @@ def smaller(name: str, value: Any) -> Any:
 
 
 def of_the_page() -> dict[str, Any]:
-    """All blocks as one document."""
+    """What plans and tenants all blocks have, as one document."""
     document: dict[str, Any] = {"plans": {}, "tenants": {}}
     for block in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL):
         for section, entries in yaml.safe_load(block).items():
-            document[section].update(entries)
+            if section in document:
+                document[section].update(entries)
     return document
 
 

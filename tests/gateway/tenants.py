@@ -94,7 +94,7 @@ def configuration(keys: Keys, engine: str, other: str, dead: str, closing: str) 
     }
     tenants = {
         "acme": {
-            "models": ACME_MODELS,
+            "models": [*ACME_MODELS],
             "keys": [
                 _line("ci", keys.acme),
                 {**_line("disabled", keys.disabled), "disabled": True},

@@ -10,6 +10,7 @@ from pathlib import Path
 from secrets import token_hex, token_urlsafe
 from typing import Any
 
+import anthropic
 import httpx2
 import openai
 import pytest
@@ -101,6 +102,7 @@ def configuration(urls: dict[str, str]) -> dict[str, Any]:
     targets |= {f"{way}-then": [("session", f"way.{way}"), ("plain", IDS[0])] for way in WAYS}
     targets |= {"openai-session": [("openai", "gpt-4o"), ("session", IDS[0])]}
     targets |= {"session-openai": [("session", "way.unavailable"), ("openai", "gpt-4o")]}
+    targets |= {"thinks": [("session", "anthropic.claude-sonnet-4-5.way.thinks")]}
     targets |= {"embed": [("plain", "cohere.embed-v4:0")]}
     models = {
         name: {
@@ -180,6 +182,38 @@ def test_what_the_sdk_makes_of_it_and_what_is_metered(setup: Setup, stream: bool
     line = setup.gateway.end_line(answer_id.removeprefix("chatcmpl-"))
     assert (line["prompt_tokens"], line["completion_tokens"], line["cached_tokens"]) == (1012, 3, 1000)
     assert line["upstream_model"] == "amazon.nova-pro-v1:0"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_anthropics_sdk_thinks_over_several_turns_with_tools(setup: Setup, stream: bool) -> None:
+    hint: Any = {"type": "ephemeral"}
+    asked: dict[str, Any] = {
+        "model": "thinks",
+        "max_tokens": 4000,
+        "thinking": {"type": "enabled", "budget_tokens": 1500},
+        "system": [{"type": "text", "text": "Be brief.", "cache_control": hint}],
+        "tools": [{"name": "get_weather", "input_schema": {"type": "object"}, "cache_control": hint}],
+        "messages": [{"role": "user", "content": "Does it rain in Oslo?"}],
+    }
+    with anthropic.Anthropic(base_url=setup.gateway.url, api_key=CLIENT, max_retries=0, timeout=20) as sdk:
+
+        def said() -> anthropic.types.Message:
+            if not stream:
+                return sdk.messages.create(**asked)
+            with sdk.messages.stream(**asked) as events:
+                return events.get_final_message()
+
+        first = said()
+        assert [block.type for block in first.content] == ["thinking", "tool_use"]
+        result = {"type": "tool_result", "tool_use_id": first.content[1].id, "content": "Yes", "cache_control": hint}
+        asked["messages"] += [{"role": "assistant", "content": first.content}, {"role": "user", "content": [result]}]
+        second = said()
+    assert [block.text for block in second.content] == ["It rains."]
+    assert (second.usage.input_tokens, second.usage.cache_read_input_tokens) == (12, 1000)
+    sent = json.loads(setup.upstreams["session"].requests[-1].body)
+    point = {"cachePoint": {"type": "default"}}
+    assert [sent["system"][-1], sent["toolConfig"]["tools"][-1], sent["messages"][-1]["content"][-1]] == [point] * 3
+    assert sent["additionalModelRequestFields"] == {"thinking": asked["thinking"]}
 
 
 def test_usage_that_nobody_asked_for_is_metered_and_hidden(setup: Setup) -> None:

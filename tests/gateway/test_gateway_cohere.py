@@ -17,7 +17,7 @@ from cohere_provider import OWN_HEADERS, cohere_provider, words_of
 from recorder import Received, Recorder
 from running_gateway import RunningGateway, running_gateway
 
-CHAT, EMBEDDINGS = "/v1/chat/completions", "/v1/embeddings"
+CHAT, EMBEDDINGS, RERANK = "/v1/chat/completions", "/v1/embeddings", "/v1/rerank"
 PATHS = {"cohere": "/v2/chat", "proxied": "/corp/v2/chat", "openai": CHAT}
 KEYS = {name: f"sk-{name}-{token_urlsafe(12)}" for name in PATHS}
 MODELS = {"cohere": "command-a-03-2025", "proxied": "command-a-plus-05-2026", "openai": "gpt-4o"}
@@ -74,6 +74,8 @@ def configuration(urls: dict[str, str]) -> dict[str, Any]:
         }
         for chain in CHAINS
     }
+    ranks = [{"provider": name, "model": "rerank-v4.0-fast"} for name in ("cohere", "proxied")]
+    models["rank"] = {"targets": ranks, "price": {"search": "0.002"}, "retry_on": ["5xx"]}
     keys = [{"name": "only", "sha256": sha256(CLIENT.encode()).hexdigest()}]
     return {"providers": providers, "models": models, "tenants": {"acme": {"models": [*models], "keys": keys}}}
 
@@ -168,6 +170,34 @@ def test_embeddings(setup: Setup) -> None:
     assert (line["prompt_tokens"], line["target"]) == (12, "cohere")
     many = setup.gateway.post(EMBEDDINGS, {"model": "cohere", "input": ["x"] * 97}, CLIENT)
     assert (many.status_code, many.json()["error"]["message"]) == (400, "invalid request: it is none of this API")
+
+
+def test_rankings(setup: Setup) -> None:
+    body = {"model": "rank", "query": "q", "documents": ["a", {"text": "b"}], "return_documents": False}
+    reply = setup.gateway.post(RERANK, body, CLIENT)
+    assert reply.status_code == 200, reply.text
+    assert [one["index"] for one in reply.json()["results"]] == [0, 1]
+    assert reply.json()["meta"] == {"billed_units": {"search_units": 3}}
+    line = setup.gateway.end_line(reply.headers["x-request-id"])
+    assert [line[name] for name in ("surface", "target", "unit", "units", "estimated_units")] == [
+        "rerank",
+        "cohere",
+        "search",
+        3,
+        1,
+    ]
+    (one,) = (
+        one
+        for one in setup.upstreams["cohere"].requests
+        if ("x-request-id", reply.headers["x-request-id"]) in one.headers
+    )
+    assert (one.target, dict(one.headers)["authorization"]) == ("/v2/rerank", f"Bearer {KEYS['cohere']}")
+    moved = setup.gateway.post(RERANK, {**body, "query": "cohere:503"}, CLIENT)
+    assert (moved.status_code, moved.headers["x-headgate-target"]) == (200, "proxied")
+    refused = setup.gateway.post(RERANK, {**body, "return_documents": True}, CLIENT)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "return_documents")
+    failed = setup.gateway.post(RERANK, {**body, "query": "cohere:422"}, CLIENT)
+    assert (failed.status_code, failed.json()["error"]["message"]) == (422, "invalid request")
 
 
 def test_a_limit_rests_the_target(setup: Setup) -> None:

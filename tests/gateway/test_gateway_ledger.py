@@ -20,6 +20,7 @@ from tenants import CHAT, chat
 from upstreams import Engine
 
 from tests.counters.valkey_server import valkey_server
+from tests.stopped import stop
 
 PLANS = {"acme": {"rpm": 1_000_000, "concurrency": 100_000}, "globex": {"concurrency": 1}}
 OPEN = "hg:{acme}:open"
@@ -107,7 +108,7 @@ async def test_while_the_ledger_is_stopped_slots_stay_taken(
 ) -> None:
     """Closed, not open: the limit holds meanwhile."""
     (pid,) = settled.pids("ledger").values()
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     try:
         assert (await asyncio.to_thread(ask, settled, setup.keys["globex"])).status_code == 200
         await asyncio.sleep(0.5)
@@ -122,7 +123,7 @@ async def test_while_the_ledger_is_stopped_slots_stay_taken(
 async def test_a_ledger_that_hangs_is_killed(settled: RunningGateway, setup: Limited, counters: Redis) -> None:
     """Slots come back without anybody's help."""
     (pid,) = settled.pids("ledger").values()
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     assert (await asyncio.to_thread(ask, settled, setup.keys["globex"])).status_code == 200
     await until(lambda: settled.pids("ledger") and [*settled.pids("ledger").values()] != [pid])
     await until(lambda: not counters.exists("hg:{globex}:open"))

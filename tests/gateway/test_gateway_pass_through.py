@@ -172,7 +172,7 @@ def test_the_sdk_asks_for_moderation_and_others_for_rankings(setup: Setup) -> No
 @pytest.mark.parametrize(
     ("path", "members", "status", "code"),
     [
-        (DRAW, {"model": "foreign", "prompt": "x"}, 503, "no_target"),
+        (DRAW, {"model": "foreign", "prompt": "x"}, 400, "no_target"),
         (DRAW, {"model": "nobody", "prompt": "x"}, 404, "model_not_found"),
         (DRAW, {"prompt": "x"}, 400, "missing_required_parameter"),
         (HEAR, {"model": "ears"}, 400, "invalid_content_type"),

@@ -21,6 +21,8 @@ from upstreams import Engine
 
 from tests.counters.valkey_server import valkey_server
 
+pytestmark = pytest.mark.alone
+
 CLIENTS = 64
 TPM, USD = 1000, 1
 

@@ -17,6 +17,8 @@ from wire import connection, post, read_chunk, read_head
 
 from tests.counters.valkey_server import valkey_server
 
+pytestmark = pytest.mark.alone
+
 RPM, CONCURRENCY = 100, 4
 PLANS = {"acme": {"rpm": RPM}, "globex": {"concurrency": CONCURRENCY}}
 

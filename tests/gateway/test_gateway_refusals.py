@@ -216,12 +216,13 @@ def test_a_compressed_body_is_refused(gateway: RunningGateway, keys: Keys, encod
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("GET", CHAT, "POST"),
+        ("PUT", CHAT, "GET, POST"),
+        ("PATCH", f"{CHAT}/chatcmpl-1", "GET, POST, DELETE"),
         ("DELETE", EMBEDDINGS, "POST"),
         ("PUT", COMPLETIONS, "POST"),
-        ("OPTIONS", CHAT, "POST"),
+        ("OPTIONS", CHAT, "GET, POST"),
         ("POST", "/v1/models", "GET"),
-        ("DELETE", "/v1/models/vendor/chat-1", "GET"),
+        ("PUT", "/v1/models/vendor/chat-1", "GET"),
     ],
 )
 def test_a_wrong_method(gateway: RunningGateway, keys: Keys, method: str, path: str, allowed: str) -> None:
@@ -244,7 +245,7 @@ def test_head_has_no_body(gateway: RunningGateway, keys: Keys) -> None:
         "/v1/",
         "/v2/chat/completions",
         "/v1/chat/completions/",
-        "/v1/chat/completions/x",
+        "/v1/chat/completions/x/y",
         "/v1/chat%2Fcompletions",
         "/V1/chat/completions",
         "/v1/modelsx",

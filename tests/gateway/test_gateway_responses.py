@@ -56,6 +56,33 @@ def client(setup: Setup) -> Iterator[openai.OpenAI]:
         yield sdk
 
 
+def test_a_conversation_that_was_translated_goes_on_at_a_provider_with_responses(
+    client: openai.OpenAI, setup: Setup
+) -> None:
+    """What reaches it is what its specification allows, which the fixture `spec` asks."""
+    ours = "3f2a9c1e-8b1d-4c55-9d0a-0123456789ab"
+    items: list[Any] = [
+        {"role": "user", "content": "Hello"},
+        {"type": "reasoning", "id": f"rs_{ours}_0", "summary": [], "encrypted_content": "headgate1.e30="},
+        {
+            "type": "message",
+            "id": f"msg_{ours}_1",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "Let me look.", "annotations": [], "logprobs": []}],
+        },
+        {"type": "function_call", "id": f"fc_{ours}_2", "call_id": "a", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "a", "output": "done"},
+    ]
+    made = client.responses.with_raw_response.create(model="chat", input=items, store=False)
+    assert made.headers["x-headgate-dropped"] == "input.reasoning"
+    assert made.parse().status == "completed"
+    local = [line for line in setup.engines["local"].lines.all() if line["event"] == "request"]
+    sent = local[-1]["body"]  # the other engine may have had requests of other tests
+    assert ours not in sent
+    assert json.loads(sent)["input"][1]["content"] == "Let me look."
+
+
 def test_a_response_and_all_that_can_be_asked_of_it(client: openai.OpenAI) -> None:
     made = client.responses.create(model="chat", input="Hello there", metadata={"a": "b"}, instructions="Be brief.")
     assert (made.status, made.model, made.metadata) == ("completed", "headgate-simulator", {"a": "b"})

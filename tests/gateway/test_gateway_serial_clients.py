@@ -12,6 +12,8 @@ from running_gateway import RunningGateway, running_gateway
 from tenants import CHAT
 from upstreams import Engine
 
+pytestmark = pytest.mark.alone
+
 PLANS = {
     "one": {"concurrency": 1},
     "four": {"concurrency": 4},

@@ -15,6 +15,8 @@ from running_gateway import RunningGateway
 from tenants import CHAT, Keys, chat
 from wire import connection, head, post, read_reply
 
+pytestmark = pytest.mark.alone
+
 FLOOD = 2**30  # what the provider would send to somebody who reads
 READERS = 8
 

@@ -15,6 +15,8 @@ from tenants import CHAT, Keys, chat
 from upstreams import Engine
 from wire import Reply, connection, post, read_body, read_chunk, read_head
 
+from tests.stopped import stop
+
 TOKENS = 120
 
 
@@ -126,7 +128,7 @@ async def test_all_workers_hang_in_mid_stream(
     stream, body = await running_stream(spare_gateway, keys)
     workers = spare_gateway.pids("filters-")
     for pid in workers.values():
-        os.kill(pid, signal.SIGSTOP)
+        stop(pid)
     began = time.monotonic()
     reply = await answer(client, spare_gateway)
     if reply.status_code != 200:  # it waits for workers that are killed, and may find their successors

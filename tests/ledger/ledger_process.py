@@ -22,6 +22,9 @@ from headgate.prices import PriceRow
 from headgate.snapshot import ModelRow, Snapshot, SpoolRow, TenantRow, write_snapshot
 from headgate.supervise.parts_file import boot_id
 from headgate.supervise.process import start_ticks_of
+from ledger.journal.progress import Progress, write_progress
+from ledger.journal.reader import JournalReader
+from ledger.rows import Row
 
 HEADGATE = str(Path(sys.executable).with_name("headgate"))
 LIMITS = LimitsRow((LimitRow("concurrency", 1_000_000),))
@@ -107,6 +110,20 @@ class Ledger:
             return {}
         return found
 
+    def journal(self) -> list[Row]:
+        """All rows in it, those that take others back among them."""
+        reader = JournalReader(self.state / "ledger/usage.db")
+        try:
+            return [row for entry in reader.after(0, 10**6) for row in entry.rows]
+        finally:
+            reader.close()
+
+    def store_journal(self) -> None:
+        """What the usage store does: keep all rows that there are, and say so."""
+        reader = JournalReader(self.state / "ledger/usage.db")
+        write_progress("store", Progress(reader.identity(), reader.newest()), self.state / "ledger")
+        reader.close()
+
     def path(self, name: str) -> Path:
         return self.spool / f"{name}.ndjson"
 
@@ -132,7 +149,11 @@ class Ledger:
         self.tables(spool=SpoolRow(**spool))  # type: ignore[arg-type]
 
     def tables(
-        self, limits: dict[str, LimitsRow] | None = None, price: PriceRow | None = None, spool: SpoolRow | None = None
+        self,
+        limits: dict[str, LimitsRow] | None = None,
+        price: PriceRow | None = None,
+        spool: SpoolRow | None = None,
+        retention_s: dict[str, int] | None = None,
     ) -> None:
         """The accepted configuration: who has which limits, what the model `chat` costs, how the spool is kept."""
         self.generation += 1
@@ -147,7 +168,10 @@ class Ledger:
             created=0,
             max_body_bytes=1,
             keys=[],
-            tenants={name: TenantRow({}, row) for name, row in (limits or {}).items()},
+            tenants={
+                name: TenantRow({}, row, usage_retention_s=(retention_s or {}).get(name))
+                for name, row in (limits or {}).items()
+            },
             models=models,
             spool=spool or SpoolRow(min_free_bytes=1),
         )

@@ -1,5 +1,6 @@
 """What the tests of settlement share: limits, a price, lines that cost something, and what they must add up to."""
 
+import contextlib
 import sqlite3
 from decimal import Decimal
 from pathlib import Path
@@ -11,8 +12,9 @@ from redis import Redis
 from headgate.counters.limits import TenantLimits
 from headgate.limits import LimitRow, LimitsRow
 from headgate.prices import PriceRow
-from ledger.charges import Charge, charge_of
-from ledger.lines import parsed
+from ledger.pricing.pricing import Pricing
+from ledger.settling.charges import Charge, charge_of
+from ledger.spool.lines import parsed
 
 E1, E2, E3 = "20260101T000000-aaaaaa", "20260101T000001-bbbbbb", "20260101T000002-cccccc"
 PRICE = PriceRow(Decimal("2.5"), Decimal("1.25"), Decimal("2.5"), Decimal(10))
@@ -54,7 +56,7 @@ def charged(*spools: Path) -> Charge:
         for text in path.read_bytes().splitlines():
             line = parsed(text)
             if line and line.type == "end":
-                charge = charge_of(line, PRICE)
+                charge = charge_of(line, Pricing(PRICE))
                 some = (charge.requests, charge.input, charge.output, charge.usd_nano)
                 total = [one + other for one, other in zip(total, some, strict=True)]
     return Charge(*total)
@@ -76,5 +78,5 @@ def calendar_of(valkey: Redis, limits: LimitsRow = LIMITS, **who: str) -> dict[s
 
 
 def in_database(ledger: Ledger, query: str) -> list[Any]:
-    with sqlite3.connect(f"file:{ledger.state}/ledger/usage.db?mode=ro", uri=True) as db:
+    with contextlib.closing(sqlite3.connect(f"file:{ledger.state}/ledger/usage.db?mode=ro", uri=True)) as db:
         return db.execute(query).fetchall()

@@ -19,9 +19,10 @@ from headgate.counters.calendar import window_of
 from headgate.counters.settlement import Alert
 from headgate.limits import NANO, LimitRow, LimitsRow, limit_name, user_name
 from headgate.snapshot import AlertsRow, Snapshot, TenantRow
-from ledger import alert_queue, alerts, webhook
-from ledger.alert_queue import AlertQueue, Entry
-from ledger.alerts import Alerts
+from ledger.alerting import alert_queue, alerts, webhook
+from ledger.alerting.alert_queue import AlertQueue, Entry
+from ledger.alerting.alerts import Alerts
+from ledger.tables import Tables as LedgerTables
 from tests.certificates import Authority
 from tests.ledger.webhook_receiver import Receiver, listening, until, verified
 
@@ -50,11 +51,11 @@ def crossed(name: str = "monthly_usd", **more: Any) -> Alert:
     return Alert(name, **{**told, **more})
 
 
-class Tables:
+class Tables(LedgerTables):
     """The tables in use, with a receiver or without."""
 
     def __init__(self, receiver: Receiver | None = None) -> None:
-        self.snapshot: Snapshot | None = None
+        super().__init__()
         self.name(receiver)
 
     def name(self, receiver: Receiver | None) -> None:
@@ -62,13 +63,10 @@ class Tables:
         if receiver:
             row = AlertsRow(receiver.url, f"secrets/alerts+{receiver.port}")
             Path(row.secret).write_text(receiver.secret)
-        self.snapshot = Snapshot(1, 0, 1, [], {"acme": TenantRow({}, LIMITS)}, {}, alerts=row)
+        self.take(Snapshot(1, 0, 1, [], {"acme": TenantRow({}, LIMITS)}, {}, alerts=row))
 
     def forget_secret(self, receiver: Receiver) -> None:
         Path(f"secrets/alerts+{receiver.port}").unlink()
-
-    def __call__(self) -> Snapshot | None:
-        return self.snapshot
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ import pytest
 from ledger_process import Ledger, attempt_line, end_line, wait_until
 from redis import Redis
 
-from ledger.attempts import KINDS, Attempt, age_s, is_answer, kind_of, parsed, rest_s
+from ledger.spool.attempts import KINDS, Attempt, age_s, is_answer, kind_of, parsed, rest_s
 
 E1, E2 = "20260101T000000-aaaaaa", "20260101T000001-bbbbbb"
 NOW = dt.datetime(2026, 1, 1, 12, 0, 0, tzinfo=dt.UTC)

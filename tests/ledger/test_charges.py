@@ -4,10 +4,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from headgate.prices import PriceRow
-from ledger.charges import MOST_NANO, MOST_TOKENS, NO_CHARGE, Charge, began_ms, charge_of
-from ledger.lines import Line
+from ledger.pricing.pricing import Pricing
+from ledger.settling.charges import MOST_NANO, MOST_TOKENS, NO_CHARGE, Charge, charge_of
+from ledger.spool.line_times import began_ms
+from ledger.spool.lines import Line
 
 PRICE = PriceRow(Decimal("2.5"), Decimal("1.25"), Decimal(3), Decimal(10))
 
@@ -15,6 +18,11 @@ PRICE = PriceRow(Decimal("2.5"), Decimal("1.25"), Decimal(3), Decimal(10))
 def line(**fields: Any) -> Line:
     told = {"attempts": 1, "status": 200, "reserved": True, "surface": "chat", "model": "chat", **fields}
     return Line("end", "r", **told)
+
+
+def charged(line: Line, price: PriceRow | None) -> Charge:
+    """At list price; units are a test of their own."""
+    return replace(charge_of(line, Pricing(price)), units=0)
 
 
 @pytest.mark.parametrize(
@@ -68,9 +76,10 @@ def line(**fields: Any) -> Line:
     ],
 )
 def test_a_charge_follows_from_the_line(fields: dict[str, Any], charge: Charge) -> None:
-    assert charge_of(line(**fields), PRICE) == charge
+    assert charged(line(**fields), PRICE) == charge
 
 
+SEARCH = PriceRow(*[Decimal(0)] * 4, search=Decimal("0.002"))
 IMAGES = PriceRow(*[Decimal(0)] * 4, image=Decimal("0.04"), second=Decimal("0.0001"), character=Decimal("0.000015"))
 BOTH = PriceRow(*[Decimal(5)] * 3, Decimal(40), request=Decimal("0.01"), image=Decimal("0.04"))
 TOKENS = PriceRow(*[Decimal(5)] * 3, Decimal(40))
@@ -100,6 +109,12 @@ DRAWN = {"surface": "images", "unit": "image", "estimated_units": 3, "estimated_
         ({"surface": "transcriptions", "unit": "second", "units": 61}, IMAGES, Charge(1, 0, 0, 6_100_000)),
         ({"surface": "moderations", "estimated_tokens": 5}, REQUEST, Charge(1, 5, 0, 1_000_000, True)),
         ({"surface": "rerank", "prompt_tokens": 5}, TOKENS, Charge(1, 5, 0, 25_000)),
+        (
+            {"surface": "rerank", "unit": "search", "units": 3, "estimated_units": 2},
+            SEARCH,
+            Charge(1, 0, 0, 6_000_000),
+        ),
+        ({"surface": "rerank", "unit": "search", "estimated_units": 2}, SEARCH, Charge(1, 0, 0, 4_000_000, True)),
         ({"prompt_tokens": 5, "completion_tokens": 6}, REQUEST, Charge(1, 5, 6, 1_000_000)),
         ({"surface": "count_tokens"}, REQUEST, Charge(1)),
     ],
@@ -107,24 +122,24 @@ DRAWN = {"surface": "images", "unit": "image", "estimated_units": 3, "estimated_
 def test_pieces_are_charged_as_reported_or_as_asked_for(
     fields: dict[str, Any], price: PriceRow | None, charge: Charge
 ) -> None:
-    assert charge_of(line(**fields), price) == charge
+    assert charged(line(**fields), price) == charge
 
 
 def test_money_is_rounded_up_to_a_whole_nano_dollar() -> None:
     price = PriceRow(*[Decimal("0.000000000001")] * 4)
-    assert charge_of(line(prompt_tokens=1, completion_tokens=0), price).usd_nano == 1
-    assert charge_of(line(prompt_tokens=10**9, completion_tokens=0), price).usd_nano == 1
-    assert charge_of(line(prompt_tokens=10**9 + 1, completion_tokens=0), price).usd_nano == 2
-    assert charge_of(line(prompt_tokens=0, completion_tokens=0), price).usd_nano == 0
+    assert charged(line(prompt_tokens=1, completion_tokens=0), price).usd_nano == 1
+    assert charged(line(prompt_tokens=10**9, completion_tokens=0), price).usd_nano == 1
+    assert charged(line(prompt_tokens=10**9 + 1, completion_tokens=0), price).usd_nano == 2
+    assert charged(line(prompt_tokens=0, completion_tokens=0), price).usd_nano == 0
 
 
 def test_without_a_price_tokens_count_all_the_same() -> None:
-    assert charge_of(line(prompt_tokens=3, completion_tokens=4), None) == Charge(1, 3, 4)
+    assert charged(line(prompt_tokens=3, completion_tokens=4), None) == Charge(1, 3, 4)
 
 
 def test_the_largest_numbers_stay_what_databases_and_scripts_can_hold() -> None:
     price = PriceRow(*[Decimal("999999999999.999999999999")] * 4)
-    charge = charge_of(line(prompt_tokens=MOST_TOKENS, completion_tokens=MOST_TOKENS), price)
+    charge = charged(line(prompt_tokens=MOST_TOKENS, completion_tokens=MOST_TOKENS), price)
     assert charge == Charge(1, MOST_TOKENS, MOST_TOKENS, MOST_NANO)
 
 

@@ -14,10 +14,11 @@ from headgate.feed.states import TargetStates
 from headgate.feed.subscriber import Subscriber
 from headgate.limits import LimitsRow
 from headgate.snapshot import Snapshot, TargetRow, TenantRow
-from ledger.corrections import CORRECTIONS, LEAST_SAMPLES, Corrections
-from ledger.lines import Line
-from ledger.lines import parsed as parsed_line
+from ledger.spool.lines import Line
+from ledger.spool.lines import parsed as parsed_line
+from ledger.telling.corrections import CORRECTIONS, LEAST_SAMPLES, Corrections
 from tests.counters.valkey_server import ValkeyServer
+from tests.ledger.in_memory import tables_of
 from tests.ledger.ledger_process import Ledger, end_line
 from tests.ledger.limited_tenant import write_tables
 from tests.ledger.webhook_receiver import until
@@ -47,7 +48,7 @@ class Told:
     def __init__(self, snapshot: Snapshot | None = SNAPSHOT) -> None:
         self.factors: ByModel = {}
         self.times = 0
-        self.corrections = Corrections(self.take, lambda: snapshot)
+        self.corrections = Corrections(self.take, tables_of(snapshot))
 
     def take(self, factors: ByModel) -> None:
         self.factors = dict(factors)

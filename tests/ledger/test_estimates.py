@@ -9,8 +9,8 @@ from redis import Redis
 from spending import E1, E2, LIMITS, PRICE, calendar_of, charged, in_database, reserved, settled_as, used_line
 
 from headgate.counters.scripts import record_key
-from ledger.charges import Charge
-from ledger.spool_search import SpoolSearch
+from ledger.settling.charges import Charge
+from ledger.spool.spool_search import SpoolSearch
 
 ESTIMATE = Charge(1, 1000, 500, 7_500_000)
 CHARGED = "requests without a record are charged their estimate"
@@ -47,6 +47,16 @@ def test_what_outlives_its_lease_is_charged_as_reserved(limited: Ledger, valkey:
     wait_until(lambda: calendar_of(valkey)["monthly_tokens"] == (120 + 11 + 120, 1500))
     assert calendar_of(valkey)["monthly_usd"] == (charged(limited.spool).usd_nano, 7_500_000)
     assert estimates(limited) == [("lost", "lease", 7_500_000, True)]
+
+
+def test_a_late_line_that_costs_nothing_takes_it_back(limited: Ledger, valkey: Redis) -> None:
+    """It was reserved, and the limiter's answer was lost: its line does not know, and nobody has worked on it."""
+    limited.append(E1, used_line("else"))
+    reserved(valkey, E1, "a", lease_ms=50)
+    wait_until(lambda: calendar_of(valkey)["monthly_tokens"] == (120 + 1500, 0))
+    limited.append(E1, end_line("a", reserved=None, attempts=0, status=503, key_id="ci"))
+    wait_until(lambda: calendar_of(valkey)["monthly_tokens"] == (120, 0))
+    assert [row.sign for row in limited.journal()] == [1, 1, -1, 1]
 
 
 def test_requests_of_an_envoy_that_died_are_charged_once(ledger: Ledger, valkey: Redis) -> None:

@@ -7,11 +7,12 @@ import pytest
 
 from headgate.feed.figures import MOST_FIGURES, Mean, TimeOf
 from headgate.snapshot import ModelRow, Snapshot, TargetRow, TenantRow
-from ledger.attempts import Attempt
-from ledger.cluster_load import load_of
-from ledger.figures import HALF_LIFE_S, KEPT_S, FigureLearner
-from ledger.lines import Line
-from ledger.lines import parsed as parsed_line
+from ledger.spool.attempts import Attempt
+from ledger.spool.lines import Line
+from ledger.spool.lines import parsed as parsed_line
+from ledger.telling.cluster_load import load_of
+from ledger.telling.figures import HALF_LIFE_S, KEPT_S, FigureLearner
+from tests.ledger.in_memory import tables_of
 from tests.ledger.ledger_process import end_line
 
 NEAR, FAR = "provider/near@0", "provider/far@0"
@@ -60,7 +61,7 @@ class Learning:
         self.now = 100.0
         self.times: dict[TimeOf, Mean] = {}
         self.answers: dict[str, Mean] = {}
-        self.learner = FigureLearner(self._take, lambda: snapshot, lambda: self.now)
+        self.learner = FigureLearner(self._take, tables_of(snapshot), lambda: self.now)
 
     def _take(self, times: Mapping[TimeOf, Mean], answers: Mapping[str, Mean]) -> None:
         self.times, self.answers = dict(times), dict(answers)

@@ -221,6 +221,9 @@ def test_rotated_files_are_read_in_order_and_removed_when_they_are_done(ledger: 
     ledger.append("20251231T000000-cccccc", end_line("old"))
     ledger.start()
     wait_until(lambda: open_slots(valkey) == {"r3"})
+    time.sleep(2.5)
+    assert len(list(ledger.spool.iterdir())) == 4  # nobody has their rows yet
+    ledger.store_journal()
     wait_until(lambda: [path.name for path in ledger.spool.iterdir()] == [f"{E1}.ndjson"], says=ledger.log)
     ledger.append(E1, end_line("r3"))
     wait_until(lambda: not open_slots(valkey))

@@ -136,6 +136,25 @@ def test_a_generation_without_prices_is_told_once_and_its_requests_are_counted(p
     wait_until(one_more)
 
 
+def test_prices_that_can_not_be_read_are_waited_for(priced: Priced) -> None:
+    """Nothing is free meanwhile, and nothing is counted twice."""
+    priced.alive(E1)
+    priced.prices(1, "1")
+    (priced.state / "prices/2.json").mkdir()
+    priced.append(E1, answered("a", 1) + answered("b", 2))
+    priced.start()
+    wait_until(lambda: priced.logged("prices can't be read: settling waits"))
+    time.sleep(1.5)  # more than one turn
+    assert (priced.usd(), priced.unpriced(), priced.ends()) == (2, 0, 1)
+    (priced.state / "prices/2.json").rmdir()
+    priced.prices(2, "10")
+    wait_until(lambda: priced.usd() == 22)
+    assert (priced.unpriced(), priced.ends()) == (0, 2)
+    wait_until(lambda: len(priced.journal()) == 2)
+    assert [row.price_nano for row in priced.journal()] == [2_000_000_000, 20_000_000_000]
+    assert len(priced.logged("prices can't be read: settling waits")) == 1
+
+
 def test_what_is_not_reported_is_counted_and_costs_nothing(priced: Priced) -> None:
     priced.alive(E1)
     priced.prices(1, "1")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.prices import PriceList, PriceRow
-from ledger.lines import Line, parsed
-from ledger.prices import NOTHING, Unpriced, Usage, cost_of, cost_of_request
+from ledger.pricing.prices import NOTHING, Unpriced, Usage, cost_of, cost_of_request
+from ledger.spool.lines import Line, parsed
 
 # As Anthropic has them: a cache read is a tenth of the input, a write a quarter more than it.
 PRICE = PriceRow(Decimal(3), Decimal("0.30"), Decimal("3.75"), Decimal(15))

@@ -14,7 +14,8 @@ from headgate.counters.client import Counters
 from headgate.counters.limits import TenantLimits
 from headgate.limits import LimitRow, LimitsRow, user_name
 from headgate.snapshot import Key, Snapshot, TargetRow, TenantRow
-from ledger.queries import MOST_LIMITS, Queries
+from ledger.showing.queries import MOST_LIMITS, Queries
+from ledger.tables import Tables
 from tests.counters.valkey_server import ValkeyServer
 from tests.ledger.ledger_process import reserve
 
@@ -25,14 +26,14 @@ class Asked:
     """The tables, and how to ask about them."""
 
     def __init__(self, counters: Counters) -> None:
-        self.snapshot: Snapshot | None = None
-        self.queries = Queries(lambda: self.snapshot, counters)
+        self.known = Tables()
+        self.queries = Queries(self.known, counters)
 
     def tables(self, limits: LimitsRow | None, keys: int = 2, models: int = 2) -> None:
         """Keys k0 …, models m0 …"""
         rows = [Key(at.to_bytes(32), f"k{at}", "acme") for at in range(keys)]
         tenant = TenantRow({f"m{at}": [TARGET] for at in range(models)}, limits)
-        self.snapshot = Snapshot(1, 0, 1, rows, {"acme": tenant}, {})
+        self.known.take(Snapshot(1, 0, 1, rows, {"acme": tenant}, {}))
 
     async def ask(self, **question: Any) -> dict[str, Any]:
         line = json.dumps({"tenant": "acme", **question}).encode()

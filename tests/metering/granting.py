@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from headgate.config import check
+from headgate.config.check import check
 from headgate.edge.render import EdgeSettings, render
 from headgate.supervise.ports import free_port
 from tests.edge.lone_envoy import MANAGER, MODULE, LoneEnvoy, named, resources, typed
@@ -116,7 +116,7 @@ def _early_mutations(folder: Path) -> list[dict[str, Any]]:
     checked = check(path, {})
     assert checked.gateway, checked.problems
     rendering = render(checked.gateway, EdgeSettings(workers=1, spool="spool/x.ndjson", generation=1), folder, {})
-    (listener,) = rendering.bootstrap["static_resources"]["listeners"]
+    (listener, _inner) = rendering.bootstrap["static_resources"]["listeners"]
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     found: list[dict[str, Any]] = manager["early_header_mutation_extensions"]
     return found

@@ -13,7 +13,8 @@ from tests.metering.test_json_meter import spelled
 USED = {"total_tokens": 173, "input_tokens": 13, "output_tokens": 160, "input_tokens_details": {"image_tokens": 3}}
 TOKENS = {"prompt": 13, "completion": 160}
 PICTURE = {"b64_json": "iVBORw0KGgo=" * 50, "revised_prompt": '{"data":[{},{}]}', "x": [{"data": [{}]}, {}]}
-IMAGES, SECONDS, CHARACTERS, NONE = ({"unit": unit} if unit else {} for unit in ("image", "second", "character", ""))
+UNITS = ("image", "second", "character", "search", "")
+IMAGES, SECONDS, CHARACTERS, SEARCHES, NONE = ({"unit": unit} if unit else {} for unit in UNITS)
 
 BODIES: dict[str, tuple[dict[str, Any], Any, dict[str, int]]] = {
     "pictures": (IMAGES, {"created": 1, "data": [PICTURE, PICTURE], "usage": USED}, TOKENS | {"units": 2}),
@@ -32,6 +33,16 @@ BODIES: dict[str, tuple[dict[str, Any], Any, dict[str, int]]] = {
     "heard in tokens": (SECONDS, {"text": "hi", "usage": {"type": "tokens", **USED}}, TOKENS),
     "a ranking of Jina's": (NONE, {"results": [{"index": 1}], "usage": {"total_tokens": 38}}, {"prompt": 38}),
     "a ranking of vLLM's": (NONE, {"usage": {"prompt_tokens": 37, "total_tokens": 38}}, {"prompt": 37}),
+    "a ranking of Cohere's": (SEARCHES, {"results": [{"index": 1}], "meta": {"billed_units": {"search_units": 2}}},
+                              {"units": 2}),
+    "its v1's": (SEARCHES, {"meta": {"api_version": {"version": "1"}, "billed_units": {"search_units": 1.0},
+                                     "tokens": {"input_tokens": 9}}}, {"units": 1}),
+    "another's": (SEARCHES, {"usage": {"search_units": 3, "total_tokens": 7}}, {"prompt": 7, "units": 3}),
+    "both ways": (SEARCHES, {"usage": {"total_tokens": 7}, "meta": {"billed_units": {"search_units": 2}}},
+                  {"prompt": 7}),
+    "searches that nobody asks for": (NONE, {"meta": {"billed_units": {"search_units": 2}}}, {}),
+    "searches elsewhere": (SEARCHES, {"x": {"billed_units": {"search_units": 2}}, "search_units": 4}, {}),
+    "a ranking that says nothing": (SEARCHES, {"results": [], "duration": 3}, {}),
     "nothing": (NONE, {"results": [{"flagged": False}], "data": [{}]}, {}),
     "characters": (CHARACTERS, {"data": [{}], "duration": 3}, {}),
 }  # fmt: skip

@@ -16,13 +16,21 @@ def test_a_provider_whose_name_has_dots() -> None:
         "cluster.provider/my.own.engine.circuit_breakers.default.rq_open": 1.0,
     }
     samples = samples_of(stats.items())
-    assert samples[families.PROVIDER_RESPONSES]["my.own.engine", "5xx"] == 7
-    assert samples[families.PROVIDER_RESPONSES]["my.own.engine", "2xx"] == 0
-    assert samples[families.PROVIDER_HEALTHY] == {("my.own.engine",): 1}
-    assert samples[families.PROVIDER_BREAKER] == {("my.own.engine",): 1}
+    assert samples[families.PROVIDER_RESPONSES]["my.own.engine", "", "5xx"] == 7
+    assert samples[families.PROVIDER_RESPONSES]["my.own.engine", "", "2xx"] == 0
+    assert samples[families.PROVIDER_HEALTHY] == {("my.own.engine", ""): 1}
+    assert samples[families.PROVIDER_BREAKER] == {("my.own.engine", ""): 1}
     assert {labels[0] for labels in samples[families.PROVIDER_RESPONSES]} == {"my.own.engine"}
     picked = {name for name in stats if re.search(FILTER, name)}
     assert "cluster.provider/my.own.engine.retry.upstream_rq_5xx" in picked
+
+
+def test_keys_of_a_provider_have_numbers_of_their_own() -> None:
+    found = {"a": 1.0, "b.c": 2.0}
+    stats = {f"cluster.provider/my.own/{key}.upstream_rq_total": value for key, value in found.items()}
+    stats |= {f"cluster.provider/my.own/{key}.membership_total": 1.0 for key in found}
+    assert all(re.search(FILTER, name) for name in stats)
+    assert samples_of(stats.items())[families.PROVIDER_REQUESTS] == {("my.own", "a"): 1, ("my.own", "b.c"): 2}
 
 
 def test_listeners_and_clusters_add_up() -> None:
@@ -60,5 +68,5 @@ def test_an_envoy_that_finishes_its_streams_adds_what_is_present_and_no_counts()
     samples = samples_of(stats.items())
     add_present(samples, samples_of({**stats, "cluster.provider/gone.membership_total": 1.0}.items()))
     assert samples[families.REQUESTS_IN_FLIGHT] == {(): 4}
-    assert samples[families.PROVIDER_IN_FLIGHT] == {("a",): 4, ("gone",): 0}
+    assert samples[families.PROVIDER_IN_FLIGHT] == {("a", ""): 4, ("gone", ""): 0}
     assert samples[families.RESPONSES]["2xx",] == 5

@@ -14,7 +14,8 @@ from headgate.supervise import metric_files
 COUNTING = """
 import sys
 from headgate import metrics
-refusals = metrics.Refusals("authz", metrics.AUTHZ_REASONS)
+from headgate.refusals import AUTHZ_REASONS, Refusals
+refusals = Refusals("authz", AUTHZ_REASONS)
 for _ in range(int(sys.argv[1])):
     refusals.count("unknown_key")
     metrics.LIMITER_ROUND_TRIP.observe(0.0002)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from headgate import metrics
-from ledger import metrics as ledger_metrics
-from ledger.lines import Line, parsed
-from ledger.metrics import RequestMetrics
+from ledger.showing import metrics as ledger_metrics
+from ledger.showing.metrics import RequestMetrics
+from ledger.spool.lines import Line, parsed
 
 RECORDED = Path(__file__).parent / "spool.ndjson"
 
@@ -24,6 +24,15 @@ def line(**fields: Any) -> Line:
     found = parsed(json.dumps(plain | fields).encode())
     assert found
     return found
+
+
+def count(*lines: Line, observer: RequestMetrics | None = None) -> RequestMetrics:
+    """Lines that came together."""
+    observer = observer or RequestMetrics()
+    for one in lines:
+        observer.on_line(one)
+    observer.flush()
+    return observer
 
 
 class Counts:
@@ -63,11 +72,10 @@ def total(gained: dict[str, float], name: str, **labels: str) -> float:
 
 
 def test_lines_that_a_gateway_has_written() -> None:
-    counts, observer = Counts(), RequestMetrics()
+    counts = Counts()
     lines = [found for text in RECORDED.read_bytes().splitlines() if (found := parsed(text))]
     assert len(lines) == 10
-    for one in lines:
-        observer.on_line(one)
+    count(*lines)
     gained = counts.gained()
     assert total(gained, "headgate_requests_total") == 5
     assert total(gained, "headgate_requests_total", status="200", tenant="acme", model="chat", provider="a") == 3
@@ -101,7 +109,7 @@ def test_lines_that_a_gateway_has_written() -> None:
 )
 def test_what_counts_as_what(fields: dict[str, Any], name: str, by: float) -> None:
     counts = Counts()
-    RequestMetrics().on_line(line(**fields))
+    count(line(**fields))
     assert total(counts.gained(), name) == by
 
 
@@ -111,15 +119,14 @@ def test_what_counts_as_what(fields: dict[str, Any], name: str, by: float) -> No
 )
 def test_a_status_is_one_of_few_words(status: int | None, label: str) -> None:
     counts = Counts()
-    RequestMetrics().on_line(line(status=status))
+    count(line(status=status))
     assert total(counts.gained(), "headgate_requests_total", status=label) == 1
 
 
 def test_ever_new_tenants_end_as_other() -> None:
-    counts, observer = Counts(), RequestMetrics()
-    for number in range(ledger_metrics.TENANTS_CAP + 50):
-        observer.on_line(line(tenant=f"tenant-{number}"))
-    observer.on_line(line(tenant="tenant-0"))
+    counts = Counts()
+    observer = count(*(line(tenant=f"tenant-{number}") for number in range(ledger_metrics.TENANTS_CAP + 50)))
+    count(line(tenant="tenant-0"), observer=observer)
     gained = counts.gained()
     assert total(gained, "headgate_requests_total", tenant="other") == 50
     assert total(gained, "headgate_requests_total", tenant="tenant-0") == 2
@@ -133,9 +140,8 @@ def test_ever_new_tenants_end_as_other() -> None:
 
 def test_ever_new_combinations_end_as_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_metrics, "SERIES_CAP", 20)
-    counts, observer = Counts(), RequestMetrics()
-    for number in range(30):
-        observer.on_line(line(tenant=f"pair-{number % 6}", model=f"pair-{number % 5}"))
+    counts = Counts()
+    count(*(line(tenant=f"pair-{number % 6}", model=f"pair-{number % 5}") for number in range(30)))
     gained = counts.gained()
     assert total(gained, "headgate_requests_total", tenant="other", model="other", provider="p") == 10
     assert total(gained, "headgate_requests_total") == 30

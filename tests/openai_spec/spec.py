@@ -1,7 +1,8 @@
 """What OpenAI's API takes: requests.json has the request bodies of its OpenAPI file, texts and defaults left out.
 
 `problems` validates a request, `bodies` makes any that are valid. Of JSON Schema both know what that file uses; where
-it says `oneOf`, several may fit.
+it says `oneOf`, several may fit. usage.json has what is asked about usage and costs: the parameters and the answers,
+which `answer_problems` validates.
 """
 
 import json
@@ -14,7 +15,10 @@ from urllib.parse import parse_qsl, urlsplit
 from hypothesis import strategies as st
 
 _FILE = json.loads((Path(__file__).parent / "requests.json").read_text())
-_SCHEMAS: dict[str, dict[str, Any]] = _FILE["schemas"]
+_OF_USAGE = json.loads((Path(__file__).parent / "usage.json").read_text())
+_SCHEMAS: dict[str, dict[str, Any]] = _FILE["schemas"] | _OF_USAGE["schemas"]
+_ANSWERS: dict[str, str] = _OF_USAGE["answers"]
+PARAMETERS: dict[str, dict[str, dict[str, Any]]] = _OF_USAGE["parameters"]  # of usage, by path and name
 _BODIES: dict[str, str | None] = _FILE["bodies"]
 _QUERY: dict[str, list[str]] = _FILE["query"]
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -35,11 +39,16 @@ def problems(method: str, target: str, body: bytes) -> list[str]:
     endpoint = _endpoint(method, url.path)
     if endpoint is None:
         return [f"no such endpoint: {method} {url.path}"]
-    found = [f"query: {name}" for name, _ in parse_qsl(url.query) if name.removesuffix("[]") not in _QUERY[endpoint]]
+    found = [f"query: {name}" for name, _ in parse_qsl(url.query) if name.partition("[")[0] not in _QUERY[endpoint]]
     name = _BODIES[endpoint]
     if name is None:
         return found + (["a body"] if body else [])
     return found + list(_wrong(json.loads(body), {"$ref": name}, "body"))
+
+
+def answer_problems(endpoint: str, answer: Any) -> list[str]:
+    """What is wrong with the answer of an endpoint such as `GET /organization/costs`."""
+    return list(_wrong(answer, {"$ref": _ANSWERS[endpoint]}, "answer"))
 
 
 def _endpoint(method: str, path: str) -> str | None:

@@ -16,12 +16,12 @@ from typing import Any
 import grpc
 from redis import Redis
 
+from headgate.config.given_limits import given_limits
 from headgate.config.limits import PlanLimits
-from headgate.config.model import Tenant
 from headgate.contract import WORKERS_ENV
 from headgate.counters.limits import TenantLimits
 from headgate.counters.settlement import settle_call
-from headgate.limits import LimitsRow
+from headgate.limits import GivenLimits, LimitsRow
 from headgate.tenant_limits import limits_of
 from headgate.wire.ratelimit_pb2 import RateLimitRequest, RateLimitResponse
 from tests.counters.valkey_server import ValkeyServer
@@ -140,7 +140,9 @@ def write_config(path: Path, server: ValkeyServer, plans: Mapping[str, Any]) -> 
 def rows_of(plans: Mapping[str, Any], *names: str) -> dict[str, LimitsRow]:
     """The limits of these tenants, as the tables carry them."""
     exact = json.loads(json.dumps(plans), parse_float=Decimal)
-    rows = {name: limits_of(PlanLimits.model_validate(exact[name]), Tenant(models=[])) for name in names}
+    rows = {
+        name: limits_of(given_limits(PlanLimits.model_validate(exact[name])), GivenLimits(), {}) for name in names
+    }
     return {name: row for name, row in rows.items() if row}
 
 

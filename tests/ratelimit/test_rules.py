@@ -1,8 +1,11 @@
 """One snapshot's limits and prices."""
 
+import time
 import tracemalloc
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
+from math import ceil
 from statistics import median
 
 import pytest
@@ -15,13 +18,15 @@ from headgate.contract import COUNTERS_URL_ENV
 from headgate.counters.limits import TenantLimits
 from headgate.counters.reservation import estimate_nano, read_verdict, reserve_call
 from headgate.limits import LimitRow, LimitsRow
-from headgate.prices import PriceRow
+from headgate.prices import PriceRow, TermsRow
 from headgate.snapshot import ModelRow, Snapshot, TenantRow
+from headgate.tenants import Tenants
 from ratelimit.ask import Ask
 from ratelimit.rules import Rules
 from tests.counters.valkey_server import ValkeyServer
 from tests.ratelimit.decision_cost import SETS, costs_us, know_all
 from tests.ratelimit.limiter_process import know_sums
+from tests.tenants.still import Still
 
 TENANTS = 100_000
 
@@ -33,6 +38,13 @@ def snapshot(price: PriceRow | None = None, tenants: int = 1) -> Snapshot:
     return Snapshot(1, 0, 1, keys=[], tenants={**known, "free": TenantRow({})}, models={"chat": model})
 
 
+def limits_row(tenants: Tenants, name: str) -> LimitsRow:
+    row = tenants.known(name)
+    assert row
+    assert row.limits
+    return row.limits
+
+
 def ask(tokens: int, output: int = 0, model: str = "chat") -> Ask:
     return Ask("e", "t0", "ci", model, "", "r", "chat", tokens, output)
 
@@ -41,18 +53,17 @@ def test_100_000_tenants_cost_nothing_before_they_ask() -> None:
     known = snapshot(tenants=TENANTS)
     tracemalloc.start()
     try:
-        rules = Rules(known)
+        rules, tenants = Rules(known), Tenants(known, Still())
         _, peak_bytes = tracemalloc.get_traced_memory()
         assert peak_bytes < 10_000
-        limits = rules.limits("t77777")
-        assert limits is rules.limits("t77777")
+        limits = rules.limits("t77777", limits_row(tenants, "t77777"))
+        assert limits is rules.limits("t77777", limits_row(tenants, "t77777"))
         _, peak_bytes = tracemalloc.get_traced_memory()
         assert peak_bytes < 20_000
     finally:
         tracemalloc.stop()
     assert limits
     assert limits.tenant == "t77777"
-    assert [rules.limits(name) for name in ("free", "nobody")] == [None, None]
 
 
 def test_decisions_with_100_000_tenants_are_the_counters(
@@ -130,3 +141,48 @@ def test_what_pieces_may_cost(unit: str, units: int, surface: str, nano: int, le
     asked = Ask("e", "t0", "ci", "chat", "", "r", surface, 7, 5000, unit=unit, units=units)
     wish = Rules(snapshot(price)).wish(asked)
     assert (wish.fixed_nano, wish.least, wish.input, wish.output) == (nano, least, 7, 5000)
+
+
+@pytest.mark.parametrize(
+    ("now_s", "terms", "fixed", "rate"),
+    [
+        (0, None, 812_000, "2000"),
+        (100, None, 1_624_000, "7000"),  # reasoning is dearer
+        (99, TermsRow(Decimal("0.9")), 730_800, "1800"),
+        (100, TermsRow(Decimal("0.9")), 1_461_600, "6300"),
+        (100, TermsRow(Decimal("0.9"), {"chat": Decimal("1.5")}), 2_436_000, "10500"),
+        (100, TermsRow(Decimal(0)), 0, "0"),
+        (100, TermsRow(), 1_624_000, "7000"),
+    ],
+)
+def test_a_tenant_reserves_at_what_it_pays_at_the_moment(
+    monkeypatch: pytest.MonkeyPatch, now_s: int, terms: TermsRow | None, fixed: int, rate: str
+) -> None:
+    one, two = [Decimal(1)] * 3, [Decimal(2)] * 3
+    later = PriceRow(*two, Decimal(5), reasoning=Decimal(7), from_ms=100_000)
+    monkeypatch.setattr(time, "time", lambda: now_s)
+    rules = Rules(snapshot(PriceRow(*one, Decimal(2), later=(later,))))
+    for _ in range(2):  # the second time as it was made
+        wish = rules.wish(ask(812, 512), terms)
+        assert (wish.fixed_nano, wish.rate_nano) == (fixed, rate)
+
+
+@given(
+    given=PRICES,
+    made=PRICES,
+    thought=st.none() | PRICES,
+    factor=st.decimals(0, 11, places=6, allow_nan=False),
+    tokens=st.tuples(st.integers(0, 10**6), st.integers(0, 10**5), st.integers(0, 10**5)),
+)
+def test_what_was_reserved_is_enough(
+    given: Decimal, made: Decimal, thought: Decimal | None, factor: Decimal, tokens: tuple[int, int, int]
+) -> None:
+    """For the same tokens, whichever of them are thought: the charge is never above it, but for what doubles lose."""
+    prompt, said, reasoned = tokens
+    price = PriceRow(given, given, given, made, reasoning=thought)
+    wish = Rules(snapshot(price)).wish(ask(prompt, said + reasoned), TermsRow(factor))
+    of_thought = made if thought is None else thought
+    parts = ((given, prompt), (made, said), (of_thought, reasoned))
+    charge = ceil(sum(Fraction(each) * count for each, count in parts) * Fraction(factor) * 1000)
+    held = estimate_nano(wish, said + reasoned)
+    assert held >= charge - held // 10**15 - 1

@@ -53,6 +53,15 @@ def test_the_directions_that_lint_imports_holds() -> None:
     assert {("authz", "extproc"), ("extproc", "authz")} <= forbidden
 
 
+def test_nothing_of_control_but_its_store_knows_sql() -> None:
+    """Also what is new: the contract names the package, and lets off the store alone."""
+    (contract,) = [one for one in PROJECT["tool"]["importlinter"]["contracts"] if "admin API" in one["name"]]
+    assert contract["source_modules"] == ["control"]
+    libraries = {"sqlalchemy", "alembic", "psycopg"}
+    assert set(contract["forbidden_modules"]) == libraries
+    assert set(contract["ignore_imports"]) == {f"control.store.** -> {library}" for library in libraries}
+
+
 def test_only_codecs_know_envoys_messages() -> None:
     importing = {
         str(path.relative_to(ROOT))

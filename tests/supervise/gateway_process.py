@@ -78,8 +78,9 @@ class GatewayProcess:
         return self._log().read_text()
 
     def pids(self, prefix: str = "") -> dict[str, int]:
+        """Without control, which comes when it will: nobody waits for it."""
         parts = json.loads((self.state / "parts.json").read_bytes())["parts"]
-        return {name: record["pid"] for name, record in parts.items() if name.startswith(prefix)}
+        return {name: record["pid"] for name, record in parts.items() if _is(name, prefix)}
 
     def alive(self, pid: int) -> bool:
         return start_ticks_of(pid) is not None
@@ -155,6 +156,10 @@ class GatewayProcess:
                 if start_ticks_of(record["pid"]) == record["start_ticks"]:
                     os.kill(record["pid"], signal.SIGKILL)
         remove_memory_folders(self.state)
+
+
+def _is(name: str, prefix: str) -> bool:
+    return name.startswith(prefix) and (name != "control" or prefix == "control")
 
 
 def remove_memory_folders(state: Path) -> None:

@@ -47,6 +47,7 @@ async def test_readyz_names_the_part_that_is_not_ready(part: Part) -> None:
             "ready": False,
             "generation": 3,
             "config": CONFIG,
+            "degraded": [],
             "detail": "starting",
             "parts": {
                 "filters-0": {
@@ -101,3 +102,16 @@ async def test_a_service_that_says_nothing_is_not_waited_for() -> None:
         silent.listen()
         port = silent.getsockname()[1]
         assert await probes.http_ok(f"http://127.0.0.1:{port}/health")() == "no answer within 1 s"
+
+
+async def test_what_is_not_essential_is_named_and_keeps_nobody_waiting() -> None:
+    async def away() -> str | None:
+        return "away since yesterday"
+
+    spec = PartSpec("control", ("sleep", "60"), {}, away, "digest", outlives=False, essential=False)
+    service = Outside("database", away, essential=False)
+    view = View(CONFIG, [Part(spec, lambda: None)], [service], None)
+    body = await admin.report(view)
+    assert (body["ready"], body["degraded"]) == (True, ["control", "database"])
+    body = await admin.report(View(CONFIG, [], [service, Outside("counters", away)], None))
+    assert (body["ready"], body["degraded"]) == (False, ["database"])

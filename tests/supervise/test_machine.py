@@ -16,7 +16,7 @@ HTTP = Address("127.0.0.1", 8080)
 
 def test_open_files_are_raised_as_far_as_this_user_may() -> None:
     code = (
-        "import resource; from headgate.supervise.machine import raise_open_files;"
+        "import resource; from headgate.open_files import raise_open_files;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 512));"
         "print(raise_open_files(), *resource.getrlimit(resource.RLIMIT_NOFILE))"
     )

@@ -163,7 +163,10 @@ async def test_many_edits_in_quick_succession_become_few_reloads(gateway: Edited
     assert (await gateway.config())["generation"] <= 10
 
 
-async def test_a_request_under_way_may_retry_on_a_provider_that_was_removed(gateway: Edited) -> None:
+@pytest.mark.parametrize("is_tenants_own", [False, True])
+async def test_a_request_under_way_may_retry_on_a_provider_that_was_removed(
+    gateway: Edited, is_tenants_own: bool
+) -> None:
     accepted: list[asyncio.StreamWriter] = []
     silent = await asyncio.start_server(lambda _reader, writer: accepted.append(writer), "127.0.0.1", 0)
     host, port = silent.sockets[0].getsockname()
@@ -173,12 +176,17 @@ async def test_a_request_under_way_may_retry_on_a_provider_that_was_removed(gate
     gateway.document["models"]["pair"] = model(
         "pair", timeouts={"headers": "4s", "total": "8s"}, retry_on=["timeout", "5xx"]
     )
-    gateway.document["tenants"]["acme"]["models"].append("pair")
+    acme = gateway.document["tenants"]["acme"]
+    acme["models"].append("pair")
+    if is_tenants_own:
+        acme["targets"] = {"pair": gateway.document["models"]["pair"]["targets"]}
+        gateway.document["models"]["pair"]["targets"] = model("local")["targets"]
     await gateway.start()
     asked = [asyncio.create_task(_streamed(gateway, "pair")) for _ in range(8)]
     await until(lambda: accepted, 60)
     del gateway.document["providers"]["pair"], gateway.document["models"]["pair"]
-    gateway.document["tenants"]["acme"]["models"].remove("pair")
+    acme["models"].remove("pair")
+    acme.pop("targets", None)
     await gateway.saved()
     waiting = len(accepted)
     assert waiting

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from edits import Edited, edited, model
 
+from tests.stopped import stop
+
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[Edited]:
@@ -19,7 +21,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Edited]:
 async def test_a_worker_that_hangs_is_replaced_by_one_with_the_new_tables(gateway: Edited) -> None:
     await gateway.start()
     stopped = gateway.gateway.pids()["filters-0"]
-    os.kill(stopped, signal.SIGSTOP)
+    stop(stopped)
     gateway.document["models"]["more"] = model("local")
     gateway.document["tenants"]["acme"]["models"].append("more")
     await gateway.saved(40)

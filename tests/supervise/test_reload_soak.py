@@ -17,6 +17,8 @@ from edits import Edited, Engine, edited, engine, key_line, model, new_key
 from gateway_process import until
 from soak import Caller, Load, resident_mib
 
+pytestmark = pytest.mark.alone
+
 RELOADS = int(os.environ.get("HEADGATE_SOAK_RELOADS", "30"))
 LONG = RELOADS > 200
 AT_ONCE = 4  # sets of a provider, a model and a tenant that are there at the same time

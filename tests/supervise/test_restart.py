@@ -16,8 +16,13 @@ from gateway_process import GatewayProcess, free_address, until
 from load import Load
 
 from tests.certificates import Authority
+from tests.stopped import stop
+
+pytestmark = pytest.mark.alone
 
 STREAMS = 50
+WELL = {"new", "kept", "stream begun", "stream"}
+HALF_ANSWERED = 3  # of 100 requests a second, half of them on that worker; nearly always none
 
 
 @pytest.fixture
@@ -53,7 +58,7 @@ async def test_three_restarts_under_load_fail_no_request_and_cut_no_stream(gatew
             assert (status, steps[-1]) == (0, {"done": True}), errors
             seen.append(gateway.pids())
             await asyncio.sleep(1)
-    assert set(load.outcomes) == {"new", "kept", "stream begun", "stream"}, load.outcomes
+    assert set(load.outcomes) == WELL, load.outcomes
     assert load.outcomes["new"] > 100
     assert load.outcomes["kept"] > 100
     assert load.outcomes["stream"] >= STREAMS
@@ -178,14 +183,19 @@ async def test_only_our_own_user_may_ask(gateway: GatewayProcess) -> None:
     assert not os.path.exists(memory)  # noqa: ASYNC240, PTH110
 
 
-async def test_a_worker_that_hangs_fails_no_request(gateway: GatewayProcess) -> None:
+async def test_a_worker_that_hangs_fails_only_what_it_had_half_answered(gateway: GatewayProcess) -> None:
     await gateway.start()
     before = gateway.pids("filters-")
     async with Load(gateway, 5) as load:
-        os.kill(before["filters-1"], signal.SIGSTOP)
+        stop(before["filters-1"])
         await until(lambda: gateway.pids("filters-").get("filters-1") not in (None, before["filters-1"]), 60)
         await asyncio.sleep(1)
-    assert set(load.outcomes) == {"new", "kept", "stream begun", "stream"}, load.outcomes
+    failed = {outcome: n for outcome, n in load.outcomes.items() if outcome not in WELL}
+    assert all(": 503 " in outcome and "gateway_unavailable" in outcome for outcome in failed), failed
+    # Envoy asks nobody else once it has the first of extproc's two answers: about a millisecond of each request.
+    assert sum(failed.values()) <= HALF_ANSWERED, failed
+    assert load.outcomes["new"] > 100
+    assert load.outcomes["kept"] > 100
     assert gateway.pids("filters-")["filters-0"] == before["filters-0"]
 
 

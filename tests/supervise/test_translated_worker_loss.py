@@ -12,6 +12,8 @@ import pytest
 from gateway_process import GatewayProcess, until
 from translated import CUT, Answer, Translated, outcomes, translated
 
+from tests.stopped import stop
+
 WAITING = 12
 
 
@@ -72,7 +74,7 @@ async def test_a_worker_that_hangs_is_killed_and_its_attempts_are_asked_of_anoth
     waiting = [asyncio.create_task(running.short("second")) for _ in range(WAITING)]
     await until(lambda: running.provider.failing == WAITING, 60)
     hanging = gateway.pids()["filters-0"]
-    os.kill(hanging, signal.SIGSTOP)
+    stop(hanging)
     running.provider.fail.set()  # the second attempts, which are translated, begin now: half of them at this worker
     took_s = await until(lambda: not gateway.alive(hanging), 60)
     with capsys.disabled():

@@ -15,7 +15,7 @@ from headgate.supervise.watchdog import Patience
 from tests.supervise.gateway_process import until
 
 FOREVER = ("sleep", "1000")
-QUICK = Patience(0.3, 1.0, silence_only=True)
+QUICK = Patience(0.3, 1.0, every_s=0.02, silence_only=True)
 
 
 class Answers:
@@ -35,7 +35,6 @@ class Answers:
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "log").mkdir()
-    monkeypatch.setattr(watchdog, "EVERY_S", 0.02)
     monkeypatch.setitem(watchdog.BY_NAME, parts.LEDGER, QUICK)
 
 
@@ -68,7 +67,7 @@ async def test_a_ledger_that_is_silent_is_killed(begin: Callable[[str, Answers],
     await until(lambda: part.restarts == 1, 30)
 
 
-@pytest.mark.parametrize("detail", ["no socket yet", "refuses connections", "BusyLoadingError"])
+@pytest.mark.parametrize("detail", ["no socket yet", "refuses connections", "answers LOADING"])
 async def test_what_says_so_has_much_to_do_and_is_left_alone(
     begin: Callable[[str, Answers], Part], detail: str
 ) -> None:
@@ -107,7 +106,7 @@ async def test_the_embedded_counters_are_silent_when_they_are_stopped(monkeypatc
     """What the watchdog goes by is what a probe of the real server says."""
     for folder in ("run", "valkey"):
         Path(folder).mkdir()  # noqa: ASYNC240
-    monkeypatch.setitem(watchdog.BY_NAME, parts.VALKEY, Patience(2.0, 60.0, silence_only=True))
+    monkeypatch.setitem(watchdog.BY_NAME, parts.VALKEY, Patience(2.0, 60.0, every_s=0.02, silence_only=True))
     part = Part(parts.valkey(os.environ), lambda: None)
     part.begin()
     try:

@@ -1,8 +1,8 @@
 """Cohere's API as it is documented: what a request may say, and what an answer says. Nothing else fits.
 
-By the reference of v2 chat and v2 embed (https://docs.cohere.com/reference/chat, /reference/embed; names and types as
-in Cohere's SDK 7.3.1, whose types take any value where these take a closed list), the ranges in the descriptions
-there, the limits of https://docs.cohere.com/docs/structured-outputs, and what
+By the reference of v2 chat, embed and rerank (https://docs.cohere.com/reference/chat, /embed, /rerank; names and
+types as in Cohere's SDK 7.3.1, whose types take any value where these take a closed list), the ranges in the
+descriptions there, the limits of https://docs.cohere.com/docs/structured-outputs, and what
 https://docs.cohere.com/reference/errors refuses.
 """
 
@@ -114,6 +114,7 @@ class Chat(Strict):
     frequency_penalty: Annotated[float, Field(ge=0, le=1)] | None = None
     presence_penalty: Annotated[float, Field(ge=0, le=1)] | None = None
     p: Annotated[float, Field(ge=0.01, le=0.99)] | None = None
+    k: Annotated[int, Field(ge=0, le=500)] | None = None
     logprobs: bool | None = None
     thinking: Thinking | None = None
 
@@ -146,6 +147,38 @@ class Embed(Strict):
     embedding_types: list[Literal["float", "int8", "uint8", "binary", "ubinary", "base64"]]
     truncate: Literal["NONE", "START", "END"] = "END"
     output_dimension: int | None = None
+
+
+class Rerank(Strict):
+    model: Text
+    query: str
+    documents: Annotated[list[str], Field(min_length=1, max_length=10_000)]
+    top_n: Annotated[int, Field(ge=1)] | None = None
+    max_tokens_per_doc: Annotated[int, Field(ge=1)] | None = None
+    priority: Annotated[int, Field(ge=0, le=999)] | None = None
+
+
+class Ranked(Strict):
+    index: Annotated[int, Field(ge=0)]
+    relevance_score: float
+
+
+class BilledUnits(Strict):
+    images: float | None = None
+    input_tokens: float | None = None
+    output_tokens: float | None = None
+    search_units: float | None = None
+    classifications: float | None = None
+
+
+class Meta(BaseModel):
+    billed_units: BilledUnits | None = None
+
+
+class Ranking(Strict):
+    id: str | None = None
+    results: list[Ranked]
+    meta: Meta | None = None
 
 
 UNKNOWN_WORDS = {

@@ -19,6 +19,7 @@ from typing import Any
 
 from extproc.translate.direction import Known, Target
 from extproc.translate.failure import Failure
+from tests.translate.bedrock_frames import encoded
 
 FOLDER = Path(__file__).parent.parent / "golden"
 KNOWN = Known("3f2a9c1e", 1_767_225_600)
@@ -42,6 +43,17 @@ class Case:
 
     def json(self, file: str) -> Any:
         return json.loads(self.read(file))
+
+    @property
+    def is_streamed(self) -> bool:
+        return self.has("stream.provider.sse") or self.has("stream.provider.json")
+
+    @property
+    def stream(self) -> bytes:
+        """The provider's stream, as it comes."""
+        if self.has("stream.provider.json"):
+            return encoded(self.json("stream.provider.json"))
+        return self.read("stream.provider.sse")
 
     @property
     def target(self) -> Target:

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from extproc.translate.responses_openai.sealed import Sealed, seal
+from extproc.translate.sealed import Sealed, seal
 from tests.translate.chat_bodies import ARGUMENTS, FILES, PICTURES, SCHEMAS, TEXT, WORD, objects, some
 
 INPUT_TEXT = objects(type=st.just("input_text"), text=TEXT)

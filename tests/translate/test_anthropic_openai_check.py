@@ -10,6 +10,7 @@ from extproc.refusal import BadRequest
 from extproc.translate.anthropic_openai import AnthropicToOpenAI
 from extproc.translate.anthropic_openai.count import count_answer, uncounted
 from tests.translate.golden import TARGET
+from tests.translate.message_bodies import ANY_JSON, MESSAGE_BODIES
 from tests.translate.openai_requests import checked_openai
 
 DIRECTION = AnthropicToOpenAI()
@@ -168,60 +169,8 @@ def test_a_count_has_the_same_rules_but_needs_no_max_tokens() -> None:
     assert MessageTokensCount.model_validate_json(count_answer(12)).input_tokens == 12
 
 
-_texts = st.sampled_from(["", "a", "text", "image", "base64", "custom", "enabled", "user", "application/pdf"])
-_json = st.recursive(
-    st.none() | st.booleans() | st.integers(-1, 9) | st.just(0.5) | _texts,
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_texts, inner, max_size=2),
-    max_leaves=4,
-)
-_hint = st.sampled_from([{}, {"cache_control": {"type": "ephemeral"}}, {"extra": 1}])
-_source = st.sampled_from(
-    [
-        {"type": "url", "url": "https://example.com/a"},
-        {"type": "base64", "media_type": "image/png", "data": "AA=="},
-        {"type": "base64", "media_type": "application/pdf", "data": "AA=="},
-        {"type": "text", "media_type": "text/plain", "data": "x"},
-        {"type": "content", "content": "x"},
-        {"type": "file", "file_id": "f"},
-    ]
-)
-_seen = st.one_of(
-    st.builds(lambda text, hint: {"type": "text", "text": text, **hint}, _texts, _hint),
-    st.builds(lambda kind, source: {"type": kind, "source": source}, st.sampled_from(["image", "document"]), _source),
-)
-_user = _seen | st.builds(
-    lambda content, error: {"type": "tool_result", "tool_use_id": "a", "content": content, "is_error": error},
-    _texts | st.lists(_seen, max_size=2),
-    st.booleans(),
-)
-_assistant = st.sampled_from(
-    [
-        {"type": "text", "text": "x"},
-        {"type": "thinking", "thinking": "x", "signature": ""},
-        {"type": "tool_use", "id": "a", "name": "f", "input": {"x": [1]}},
-        {"type": "server_tool_use", "id": "a", "name": "web_search", "input": {}},
-    ]
-)
-_message = st.one_of(
-    st.builds(lambda content: {"role": "user", "content": content}, _texts | st.lists(_user, max_size=3)),
-    st.builds(lambda content: {"role": "assistant", "content": content}, _texts | st.lists(_assistant, max_size=3)),
-    st.just({"role": "system", "content": "x"}),
-)
-_bodies = st.builds(
-    lambda messages, odd: asked(messages=messages, **odd),
-    st.lists(_message, min_size=1, max_size=4),
-    st.dictionaries(
-        st.sampled_from(
-            ["system", "tools", "tool_choice", "thinking", "output_config", "metadata", "top_k", "stream"]
-        ),
-        _json,
-        max_size=2,
-    ),
-)
-
-
 @settings(max_examples=400, deadline=None)
-@given(_bodies)
+@given(MESSAGE_BODIES)
 def test_any_request_is_refused_or_becomes_one_that_openai_knows(body: dict[str, Any]) -> None:
     try:
         unsupported = DIRECTION.unsupported(body)
@@ -236,7 +185,7 @@ def test_any_request_is_refused_or_becomes_one_that_openai_knows(body: dict[str,
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.dictionaries(st.sampled_from(list(asked(system=1, tools=1, thinking=1))), _json, max_size=6))
+@given(st.dictionaries(st.sampled_from(list(asked(system=1, tools=1, thinking=1))), ANY_JSON, max_size=6))
 def test_any_json_object_is_refused_or_translated(body: dict[str, Any]) -> None:
     try:
         made = DIRECTION.request(body, TARGET)

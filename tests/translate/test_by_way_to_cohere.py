@@ -94,7 +94,7 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         asked(TEXT, tools=[TOOL], tool_choice={"type": "auto", "disable_parallel_tool_use": True}),
         ("tool_choice.disable_parallel_tool_use",),
     ),
-    "top_k": (asked(TEXT, top_k=3), ("top_k",)),
+    "top_k": (asked(TEXT, top_k=501), ("top_k",)),
 }
 
 

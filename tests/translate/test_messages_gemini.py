@@ -8,7 +8,9 @@ from anthropic import APIStatusError
 
 from extproc.refusal import BadRequest
 from extproc.translate import direction_of
+from extproc.translate.anthropic_openai.echoes import messages_for_anthropic
 from extproc.translate.direction import Direction, Target
+from extproc.translate.sealed import Sealed, seal
 from tests.translate.cutting import fed, same_however_cut
 from tests.translate.golden import KNOWN, Case, cases
 from tests.translate.google_requests import checked_gemini
@@ -17,6 +19,7 @@ from tests.translate.sdk_clients import anthropic_assembled, anthropic_parsed
 STREAMS = cases("openai_gemini", "stream.provider.sse")
 ANSWERS = cases("openai_gemini", "answer.provider.json")
 BOTH = [case for case in STREAMS if case.has("answer.provider.json")]
+NEW = Target("gemini", "gemini-3-pro-preview")
 OLD = Target("gemini", "gemini-2.0-flash")
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/gif", "data": "R0lG"}}
 TEXT = {"type": "text", "text": "What is it?"}
@@ -102,7 +105,6 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a sixth stop sequence": (asked(TEXT, stop_sequences=list("abcdef")), ("stop_sequences[5]",)),
     "an effort": (asked(TEXT, output_config={"effort": "low"}), ("output_config.effort",)),
     "thinking": (asked(TEXT, thinking={"type": "enabled", "budget_tokens": 2000}), ("thinking",)),
-    "top_k": (asked(TEXT, top_k=3), ("top_k",)),
     "one call at a time": (
         asked(
             TEXT,
@@ -124,6 +126,40 @@ def test_what_makes_no_difference_is_left_out_and_named() -> None:
     body = asked(TEXT, metadata={"user_id": "u"})
     assert direction().unsupported(body, OLD) == ()
     assert direction().request(body, OLD).dropped == ("metadata.user_id",)
+
+
+@pytest.mark.parametrize("case", BOTH, ids=str)
+def test_calls_are_signed_as_they_were_once_the_answer_is_sent_back(case: Case) -> None:
+    answer = case.json("answer.provider.json")
+    said = [part for one in answer.get("candidates", [])[:1] for part in one.get("content", {}).get("parts", [])]
+    signed = [part.get("thoughtSignature") for part in said if "functionCall" in part]
+    whole = direction().whole(case.read("answer.provider.json"), KNOWN)
+    if not signed or not isinstance(whole, bytes):
+        return
+    for message in (
+        anthropic_parsed(whole),
+        anthropic_assembled(fed(direction().stream(KNOWN), [case.stream]).output),
+    ):
+        results = [
+            {"type": "tool_result", "tool_use_id": block["id"], "content": "x"}
+            for block in message["content"]
+            if block["type"] == "tool_use"
+        ]
+        turns = [{"role": "assistant", "content": message["content"]}, {"role": "user", "content": results}]
+        made = direction().request({**asked(), "messages": [*TURNS[:1], *turns]}, NEW)
+        checked_gemini(json.loads(made.body))
+        content = json.loads(made.body)["contents"][1]
+        calls = [part for part in content["parts"] if "functionCall" in part]
+        first = signed[0] or "skip_thought_signature_validator"
+        assert [part.get("thoughtSignature") for part in calls] == [first, *signed[1:]]
+
+
+def test_a_signature_of_google_reaches_anthropic_itself_in_no_request() -> None:
+    sealed = seal(Sealed(signatures={"c1": "EqQB"}))
+    thought = {"type": "thinking", "thinking": "Hm", "signature": sealed}
+    own = {"type": "thinking", "thinking": "Hm", "signature": "ErQC"}
+    made = messages_for_anthropic([{"role": "assistant", "content": [thought, own, CALL]}])
+    assert made == [{"role": "assistant", "content": [own, CALL]}]
 
 
 def test_a_mistake_is_told_by_the_clients_path() -> None:

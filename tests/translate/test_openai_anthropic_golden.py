@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from extproc.translate.anthropic_errors import failure_of
 from extproc.translate.openai_anthropic import OpenAIToAnthropic
-from tests.translate.cutting import fed, same_however_cut
+from tests.translate.cutting import fed
 from tests.translate.golden import KNOWN, Case, cases
 from tests.translate.sdk_clients import anthropic_assembled, anthropic_parsed, openai_assembled, openai_parsed
 
@@ -51,7 +51,7 @@ def test_a_provider_request_is_one_to_its_own_sdk(case: Case) -> None:
     request = case.json("request.provider.json")
     accepted = read(PROVIDER_REQUEST.validate_python({"stream": False, **request}))
     # Their newest API version has no sampling parameters; the version that is asked for has.
-    sampling = {name: request[name] for name in ("temperature", "top_p") if name in request}
+    sampling = {name: request[name] for name in ("temperature", "top_k", "top_p") if name in request}
     assert {**accepted, **sampling} == {"stream": False, **request}
 
 
@@ -70,13 +70,6 @@ def test_a_whole_answer_becomes_the_clients(case: Case) -> None:
         assert openai_parsed(made)["choices"][0]["message"]["role"] == "assistant"
     else:
         assert made == case.failure
-
-
-@pytest.mark.parametrize("case", STREAMS, ids=str)
-def test_a_stream_becomes_the_clients_however_it_is_cut(case: Case) -> None:
-    outcome = same_however_cut(lambda: OPENAI_TO_ANTHROPIC.stream(KNOWN), case.read("stream.provider.sse"))
-    assert outcome.output.decode() == case.read("stream.client.sse").decode()
-    assert outcome.failure == case.failure
 
 
 @pytest.mark.parametrize("case", COMPLETE, ids=str)

@@ -11,7 +11,7 @@ from extproc.translate.chat import Chat
 from extproc.translate.direction import Known, Target
 from extproc.translate.responses_openai import ResponsesToOpenAI
 from extproc.translate.responses_openai.echo import ECHO_LIMIT_BYTES
-from extproc.translate.responses_openai.sealed import Sealed, seal, unseal
+from extproc.translate.sealed import Sealed, seal, unseal
 from tests.translate.openai_responses import checked_response
 
 DIRECTION = ResponsesToOpenAI()

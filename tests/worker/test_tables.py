@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToDict
 import authz.service
 import extproc.service
 from headgate.compile import compile_snapshot
-from headgate.config import check
+from headgate.config.check import check
 from headgate.feed.states import TargetStates
 from headgate.snapshot import Snapshot
 from headgate.tables import Holder

@@ -5,5 +5,6 @@ is read of their answers: reasoning, stop strings and cached tokens as the compa
 """
 
 from extproc.translate.anthropic_openai.direction import AnthropicToOpenAI
+from extproc.translate.anthropic_openai.further import AnthropicToChat
 
-__all__ = ["AnthropicToOpenAI"]
+__all__ = ["AnthropicToChat", "AnthropicToOpenAI"]

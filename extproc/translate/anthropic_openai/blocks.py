@@ -4,22 +4,19 @@ OpenAI's streams may mix the pieces of parallel tool calls. A call ends when its
 the answer ends; what comes for later blocks until then waits. Nothing is lost, and nothing waits in the usual order.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from extproc.translate.anthropic_openai.arguments import object_of
 from extproc.translate.anthropic_openai.completion import Piece, ToolCall, arguments_of
-from extproc.translate.anthropic_openai.events import (
-    DELTA_END,
-    block_start,
-    block_stop,
-    citation,
-    delta_prefix,
-)
+from extproc.translate.anthropic_openai.events import DELTA_END, block_start, block_stop, delta_prefix
 from extproc.translate.anthropic_openai.message import spare_id
+from extproc.translate.anthropic_openai.spoken import Hidden, Words
+from extproc.translate.call_signature import signature_in
+from extproc.translate.open_calls import OpenCalls
+from extproc.translate.sealed import Sealed, seal
 
-_EMPTY = {"text": {"type": "text", "text": ""}, "thinking": {"type": "thinking", "thinking": "", "signature": ""}}
 _encode = msgspec.json.encode
 
 
@@ -27,48 +24,22 @@ class MalformedError(ValueError):
     """The provider's answer makes no sense; the text is for the client."""
 
 
-class _Words:
-    """Text or thinking, and what the text cites."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.waiting: list[str | dict[str, Any]] = []
-        self.prefix = b""
-        self.is_closed = False
-
-    def more(self, index: int) -> bytes:
-        """What has come since the last time."""
-        out = []
-        if not self.prefix:
-            self.prefix = delta_prefix(index, self.kind)
-            out.append(block_start(index, _EMPTY[self.kind]))
-        out += [
-            self.prefix + _encode(item) + DELTA_END if isinstance(item, str) else citation(index, item)
-            for item in self.waiting
-        ]
-        self.waiting = []
-        return b"".join(out)
-
-    def is_whole(self) -> bool:
-        """Words end where something else begins."""
-        return True
-
-    def last(self, cut_off: bool) -> bytes:  # noqa: ARG002 - words may stop anywhere
-        """Nothing is kept back."""
-        return b""
-
-
 class _Call:
     """A tool call. It opens with its name; its arguments go out from their brace on."""
 
     def __init__(self, spare_id: str) -> None:
-        self.id = ""
         self.name = ""
         self.is_closed = False
+        self.id = ""
         self._spare_id = spare_id
         self._arguments: list[str] = []
         self._sent = self._seen = 0  # pieces of the arguments: those that are out, those that `is_whole` knows
         self._prefix = b""
+
+    @property
+    def call_id(self) -> str:
+        """The provider's, or ours where it gives none."""
+        return self.id or self._spare_id
 
     def add(self, piece: ToolCall) -> None:
         """Takes what a piece adds: the id and the name once, the arguments bit by bit. Raises MalformedError."""
@@ -89,7 +60,7 @@ class _Call:
         out = b""
         if not self._prefix:
             self._prefix = delta_prefix(index, "arguments")
-            block = {"type": "tool_use", "id": self.id or self._spare_id, "name": self.name, "input": {}}
+            block = {"type": "tool_use", "id": self.call_id, "name": self.name, "input": {}}
             out = block_start(index, block)
         new = "".join(self._arguments[self._sent :])
         if new and (self._sent or new.lstrip()[:1] == "{"):
@@ -120,17 +91,15 @@ class Blocks:
     """The blocks so far. The methods return the events for what they are given."""
 
     def __init__(self, request_id: str) -> None:
-        self._request_id = request_id
-        self._blocks: list[_Words | _Call] = []
+        self._blocks: list[Words | Hidden | _Call] = []
         self._at = 0  # the block that is open, or opens next: the index in the stream
-        self._calls: list[_Call] = []
-        self._by_index: dict[int, _Call] = {}
+        self._calls = OpenCalls(lambda number: _Call(spare_id(request_id, number)))
         self._fast: tuple[str, bytes] = ("", b"")  # kind and prefix of the open block when that is the last one
 
     @property
     def has_calls(self) -> bool:
         """Whether a tool is called."""
-        return bool(self._calls)
+        return bool(self._calls.all)
 
     def words(self, piece: Piece) -> bytes:
         """Text or thinking."""
@@ -142,20 +111,42 @@ class Blocks:
         """What the text cites."""
         return self._add("text", cited)
 
-    def _add(self, kind: str, item: str | dict[str, Any]) -> bytes:
-        last = self._blocks[-1] if self._blocks else None
-        if not isinstance(last, _Words) or last.kind != kind:
-            last = _Words(kind)
-            self._blocks.append(last)
+    def _add(self, kind: Literal["text", "thinking"], item: str | dict[str, Any]) -> bytes:
+        last = self._words_of(kind)
         last.waiting.append(item)
         out = self._out()
         self._fast = (kind, last.prefix) if self._at == len(self._blocks) - 1 else ("", b"")
         return out
 
+    def thought(self, block: dict[str, Any]) -> bytes:
+        """A block of thinking that is complete. Its words have been before; its signature comes with it."""
+        if block.get("type") == "redacted_thinking":
+            self._blocks.append(Hidden(str(block.get("data") or "")))
+        else:
+            self._words_of("thinking").sign(str(block.get("signature") or ""))
+        self._fast = ("", b"")
+        return self._out()
+
+    def _words_of(self, kind: Literal["text", "thinking"]) -> Words:
+        """The last block, if it takes more words of the kind, or a new one."""
+        last = self._blocks[-1] if self._blocks else None
+        if not isinstance(last, Words) or last.kind != kind or not last.takes_more:
+            last = Words(kind)
+            self._blocks.append(last)
+        return last
+
     def call(self, piece: ToolCall) -> bytes:
-        """A tool call, or more of one. Raises MalformedError."""
-        call = self._call_of(piece)
+        """A tool call, or more of one. What Google's models sign it with is thinking before it.
+
+        Signatures come with the first piece of a call: one that comes later has no place. Raises MalformedError.
+        """
+        name = piece.function.name if piece.function else None
+        call, is_new = self._calls.of(piece.index, piece.id, name)
         call.add(piece)
+        if is_new:
+            if (signature := signature_in(piece.extra_content)) is not None:
+                self._words_of("thinking").sign(seal(Sealed(signatures={call.call_id: signature})) or "")
+            self._blocks.append(call)
         if call.is_closed:
             return b""
         self._fast = ("", b"")
@@ -176,23 +167,3 @@ class Blocks:
             block.is_closed = True
             self._at += 1
         return b"".join(out)
-
-    def _call_of(self, piece: ToolCall) -> _Call:
-        """The call that a piece belongs to, by its index; by its id, or the last one, where servers leave that out.
-
-        Some servers give every call the index 0: a new id with a name is a new call.
-        """
-        name = piece.function.name if piece.function else None
-        if piece.index is not None:
-            call = self._by_index.get(piece.index)
-        elif piece.id:
-            call = next((call for call in self._calls if call.id == piece.id), None)
-        else:
-            call = self._calls[-1] if self._calls and not name else None
-        if call is None or (name and piece.id and call.id and piece.id != call.id):
-            call = _Call(spare_id(self._request_id, len(self._calls)))
-            self._calls.append(call)
-            self._blocks.append(call)
-            if piece.index is not None:
-                self._by_index[piece.index] = call
-        return call

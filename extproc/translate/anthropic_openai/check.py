@@ -12,15 +12,17 @@ from extproc.surface import Types, json_type
 from extproc.translate.anthropic_openai import shapes
 from extproc.translate.anthropic_openai.messages import answered
 from extproc.translate.anthropic_openai.shapes import Shape
+from extproc.translate.chat import Beyond
 
 _SHOWN_LIMIT = 64  # characters of a client's value, or of a name of its making, that are repeated
 _odd = re.compile(r"[^A-Za-z0-9_.-]")  # in names of the client's making, which may end up in a header
 
 
 class Check:
-    """What was found in one request."""
+    """What was found in one request; with a `Beyond`, for a target that takes more than OpenAI's API has."""
 
-    def __init__(self) -> None:
+    def __init__(self, beyond: Beyond | None = None) -> None:
+        self._beyond = beyond
         self.unsupported: list[str] = []
         self.left_out: dict[str, None] = {}  # names without positions, each once
 
@@ -38,7 +40,7 @@ class Check:
 
     def prompt(self, body: dict[str, Any]) -> None:
         """All but what concerns the length of the answer, as /v1/messages/count_tokens has it. Raises BadRequest."""
-        self._members(body, "", shapes.REQUEST)
+        self._members(body, "", shapes.REQUEST if self._beyond is None else shapes.FURTHER)
         if not body["messages"]:
             raise BadRequest(
                 "The parameter 'messages' is an empty array; at least one message is needed.",
@@ -71,9 +73,11 @@ class Check:
                 raise invalid(f"{path}.type", _either(tuple(blocks)), kind)
             self.unsupported.append(f"{path}.type")
             return
-        self._members(block, path, shape)
+        cites = kind == "document" and self._beyond is not None and self._beyond.citations
+        self._members(block, path, shapes.CITED_DOCUMENT if cites else shape)
         if kind in ("thinking", "redacted_thinking"):
-            self.left_out["messages.thinking"] = None
+            if self._beyond is None:
+                self.left_out["messages.thinking"] = None
         elif kind in ("tool_result", "search_result"):
             inner = shapes.SEEN if kind == "tool_result" else {"text": shapes.TEXT}
             self._content(block.get("content") or "", f"{path}.content", inner)
@@ -82,6 +86,8 @@ class Check:
                 _one_of(block["source"]["media_type"], f"{path}.source.media_type", shapes.IMAGE_TYPES)
         elif kind == "document":
             self._document(block["source"], f"{path}.source")
+            if cites and block["source"]["type"] == "content" and (block.get("citations") or {}).get("enabled"):
+                self.unsupported.append(f"{path}.citations")  # what it cites would have no place
 
     def _document(self, source: dict[str, Any], path: str) -> None:
         kind = self._variant(source, path, shapes.DOCUMENT_SOURCES)
@@ -117,7 +123,8 @@ class Check:
 
     def _options(self, body: dict[str, Any]) -> None:
         if thinking := body.get("thinking"):
-            self._variant(thinking, "thinking", shapes.THINKING_CONFIG)
+            own = self._beyond is not None and self._beyond.thinking
+            self._variant(thinking, "thinking", shapes.THINKING_KEPT if own else shapes.THINKING_CONFIG)
         if output := body.get("output_config"):
             self._members(output, "output_config", shapes.OUTPUT_CONFIG)
             _one_of(output.get("effort"), "output_config.effort", shapes.EFFORTS)
@@ -155,6 +162,8 @@ class Check:
             elif member is None or member in shape.neutral.get(name, ()):
                 continue
             elif name in shape.left_out:
+                if name == "cache_control" and self._beyond is not None:
+                    continue  # the target says what becomes of it
                 self.left_out[f"thinking.{name}" if path == "thinking" else name] = None
             else:
                 self.unsupported.append(_joined(path, _odd.sub("?", name[:_SHOWN_LIMIT])))

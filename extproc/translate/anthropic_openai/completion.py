@@ -1,4 +1,5 @@
-"""OpenAI's answers, whole and in chunks, as they are met: its own API, vLLM, DeepSeek, OpenRouter, Mistral, Gemini.
+"""OpenAI's answers, whole and in chunks, as they are met: its own API, vLLM, DeepSeek, OpenRouter, Mistral, Gemini;
+and ours of other providers, which have more (`thinking_blocks`, `extra_content`).
 
 What servers differ in is typed loosely and read by the functions below; the rest of an answer is skipped unread.
 """
@@ -47,6 +48,7 @@ class ToolCall(msgspec.Struct):
     index: int | None = None
     id: str | None = None
     function: Function | None = None
+    extra_content: Any = None
 
 
 class Message(msgspec.Struct):
@@ -58,6 +60,7 @@ class Message(msgspec.Struct):
     refusal: str | None = None
     annotations: Any = None
     tool_calls: list[ToolCall] | None = None
+    thinking_blocks: Any = None
 
 
 class Choice(msgspec.Struct):
@@ -127,6 +130,13 @@ def _parts(content: list[Any]) -> Iterator[Piece]:
         for inner in thinking if isinstance(thinking, list) else ():
             if isinstance(inner, dict) and isinstance(text := inner.get("text"), str) and text:
                 yield "thinking", text
+
+
+def thinking_blocks_of(message: Message) -> Iterator[dict[str, Any]]:
+    """The blocks of thinking, as Anthropic wants them back, with their positions; in streams they are numbered."""
+    for block in message.thinking_blocks if isinstance(message.thinking_blocks, list) else ():
+        if isinstance(block, dict):
+            yield {name: value for name, value in block.items() if name != "index"}
 
 
 def arguments_of(function: Function) -> str:

@@ -7,6 +7,8 @@ servers write them.
 import re
 from typing import Any
 
+from extproc.translate.sealed import is_sealed
+
 _odd_in_ids = re.compile(r"[^A-Za-z0-9_-]")
 _IDS = {"tool_use": "id", "tool_result": "tool_use_id"}
 
@@ -36,7 +38,8 @@ def _block(block: Any) -> Any:
         return block
     kind = block.get("type")
     if kind == "thinking":
-        return None if block.get("signature") == "" else block
+        signature = block.get("signature")
+        return None if signature == "" or is_sealed(signature) else block
     name = _IDS.get(kind) if isinstance(kind, str) else None
     if name is not None:
         value = block.get(name)

@@ -52,6 +52,11 @@ def citation(index: int, cited: dict[str, Any]) -> bytes:
     return event("content_block_delta", index=index, delta={"type": "citations_delta", "citation": cited})
 
 
+def signature(index: int, text: str) -> bytes:
+    """What the provider wants back with the thinking of a block."""
+    return event("content_block_delta", index=index, delta={"type": "signature_delta", "signature": text})
+
+
 def end_of_message(stop: dict[str, Any], usage: dict[str, Any]) -> bytes:
     """The last two events."""
     return event("message_delta", delta=stop, usage=usage) + STOP

@@ -79,11 +79,20 @@ def message_of(known: Known, model: str, usage: Usage | None, started: bool = Fa
     }
 
 
+_OF_DOCUMENTS = ("char_location", "page_location", "content_block_location")
+
+
 def citations_of(message: Message) -> Iterator[dict[str, Any]]:
-    """The pages that a model which searches by itself has cited. `encrypted_index` is Anthropic's own."""
+    """What the text cites: the pages that a model which searches by itself has found, whose `encrypted_index` is
+    Anthropic's own, and documents that are cited in Anthropic's words."""
     annotations = message.annotations if isinstance(message.annotations, list) else ()
     for annotation in annotations:
-        cited = annotation.get("url_citation") if isinstance(annotation, dict) else None
+        if not isinstance(annotation, dict):
+            continue
+        cited = annotation.get("file_citation")
+        if isinstance(cited, dict) and cited.get("type") in _OF_DOCUMENTS:
+            yield {name: value for name, value in cited.items() if name not in ("start_index", "end_index")}
+        cited = annotation.get("url_citation")
         if isinstance(cited, dict) and isinstance(cited.get("url"), str):
             yield {
                 "type": "web_search_result_location",

@@ -4,6 +4,8 @@ import hashlib
 from typing import Any
 
 from extproc.translate.anthropic_openai.messages import messages_of
+from extproc.translate.anthropic_openai.shapes import THINKING_KEPT
+from extproc.translate.chat import Beyond
 from extproc.translate.direction import Target
 
 # OpenAI refuses a longer `user`.
@@ -15,12 +17,12 @@ _BUDGETS = ((16_384, "high"), (8192, "medium"))
 _TOOL_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
-def request_of(body: dict[str, Any], target: Target) -> dict[str, Any]:
-    """The body for the target."""
+def request_of(body: dict[str, Any], target: Target, beyond: Beyond | None = None) -> dict[str, Any]:
+    """The body for the target; with a `Beyond`, for a further translation."""
     limit = max(body["max_tokens"], 1)
     made: dict[str, Any] = {
         "model": target.model,
-        "messages": messages_of(body),
+        "messages": messages_of(body, beyond),
         "max_completion_tokens": min(limit, target.max_output_tokens or limit),
     }
     for name in ("temperature", "top_p"):
@@ -28,13 +30,21 @@ def request_of(body: dict[str, Any], target: Target) -> dict[str, Any]:
             made[name] = body[name]
     if body.get("stop_sequences"):
         made["stop"] = body["stop_sequences"]
-    made |= _tools(body) | _output(body)
+    made |= _tools(body, beyond) | _output(body) | (_more(body, beyond) if beyond else {})
     if user := (body.get("metadata") or {}).get("user_id"):
         made["user"] = user if len(user) <= _USER_LIMIT else hashlib.sha256(user.encode(errors="replace")).hexdigest()
     if body.get("service_tier") == "standard_only":
         made["service_tier"] = "default"
     if body.get("stream"):
         made |= _streamed(target)
+    return made
+
+
+def _more(body: dict[str, Any], beyond: Beyond) -> dict[str, Any]:
+    made: dict[str, Any] = {"top_k": body["top_k"]} if body.get("top_k") is not None else {}
+    if beyond.thinking:
+        thinking = body.get("thinking") or {}
+        made["thinking"] = thinking if thinking.get("type") in THINKING_KEPT else {}
     return made
 
 
@@ -47,8 +57,8 @@ def _streamed(target: Target) -> dict[str, Any]:
     return {"stream": True, "stream_options": options}
 
 
-def _tools(body: dict[str, Any]) -> dict[str, Any]:
-    tools = [_tool(tool) for tool in body.get("tools") or () if tool.get("type") in (None, "custom")]
+def _tools(body: dict[str, Any], beyond: Beyond | None) -> dict[str, Any]:
+    tools = [_tool(tool, beyond) for tool in body.get("tools") or () if tool.get("type") in (None, "custom")]
     if not tools:  # OpenAI refuses an empty list, and a choice among no tools
         return {}
     made: dict[str, Any] = {"tools": tools}
@@ -64,12 +74,13 @@ def _tools(body: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _tool(tool: dict[str, Any]) -> dict[str, Any]:
+def _tool(tool: dict[str, Any], beyond: Beyond | None) -> dict[str, Any]:
     function = {"name": tool["name"], "parameters": tool["input_schema"]}
     for name in ("description", "strict"):
         if tool.get(name) is not None:
             function[name] = tool[name]
-    return {"type": "function", "function": function}
+    hint = {"cache_control": tool["cache_control"]} if beyond and tool.get("cache_control") else {}
+    return {"type": "function", "function": function, **hint}
 
 
 def _output(body: dict[str, Any]) -> dict[str, Any]:

@@ -52,6 +52,9 @@ REQUEST = Shape(
     _CACHE,
 )
 
+# For targets that take more than OpenAI's API has.
+FURTHER = Shape({**REQUEST.members, "top_k": _WHOLE}, REQUEST.neutral, REQUEST.left_out)
+
 MESSAGE = Shape({"role": _A_TEXT, "content": _SOME_TEXTS})
 
 TEXT = Shape({"type": _A_TEXT, "text": _A_TEXT}, {"citations": ([],)}, _CACHE | {"citations"})
@@ -59,6 +62,7 @@ IMAGE = Shape(
     {"type": _A_TEXT, "source": _AN_OBJECT}, {"transformations": ({}, {"oversized_image": "downsize"})}, _CACHE
 )
 DOCUMENT = Shape({"type": _A_TEXT, "source": _AN_OBJECT, "title": _TEXT, "context": _TEXT}, _NO_CITATIONS, _CACHE)
+CITED_DOCUMENT = Shape({**DOCUMENT.members, "citations": _OBJECT}, left_out=DOCUMENT.left_out)
 SEARCH_RESULT = Shape(
     {"type": _A_TEXT, "source": _A_TEXT, "title": _A_TEXT, "content": _A_LIST}, _NO_CITATIONS, _CACHE
 )
@@ -114,6 +118,12 @@ THINKING_CONFIG = {
     ),
     "adaptive": Shape({"type": _A_TEXT}, {"display": ("summarized",)}, frozenset({"display"})),
     "disabled": Shape({"type": _A_TEXT}),
+}
+_DISPLAY = {"display": _TEXT}
+THINKING_KEPT = {
+    "enabled": Shape(THINKING_CONFIG["enabled"].members | _DISPLAY),
+    "adaptive": Shape(THINKING_CONFIG["adaptive"].members | _DISPLAY),
+    "disabled": THINKING_CONFIG["disabled"],
 }
 OUTPUT_CONFIG = Shape({"effort": _TEXT, "format": _OBJECT})
 FORMAT = {"json_schema": Shape({"type": _A_TEXT, "schema": _AN_OBJECT})}

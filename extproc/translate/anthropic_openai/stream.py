@@ -5,7 +5,15 @@ from typing import Any
 
 from extproc.translate.anthropic_openai import events
 from extproc.translate.anthropic_openai.blocks import Blocks, MalformedError
-from extproc.translate.anthropic_openai.completion import Choice, Completion, Usage, decoded, is_error, pieces_of
+from extproc.translate.anthropic_openai.completion import (
+    Choice,
+    Completion,
+    Usage,
+    decoded,
+    is_error,
+    pieces_of,
+    thinking_blocks_of,
+)
 from extproc.translate.anthropic_openai.message import CUT_OFF, broken_off, citations_of, end_of, message_of, usage_of
 from extproc.translate.direction import Known
 from extproc.translate.failure import Failure
@@ -95,6 +103,8 @@ class Decoder:
         if delta is not None:
             for piece in pieces_of(delta):
                 out += self._blocks.words(piece)
+            if delta.thinking_blocks is not None:
+                out += b"".join([self._blocks.thought(block) for block in thinking_blocks_of(delta)])
             if delta.annotations:
                 out += b"".join(self._blocks.cites(cited) for cited in citations_of(delta))
             for call in delta.tool_calls or ():

@@ -1,5 +1,6 @@
 """A whole chat completion as an Anthropic message."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -13,11 +14,16 @@ from extproc.translate.anthropic_openai.completion import (
     decoded,
     is_error,
     pieces_of,
+    thinking_blocks_of,
 )
 from extproc.translate.anthropic_openai.message import CUT_OFF, broken_off, citations_of, end_of, message_of, spare_id
+from extproc.translate.call_signature import signature_in
 from extproc.translate.direction import Known
 from extproc.translate.failure import Failure
 from extproc.translate.openai_errors import failure_in
+from extproc.translate.sealed import Sealed, seal
+
+Block = dict[str, Any]
 
 
 def whole_of(body: bytes, known: Known) -> bytes | Failure:
@@ -42,9 +48,23 @@ def whole_of(body: bytes, known: Known) -> bytes | Failure:
     return msgspec.json.encode({**message, "content": content})
 
 
-def _content(choice: Choice, message: Message, known: Known) -> list[dict[str, Any]] | Failure:
-    blocks: list[dict[str, Any]] = []
+def _content(choice: Choice, message: Message, known: Known) -> list[Block] | Failure:
+    blocks = _words(message)
+    for number, call in enumerate(message.tool_calls or ()):
+        block = _tool_use(call, spare_id(known.request_id, number), choice.finish_reason in CUT_OFF)
+        if isinstance(block, Failure):
+            return block
+        blocks.append(block)
+    _put_thoughts(blocks, thinking_blocks_of(message))
+    return _signed(blocks, message)
+
+
+def _words(message: Message) -> list[Block]:
+    """Text with what it cites; and thinking, unless it comes in blocks."""
+    blocks, in_blocks = list[Block](), any(thinking_blocks_of(message))
     for kind, text in pieces_of(message):
+        if kind == "thinking" and in_blocks:
+            continue
         if blocks and blocks[-1]["type"] == kind:
             blocks[-1][kind] += text
         else:
@@ -54,15 +74,37 @@ def _content(choice: Choice, message: Message, known: Known) -> list[dict[str, A
         if not blocks or blocks[-1]["type"] != "text":
             blocks.append({"type": "text", "text": ""})
         blocks[-1]["citations"] = citations
-    for number, call in enumerate(message.tool_calls or ()):
-        block = _tool_use(call, spare_id(known.request_id, number), choice.finish_reason in CUT_OFF)
-        if isinstance(block, Failure):
-            return block
-        blocks.append(block)
     return blocks
 
 
-def _tool_use(call: ToolCall, spare: str, cut_off: bool) -> dict[str, Any] | Failure:
+def _put_thoughts(blocks: list[Block], thoughts: Iterable[Block]) -> None:
+    """Blocks of thinking where they stood in the answer: first, or at the `position` that our answers give."""
+    for number, thought in enumerate(thoughts):
+        position = thought.get("position")
+        at = position if isinstance(position, int) and position >= number else number
+        if thought.get("type") == "redacted_thinking":
+            blocks.insert(at, {"type": "redacted_thinking", "data": str(thought.get("data") or "")})
+            continue
+        said = {name: str(thought.get(name) or "") for name in ("thinking", "signature")}
+        blocks.insert(at, {"type": "thinking", **said})
+
+
+def _signed(blocks: list[Block], message: Message) -> list[Block]:
+    """With what Google's models sign calls with, as thinking before the call."""
+    signatures = [signature_in(call.extra_content) for call in message.tool_calls or ()]
+    made = list[Block]()
+    calls = iter(signatures)
+    for block in blocks:
+        signature = next(calls) if block["type"] == "tool_use" else None
+        if signature is not None:
+            if not made or made[-1]["type"] != "thinking" or made[-1]["signature"]:
+                made.append({"type": "thinking", "thinking": ""})
+            made[-1]["signature"] = seal(Sealed(signatures={block["id"]: signature}))
+        made.append(block)
+    return made
+
+
+def _tool_use(call: ToolCall, spare: str, cut_off: bool) -> Block | Failure:
     if call.function is None or not call.function.name:
         return Failure.of("malformed", "The provider's answer calls a tool without a name.")
     text = object_of(arguments_of(call.function), cut_off)

@@ -4,16 +4,12 @@ from typing import Any
 
 import msgspec
 
+from extproc.translate.chat_parameters import lowered_limit
 from extproc.translate.direction import Known, ProviderRequest, Target
+from extproc.translate.encode import refuse_unencodable
 from extproc.translate.failure import Failure
 from extproc.translate.openai_anthropic.answer import chat_completion
-from extproc.translate.openai_anthropic.request import (
-    DEFAULT_MAX_TOKENS,
-    LEFT_OUT,
-    limit_of,
-    refuse_unencodable,
-    translated,
-)
+from extproc.translate.openai_anthropic.request import DEFAULT_MAX_TOKENS, translated
 from extproc.translate.openai_anthropic.stream import ChunkDecoder
 
 __all__ = ["DEFAULT_MAX_TOKENS", "OpenAIToAnthropic"]
@@ -31,18 +27,17 @@ class OpenAIToAnthropic:
     def unsupported(self, body: dict[str, Any], target: Target = _ANY_TARGET) -> tuple[str, ...]:
         """The parameters that Anthropic's API, or the target's model, cannot do. Raises BadRequest."""
         try:
-            return translated(body, target)[1]
+            return translated(body, target)[1].unsupported
         except RecursionError as error:
             raise refuse_unencodable(error) from None
 
     def request(self, body: dict[str, Any], target: Target) -> ProviderRequest:
         """The request to POST /v1/messages. `dropped` also names what the answer does not depend on."""
         try:
-            made, dropped = translated(body, target)
-            limit, asked = made["max_tokens"], limit_of(body)
-            lowered = limit if asked and limit < asked else None
-            named = (*dropped, *(name for name in LEFT_OUT if body.get(name) is not None))
-            return ProviderRequest("/messages", msgspec.json.encode(made), _HEADERS, named, lowered)
+            made, notes = translated(body, target)
+            named = (*notes.unsupported, *notes.left_out)
+            sent = msgspec.json.encode(made)
+            return ProviderRequest("/messages", sent, _HEADERS, named, lowered_limit(body, target))
         except (UnicodeEncodeError, RecursionError) as error:
             raise refuse_unencodable(error) from None
 

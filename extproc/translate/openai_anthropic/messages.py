@@ -8,17 +8,15 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from extproc.refusal import BadRequest
-from extproc.translate.openai_anthropic.parts import Block, blocks_of, checked_kind, hinted, text_block
-from extproc.translate.walk import Walk, list_of, named, not_one_of, object_of, text_of
+from extproc.translate.chat_messages import calls_in, content_in, reader_of
+from extproc.translate.openai_anthropic.parts import Block, blocks_of, hinted, text_block
+from extproc.translate.walk import Walk, checked_kind, list_of, named, object_of, text_of
 
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")  # Anthropic allows no more; other providers' ids have dots and colons
 _THINKING = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}
 # What answers and OpenAI's SDK have, which is no part of what the model said.
 _ECHOES = ("annotations", "extra_content", "parsed", "reasoning_content")
-_CALL = ("id", "type", "function", "custom", "index", "extra_content")
 _ASSISTANT = (
     "role",
     "content",
@@ -51,10 +49,7 @@ class Conversation:
     def add(self, message: Any, number: int) -> None:
         """Takes the next message."""
         path = f"messages[{number}]"
-        role = object_of(message, path).get("role")
-        reader = _ROLES.get(role) if isinstance(role, str) else None
-        if reader is None:
-            raise not_one_of(role, f"{path}.role", _ROLES)
+        reader = reader_of(message, path, _ROLES)
         reader(self, message, path)
 
     def close(self) -> None:
@@ -109,38 +104,19 @@ class Conversation:
 
     def _calls(self, message: dict[str, Any], path: str) -> list[Block]:
         blocks = list[Block]()
-        calls = message.get("tool_calls")
-        for number, call in enumerate([] if calls is None else list_of(calls, f"{path}.tool_calls")):
-            here = f"{path}.tool_calls[{number}]"
-            kind = checked_kind(object_of(call, here).get("type", "function"), f"{here}.type", ("function", "custom"))
-            self._walk.only(call, _CALL, here)
-            call_id = _id_of(call.get("id"), f"{here}.id")
-            if kind == "function":
-                blocks.append(self._call(call.get("function"), f"{here}.function", call_id))
+        for call in calls_in(message, path, self._walk, ("cache_control",)):
+            if call.id is None:
+                call_id = self._function_ids[call.name] = f"function_call_{len(self.turns)}_{len(blocks)}"
             else:
-                blocks.append(self._custom_call(call.get("custom"), f"{here}.custom", call_id))
-        if (function := message.get("function_call")) is not None:
-            call_id = f"function_call_{len(self.turns)}_{len(blocks)}"
-            blocks.append(self._call(function, f"{path}.function_call", call_id))
-            self._function_ids[blocks[-1]["name"]] = call_id
+                call_id = _id_of(call.id)
+            self.called[call.name] = None
+            block: Block = {"type": "tool_use", "id": call_id, "name": call.name, "input": call.input}
+            blocks.append(hinted(block, call.holder, call.path, self._walk))
         return blocks
-
-    def _call(self, function: Any, path: str, call_id: str) -> Block:
-        name = named(object_of(function, path).get("name"), f"{path}.name")
-        self._walk.only(function, ("name", "arguments", "parsed_arguments"), path)
-        self.called[name] = None
-        arguments = text_of(function.get("arguments", ""), f"{path}.arguments")
-        return {"type": "tool_use", "id": call_id, "name": name, "input": _input_of(arguments)}
-
-    def _custom_call(self, custom: Any, path: str, call_id: str) -> Block:
-        name = named(object_of(custom, path).get("name"), f"{path}.name")
-        self.called[name] = None
-        text = text_of(custom.get("input"), f"{path}.input")
-        return {"type": "tool_use", "id": call_id, "name": name, "input": {"input": text}}
 
     def _tool_result(self, message: dict[str, Any], path: str) -> None:
         self._walk.only(message, ("role", "content", "tool_call_id", "name", "cache_control"), path)
-        self._result(message, path, _id_of(message.get("tool_call_id"), f"{path}.tool_call_id"))
+        self._result(message, path, _id_of(named(message.get("tool_call_id"), f"{path}.tool_call_id")))
 
     def _function_result(self, message: dict[str, Any], path: str) -> None:
         self._walk.only(message, ("role", "content", "name", "cache_control"), path)
@@ -161,30 +137,15 @@ class Conversation:
         self._say("user", [hinted(block, message, path, self._walk)])
 
     def _content(self, message: dict[str, Any], path: str, kinds: tuple[str, ...]) -> list[Block]:
-        content = message.get("content")
-        if content is None:
-            raise BadRequest(f"'{path}' has no content.", param=f"{path}.content", code="missing_required_parameter")
+        content = content_in(message, path)
         blocks = blocks_of(content, f"{path}.content", self._walk, kinds)
         if blocks:
             hinted(blocks[-1], message, path, self._walk)
         return blocks
 
 
-def _id_of(value: Any, path: str) -> str:
-    return _NOT_IN_IDS.sub("_", named(value, path))
-
-
-def _input_of(arguments: str) -> Any:
-    """A call's arguments as the object that Anthropic wants, digit for digit. What a model wrote that is no JSON
-    object stays readable to the next one: as the text of a member `arguments`."""
-    if not arguments.strip():
-        return {}
-    try:
-        if isinstance(msgspec.json.decode(arguments), dict):
-            return msgspec.Raw(arguments.encode())
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        pass
-    return {"arguments": arguments}
+def _id_of(given: str) -> str:
+    return _NOT_IN_IDS.sub("_", given)
 
 
 _ROLES: dict[str, Callable[[Conversation, dict[str, Any], str], None]] = {

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from extproc.refusal import BadRequest
-from extproc.translate.walk import Walk, list_of, not_one_of, object_of, text_of
+from extproc.translate.walk import Walk, list_of, object_of, text_of
 
 Block = dict[str, Any]
 
@@ -149,13 +149,6 @@ def _from_data_url(text: str) -> tuple[str | None, str]:
     if match is None:
         return None, text
     return (match[1] or "text/plain").lower(), text[match.end() :]
-
-
-def checked_kind(value: Any, path: str, allowed: tuple[str, ...]) -> str:
-    """The value, if it is one of a closed list. Raises BadRequest."""
-    if value in allowed:
-        return str(value)
-    raise not_one_of(value, path, allowed)
 
 
 _PARTS: dict[str, Callable[[dict[str, Any], str, Walk], Block | None]] = {

@@ -1,12 +1,12 @@
 """How much a model thinks, and how it picks its words: what OpenAI's clients say in `reasoning_effort`, `temperature`
-and `top_p`. All three depend on the model.
+and `top_p`, and others' in `top_k`. All of them depend on the model.
 """
 
 from typing import Any
 
 from extproc.translate.openai_anthropic.models import Abilities
-from extproc.translate.openai_anthropic.parts import Block, checked_kind
-from extproc.translate.walk import Walk, number_of
+from extproc.translate.openai_anthropic.parts import Block
+from extproc.translate.walk import Walk, checked_kind, count_of, number_of
 
 # What the model may think at an effort where it wants a number of tokens; 1,024 is the least that Anthropic takes.
 _BUDGETS = {"minimal": 1024, "low": 4096, "medium": 8192, "high": 16_384, "xhigh": 24_576, "max": 31_999}
@@ -35,7 +35,8 @@ def thinking_of(
 
 
 def sampling_of(body: dict[str, Any], model: Abilities, thinking: Block, walk: Walk) -> Block:
-    """Temperature and top_p, unless they ask for the default of both APIs, which newer models insist on."""
+    """Temperature and top_p, unless they ask for the default of both APIs, which newer models insist on; and top_k,
+    which OpenAI's API does not have, and many servers of it do."""
     thinks = thinking.get("thinking", {}).get("type") in ("enabled", "adaptive")
     made: Block = {}
     for name, most in (("temperature", 2), ("top_p", 1)):
@@ -48,4 +49,10 @@ def sampling_of(body: dict[str, Any], model: Abilities, thinking: Block, walk: W
             walk.no_place(name)
         else:
             made[name] = value
+    if body.get("top_k") is not None:
+        count_of(body["top_k"], "top_k")
+        if thinks or model.sampling == "none":
+            walk.no_place("top_k")
+        else:
+            made["top_k"] = body["top_k"]
     return made

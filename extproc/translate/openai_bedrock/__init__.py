@@ -5,16 +5,19 @@ from typing import Any
 import msgspec
 
 from extproc.refusal import BadRequest
+from extproc.translate.chat import Beyond
+from extproc.translate.chat_parameters import lowered_limit
 from extproc.translate.direction import Known, ProviderRequest, Target
+from extproc.translate.encode import refuse_unencodable
 from extproc.translate.failure import Failure
-from extproc.translate.openai_anthropic.request import refuse_unencodable
 from extproc.translate.openai_bedrock.answer import chat_completion
 from extproc.translate.openai_bedrock.embeddings import EmbeddingsToBedrock
+from extproc.translate.openai_bedrock.models import model_of
 from extproc.translate.openai_bedrock.path import method_path
-from extproc.translate.openai_bedrock.request import lowered_limit, translated
+from extproc.translate.openai_bedrock.request import translated
 from extproc.translate.openai_bedrock.stream import ChunkDecoder
 
-__all__ = ["EmbeddingsToBedrock", "OpenAIToBedrock"]
+__all__ = ["EmbeddingsToBedrock", "OpenAIToBedrock", "beyond_bedrock"]
 
 _ANY_TARGET = Target("", "")
 
@@ -49,3 +52,9 @@ class OpenAIToBedrock:
     def stream(self, known: Known) -> ChunkDecoder:
         """A decoder that makes chat completion chunks."""
         return ChunkDecoder(known)
+
+
+def beyond_bedrock(target: Target) -> Beyond:
+    """What the target's model takes that OpenAI's API does not have."""
+    is_claude = model_of(target.model).maker == "claude"
+    return Beyond("blocks", thinking=is_claude, citations=is_claude, media_results=True)

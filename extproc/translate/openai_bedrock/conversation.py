@@ -9,20 +9,17 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from extproc.refusal import BadRequest
+from extproc.translate.chat_messages import calls_in, content_in, reader_of
 from extproc.translate.chat_notes import HINTS, Notes
-from extproc.translate.openai_anthropic.parts import checked_kind
 from extproc.translate.openai_bedrock.models import Model
 from extproc.translate.openai_bedrock.parts import Block, Parts
-from extproc.translate.walk import list_of, named, not_one_of, object_of, text_of
+from extproc.translate.walk import checked_kind, list_of, named, object_of, text_of
 
 _ASKED = ("text", "image_url", "input_audio", "file")
 _GIVEN_BACK = ("text", "image_url", "file")
 _ECHOES = ("annotations", "extra_content", "parsed", "reasoning_content")
 _ASSISTANT = ("role", "content", "refusal", "tool_calls", "function_call", "thinking_blocks", *_ECHOES, *HINTS)
-_CALL = ("id", "type", "function", "custom", "index", "extra_content")
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_.:-]")
 _ID_LIMIT = 64
 
@@ -49,10 +46,7 @@ class Conversation:
     def add(self, message: Any, number: int) -> None:
         """Takes the next message."""
         path = f"messages[{number}]"
-        role = object_of(message, path).get("role")
-        reader = _ROLES.get(role) if isinstance(role, str) else None
-        if reader is None:
-            raise not_one_of(role, f"{path}.role", _ROLES)
+        reader = reader_of(message, path, _ROLES)
         reader(self, message, path)
 
     def close(self) -> None:
@@ -105,6 +99,9 @@ class Conversation:
             return blocks
         for number, thought in enumerate(found):
             block = _thought(thought, f"{path}.thinking_blocks[{number}]")
+            if self._model.maker == "claude" and not _is_signed(block):  # which refuses it
+                self._notes.leave_out("messages.thinking_blocks")
+                continue
             position = thought.get("position")
             at = position if isinstance(position, int) and position >= number else number
             blocks.insert(_place(blocks, at), block)
@@ -112,28 +109,15 @@ class Conversation:
 
     def _calls(self, message: dict[str, Any], path: str) -> list[Block]:
         blocks = list[Block]()
-        calls = message.get("tool_calls")
-        for number, call in enumerate([] if calls is None else list_of(calls, f"{path}.tool_calls")):
-            here = f"{path}.tool_calls[{number}]"
-            kind = checked_kind(object_of(call, here).get("type", "function"), f"{here}.type", ("function", "custom"))
-            self._notes.only(call, _CALL, here)
-            call_id = _id_of(named(call.get("id"), f"{here}.id"))
-            blocks.append(self._call(call.get(kind), f"{here}.{kind}", call_id, custom=kind == "custom"))
-        if (function := message.get("function_call")) is not None:
-            call_id = f"function_call_{len(self.turns)}_{len(blocks)}"
-            blocks.append(self._call(function, f"{path}.function_call", call_id, custom=False))
-            self._function_ids[blocks[-1]["toolUse"]["name"]] = call_id
+        for call in calls_in(message, path, self._notes, HINTS):
+            if call.id is None:
+                call_id = self._function_ids[call.name] = f"function_call_{len(self.turns)}_{len(blocks)}"
+            else:
+                call_id = _id_of(call.id)
+            self.called[call.name] = None
+            blocks.append({"toolUse": {"toolUseId": call_id, "name": call.name, "input": call.input}})
+            blocks += self.parts.cache_point(call.holder, call.path)
         return blocks
-
-    def _call(self, function: Any, path: str, call_id: str, *, custom: bool) -> Block:
-        name = named(object_of(function, path).get("name"), f"{path}.name")
-        self.called[name] = None
-        if custom:
-            given: Any = {"input": text_of(function.get("input"), f"{path}.input")}
-        else:
-            self._notes.only(function, ("name", "arguments", "parsed_arguments"), path)
-            given = _input_of(text_of(function.get("arguments", ""), f"{path}.arguments"))
-        return {"toolUse": {"toolUseId": call_id, "name": name, "input": given}}
 
     def _tool_result(self, message: dict[str, Any], path: str) -> None:
         self._notes.only(message, ("role", "content", "tool_call_id", "name", *HINTS), path)
@@ -158,9 +142,7 @@ class Conversation:
         self._say("user", [result, *points[-1:]], message, path)
 
     def _content(self, message: dict[str, Any], path: str, kinds: tuple[str, ...]) -> list[Block]:
-        content = message.get("content")
-        if content is None:
-            raise BadRequest(f"'{path}' has no content.", param=f"{path}.content", code="missing_required_parameter")
+        content = content_in(message, path)
         return self.parts.of(content, f"{path}.content", kinds)
 
 
@@ -172,6 +154,11 @@ def _thought(thought: Any, path: str) -> Block:
     signature = text_of(thought.get("signature") or "", f"{path}.signature")
     said = {"text": text_of(thought.get("thinking"), f"{path}.thinking")}
     return {"reasoningContent": {"reasoningText": said | ({"signature": signature} if signature else {})}}
+
+
+def _is_signed(block: Block) -> bool:
+    content = block["reasoningContent"]
+    return "redactedContent" in content or "signature" in content["reasoningText"]
 
 
 def _place(blocks: list[Block], position: int) -> int:
@@ -187,19 +174,6 @@ def _id_of(given: str) -> str:
     """The id in the characters, and no more of them, that Converse takes."""
     made = _NOT_IN_IDS.sub("_", given)
     return made if len(made) <= _ID_LIMIT else hashlib.sha256(given.encode(errors="replace")).hexdigest()
-
-
-def _input_of(arguments: str) -> Any:
-    """A call's arguments as the object that Converse wants, digit for digit. What a model wrote that is no JSON
-    object stays readable to the next one: as the text of a member `arguments`."""
-    if not arguments.strip():
-        return {}
-    try:
-        if isinstance(msgspec.json.decode(arguments), dict):
-            return msgspec.Raw(arguments.encode())
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        pass
-    return {"arguments": arguments}
 
 
 _ROLES: dict[str, Callable[[Conversation, dict[str, Any], str], None]] = {

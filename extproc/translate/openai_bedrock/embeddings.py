@@ -13,12 +13,11 @@ from extproc.refusal import BadRequest
 from extproc.translate.bedrock_errors import failure_in_answer
 from extproc.translate.chat_notes import Notes
 from extproc.translate.direction import Known, ProviderRequest, StreamDecoder, Target
+from extproc.translate.encode import refuse_unencodable
 from extproc.translate.failure import Failure
-from extproc.translate.openai_anthropic.parts import checked_kind
-from extproc.translate.openai_anthropic.request import refuse_unencodable
 from extproc.translate.openai_bedrock.path import method_path, shown_model
 from extproc.translate.openai_gemini.embeddings import vector
-from extproc.translate.walk import count_of, list_of, shown, text_of
+from extproc.translate.walk import checked_kind, count_of, list_of, shown, text_of
 
 _CARRIED = ("model", "input", "dimensions", "encoding_format", "user")
 _ANY_TARGET = Target("", "")

@@ -34,6 +34,7 @@ class Model:
     caches_tools: bool
     caches_longer: bool  # than five minutes
     takes_thoughts: bool  # of its own, back
+    calls_one_at_a_time: bool  # where it is told to
 
 
 @lru_cache(maxsize=256)
@@ -50,4 +51,5 @@ def model_of(model_id: str) -> Model:
         caches_tools=maker == "claude",
         caches_longer=maker == "claude" and version >= (4, 5),
         takes_thoughts=maker in ("claude", "openai", "gpt-oss"),
+        calls_one_at_a_time=maker == "claude" and version >= (4, 5),
     )

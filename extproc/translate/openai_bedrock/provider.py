@@ -200,7 +200,24 @@ def annotation_of(citation: Citation, start: int, end: int) -> dict[str, Any]:
     url = web.get("url") if isinstance(web, dict) else None
     if isinstance(url, str):
         return {"type": "url_citation", "url_citation": {**said, "url": url, "title": citation.title or url}}
-    # OpenAI's chat completions cite nothing but URLs; documents keep Converse's words for the place in them.
-    named = {"title": citation.title, "source": citation.source, "location": citation.location}
-    said |= {name: value for name, value in named.items() if value is not None}
+    # OpenAI's chat completions cite nothing but URLs; documents have Anthropic's words for the place in them.
+    said |= _place_of(citation) or {
+        name: value for name, value in (("title", citation.title), ("source", citation.source)) if value is not None
+    }
     return {"type": "file_citation", "file_citation": said}
+
+
+# Converse's word for a place in a document -> Anthropic's, and its names for where the place starts and ends
+_PLACES = {
+    "documentChar": ("char_location", "start_char_index", "end_char_index"),
+    "documentPage": ("page_location", "start_page_number", "end_page_number"),
+    "documentChunk": ("content_block_location", "start_block_index", "end_block_index"),
+}
+
+
+def _place_of(citation: Citation) -> dict[str, Any] | None:
+    for name, (kind, start, end) in _PLACES.items():
+        if isinstance(place := (citation.location or {}).get(name), dict):
+            of_document = {"document_index": place.get("documentIndex"), "document_title": citation.title}
+            return {"type": kind, **of_document, start: place.get("start"), end: place.get("end")}
+    return None

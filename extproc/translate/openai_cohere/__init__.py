@@ -1,18 +1,21 @@
-"""Clients of OpenAI's chat completions and embeddings on providers with Cohere's API (v2). Pure."""
+"""Clients of OpenAI's chat completions, embeddings and rankings on providers with Cohere's API (v2). Pure."""
 
 from typing import Any
 
 import msgspec
 
+from extproc.translate.chat import Beyond
+from extproc.translate.chat_parameters import lowered_limit
 from extproc.translate.direction import Known, ProviderRequest, Target
+from extproc.translate.encode import refuse_unencodable
 from extproc.translate.failure import Failure
-from extproc.translate.openai_anthropic.request import limit_of, refuse_unencodable
 from extproc.translate.openai_cohere.answer import chat_completion
 from extproc.translate.openai_cohere.embeddings import EmbeddingsToCohere
-from extproc.translate.openai_cohere.request import most_of, translated
+from extproc.translate.openai_cohere.request import translated
+from extproc.translate.openai_cohere.rerank import RerankToCohere
 from extproc.translate.openai_cohere.stream import ChunkDecoder
 
-__all__ = ["EmbeddingsToCohere", "OpenAIToCohere"]
+__all__ = ["EmbeddingsToCohere", "OpenAIToCohere", "RerankToCohere", "beyond_cohere"]
 
 _ANY_TARGET = Target("", "")
 
@@ -31,10 +34,10 @@ class OpenAIToCohere:
         """The request to POST /v2/chat. `dropped` also names what the answer does not depend on."""
         try:
             made, notes = translated(body, target)
-            limit, asked = most_of(body, target), limit_of(body)
-            lowered = limit if limit and asked and limit < asked else None
             named = (*notes.unsupported, *notes.left_out)
-            return ProviderRequest("/chat", msgspec.json.encode(made), dropped=named, max_tokens=lowered)
+            return ProviderRequest(
+                "/chat", msgspec.json.encode(made), dropped=named, max_tokens=lowered_limit(body, target)
+            )
         except (UnicodeEncodeError, RecursionError) as error:
             raise refuse_unencodable(error) from None
 
@@ -45,3 +48,8 @@ class OpenAIToCohere:
     def stream(self, known: Known) -> ChunkDecoder:
         """A decoder that makes chat completion chunks."""
         return ChunkDecoder(known)
+
+
+def beyond_cohere(_: Target) -> Beyond:
+    """What Cohere takes that OpenAI's API does not have."""
+    return Beyond("words")

@@ -50,7 +50,7 @@ def _completion(answer: Answer, message: Message, known: Known) -> dict[str, Any
         "id": completion_id(known),
         "object": "chat.completion",
         "created": known.created,
-        "model": "",
+        "model": known.model,
         "choices": [choice],
         "usage": usage_of(answer.usage),
     }

@@ -14,11 +14,10 @@ from extproc.refusal import BadRequest
 from extproc.translate.chat_notes import Notes
 from extproc.translate.cohere_errors import failure_in_stream
 from extproc.translate.direction import Known, ProviderRequest, StreamDecoder, Target
+from extproc.translate.encode import refuse_unencodable
 from extproc.translate.failure import Failure
-from extproc.translate.openai_anthropic.parts import checked_kind
-from extproc.translate.openai_anthropic.request import refuse_unencodable
 from extproc.translate.openai_cohere.provider import BilledUnits, whole_number
-from extproc.translate.walk import count_of, list_of, shown, text_of
+from extproc.translate.walk import checked_kind, count_of, list_of, shown, text_of
 
 MOST_TEXTS = 96  # of one request
 
@@ -125,7 +124,7 @@ def _list(answer: _Answer, known: Known) -> dict[str, Any]:
             {"object": "embedding", "index": number, "embedding": _vector(values, as_base64=known.as_base64)}
             for number, values in enumerate(vectors)
         ],
-        "model": "",
+        "model": known.model,
         "usage": None if prompt is None else {"prompt_tokens": prompt, "total_tokens": prompt},
     }
 

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from extproc.refusal import BadRequest
+from extproc.translate.chat_messages import answers_nothing, calls_in, content_in, is_object, reader_of
 from extproc.translate.chat_notes import HINTS, Notes
-from extproc.translate.openai_anthropic.parts import checked_kind
 from extproc.translate.openai_cohere.models import Abilities
 from extproc.translate.openai_cohere.parts import Part, parts_of, text_part
-from extproc.translate.walk import list_of, named, not_one_of, object_of, text_of
+from extproc.translate.walk import named, text_of
 
 # What answers and OpenAI's SDK have, which is no part of what the model said.
 _ECHOES = ("annotations", "extra_content", "parsed")
@@ -29,7 +29,6 @@ _ASSISTANT = (
     *_ECHOES,
     *HINTS,
 )
-_CALL = ("id", "type", "function", "custom", "index", "extra_content")
 
 
 class Conversation:
@@ -47,10 +46,7 @@ class Conversation:
     def add(self, message: Any, number: int) -> None:
         """Takes the next message."""
         path = f"messages[{number}]"
-        role = object_of(message, path).get("role")
-        reader = _ROLES.get(role) if isinstance(role, str) else None
-        if reader is None:
-            raise not_one_of(role, f"{path}.role", _ROLES)
+        reader = reader_of(message, path, _ROLES)
         self._notes.leave_hints(message)
         reader(self, message, path)
 
@@ -102,46 +98,37 @@ class Conversation:
 
     def _calls(self, message: dict[str, Any], path: str) -> list[Part]:
         made = list[Part]()
-        calls = message.get("tool_calls")
-        for number, call in enumerate([] if calls is None else list_of(calls, f"{path}.tool_calls")):
-            here = f"{path}.tool_calls[{number}]"
-            kind = checked_kind(object_of(call, here).get("type", "function"), f"{here}.type", ("function", "custom"))
-            self._notes.only(call, _CALL, here)
-            call_id = named(call.get("id"), f"{here}.id")
-            made.append(self._call(call.get(kind), f"{here}.{kind}", call_id, custom=kind == "custom"))
-        if (function := message.get("function_call")) is not None:
-            call_id = f"function_call_{len(self._messages)}"
-            made.append(self._call(function, f"{path}.function_call", call_id, custom=False))
-            self._function_ids[made[-1]["function"]["name"]] = call_id
+        for call in calls_in(message, path, self._notes, HINTS):
+            self._notes.leave_hints(call.holder)
+            if call.id is None:
+                call_id = self._function_ids[call.name] = f"function_call_{len(self._messages)}"
+            else:
+                call_id = call.id
+            function = {"name": call.name, "arguments": msgspec.json.encode(call.input).decode()}
+            made.append({"id": self._sent_id(call_id), "type": "function", "function": function})
         return made
 
-    def _call(self, function: Any, path: str, call_id: str, *, custom: bool) -> Part:
-        name = named(object_of(function, path).get("name"), f"{path}.name")
-        if custom:
-            arguments = _json({"input": text_of(function.get("input"), f"{path}.input")})
-        else:
-            self._notes.only(function, ("name", "arguments", "parsed_arguments"), path)
-            arguments = _arguments_of(text_of(function.get("arguments", ""), f"{path}.arguments"))
+    def _sent_id(self, call_id: str) -> str:
         sent, times = call_id, 1
         while sent in self._sent:
             times += 1
             sent = f"{call_id}_{times}"
         self._ids[call_id] = sent
         self._sent.add(sent)
-        return {"id": sent, "type": "function", "function": {"name": name, "arguments": arguments}}
+        return sent
 
     def _tool_result(self, message: dict[str, Any], path: str) -> None:
         self._notes.only(message, ("role", "content", "tool_call_id", "name", *HINTS), path)
         call_id = named(message.get("tool_call_id"), f"{path}.tool_call_id")
         if call_id not in self._ids:
-            raise _answers_nothing(f"{path}.tool_call_id", call_id)
+            raise answers_nothing(f"{path}.tool_call_id", call_id)
         self._result(message, path, call_id)
 
     def _function_result(self, message: dict[str, Any], path: str) -> None:
         self._notes.only(message, ("role", "content", "name", *HINTS), path)
         name = named(message.get("name"), f"{path}.name")
         if name not in self._function_ids:
-            raise _answers_nothing(f"{path}.name", name)
+            raise answers_nothing(f"{path}.name", name)
         self._result(message, path, self._function_ids[name])
 
     def _result(self, message: dict[str, Any], path: str, call_id: str) -> None:
@@ -149,9 +136,7 @@ class Conversation:
         self._messages.append({"role": "tool", "tool_call_id": self._ids[call_id], "content": _result_of(parts)})
 
     def _content(self, message: dict[str, Any], path: str, kinds: tuple[str, ...]) -> list[Part]:
-        content = message.get("content")
-        if content is None:
-            raise BadRequest(f"'{path}' has no content.", param=f"{path}.content", code="missing_required_parameter")
+        content = content_in(message, path)
         return parts_of(content, f"{path}.content", self._model, self._notes, kinds)
 
 
@@ -163,28 +148,7 @@ def _result_of(parts: list[Part]) -> Any:
     """A string is to be a JSON object; other text is a part. Cohere takes no empty message."""
     if not parts:
         return _json({"output": ""})
-    return parts[0]["text"] if len(parts) == 1 and _is_object(parts[0]["text"]) else parts
-
-
-def _answers_nothing(path: str, name: str) -> BadRequest:
-    return BadRequest(
-        f"'{path}' names '{name[:100]}', which no message before it has called.", param=path, code="invalid_value"
-    )
-
-
-def _arguments_of(arguments: str) -> str:
-    """A call's arguments, digit for digit. What a model wrote that is no JSON object stays readable to the next one:
-    as the text of a member `arguments`."""
-    if not arguments.strip():
-        return "{}"
-    return arguments if _is_object(arguments) else _json({"arguments": arguments})
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(msgspec.json.decode(text), dict)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return False
+    return parts[0]["text"] if len(parts) == 1 and is_object(parts[0]["text"]) else parts
 
 
 def _json(value: dict[str, str]) -> str:

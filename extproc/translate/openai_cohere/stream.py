@@ -43,7 +43,7 @@ class ChunkDecoder:
         self.failure: Failure | None = None
         self._functions = known.functions
         self._reader = EventReader()
-        self._chunks = Chunks(completion_id(known), known.created, "")
+        self._chunks = Chunks(completion_id(known), known.created, known.model)
         self._choice = self._chunks.of_choice(0)
         self._has_message = False
         self._early = b""  # what came before the first word and is none

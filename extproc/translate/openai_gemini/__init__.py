@@ -4,16 +4,19 @@ from typing import Any
 
 import msgspec
 
+from extproc.translate.chat import Beyond
+from extproc.translate.chat_parameters import lowered_limit
 from extproc.translate.direction import Known, ProviderRequest, Target
+from extproc.translate.encode import refuse_unencodable
 from extproc.translate.failure import Failure
-from extproc.translate.openai_anthropic.request import limit_of, refuse_unencodable
 from extproc.translate.openai_gemini.answer import chat_completion
 from extproc.translate.openai_gemini.embeddings import EmbeddingsToGemini
+from extproc.translate.openai_gemini.models import abilities_of
 from extproc.translate.openai_gemini.path import method_path
-from extproc.translate.openai_gemini.request import most_of, translated
+from extproc.translate.openai_gemini.request import translated
 from extproc.translate.openai_gemini.stream import ChunkDecoder
 
-__all__ = ["EmbeddingsToGemini", "OpenAIToGemini"]
+__all__ = ["EmbeddingsToGemini", "OpenAIToGemini", "beyond_gemini"]
 
 _ANY_TARGET = Target("", "")
 
@@ -32,12 +35,12 @@ class OpenAIToGemini:
         """The request to the model's generateContent. `dropped` also names what the answer does not depend on."""
         try:
             made, notes = translated(body, target)
-            limit, asked = most_of(body, target), limit_of(body)
-            lowered = limit if limit and asked and limit < asked else None
             method = "streamGenerateContent?alt=sse" if body.get("stream") else "generateContent"
             named = (*notes.unsupported, *notes.left_out)
             path = method_path(target.model, method)
-            return ProviderRequest(path, msgspec.json.encode(made), dropped=named, max_tokens=lowered)
+            return ProviderRequest(
+                path, msgspec.json.encode(made), dropped=named, max_tokens=lowered_limit(body, target)
+            )
         except (UnicodeEncodeError, RecursionError) as error:
             raise refuse_unencodable(error) from None
 
@@ -48,3 +51,8 @@ class OpenAIToGemini:
     def stream(self, known: Known) -> ChunkDecoder:
         """A decoder that makes chat completion chunks."""
         return ChunkDecoder(known)
+
+
+def beyond_gemini(target: Target) -> Beyond:
+    """What the target's model takes that OpenAI's API does not have."""
+    return Beyond("signatures", media_results=abilities_of(target.model).media_results)

@@ -4,10 +4,12 @@ from typing import Any
 
 import msgspec
 
+from extproc.translate.call_signature import signed
 from extproc.translate.direction import Known
 from extproc.translate.failure import Failure
 from extproc.translate.gemini_errors import failure_in_stream
 from extproc.translate.openai_anthropic.answer import completion_id
+from extproc.translate.openai_gemini.path import bare_name
 from extproc.translate.openai_gemini.provider import (
     Answer,
     Candidate,
@@ -18,7 +20,6 @@ from extproc.translate.openai_gemini.provider import (
     finish_reason,
     logprobs_of,
     refusal_of,
-    signed,
     usage_of,
 )
 
@@ -46,7 +47,7 @@ def _completion(answer: Answer, choices: list[dict[str, Any]], known: Known) -> 
         "id": completion_id(known),
         "object": "chat.completion",
         "created": known.created,
-        "model": answer.model_version or "",
+        "model": answer.model_version or bare_name(known.model),
         "choices": choices,
         "usage": usage_of(answer.usage_metadata),
     }

@@ -7,14 +7,13 @@ content; results of tools are one of their own, right behind their calls and in 
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from extproc.refusal import BadRequest
+from extproc.translate.call_signature import signature_in
+from extproc.translate.chat_messages import answers_nothing, calls_in, content_in, reader_of
 from extproc.translate.chat_notes import HINTS, Notes
-from extproc.translate.openai_anthropic.parts import checked_kind
 from extproc.translate.openai_gemini.models import Abilities
 from extproc.translate.openai_gemini.parts import Part, parts_of
-from extproc.translate.walk import list_of, named, not_one_of, object_of, text_of
+from extproc.translate.walk import named, text_of
 
 # In the place of the signature of a call that another provider's model made
 # (https://ai.google.dev/gemini-api/docs/thought-signatures, FAQ).
@@ -35,7 +34,6 @@ _ASSISTANT = (
     *_THOUGHTS,
     *HINTS,
 )
-_CALL = ("id", "type", "function", "custom", "index", "extra_content")
 
 
 class Conversation:
@@ -52,10 +50,7 @@ class Conversation:
     def add(self, message: Any, number: int) -> None:
         """Takes the next message."""
         path = f"messages[{number}]"
-        role = object_of(message, path).get("role")
-        reader = _ROLES.get(role) if isinstance(role, str) else None
-        if reader is None:
-            raise not_one_of(role, f"{path}.role", _ROLES)
+        reader = reader_of(message, path, _ROLES)
         self._notes.leave_hints(message)
         reader(self, message, path)
 
@@ -91,54 +86,41 @@ class Conversation:
         parts = parts_of(message.get("content"), f"{path}.content", self._model, self._notes, ("text", "refusal"))
         if message.get("refusal") is not None and (refusal := text_of(message["refusal"], f"{path}.refusal")):
             parts.append({"text": refusal})
-        if signature := _signature_in(message):
+        if signature := signature_in(message.get("extra_content")):
             parts = parts or [{"text": ""}]
             parts[-1]["thoughtSignature"] = signature
         self._say("model", parts + self._calls(message, path))
 
     def _calls(self, message: dict[str, Any], path: str) -> list[Part]:
         parts = list[Part]()
-        calls = message.get("tool_calls")
-        for number, call in enumerate([] if calls is None else list_of(calls, f"{path}.tool_calls")):
-            here = f"{path}.tool_calls[{number}]"
-            kind = checked_kind(object_of(call, here).get("type", "function"), f"{here}.type", ("function", "custom"))
-            self._notes.only(call, _CALL, here)
-            call_id = named(call.get("id"), f"{here}.id")
-            made = self._call(call.get(kind), f"{here}.{kind}", call_id, custom=kind == "custom")
-            if signature := _signature_in(call):
-                made["thoughtSignature"] = signature
-            parts.append(made)
-        if (function := message.get("function_call")) is not None:
-            call_id = f"function_call_{len(self.contents)}_{len(parts)}"
-            parts.append(self._call(function, f"{path}.function_call", call_id, custom=False))
-            self._function_ids[self._names[call_id]] = call_id
+        for call in calls_in(message, path, self._notes, HINTS):
+            self._notes.leave_hints(call.holder)
+            if call.id is None:
+                call_id = self._function_ids[call.name] = f"function_call_{len(self.contents)}_{len(parts)}"
+            else:
+                call_id = call.id
+            self._names.pop(call_id, None)  # some engines count anew in each turn
+            self._names[call_id] = call.name
+            part: Part = {"functionCall": {"id": call_id, "name": call.name, "args": call.input}}
+            if signature := signature_in(call.holder.get("extra_content")):
+                part["thoughtSignature"] = signature
+            parts.append(part)
         if parts and self._model.signed_calls:  # of calls at once, the first one has the signature
             parts[0].setdefault("thoughtSignature", UNSIGNED)
         return parts
-
-    def _call(self, function: Any, path: str, call_id: str, *, custom: bool) -> Part:
-        name = named(object_of(function, path).get("name"), f"{path}.name")
-        self._names.pop(call_id, None)  # some engines count anew in each turn
-        self._names[call_id] = name
-        if custom:
-            args: Any = {"input": text_of(function.get("input"), f"{path}.input")}
-        else:
-            self._notes.only(function, ("name", "arguments", "parsed_arguments"), path)
-            args = _args_of(text_of(function.get("arguments", ""), f"{path}.arguments"))
-        return {"functionCall": {"id": call_id, "name": name, "args": args}}
 
     def _tool_result(self, message: dict[str, Any], path: str) -> None:
         self._notes.only(message, ("role", "content", "tool_call_id", "name", *HINTS), path)
         call_id = named(message.get("tool_call_id"), f"{path}.tool_call_id")
         if call_id not in self._names:
-            raise _answers_nothing(f"{path}.tool_call_id", call_id)
+            raise answers_nothing(f"{path}.tool_call_id", call_id)
         self._result(message, path, call_id)
 
     def _function_result(self, message: dict[str, Any], path: str) -> None:
         self._notes.only(message, ("role", "content", "name", *HINTS), path)
         name = named(message.get("name"), f"{path}.name")
         if name not in self._function_ids:
-            raise _answers_nothing(f"{path}.name", name)
+            raise answers_nothing(f"{path}.name", name)
         self._result(message, path, self._function_ids[name])
 
     def _result(self, message: dict[str, Any], path: str, call_id: str) -> None:
@@ -154,41 +136,12 @@ class Conversation:
         self.contents[-1]["parts"].sort(key=lambda part: places[part["functionResponse"]["id"]])
 
     def _content(self, message: dict[str, Any], path: str, kinds: tuple[str, ...]) -> list[Part]:
-        content = message.get("content")
-        if content is None:
-            raise BadRequest(f"'{path}' has no content.", param=f"{path}.content", code="missing_required_parameter")
+        content = content_in(message, path)
         return parts_of(content, f"{path}.content", self._model, self._notes, kinds)
 
 
 def _has_results(parts: list[Part]) -> bool:
     return "functionResponse" in parts[0]
-
-
-def _answers_nothing(path: str, name: str) -> BadRequest:
-    return BadRequest(
-        f"'{path}' names '{name[:100]}', which no message before it has called.", param=path, code="invalid_value"
-    )
-
-
-def _signature_in(holder: dict[str, Any]) -> str | None:
-    """The signature as our answers give it, which is also how Google's own endpoint for OpenAI's clients does."""
-    extra = holder.get("extra_content")
-    google = extra.get("google") if isinstance(extra, dict) else None
-    signature = google.get("thought_signature") if isinstance(google, dict) else None
-    return signature if isinstance(signature, str) else None
-
-
-def _args_of(arguments: str) -> Any:
-    """A call's arguments as the object that Gemini wants. What a model wrote that is no JSON object stays readable to
-    the next one: as the text of a member `arguments`."""
-    if not arguments.strip():
-        return {}
-    try:
-        if isinstance(msgspec.json.decode(arguments), dict):
-            return msgspec.Raw(arguments.encode())
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        pass
-    return {"arguments": arguments}
 
 
 _ROLES: dict[str, Callable[[Conversation, dict[str, Any], str], None]] = {

@@ -9,12 +9,11 @@ import msgspec
 from extproc.refusal import BadRequest
 from extproc.translate.chat_notes import Notes
 from extproc.translate.direction import Known, ProviderRequest, StreamDecoder, Target
+from extproc.translate.encode import refuse_unencodable
 from extproc.translate.failure import Failure
 from extproc.translate.gemini_errors import failure_in_stream
-from extproc.translate.openai_anthropic.parts import checked_kind
-from extproc.translate.openai_anthropic.request import refuse_unencodable
-from extproc.translate.openai_gemini.path import method_path, model_name
-from extproc.translate.walk import count_of, list_of, shown, text_of
+from extproc.translate.openai_gemini.path import bare_name, method_path, model_name
+from extproc.translate.walk import checked_kind, count_of, list_of, shown, text_of
 
 _CARRIED = ("model", "input", "dimensions", "encoding_format", "user")
 _ANY_TARGET = Target("", "")
@@ -106,7 +105,7 @@ def _list(answer: _Answer, known: Known) -> dict[str, Any]:
             {"object": "embedding", "index": number, "embedding": vector(one.values, as_base64=known.as_base64)}
             for number, one in enumerate(answer.embeddings)
         ],
-        "model": "",
+        "model": bare_name(known.model),
         "usage": None if prompt is None else {"prompt_tokens": prompt, "total_tokens": prompt},
     }
 

@@ -180,11 +180,6 @@ def call_of(call: FunctionCall, known: Known, choice: int, number: int) -> tuple
     return call_id, {"name": call.name, "arguments": arguments}
 
 
-def signed(signature: str | None) -> dict[str, Any]:
-    """The member that holds a signature, as Google's own endpoint for OpenAI's clients names it."""
-    return {"extra_content": {"google": {"thought_signature": signature}}} if signature else {}
-
-
 def logprobs_of(result: Logprobs | None) -> dict[str, Any] | None:
     """OpenAI's `logprobs` of a choice."""
     if result is None or not result.chosen_candidates:

@@ -5,16 +5,23 @@ those that have none. A parameter that asks for what happens anyway (`n: 1`, nul
 from typing import Any
 
 from extproc.translate.chat_notes import Notes
+from extproc.translate.chat_parameters import (
+    CARRIED,
+    WITHOUT_EFFECT,
+    format_of,
+    look_at,
+    look_at_stream_options,
+    most_of,
+    stops_of,
+)
 from extproc.translate.direction import Target
-from extproc.translate.openai_anthropic.parts import checked_kind
-from extproc.translate.openai_anthropic.request import limit_of
 from extproc.translate.openai_gemini.contents import Conversation
 from extproc.translate.openai_gemini.models import Abilities, abilities_of
 from extproc.translate.openai_gemini.parts import Part
 from extproc.translate.openai_gemini.schema import constrained
 from extproc.translate.openai_gemini.thinking import thinking_of
 from extproc.translate.openai_gemini.tools import tools_of
-from extproc.translate.walk import count_of, list_of, number_of, object_of, shown, text_of
+from extproc.translate.walk import count_of, list_of, number_of
 
 # What cannot be asked of Gemini, and the values that ask for nothing.
 _NO_PLACE: dict[str, tuple[Any, ...]] = {
@@ -28,37 +35,15 @@ _NO_PLACE: dict[str, tuple[Any, ...]] = {
     "verbosity": ("medium",),
     "web_search_options": (),
 }
-# Named where they are given, never a reason to refuse: the answer does not depend on whose it is, and Gemini finds by
-# itself what its cache has.
-_LEFT_OUT = ("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier", "user")
-_CARRIED = frozenset(
-    {
-        *_LEFT_OUT,
-        "frequency_penalty",
-        "function_call",
-        "functions",
-        "logprobs",
-        "max_completion_tokens",
-        "max_tokens",
-        "messages",
-        "model",
-        "n",
-        "parallel_tool_calls",
-        "presence_penalty",
-        "reasoning_effort",
-        "response_format",
-        "seed",
-        "service_tier",
-        "stop",
-        "stream",
-        "stream_options",
-        "temperature",
-        "tool_choice",
-        "tools",
-        "top_logprobs",
-        "top_p",
-    }
-)
+_CARRIED = CARRIED | {
+    "frequency_penalty",
+    "logprobs",
+    "n",
+    "presence_penalty",
+    "seed",
+    "service_tier",
+    "top_logprobs",
+}
 _TIERS = {"default": "standard", "flex": "flex", "priority": "priority"}
 _MOST_ANSWERS = 8
 _MOST_STOPS = 5
@@ -69,13 +54,7 @@ _INT32 = 2**31
 def translated(body: dict[str, Any], target: Target) -> tuple[Part, Notes]:
     """The request for the target, and what of the client's is not in it. Raises BadRequest."""
     notes, model = Notes(), abilities_of(target.model)
-    for name, value in body.items():
-        if value is None:
-            continue
-        if name in _LEFT_OUT:
-            notes.leave_out(name)
-        elif name not in _CARRIED and value not in _NO_PLACE.get(name, ()):
-            notes.no_place(shown(name))
+    look_at(body, notes, carried=_CARRIED, left_out=WITHOUT_EFFECT, no_place=_NO_PLACE)
     talk = Conversation(model, notes)
     for number, message in enumerate(list_of(body.get("messages"), "messages")):
         talk.add(message, number)
@@ -85,14 +64,8 @@ def translated(body: dict[str, Any], target: Target) -> tuple[Part, Notes]:
     made |= {"contents": talk.contents, **tools}
     config = _config(body, target, model, notes, has_tools=bool(tools))
     made |= {"generationConfig": config} if config else {}
-    _look_at_stream_options(body, notes)
+    look_at_stream_options(body, notes)
     return made | _tier(body, notes), notes
-
-
-def most_of(body: dict[str, Any], target: Target) -> int | None:
-    """How long the answer may get; None: as long as the model can."""
-    asked, most = limit_of(body), target.max_output_tokens
-    return min(asked, most or asked) if asked else None
 
 
 def _config(body: dict[str, Any], target: Target, model: Abilities, notes: Notes, *, has_tools: bool) -> Part:
@@ -101,7 +74,11 @@ def _config(body: dict[str, Any], target: Target, model: Abilities, notes: Notes
     for name, member, most in (("temperature", "temperature", 2), ("top_p", "topP", 1)):
         if body.get(name) is not None:
             made[member] = number_of(body[name], name, 0, most)
-    made |= _stop(body, notes) | _chances(body, model, notes) | _format(body, model, notes, has_tools=has_tools)
+    if body.get("top_k") is not None:
+        made["topK"] = count_of(body["top_k"], "top_k")
+    if stops := stops_of(body, notes, most=_MOST_STOPS):
+        made["stopSequences"] = stops
+    made |= _chances(body, model, notes) | _format(body, model, notes, has_tools=has_tools)
     return made | thinking_of(body, model, limit, notes)
 
 
@@ -142,42 +119,19 @@ def _logprobs(body: dict[str, Any], model: Abilities, notes: Notes) -> Part:
 
 
 def _format(body: dict[str, Any], model: Abilities, notes: Notes, *, has_tools: bool) -> Part:
-    path, wanted = "response_format", body.get("response_format")
+    wanted = format_of(body, notes)
     if wanted is None:
         return {}
-    kind = checked_kind(object_of(wanted, path).get("type"), f"{path}.type", ("text", "json_object", "json_schema"))
-    if kind == "text":
-        return {}
     if has_tools and not model.json_with_tools:
-        notes.no_place(path)
+        notes.no_place("response_format")
         return {}
     made: Part = {"responseMimeType": "application/json"}
-    if kind == "json_object":
-        return made
-    path = f"{path}.json_schema"
-    schema = object_of(wanted.get("json_schema"), path)
-    notes.only(schema, ("name", "description", "schema", "strict"), path)
-    words = constrained(object_of(schema.get("schema") or {}, f"{path}.schema"))
+    words = constrained(wanted.schema)
     if not words:  # any JSON will do
         return made
-    if schema.get("description") is not None and not words.get("description"):
-        words["description"] = text_of(schema["description"], f"{path}.description")
+    if wanted.description is not None and not words.get("description"):
+        words["description"] = wanted.description
     return made | {"responseJsonSchema": words}
-
-
-def _stop(body: dict[str, Any], notes: Notes) -> Part:
-    stop = body.get("stop")
-    if stop is None:
-        return {}
-    single = isinstance(stop, str)
-    texts = list[str]()
-    for number, text in enumerate([stop] if single else list_of(stop, "stop")):
-        path = "stop" if single else f"stop[{number}]"
-        if text_of(text, path) and len(texts) < _MOST_STOPS:
-            texts.append(text)
-        else:
-            notes.no_place(path)
-    return {"stopSequences": texts} if texts else {}
 
 
 def _tier(body: dict[str, Any], notes: Notes) -> Part:
@@ -188,10 +142,3 @@ def _tier(body: dict[str, Any], notes: Notes) -> Part:
         return {"serviceTier": _TIERS[tier]}
     notes.no_place("service_tier")
     return {}
-
-
-def _look_at_stream_options(body: dict[str, Any], notes: Notes) -> None:
-    """Usage is always in the stream that we make."""
-    for name, value in object_of(body.get("stream_options") or {}, "stream_options").items():
-        if name != "include_usage" and value:
-            notes.no_place(f"stream_options.{shown(name)}")

@@ -6,12 +6,14 @@ leaves before the answer's first word, so that until then another target can be 
 
 import msgspec
 
+from extproc.translate.call_signature import signed
 from extproc.translate.direction import Known
 from extproc.translate.failure import Failure
 from extproc.translate.gemini_errors import failure_in_stream
 from extproc.translate.openai_anthropic.answer import completion_id
 from extproc.translate.openai_anthropic.chunks import DONE, error_event
 from extproc.translate.openai_gemini.chunks import ChoiceChunks, Chunks
+from extproc.translate.openai_gemini.path import bare_name
 from extproc.translate.openai_gemini.provider import (
     Answer,
     Candidate,
@@ -24,7 +26,6 @@ from extproc.translate.openai_gemini.provider import (
     finish_reason,
     logprobs_of,
     refusal_of,
-    signed,
     usage_of,
 )
 from extproc.translate.sse import EventReader, EventTooLargeError
@@ -144,7 +145,9 @@ class ChunkDecoder:
             if not 0 <= index < _MOST_CHOICES:
                 raise ValueError("an index is out of range")
             if self._chunks is None:
-                self._chunks = Chunks(completion_id(self._known), self._known.created, self._model)
+                self._chunks = Chunks(
+                    completion_id(self._known), self._known.created, self._model or bare_name(self._known.model)
+                )
             choice = self._choices[index] = _Choice(self._chunks.of_choice(index))
         return choice
 

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from extproc.translate.openai_anthropic.parts import checked_kind
 from extproc.translate.openai_gemini.models import Abilities
-from extproc.translate.walk import Walk
+from extproc.translate.walk import Walk, checked_kind
 
 # Those of Google's own endpoint for OpenAI's clients; beyond `high` as much as the model can.
 _BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 32_768, "max": 32_768}

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from extproc.translate.anthropic_openai.completion import Function, Usage
+from extproc.translate.anthropic_openai.completion import Function, Usage, thinking_blocks_of
 from extproc.translate.anthropic_openai.completion import Message as Words
-from extproc.translate.responses_openai.sealed import Sealed
+from extproc.translate.sealed import Sealed
 
 
 class Custom(msgspec.Struct):
@@ -32,7 +32,6 @@ class Message(Words):
     """What the model says, or a piece of it."""
 
     tool_calls: list[ToolCall] | None = None  # type: ignore[assignment]
-    thinking_blocks: Any = None
 
 
 class Choice(msgspec.Struct):
@@ -74,15 +73,5 @@ def is_error(completion: Completion) -> bool:
 
 
 def thoughts_of(message: Message) -> Sealed:
-    """The blocks of thinking, as Anthropic wants them back; in streams they are numbered."""
-    blocks = message.thinking_blocks if isinstance(message.thinking_blocks, list) else []
-    kept = [block for block in blocks if isinstance(block, dict)]
-    return Sealed(thinking_blocks=[{name: block[name] for name in block if name != "index"} for block in kept])
-
-
-def signature_of(call: ToolCall) -> str | None:
-    """A call's signature, as Google wants it back."""
-    extra = call.extra_content
-    google = extra.get("google") if isinstance(extra, dict) else None
-    signature = google.get("thought_signature") if isinstance(google, dict) else None
-    return signature if isinstance(signature, str) and signature else None
+    """The blocks of thinking, as Anthropic wants them back."""
+    return Sealed(thinking_blocks=list(thinking_blocks_of(message)))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from extproc.refusal import BadRequest
+from extproc.translate.call_signature import signed
 from extproc.translate.responses_openai.content import (
     ANSWERED,
     SHOWN,
@@ -21,7 +22,7 @@ from extproc.translate.responses_openai.content import (
     text_part,
 )
 from extproc.translate.responses_openai.notes import Notes
-from extproc.translate.responses_openai.sealed import Sealed, unseal
+from extproc.translate.sealed import Sealed, unseal
 from extproc.translate.walk import list_of, named, not_one_of, object_of, text_of
 
 _KINDS = {"user": SHOWN, "system": TEXTS, "developer": TEXTS, "assistant": ANSWERED}
@@ -120,8 +121,7 @@ class Conversation:
         return message
 
     def _signed(self, call: Json, sealed: Sealed) -> Json:
-        signature = sealed.signatures.get(call["id"])
-        return {**call, "extra_content": {"google": {"thought_signature": signature}}} if signature else call
+        return call | signed(sealed.signatures.get(call["id"]))
 
     def _message(self, item: Json, path: str) -> None:
         role = item.get("role")

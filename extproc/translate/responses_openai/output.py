@@ -4,13 +4,15 @@ import msgspec
 
 from extproc.translate.anthropic_openai.blocks import MalformedError
 from extproc.translate.anthropic_openai.completion import Piece
+from extproc.translate.call_signature import signature_in
 from extproc.translate.direction import Known
-from extproc.translate.responses_openai.completion import ToolCall, signature_of
+from extproc.translate.open_calls import OpenCalls
+from extproc.translate.responses_openai.completion import ToolCall
 from extproc.translate.responses_openai.content import Json
 from extproc.translate.responses_openai.events import Events
 from extproc.translate.responses_openai.outputs import Call, Said, Thought
 from extproc.translate.responses_openai.response import item_id
-from extproc.translate.responses_openai.sealed import Sealed
+from extproc.translate.sealed import Sealed
 
 
 class Output:
@@ -22,8 +24,7 @@ class Output:
         self._items: list[Said | Thought | Call] = []
         self._done: list[str] = []  # the status of each
         self._words: Said | Thought | None = None  # the item that is open, beside calls
-        self._calls: list[Call] = []
-        self._by_index: dict[int, Call] = {}
+        self._calls = OpenCalls(lambda number: Call(self._events, known, number))
 
     def words(self, piece: Piece, logprobs: list[Json]) -> bytes:
         """Text or reasoning."""
@@ -56,10 +57,11 @@ class Output:
 
     def call(self, piece: ToolCall) -> bytes:
         """A call, or more of one."""
-        call = self._call_of(piece)
+        called = piece.custom or piece.function
+        call, _ = self._calls.of(piece.index, piece.id, called.name if called else None)
         call.take(piece)
         out = b""
-        if (signature := signature_of(piece)) is not None:
+        if (signature := signature_in(piece.extra_content)) is not None:
             out = self.keep(Sealed([], {call.call_id: signature}))
         if call.can_begin:
             out += self._close_words() + self._close_calls()
@@ -68,12 +70,12 @@ class Output:
 
     def end(self, status: str) -> bytes:
         """The last events of what is open. How the answer ended is how its last item did."""
-        if any(call.index is None for call in self._calls):
+        if any(call.index is None for call in self._calls.all):
             raise MalformedError("The provider's answer calls a tool without a name.")
         out = b"" if self._items else self.words(("text", ""), [])
         last = len(self._items) - 1
         out += self._close_words(status if self._words is self._items[last] else "completed")
-        for call in self._calls:
+        for call in self._calls.all:
             if call.is_open:
                 out += call.end(status if call.index == last else "completed")
         self._done = [*["completed"] * last, status]
@@ -118,28 +120,8 @@ class Output:
     def _close_calls(self) -> bytes:
         """The calls before a new one that can get no more."""
         out = b""
-        for call in self._calls:
+        for call in self._calls.all:
             if call.index is not None and call.is_open and call.is_whole():
                 self._done[call.index] = "completed"
                 out += call.end("completed")
         return out
-
-    def _call_of(self, piece: ToolCall) -> Call:
-        """The call that a piece belongs to, by its index; by its id, or the last one, where servers leave that out.
-
-        Some servers give every call the index 0: a new id with a name is a new call.
-        """
-        called = piece.custom or piece.function
-        name = called.name if called else None
-        if piece.index is not None:
-            call = self._by_index.get(piece.index)
-        elif piece.id:
-            call = next((call for call in self._calls if call.id == piece.id), None)
-        else:
-            call = self._calls[-1] if self._calls and not name else None
-        if call is None or (name and piece.id and call.id and piece.id != call.id):
-            call = Call(self._events, self._known, len(self._calls))
-            self._calls.append(call)
-            if piece.index is not None:
-                self._by_index[piece.index] = call
-        return call

@@ -22,7 +22,7 @@ from extproc.translate.responses_openai.response import (
     spare_call_id,
     text_part,
 )
-from extproc.translate.responses_openai.sealed import Sealed
+from extproc.translate.sealed import Sealed
 
 _NO_LOGPROBS = b',"logprobs":[]'
 _encode = msgspec.json.encode

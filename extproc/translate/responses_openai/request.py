@@ -7,13 +7,12 @@ from typing import Any
 from extproc.refusal import BadRequest
 from extproc.translate.chat import Chat
 from extproc.translate.direction import Target
-from extproc.translate.openai_anthropic.parts import checked_kind
 from extproc.translate.responses_openai.content import Json
 from extproc.translate.responses_openai.echo import echo_of
 from extproc.translate.responses_openai.items import Conversation
 from extproc.translate.responses_openai.notes import Notes
 from extproc.translate.responses_openai.tools import tools_of
-from extproc.translate.walk import count_of, list_of, named, object_of, shown, text_of
+from extproc.translate.walk import checked_kind, count_of, list_of, named, object_of, shown, text_of
 
 # What a chat completion has no place for, and the values that ask for nothing.
 _NO_PLACE: dict[str, tuple[Any, ...]] = {

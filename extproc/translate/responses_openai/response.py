@@ -13,7 +13,7 @@ from extproc.translate.openai_errors import CONTEXT_LENGTH_CODE
 from extproc.translate.responses_openai.completion import Message
 from extproc.translate.responses_openai.content import Json
 from extproc.translate.responses_openai.echo import UNSAID
-from extproc.translate.responses_openai.sealed import Sealed, seal
+from extproc.translate.sealed import Sealed, seal
 
 _TIERS = ("auto", "default", "flex", "scale", "priority", "fast")
 _encode = msgspec.json.encode

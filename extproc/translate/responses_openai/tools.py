@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from extproc.refusal import BadRequest
-from extproc.translate.openai_anthropic.parts import checked_kind
 from extproc.translate.responses_openai.content import Json
 from extproc.translate.responses_openai.notes import Notes
-from extproc.translate.walk import list_of, named, object_of, text_of
+from extproc.translate.walk import checked_kind, list_of, named, object_of, text_of
 
 _MODES = ("none", "auto", "required")
 _FUNCTION = ("type", "name", "description", "parameters", "strict")

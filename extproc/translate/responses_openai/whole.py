@@ -2,6 +2,7 @@
 
 from extproc.translate.anthropic_openai.completion import arguments_of, words_of
 from extproc.translate.anthropic_openai.message import broken_off
+from extproc.translate.call_signature import signature_in
 from extproc.translate.direction import Known
 from extproc.translate.failure import Failure
 from extproc.translate.openai_errors import failure_in
@@ -11,7 +12,6 @@ from extproc.translate.responses_openai.completion import (
     ToolCall,
     decoded,
     is_error,
-    signature_of,
     thoughts_of,
 )
 from extproc.translate.responses_openai.content import Json
@@ -30,7 +30,7 @@ from extproc.translate.responses_openai.response import (
     text_part,
     used,
 )
-from extproc.translate.responses_openai.sealed import Sealed
+from extproc.translate.sealed import Sealed
 
 
 def whole_of(body: bytes, known: Known) -> bytes | Failure:
@@ -101,7 +101,7 @@ class _Output:
 
     def _call(self, call: ToolCall, number: int) -> None:
         call_id = call.id or spare_call_id(self._known, number)
-        if (signature := signature_of(call)) is not None:
+        if (signature := signature_in(call.extra_content)) is not None:
             text, sealed = self._thought or ("", Sealed())
             if self._thought is not None:
                 self._items.pop()

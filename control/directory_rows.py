@@ -1,0 +1,72 @@
+"""From the store's rows to what the directory tells of them. Pure; no secret and nothing personal but the subject."""
+
+from typing import Any
+
+from control.store.values import (
+    Credential,
+    Grant,
+    Limits,
+    Membership,
+    Plan,
+    Row,
+    Tenant,
+    User,
+    VirtualKey,
+)
+from headgate.directory import rows
+from headgate.directory.rows import Change
+
+
+def changes_of(found: tuple[Row, ...]) -> tuple[Change, ...]:
+    """What the rows, tombstones too, are in the directory. Credentials are not in it."""
+    return tuple(_change_of(row) for row in found if not isinstance(row, Credential))
+
+
+def _change_of(row: Any) -> Change:
+    entry = _entry_of(row)
+    return rows.change_to(entry) if row.deleted_at is None else rows.gone(type(entry), entry.place)
+
+
+def _entry_of(row: Any) -> rows.Row:
+    match row:
+        case VirtualKey():
+            return _key(row)
+        case Tenant():
+            return rows.TenantEntry(
+                id=row.id,
+                plan=row.plan,
+                zones=row.zones,
+                pin_targets=row.pin_targets,
+                store_prompts=row.store_prompts,
+                disabled=row.disabled,
+                deleting=row.deleting_at is not None,
+                version=row.version,
+                usage_retention_days=row.usage_retention_days,
+            )
+        case Plan():
+            return rows.PlanEntry(row.id, dict(row.limits), row.zones, row.version)
+        case Limits():
+            return rows.LimitsEntry(row.tenant_id, row.subject, row.subject_id, dict(row.limits), row.version)
+        case Grant():
+            return rows.GrantEntry(row.tenant_id, row.model, row.version)
+        case User():
+            return rows.UserEntry(row.id, row.issuer, row.subject, row.platform_role, row.disabled, row.version)
+        case Membership():
+            return rows.MembershipEntry(row.tenant_id, row.user_id, row.role, row.version)
+    raise TypeError(f"the directory has no place for {type(row).__name__}")
+
+
+def _key(key: VirtualKey) -> rows.KeyRow:
+    return rows.KeyRow(
+        id=key.id,
+        tenant=key.tenant_id,
+        digest=key.digest,
+        pepper_id=key.pepper_id,
+        role=key.role,
+        endpoints=key.endpoints,
+        models=key.models,
+        limits=None if key.limits is None else dict(key.limits),
+        ends_at=None if key.ends_at is None else key.ends_at.timestamp(),
+        disabled=key.disabled,
+        version=key.version,
+    )

@@ -1,0 +1,162 @@
+"""Issues invoices: what a month has, asked of the usage store; then number, document, page and event in one unit.
+
+The store is asked before the unit begins, so that nobody waits for it; what was issued meanwhile is found in the
+unit, and answered instead.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal
+
+import msgspec
+
+from control.call import Call
+from control.canonical import canonical
+from control.invoices.document import (
+    Charged,
+    Head,
+    credit_document,
+    event_document,
+    invoice_document,
+    sorted_overages,
+)
+from control.invoices.months import Month
+from control.invoices.page import page_of
+from control.invoices.readiness import check_over, check_stored
+from control.invoices.standing import usage_place
+from control.invoices.tenants import customer_of
+from control.invoices.usage import lines_of, overages_of, stored_until, tenants_with_usage
+from control.store.columns import to_the_ms
+from control.store.events import add_event
+from control.store.hosts import list_hosts
+from control.store.invoices import (
+    Issued,
+    Texts,
+    find_invoice,
+    insert_issued,
+    next_revision,
+    next_seq,
+    texts_of,
+)
+from control.store.unit import Unit
+
+AT_ONCE = 50  # tenants that one request is about: its answer has to come in time
+Status = Literal["issued", "already_issued", "nothing_to_charge", "tenant_deleted", "not_issued"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is to become of one tenant's month. `reason`: why nothing is issued, and under which `status` then."""
+
+    tenant: str
+    charged: Charged | None = None
+    there: Issued | None = None
+    reason: str | None = None
+    status: Status = "not_issued"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of it."""
+
+    tenant: str
+    status: Status
+    issued: Issued | None = None
+    reason: str | None = None
+
+
+def drafts_of(call: Call, month: Month, tenant: str | None, after: str | None) -> tuple[list[Draft], str | None]:
+    """Of one tenant, or of the first that come after a name; and where to go on.
+
+    Raises MonthNotOver, UsageIncomplete, UsageError.
+    """
+    check_over(month, dt.datetime.now(dt.UTC))
+    if tenant is not None:
+        with call.read() as reader:
+            there = find_invoice(reader, tenant, month.name)
+        if there is not None:
+            return [Draft(tenant, there=there)], None
+    _check_stored(call, month)
+    names: Sequence[str] = (tenant,) if tenant is not None else tenants_with_usage(call.tools.ask_usage, month)
+    names = [name for name in names if after is None or name > after]
+    chosen = names[:AT_ONCE]
+    return [_draft(call, month, name) for name in chosen], chosen[-1] if len(names) > AT_ONCE else None
+
+
+def issue(unit: Unit, call: Call, draft: Draft) -> Result:
+    """In a unit of work, which has other tenants' too."""
+    if draft.reason is not None:
+        return Result(draft.tenant, draft.status, reason=draft.reason)
+    charged = draft.charged
+    there = find_invoice(unit, draft.tenant, charged.month.name) if charged else draft.there
+    if there is not None:
+        return Result(draft.tenant, "already_issued", there)
+    if charged is None or not charged.units:
+        return Result(draft.tenant, "nothing_to_charge")
+    month = charged.month.name
+    head = Head(next_seq(unit), unit.now, call.declared.billing)
+    document = invoice_document(head, charged)
+    drawn = Issued(
+        seq=head.seq,
+        number=head.number,
+        kind="invoice",
+        customer=draft.tenant,
+        month=month,
+        revision=next_revision(unit, draft.tenant, month),
+        issued_at=to_the_ms(unit.now),
+        total_cents=charged.total_cents,
+    )
+    return Result(draft.tenant, "issued", _stored(unit, call, drawn, document))
+
+
+def credit(unit: Unit, call: Call, of: Issued, reason: str) -> Issued:
+    """The credit note of an invoice, as a whole: the month can be billed anew then. Raises as the store does."""
+    head = Head(next_seq(unit), unit.now, call.declared.billing)
+    said = msgspec.json.decode(texts_of(unit, of).document)
+    document = credit_document(head, of, said, reason)
+    drawn = Issued(
+        seq=head.seq,
+        number=head.number,
+        kind="credit_note",
+        customer=of.customer,
+        month=of.month,
+        revision=of.revision,
+        corrects=of.seq,
+        issued_at=to_the_ms(unit.now),
+        total_cents=-of.total_cents,
+        detached_at=of.detached_at,
+    )
+    return _stored(unit, call, drawn, document)
+
+
+def _stored(unit: Unit, call: Call, drawn: Issued, document: dict[str, object]) -> Issued:
+    issued = insert_issued(unit, drawn, Texts(canonical(document), page_of(document).encode()))
+    if call.declared.has_receiver and issued.detached_at is None:
+        event_id = f"msg_{blake2b(issued.document_digest, digest_size=16, person=b'invoice').hexdigest()}"
+        add_event(unit, event_id, issued.customer, canonical(event_document(issued, document)).decode())
+    return issued
+
+
+def _check_stored(call: Call, month: Month) -> None:
+    until = stored_until(call.tools.ask_usage, month)
+    with call.read() as reader:
+        hosts = list_hosts(reader)
+    place = usage_place(call.declared.usage, call.tools.host)
+    check_stored(month, until, call.tools.host, place, hosts, dt.datetime.now(dt.UTC))
+
+
+def _draft(call: Call, month: Month, tenant: str) -> Draft:
+    with call.read() as reader:
+        there, customer = find_invoice(reader, tenant, month.name), customer_of(call, reader, tenant)
+    if there is not None:
+        return Draft(tenant, there=there)
+    if customer.gone is not None:
+        return Draft(tenant, reason=customer.gone, status="tenant_deleted" if customer.is_deleted else "not_issued")
+    ask = call.tools.ask_usage
+    lines = lines_of(ask, tenant, month)
+    if not lines and not customer.is_known:
+        return Draft(tenant, reason="there is no such tenant, and no usage by that name")
+    overages = sorted_overages(overages_of(ask, tenant, month, customer.limits))
+    return Draft(tenant, Charged(tenant, customer.name, month, lines, overages))

@@ -1,0 +1,154 @@
+"""Limits in the bodies of requests: the documents of gateway.yaml, by its types and rules, as they are stored.
+
+A document is kept as it was written, amounts with a fraction as text; `stored` gives it back, or says all that is
+wrong with it in the words of `headgate check`.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import PlainValidator, ValidationError, WithJsonSchema
+
+from control.fields import size_of_json
+from control.problems import Finding, Problem, finding_of, invalid
+from headgate.config.limit_rules import unusable_limits
+from headgate.config.limits import UNLIMITED, Limits, PlanLimits, TenantLimits
+from headgate.config.shape import findings_of
+from headgate.config.values import MAX_WHOLE
+from headgate.config.wording import KeyPath, shown_path
+from headgate.limits import KINDS, NANO, SCOPES, Kind
+
+Holder = Literal["plan", "tenant", "key"]
+MOST_BYTES = 32 * 1024  # of a document as JSON
+MOST_RULES = 64  # in `per`
+# Where gateway.yaml has such limits, and their type.
+_PLACES: Mapping[Holder, tuple[KeyPath, type[Limits]]] = {
+    "plan": (("plans", "p"), PlanLimits),
+    "tenant": (("tenants", "t", "limits"), TenantLimits),
+    "key": (("tenants", "t", "keys", 0, "limits"), Limits),
+}
+
+
+def stored(document: Mapping[str, Any], holder: Holder, models: Iterable[str], at: str = "limits") -> dict[str, Any]:
+    """The document, ready for the database. `models`: those that there are, for the limits that name some.
+
+    Raises Problem.
+    """
+    written: dict[str, Any] = _written(document)
+    if size_of_json(written) > MOST_BYTES:
+        raise invalid(Finding(at=at, expected=f"at most {MOST_BYTES} bytes of JSON"))
+    rules = written.get("per")
+    if isinstance(rules, list) and len(rules) > MOST_RULES:
+        raise invalid(Finding(at=f"{at}.per", expected=f"at most {MOST_RULES} rules", found=f"{len(rules)}"))
+    place, kind = _PLACES[holder]
+    root = _root(place, written, models)
+    try:
+        kind.model_validate(written)
+    except ValidationError as error:
+        found = findings_of(error, root, place)
+    else:
+        found = [one for one in unusable_limits(root) if one.path[: len(place)] == place]
+    errors = [finding_of(_at(at, finding.path[len(place) :]), finding.text) for finding in found]
+    errors += [_nothing(_at(at, path)) for path in _nothings(written, ())]
+    if errors:
+        raise _problem(errors)
+    return written
+
+
+def _problem(errors: list[Finding]) -> Problem:
+    return invalid(*errors)
+
+
+def _root(place: KeyPath, document: Any, models: Iterable[str]) -> dict[str, Any]:
+    """A gateway.yaml with nothing but these limits; its models have no entries, so nobody asks for their prices."""
+    known = dict.fromkeys(models)
+    if place[0] == "plans":
+        return {"models": known, "plans": {"p": document}}
+    tenant: dict[str, Any] = {"models": list(known)}
+    tenant |= {"limits": document} if place[2] == "limits" else {"keys": [{"limits": document}]}
+    return {"models": known, "tenants": {"t": tenant}}
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return format(value, "f") if -12 <= value.adjusted() < 20 else str(value)
+    if isinstance(value, Mapping):
+        return {key: _written(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_written(item) for item in value]
+    return value
+
+
+def _nothings(value: Any, path: KeyPath) -> list[KeyPath]:
+    """Members that are null: taking one for "not given" could lift a limit that somebody meant to set."""
+    if value is None:
+        return [path]
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [found for key, child in children for found in _nothings(child, (*path, key))]
+
+
+def _nothing(at: str) -> Finding:
+    return Finding(at=at, expected="a value, or no such member", found="nothing")
+
+
+def _at(start: str, path: KeyPath) -> str:
+    shown = shown_path(path)
+    return f"{start}{'' if not shown or shown.startswith('[') else '.'}{shown}"
+
+
+def _object(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError("expected an object")  # noqa: TRY004 - pydantic would not collect a TypeError
+    return value
+
+
+def _money_schema() -> dict[str, Any]:
+    text = {"type": "string", "pattern": "^[0-9]{1,7}(\\.[0-9]{1,9})?$"}
+    return {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": MAX_WHOLE // NANO}, text]}
+
+
+def _limit_schema(kind: Kind, holder: Holder) -> dict[str, Any]:
+    """A number, or an object that says more. Which numbers fit together only the parser knows."""
+    money = kind.dimension == "usd"
+    amount = _money_schema() if money else {"type": "integer", "minimum": 1, "maximum": MAX_WHOLE}
+    more: dict[str, Any] = {"limit": amount}
+    if kind.shape != "slots":
+        more["soft"] = amount
+    if kind.shape == "window":
+        more |= {"burst": amount, "refill": {"type": "string", "pattern": "^[1-9][0-9]{0,3}s$"}}
+    if kind.shape in ("day", "month"):
+        overage: dict[str, Any] = {"ceiling": amount} if money else {"ceiling": amount, "price": _money_schema()}
+        more["overage"] = {
+            "type": "object",
+            "properties": overage,
+            "required": ["ceiling"],
+            "additionalProperties": False,
+        }
+    needs = [{"required": [name]} for name in ("limit", "soft") if name in more]
+    written = {"type": "object", "properties": more, "anyOf": needs, "additionalProperties": False}
+    lifted = [{"const": UNLIMITED}] if holder == "tenant" else []
+    return {"description": kind.text, "anyOf": [amount, written, *lifted]}
+
+
+def _schema(holder: Holder) -> dict[str, Any]:
+    limits = {name: _limit_schema(kind, holder) for name, kind in KINDS.items()}
+    properties = dict(limits)
+    if holder != "key":
+        models = {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
+        by = {"type": "array", "items": {"enum": list(SCOPES)}, "minItems": 1, "uniqueItems": True}
+        inner = {name: _limit_schema(kind, "plan") for name, kind in KINDS.items()}
+        rule = {"type": "object", "properties": {"by": by, "models": models, **inner}, "additionalProperties": False}
+        properties["per"] = {"type": "array", "items": rule, "maxItems": MOST_RULES}
+        properties["anniversary"] = {"type": "integer", "minimum": 1, "maximum": 31}
+    return {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "description": "As in gateway.yaml: docs/limits.md.",
+    }
+
+
+PlanDocument = Annotated[dict[str, Any], PlainValidator(_object), WithJsonSchema(_schema("plan"))]
+TenantDocument = Annotated[dict[str, Any], PlainValidator(_object), WithJsonSchema(_schema("tenant"))]
+KeyDocument = Annotated[dict[str, Any], PlainValidator(_object), WithJsonSchema(_schema("key"))]

@@ -1,0 +1,15 @@
+"""What Alembic runs: on the connection, in the transaction and under the lock of control/store/migrate.py."""
+
+from alembic import context
+
+from control.store.migrations import VERSION_TABLE
+from control.store.tables import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    version_table=VERSION_TABLE,
+    transactional_ddl=True,
+    render_as_batch=True,
+)
+context.run_migrations()

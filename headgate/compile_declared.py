@@ -1,0 +1,93 @@
+"""From a checked gateway.yaml to what it declares (headgate/declared.py). Pure."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from headgate.auth_files import auth_row
+from headgate.config.billing import Billing
+from headgate.config.model import Gateway, Key, Model, Plan, Provider, Tenant
+from headgate.config.values import SecretRef
+from headgate.declared import (
+    Declared,
+    DeclaredBilling,
+    DeclaredKey,
+    DeclaredModel,
+    DeclaredPlan,
+    DeclaredProvider,
+    DeclaredTarget,
+    DeclaredTenant,
+)
+from headgate.declared_limits import written
+
+
+def compile_declared(gateway: Gateway, generation: int) -> Declared:
+    """What a checked gateway declares."""
+    return Declared(
+        generation=generation,
+        tenants={name: _tenant(tenant) for name, tenant in gateway.tenants.items()},
+        plans={name: _plan(plan) for name, plan in gateway.plans.items()},
+        models={name: _model(gateway, model) for name, model in gateway.models.items()},
+        providers={name: _provider(provider) for name, provider in gateway.providers.items()},
+        auth=auth_row(gateway.auth),
+        has_database=gateway.services.database is not None,
+        usage=_place(gateway.services.usage) if gateway.services.usage else None,
+        has_receiver=gateway.alerts is not None,
+        billing=_billing(gateway.billing) if gateway.billing else DeclaredBilling(),
+    )
+
+
+def _place(url: str) -> str:
+    """Without who asks there, and how."""
+    parts = urlsplit(url)
+    return f"{parts.netloc.rpartition('@')[2].lower()}{parts.path}"
+
+
+def _billing(billing: Billing) -> DeclaredBilling:
+    return DeclaredBilling(billing.seller, billing.address, billing.notes, billing.due_days, billing.prefix)
+
+
+def _tenant(tenant: Tenant) -> DeclaredTenant:
+    return DeclaredTenant(
+        plan=tenant.plan,
+        zones=tenant.zones,
+        models=tenant.models,
+        pin_targets=tenant.pin_targets,
+        disabled=tenant.disabled,
+        limits=written(tenant.limits),
+        keys=[_key(key) for key in tenant.keys],
+        store_prompts=tenant.store_prompts,
+        usage_retention_days=tenant.usage_retention_days,
+    )
+
+
+def _key(key: Key) -> DeclaredKey:
+    expires = key.expires.timestamp() if key.expires else None
+    return DeclaredKey(key.name, key.disabled, expires, written(key.limits))
+
+
+def _plan(plan: Plan) -> DeclaredPlan:
+    return DeclaredPlan(written(plan), plan.zones)
+
+
+def _model(gateway: Gateway, model: Model) -> DeclaredModel:
+    targets = [DeclaredTarget(one.provider, one.model, gateway.providers[one.provider].zone) for one in model.targets]
+    return DeclaredModel(targets, model.strategy)
+
+
+def _provider(provider: Provider) -> DeclaredProvider:
+    return DeclaredProvider(
+        api=provider.api,
+        zone=provider.zone,
+        endpoints=[str(url) for url in provider.urls],
+        preset=provider.preset,
+        credentials={field: reference.kind for field, reference in credentials_of(provider)},
+    )
+
+
+def credentials_of(provider: Provider) -> Iterator[tuple[str, SecretRef]]:
+    """Each credential's field, as the admin API names it, and where it is kept."""
+    alone = {"api_key": provider.api_key, "token": provider.token}
+    yield from ((field, reference) for field, reference in alone.items() if reference)
+    if provider.aws:
+        yield from ((f"aws/{field}", reference) for field, reference in provider.aws if reference)
+    yield from ((f"api_keys/{key.called}", key.key) for key in provider.api_keys or ())

@@ -1,0 +1,87 @@
+"""Limits as the directory has them, in the words of gateway.yaml, in the form that the tables have them. Pure.
+
+What is stored was checked when it was written. This reads it without the classes of gateway.yaml, which workers do
+not load, and refuses whatever it does not know: a limit that is not kept must not look like none.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+from headgate.config.values import duration, nano_usd, positive_nano_usd, whole
+from headgate.limits import KINDS, SCOPES, GivenLimits, Kind, LimitRow, Scope
+
+UNLIMITED = "unlimited"
+_REFILL = "10m"
+
+_count, _day = whole(1), whole(1, 31)
+
+
+def written_limits(written: Mapping[str, Any]) -> GivenLimits:
+    """Of a plan, a tenant or a key. Raises ValueError, with what is wrong."""
+    rules = written.get("per")
+    anniversary = written.get("anniversary")
+    return GivenLimits(
+        {row.kind: row for row in _rows(written, ("per", "anniversary"))},
+        None if rules is None else tuple(row for rule in rules for row in _rule_rows(_mapping("per", rule))),
+        None if anniversary is None else _day(anniversary),
+    )
+
+
+def _rule_rows(rule: Mapping[str, Any]) -> Iterator[LimitRow]:
+    wanted, models = rule.get("by") or (), rule.get("models")
+    if unknown := [scope for scope in wanted if scope not in SCOPES]:
+        raise ValueError(f"unknown scope {unknown[0]!r}")
+    by = tuple(scope for scope in SCOPES if scope in wanted)
+    rows = _rows(rule, ("by", "models"), by, None if models is None else tuple(sorted(models)))
+    return (row for row in rows if (row.cap, row.soft) != (None, None))
+
+
+def _rows(
+    written: Mapping[str, Any],
+    others: tuple[str, ...],
+    by: tuple[Scope, ...] = (),
+    models: tuple[str, ...] | None = None,
+) -> Iterator[LimitRow]:
+    if unknown := [name for name in written if name not in KINDS and name not in others]:
+        raise ValueError(f"unknown limit {unknown[0]!r}")
+    for name, kind in KINDS.items():
+        if written.get(name) is not None:
+            yield _row(kind, written[name], by, models)
+
+
+def _row(kind: Kind, value: Any, by: tuple[Scope, ...], models: tuple[str, ...] | None) -> LimitRow:
+    if value == UNLIMITED:
+        return LimitRow(kind.name, None, by=by, models=models)
+    given = value if isinstance(value, Mapping) else {"limit": value}
+    if unknown := given.keys() - _parts_of(kind):
+        raise ValueError(f"{kind.name} has no {min(unknown)!r}")
+    amount = positive_nano_usd if kind.dimension == "usd" else _count
+    overage = _mapping(kind.name, given.get("overage") or {})
+    burst = _maybe(_count, given.get("burst")) or 0
+    return LimitRow(
+        kind=kind.name,
+        cap=_maybe(amount, given.get("limit")),
+        soft=_maybe(amount, given.get("soft")),
+        ceiling=_maybe(amount, overage.get("ceiling")),
+        overage_price=_maybe(nano_usd, overage.get("price")),
+        burst=burst,
+        refill_ms=round(duration(given.get("refill", _REFILL)) * 1000) if burst else 0,
+        by=by,
+        models=models,
+    )
+
+
+def _parts_of(kind: Kind) -> set[str]:
+    if kind.shape == "slots":
+        return {"limit"}
+    return {"limit", "soft", *(("burst", "refill") if kind.shape == "window" else ("overage",))}
+
+
+def _maybe(parse: Callable[[Any], int], value: Any) -> int | None:
+    return None if value is None else parse(value)
+
+
+def _mapping(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} has no mapping where one was expected")  # noqa: TRY004 - as other values
+    return cast("Mapping[str, Any]", value)

@@ -1,0 +1,1 @@
+"""Soft limits that were crossed, and the webhooks that tell of them."""

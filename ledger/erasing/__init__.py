@@ -1,0 +1,1 @@
+"""Deleted tenants: what a host has of them goes."""

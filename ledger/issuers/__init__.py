@@ -1,0 +1,1 @@
+"""The keys of tokens' issuers, kept for the workers."""

@@ -1,0 +1,1 @@
+"""What a request costs, by the prices that it began with."""

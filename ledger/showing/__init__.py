@@ -1,0 +1,1 @@
+"""What the ledger shows: limits as they stand, metrics, log lines, when keys were used."""

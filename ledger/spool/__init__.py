@@ -1,0 +1,1 @@
+"""The spool as the ledger reads it: lines, files, the folder, the follower, rotation."""

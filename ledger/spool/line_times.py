@@ -1,0 +1,27 @@
+"""When a request began and ended, by its line. Pure."""
+
+import datetime as dt
+
+from ledger.spool.lines import Line
+
+_LONGEST_MS = 7 * 86_400_000  # no request lasts for so long
+
+
+def began_ms(line: Line) -> int | None:
+    """When the request's body was there, Unix time in ms, and so right before it reserved. None where no line says.
+
+    Its line was made at its end.
+    """
+    ended = ended_ms(line)
+    if ended is None:
+        return None
+    lasted_ms = min(max(line.duration_ms or 0, 0), _LONGEST_MS)
+    return ended - lasted_ms + min(max(line.request_ms or 0, 0), lasted_ms)
+
+
+def ended_ms(line: Line) -> int | None:
+    """When the line was made, Unix time in ms. None where it does not say."""
+    try:
+        return round(dt.datetime.fromisoformat(line.time or "").timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None

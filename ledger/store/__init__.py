@@ -1,0 +1,1 @@
+"""The store of all requests: ClickHouse, or chdb in the state directory."""

@@ -1,0 +1,215 @@
+"""From the journal into the store, in blocks: each row once, whatever is killed, breaks off or comes again.
+
+The journal may forget what `write_progress` says is kept, so that is written last. Whatever has not been answered is
+in doubt, a new process's first batch as well: nothing new is begun before it is known to be done, or never to come.
+Store away: the journal grows, nothing else. Memory is bounded by a block, whatever the backlog. One thread.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from headgate.contract import ERASURES, LEDGER
+from headgate.erasures import asked
+from headgate.metrics import (
+    USAGE_BACKLOG,
+    USAGE_INSERT,
+    USAGE_KNOWN_ROWS,
+    USAGE_LAG,
+    USAGE_STORE_ERRORS,
+    USAGE_STORED_ROWS,
+)
+from ledger.journal.progress import Progress, read_progress, write_progress
+from ledger.journal.reader import JournalAway, JournalReader
+from ledger.rows import Row
+from ledger.store import batches
+from ledger.store.batches import FENCE_S
+from ledger.store.client import Store, StoreError, is_of_values
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+CONSUMER = "store"
+BLOCK_ROWS = 20_000  # 25,000 rows a second and core; with 100,000 half as many again, and 300 MB more
+ENTRIES_AT_ONCE = 10  # of 2,000 rows at most: what a block may be larger
+LOOK_EVERY_S = 0.5
+SHOW_EVERY_S = 2.0  # what waits
+LINGER_S = 3.0  # between blocks that are not full: each costs 50 ms, and is merged with others later
+AGAIN_S = 5.0  # after something that was away
+
+log = structlog.get_logger()
+
+
+class Writer:
+    """`step` by `step`, or `run`. What it holds up is itself alone."""
+
+    def __init__(
+        self, store: Store, journal: JournalReader, gateway: str, folder: Path = LEDGER, erasures: Path = ERASURES
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._gateway = gateway
+        self._folder = folder
+        self._erasures = erasures
+        self._progress = read_progress(CONSUMER, folder)
+        self._last = batches.Last()
+        self._in_doubt = True
+        self._not_before = 0.0 if store.is_embedded else time.monotonic() + FENCE_S
+        self._lingers_until = 0.0
+        self._has_begun_anew = False
+        self._shown = 0.0
+
+    @property
+    def stored_until_ms(self) -> int:
+        """What had ended by then is in the store; 0 where that is not known."""
+        return self._last.ended_ms
+
+    def run(self, stop: threading.Event, beside: Callable[[], None] = lambda: None) -> None:
+        """Until it is told to stop; the block that it is at comes to its end. `beside` is called between blocks."""
+        wait_s = 0.0
+        while not stop.wait(wait_s):
+            try:
+                wait_s = 0.0 if self.step() else LOOK_EVERY_S
+                beside()
+            except (StoreError, JournalAway, OSError) as error:
+                self._on_error(error)
+                wait_s = AGAIN_S
+
+    def step(self) -> bool:
+        """Store a block, if there is one; whether another may be waiting. Raises StoreError, JournalAway, OSError."""
+        progress = self._where()
+        self._show(progress)
+        if time.monotonic() < self._not_before:
+            return False
+        rows, seq = self._block(progress)
+        is_full = len(rows) >= BLOCK_ROWS
+        if not rows or (not is_full and time.monotonic() < self._lingers_until):
+            return False
+        began = time.monotonic()
+        with self._store.client() as client:
+            if self._is_behind(progress):
+                return True
+            with self._fenced():
+                self._clear_doubt(client)
+                self._in_doubt = True
+                self._keep(client, rows)
+                self._in_doubt = False
+        self._progress = Progress(progress.identity, seq)
+        write_progress(CONSUMER, self._progress, self._folder)
+        USAGE_INSERT.observe(time.monotonic() - began)
+        self._lingers_until = time.monotonic() + LINGER_S
+        self._show(self._progress, at_once=not is_full)
+        return is_full
+
+    @property
+    def gateway(self) -> str:
+        """Whose rows it stores."""
+        return self._gateway
+
+    def settle(self, client: "Client") -> bool:
+        """Have nothing in doubt, for who changes what is stored; False: not yet. Raises what the client raises."""
+        if self._in_doubt and time.monotonic() < self._not_before:
+            return False
+        with self._fenced():
+            self._clear_doubt(client)
+        return True
+
+    def is_done_with(self, seq: int, identity: str) -> bool:
+        """Whether all up to there is in the store."""
+        return self._progress.of(identity) >= seq
+
+    def _where(self) -> Progress:
+        identity = self._journal.identity()
+        if identity and self._progress.identity and identity != self._progress.identity:
+            log.warning("the journal is another one: it is read from its beginning, what is stored is left out")
+        return Progress(identity, self._progress.of(identity))
+
+    def _block(self, progress: Progress) -> tuple[list[Row], int]:
+        rows: list[Row] = []
+        seq = progress.seq
+        while len(rows) < BLOCK_ROWS:
+            entries = self._journal.after(seq, ENTRIES_AT_ONCE)
+            if not entries:
+                break
+            for entry in entries:
+                rows += entry.rows
+            seq = entries[-1].seq
+        return rows, seq
+
+    def _is_behind(self, progress: Progress) -> bool:
+        """The store was made anew: what the journal still has goes there again."""
+        if not self._store.was_empty or self._has_begun_anew:
+            return False
+        self._has_begun_anew = True
+        self._progress = Progress(progress.identity)
+        return progress.seq > 0
+
+    @contextlib.contextmanager
+    def _fenced(self) -> Iterator[None]:
+        """What breaks off in here may still be done by a server: until FENCE_S later nothing is decided."""
+        try:
+            yield
+        except BaseException:
+            self._not_before = 0.0 if self._store.is_embedded else time.monotonic() + FENCE_S + 1
+            raise
+
+    def _clear_doubt(self, client: "Client") -> None:
+        if not self._in_doubt:
+            return
+        if not self._store.is_embedded:
+            batches.end_own_statements(client, self._gateway)
+        last = batches.finish(client, self._gateway)
+        self._last = batches.Last(max(last.batch, self._last.batch), max(last.ended_ms, self._last.ended_ms))
+        self._in_doubt = False
+
+    def _keep(self, client: "Client", rows: Sequence[Row]) -> None:
+        """Those that are not there yet."""
+        by_key = {batches.key_of(row): row for row in map(batches.in_time, rows)}
+        # Rows of a tenant that is being erased may be there under its name, and come again under the deletion's.
+        names = {erasure.id: erasure.tenant for erasure in asked(self._erasures)}
+        known = batches.known_keys(client, list(by_key.values()), names)
+        fresh = [row for key, row in by_key.items() if key not in known]
+        if len(fresh) < len(rows):
+            USAGE_KNOWN_ROWS.inc(len(rows) - len(fresh))
+            log.info("rows that the store has came again", rows=len(rows) - len(fresh))
+        for month in batches.months(fresh):
+            self._insert(client, month)
+        for is_estimated in (False, True):
+            count = sum(row.estimated is is_estimated for row in fresh)
+            USAGE_STORED_ROWS.labels(str(is_estimated).lower()).inc(count)
+
+    def _insert(self, client: "Client", rows: Sequence[Row]) -> None:
+        batch = batches.next_batch(client, self._last.batch)
+        try:
+            batches.insert(client, rows, self._gateway, batch)
+        except Exception as error:
+            if not is_of_values(error):
+                raise
+            log.error("rows have numbers that no column takes: they are stored with the nearest ones")  # noqa: TRY400
+            rows = [batches.fitting(row) for row in rows]
+            batch = batches.next_batch(client, batch)
+            batches.insert(client, rows, self._gateway, batch)
+        times = [row.began_ms for row in rows]
+        batches.roll_up(client, (min(times), max(times)), self._gateway, batch)
+        self._last = batches.Last(batch, max(self._last.ended_ms, *(row.ended_ms for row in rows)))
+
+    def _show(self, progress: Progress, *, at_once: bool = False) -> None:
+        if not at_once and time.monotonic() < self._shown + SHOW_EVERY_S:
+            return
+        self._shown = time.monotonic()
+        rows = self._journal.rows(progress.seq)
+        oldest_ms = self._journal.oldest_ms(progress.seq) if rows else None
+        USAGE_BACKLOG.set(rows)
+        USAGE_LAG.set(max(0.0, time.time() - oldest_ms / 1000) if oldest_ms else 0.0)
+
+    def _on_error(self, error: Exception) -> None:
+        USAGE_STORE_ERRORS.labels(type(error).__name__).inc()
+        if isinstance(error, StoreError):
+            self._store.stand("away" if self._store.standing.state != "unusable" else "unusable", str(error))
+        else:
+            log.error("usage can't be stored", reason=str(error) or type(error).__name__)
