@@ -71,6 +71,12 @@ def limit_of(body: dict[str, Any]) -> int | None:
     return min((count_of(body[name], name) for name in names if body.get(name) is not None), default=None)
 
 
+def top_k_of(body: dict[str, Any]) -> int | None:
+    """How many tokens the next one is drawn from; None: from all, which is also written as 0 and -1."""
+    value = body.get("top_k")
+    return None if value is None or (value in (0, -1) and not isinstance(value, bool)) else count_of(value, "top_k")
+
+
 def most_of(body: dict[str, Any], target: Target) -> int | None:
     """How long the answer may get; None: as long as the model can."""
     asked, most = limit_of(body), target.max_output_tokens

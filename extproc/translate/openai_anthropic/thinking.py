@@ -4,9 +4,10 @@ and `top_p`, and others' in `top_k`. All of them depend on the model.
 
 from typing import Any
 
+from extproc.translate.chat_parameters import top_k_of
 from extproc.translate.openai_anthropic.models import Abilities
 from extproc.translate.openai_anthropic.parts import Block
-from extproc.translate.walk import Walk, checked_kind, count_of, number_of
+from extproc.translate.walk import Walk, checked_kind, number_of
 
 # What the model may think at an effort where it wants a number of tokens; 1,024 is the least that Anthropic takes.
 _BUDGETS = {"minimal": 1024, "low": 4096, "medium": 8192, "high": 16_384, "xhigh": 24_576, "max": 31_999}
@@ -49,10 +50,9 @@ def sampling_of(body: dict[str, Any], model: Abilities, thinking: Block, walk: W
             walk.no_place(name)
         else:
             made[name] = value
-    if body.get("top_k") is not None:
-        count_of(body["top_k"], "top_k")
+    if (top := top_k_of(body)) is not None:
         if thinks or model.sampling == "none":
             walk.no_place("top_k")
         else:
-            made["top_k"] = body["top_k"]
+            made["top_k"] = top
     return made

@@ -4,6 +4,7 @@
 
 from typing import Any
 
+from extproc.translate.chat_parameters import top_k_of
 from extproc.translate.openai_anthropic.request import DEFAULT_MAX_TOKENS
 from extproc.translate.openai_anthropic.thinking import sampling_of as claudes_sampling
 from extproc.translate.openai_anthropic.thinking import thinking_of as claudes_thinking
@@ -99,10 +100,9 @@ def sampling_of(body: dict[str, Any], model: Model, thinking: Block, walk: Walk)
                 found[name] = value
             else:
                 walk.no_place(name)
-        if body.get("top_k") is not None:
-            count_of(body["top_k"], "top_k")
+        if (top := top_k_of(body)) is not None:
             if model.maker in ("nova", "nova-2"):
-                more = {"inferenceConfig": {"topK": body["top_k"]}}
+                more = {"inferenceConfig": {"topK": top}}
             else:
                 walk.no_place("top_k")
     named = {"temperature": "temperature", "top_p": "topP"}

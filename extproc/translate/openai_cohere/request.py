@@ -13,6 +13,7 @@ from extproc.translate.chat_parameters import (
     look_at_stream_options,
     most_of,
     stops_of,
+    top_k_of,
 )
 from extproc.translate.direction import Target
 from extproc.translate.openai_cohere.messages import Conversation
@@ -78,8 +79,8 @@ def _sampling(body: dict[str, Any], notes: Notes) -> Part:
             notes.no_place("temperature")
     if (share := body.get("top_p")) is not None:
         made["p"] = min(max(number_of(share, "top_p", 0, 1), _LEAST_P), _MOST_P)
-    if (top := body.get("top_k")) is not None:
-        if count_of(top, "top_k") <= _MOST_K:
+    if (top := top_k_of(body)) is not None:
+        if top <= _MOST_K:
             made["k"] = top
         else:
             notes.no_place("top_k")

@@ -13,6 +13,7 @@ from extproc.translate.chat_parameters import (
     look_at_stream_options,
     most_of,
     stops_of,
+    top_k_of,
 )
 from extproc.translate.direction import Target
 from extproc.translate.openai_gemini.contents import Conversation
@@ -74,8 +75,8 @@ def _config(body: dict[str, Any], target: Target, model: Abilities, notes: Notes
     for name, member, most in (("temperature", "temperature", 2), ("top_p", "topP", 1)):
         if body.get(name) is not None:
             made[member] = number_of(body[name], name, 0, most)
-    if body.get("top_k") is not None:
-        made["topK"] = count_of(body["top_k"], "top_k")
+    if (top := top_k_of(body)) is not None:
+        made["topK"] = top
     if stops := stops_of(body, notes, most=_MOST_STOPS):
         made["stopSequences"] = stops
     made |= _chances(body, model, notes) | _format(body, model, notes, has_tools=has_tools)
