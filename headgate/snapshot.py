@@ -11,6 +11,7 @@ import msgspec
 
 from headgate.clients import ClientRow
 from headgate.contract import PEPPER, PRICES, SERVICE_KEY
+from headgate.credits import CreditsRow
 from headgate.issuers import IssuerRow
 from headgate.limits import GivenLimits, LimitsRow
 from headgate.prices import PriceList, PriceRow, TermsRow, write_prices
@@ -123,7 +124,7 @@ class TenantRow(msgspec.Struct, frozen=True, omit_defaults=True):
     `limits` is None for a tenant without any. `pins` says whether it may name the target of a request. Nothing goes
     through one that is `disabled`, but what has ended is still settled by its limits. `usage_retention_s`: how long
     the usage store keeps its requests after they began; None is the store's own time. Without `terms` it pays the
-    models' prices.
+    models' prices. `credits` is its account, where it has one.
     """
 
     models: dict[str, list[TargetRow]]
@@ -132,6 +133,7 @@ class TenantRow(msgspec.Struct, frozen=True, omit_defaults=True):
     disabled: bool = False
     usage_retention_s: int | None = None
     terms: TermsRow | None = None
+    credits: CreditsRow | None = None
 
 
 class ZonedTarget(msgspec.Struct, frozen=True, array_like=True):
