@@ -4,7 +4,6 @@ Own types carry Envoy's full names and field numbers, so `headgate render` print
 """
 
 import datetime as dt
-import functools
 from typing import Any
 
 import betterproto2
@@ -22,10 +21,6 @@ from envoy_data_plane.envoy.config.core.v3 import (
 from envoy_data_plane.google.protobuf import Any as ProtobufAny
 from envoy_data_plane.message_pool import default_message_pool
 from pydantic.dataclasses import dataclass
-
-# betterproto2 works out a class's type hints anew for every message: it took two fifths of all rendering.
-_type_hints: Any = functools.cache(Message._type_hints.__func__)  # type: ignore[attr-defined]
-Message._type_hints = classmethod(_type_hints)  # type: ignore[method-assign, assignment]
 
 _PRIORITY_GROUP = "envoy.extensions.router.cluster_specifiers.priority_group.v3"
 
