@@ -1,6 +1,7 @@
-"""Looks after the journal: what all its readers are done with goes, and what spool files are made of is known stored.
+"""Looks after the journal: what all its readers are done with goes; a spool file may, once the store has its rows.
 
-Beside settling, and behind it: while the database can't be used, nothing goes.
+Spool files wait for the usage store alone: what others still have to read of them is in the journal. Beside settling,
+and behind it: while the database can't be used, nothing goes.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ class JournalKeeper:
 
     def __init__(self, books: Books) -> None:
         self._books = books
-        self._done = 0
+        self._stored = 0
         self._looked = 0.0  # Unix time
         self._journaled: dict[FileId, int] = {}
 
@@ -47,15 +48,16 @@ class JournalKeeper:
     async def look(self) -> None:
         """Once. Raises sqlite3.Error."""
         identity = await self._books.once(UsageStore.journal_identity)
-        self._done = min(one.of(identity) for one in await asyncio.to_thread(progress_of_all))
+        done = {reader: (await asyncio.to_thread(read_progress, reader)).of(identity) for reader in readers()}
+        self._stored, done_by_all = done[STORE], min(done.values())
         now = time.time()
         self._journaled = await self._books.once(UsageStore.journaled)
         self._looked = now
-        since_ms = await self._books.once(lambda store: store.waiting_since_ms(self._done))
+        since_ms = await self._books.once(lambda store: store.waiting_since_ms(self._stored))
         metrics.JOURNAL_LAG.set(0.0 if since_ms is None else max(0.0, time.time() - since_ms / 1000))
-        while await self._books.once(lambda store: store.remove_entries(self._done)):
+        while await self._books.once(lambda store: store.remove_entries(done_by_all)):
             pass
 
     def are_stored(self, file: FileId, since: float) -> bool:
-        """Whether all readers have the rows of a file that is counted whole since then; False while nobody knows."""
-        return since < self._looked and self._journaled.get(file, self._done + 1) <= self._done
+        """Whether the store has the rows of a file that is counted whole since then; False while nobody knows."""
+        return since < self._looked and self._journaled.get(file, self._stored + 1) <= self._stored
