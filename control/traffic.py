@@ -70,12 +70,14 @@ class Traffic:
             return
         share = self._shares.setdefault(_whose(asker), asyncio.Semaphore(self._share))
         async with contextlib.AsyncExitStack() as held:
+            whose = "of this tenant"
             try:
                 async with asyncio.timeout(WAIT_S):
                     await held.enter_async_context(share)
+                    whose = "of others"
                     await held.enter_async_context(self._working)
             except TimeoutError:
-                text = "the admin API is busy with other requests"
+                text = f"requests {whose} are being answered: ask again in a moment"
                 raise Problem(503, "store_busy", text, headers={"retry-after": "1"}) from None
             yield
 

@@ -55,7 +55,4 @@ def away(code: str, message: str) -> Refused:
 
 def of_problem(problem: Problem) -> Refused:
     """Of what stands before all of control's APIs: who asks, and how much at once."""
-    text = problem.detail
-    if problem.code == "store_busy":
-        text = "the gateway answers others who ask what is used: ask again in a moment"
-    return Refused(problem.status, problem.code, text, headers=problem.headers)
+    return Refused(problem.status, problem.code, problem.detail, headers=problem.headers)

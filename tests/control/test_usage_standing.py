@@ -1,6 +1,7 @@
 """`GET /v1/usage`: the ledger's limits and the store's periods, each without the other."""
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from usage_asking import DAY_S, LIMIT, NOW_S, TODAY_S, Api, Caller, error_of
 from usage_rows import RowStore, row
 
+from control import traffic
 from control.tools import LedgerAway
 from control.usage_api import standing
 from control.usage_api.standing import current_periods
@@ -164,3 +166,28 @@ async def test_a_confined_key_sees_what_holds_for_its_models() -> None:
     said = (await Caller(caller.api, models=()).get("/v1/usage")).json()
     assert [limit["scope"] for limit in said["limits"]] == [{}]
     assert said["periods"]["month"]["input_tokens"] == 0
+
+
+async def test_who_has_to_wait_is_told_for_whom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "WAIT_S", 0.2)
+    release, asked = threading.Event(), threading.Semaphore(0)
+
+    def hangs(question: Mapping[str, Any]) -> Mapping[str, Any]:
+        asked.release()
+        release.wait(30)
+        return {"tenant": question["tenant"], "limits": [], "complete": True, "cut": False, "by_user": False}
+
+    api = Api(RowStore([]), hangs)
+    tenants = ("acme", *(f"t{number}" for number in range(traffic.WORKING - 1)))
+    hanging = [asyncio.create_task(Caller(api, tenant).get("/v1/usage")) for tenant in tenants]
+    try:
+        for _ in tenants:
+            assert await asyncio.to_thread(asked.acquire, timeout=30)
+        for tenant, whose in (("acme", "requests of this tenant"), ("late", "requests of others")):
+            busy = await Caller(api, tenant).get("/v1/usage")
+            assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
+            assert error_of(busy)["code"] == "store_busy"
+            assert error_of(busy)["message"].startswith(whose)
+    finally:
+        release.set()
+    assert [answer.status_code for answer in await asyncio.gather(*hanging)] == [200] * len(tenants)
