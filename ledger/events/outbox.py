@@ -77,6 +77,7 @@ class Outbox:
         self._look(at)
         entries = self._journal.after(at, ENTRIES)
         if not entries:
+            self._solved()  # with nothing to tell, nobody knows how the brokers are
             return False
         messages = [message_of(row, self._source) for row in _told(entry.rows for entry in entries)]
         if not self._send(messages, stop):
@@ -84,10 +85,13 @@ class Outbox:
         self._progress = Progress(identity, entries[-1].seq)
         write_progress(EVENTS, self._progress, self._folder)
         metrics.EVENTS.inc(len(messages))
-        if self.standing.problem is not None:
-            log.info("events are told again")
-        self.standing = Standing(self.standing.waiting)
+        self._solved()
         return True
+
+    def _solved(self) -> None:
+        if self.standing.problem is not None:
+            log.info("events wait no more")
+        self.standing = Standing(self.standing.waiting)
 
     def _look(self, at: int) -> None:
         waiting, oldest_ms = self._journal.rows(at), self._journal.oldest_ms(at)

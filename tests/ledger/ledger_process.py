@@ -57,17 +57,7 @@ class Ledger:
 
     def says(self) -> dict[str, int]:
         """What its socket says; empty when nobody answers."""
-        folder = os.open(self.state / "run", os.O_PATH)  # a socket's path must be short
-        try:
-            with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(5)
-                client.connect(f"/proc/self/fd/{folder}/ledger.sock")
-                said: dict[str, int] = json.loads(client.makefile().readline() or "{}")
-                return said
-        except OSError:
-            return {}
-        finally:
-            os.close(folder)
+        return said_by(self.state, "ledger")
 
     def kill(self) -> None:
         assert self.process
@@ -243,6 +233,21 @@ def open_slots(valkey: Redis, tenant: str = "acme") -> set[str]:
     """Request ids that hold a slot."""
     found: Any = valkey.zrange(f"hg:{{{tenant}}}:open", 0, -1)
     return {member.partition("/")[2] for member in found}
+
+
+def said_by(state: Path, part: str) -> dict[str, Any]:
+    """What a part's socket in this state folder says; empty when nobody answers."""
+    folder = os.open(state / "run", os.O_PATH)  # a socket's path must be short
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            client.connect(f"/proc/self/fd/{folder}/{part}.sock")
+            said: dict[str, Any] = json.loads(client.makefile().readline() or "{}")
+            return said
+    except OSError:
+        return {}
+    finally:
+        os.close(folder)
 
 
 def wait_until(condition: Callable[[], object], within_s: float = 20.0, says: Callable[[], object] = str) -> float:

@@ -20,7 +20,7 @@ from ledger.journal import entries, packing
 from ledger.journal.entries import Draft
 from ledger.rows import Row
 from tests.ledger.kafka_brokers import Brokers, brokers, event_of
-from tests.ledger.ledger_process import HEADGATE, wait_until
+from tests.ledger.ledger_process import HEADGATE, said_by, wait_until
 from tests.ledger.test_journal_reader import row
 from tests.stopped import stop
 
@@ -56,17 +56,7 @@ class Events:
         wait_until(lambda: "waiting" in self.says(), within_s=30)
 
     def says(self) -> dict[str, Any]:
-        folder = os.open(self.state / "run", os.O_PATH)  # a socket's path must be short
-        try:
-            with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(5)
-                client.connect(f"/proc/self/fd/{folder}/events.sock")
-                said: dict[str, Any] = json.loads(client.makefile().readline() or "{}")
-                return said
-        except OSError:
-            return {}
-        finally:
-            os.close(folder)
+        return said_by(self.state, "events")
 
     def kill(self) -> None:
         assert self.process
@@ -166,6 +156,20 @@ def test_without_brokers_it_says_so_and_ends_when_told(tmp_path: Path) -> None:
         assert PASSWORD not in events.log()
     finally:
         events.close()
+
+
+def test_what_is_over_is_said_no_more_though_nothing_waits(events: Events, kafka: Brokers) -> None:
+    events.write(*rows(0, 10))
+    events.start()
+    kafka.read(TOPIC, 10)
+    wait_until(lambda: events.says() == {"waiting": 0, "problem": None})
+    ledger, away = events.state / "ledger", events.state / "away"
+    ledger.rename(away)
+    ledger.touch()  # what is there is no folder: the journal can't be read
+    wait_until(lambda: events.says()["problem"] == "JournalAway")
+    ledger.unlink()
+    away.rename(ledger)
+    wait_until(lambda: events.says() == {"waiting": 0, "problem": None}, within_s=60)
 
 
 def test_another_journal_is_told_from_its_beginning(events: Events, kafka: Brokers) -> None:
