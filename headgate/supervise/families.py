@@ -1,6 +1,7 @@
 """The metrics that the supervisor makes at the time of a scrape: of parts, of the configuration, of Envoy.
 
-`definitions` has these and those of headgate/metrics.py, which processes count: all that a scrape can have.
+`definitions` has these and those that processes count, of headgate/metrics.py and headgate/usage_metrics.py: all that
+a scrape can have.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from headgate import metrics
+from headgate import metrics, usage_metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class Definition:
 
 def definitions() -> Iterator[Definition]:
     """Every metric that a scrape can have."""
-    for value in vars(metrics).values():
+    for value in [*vars(metrics).values(), *vars(usage_metrics).values()]:
         if isinstance(value, Counter | Gauge | Histogram):
             plain: Any = value
             name = f"{plain._name}_total" if isinstance(value, Counter) else plain._name

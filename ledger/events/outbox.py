@@ -14,7 +14,7 @@ import structlog
 from tenacity import Retrying, retry_if_exception_type, stop_when_event_set, wait_exponential
 from tenacity.nap import sleep_using_event
 
-from headgate import metrics
+from headgate import usage_metrics
 from ledger.events.event import Message, message_of
 from ledger.events.sender import Undelivered
 from ledger.journal.progress import EVENTS, Progress, read_progress, write_progress
@@ -84,7 +84,7 @@ class Outbox:
             return False
         self._progress = Progress(identity, entries[-1].seq)
         write_progress(EVENTS, self._progress, self._folder)
-        metrics.EVENTS.inc(len(messages))
+        usage_metrics.EVENTS.inc(len(messages))
         self._solved()
         return True
 
@@ -95,12 +95,12 @@ class Outbox:
 
     def _look(self, at: int) -> None:
         waiting, oldest_ms = self._journal.rows(at), self._journal.oldest_ms(at)
-        metrics.EVENTS_WAITING.set(waiting)
-        metrics.EVENTS_LAG.set(0.0 if oldest_ms is None else max(time.time() - oldest_ms / 1000, 0.0))
+        usage_metrics.EVENTS_WAITING.set(waiting)
+        usage_metrics.EVENTS_LAG.set(0.0 if oldest_ms is None else max(time.time() - oldest_ms / 1000, 0.0))
         self.standing = Standing(waiting, self.standing.problem)
 
     def _failed(self, error: BaseException | None) -> None:
-        metrics.EVENTS_FAILURES.inc()
+        usage_metrics.EVENTS_FAILURES.inc()
         self.problem(str(error) if isinstance(error, Undelivered) else type(error).__name__)
 
 

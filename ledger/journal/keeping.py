@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 
-from headgate import contract, metrics
+from headgate import contract, usage_metrics
 from ledger.journal.progress import EVENTS, STORE, Progress, read_progress
 from ledger.settling.books import Books
 from ledger.settling.usage import FileId
@@ -54,7 +54,7 @@ class JournalKeeper:
         self._journaled = await self._books.once(UsageStore.journaled)
         self._looked = now
         since_ms = await self._books.once(lambda store: store.waiting_since_ms(self._stored))
-        metrics.JOURNAL_LAG.set(0.0 if since_ms is None else max(0.0, time.time() - since_ms / 1000))
+        usage_metrics.JOURNAL_LAG.set(0.0 if since_ms is None else max(0.0, time.time() - since_ms / 1000))
         while await self._books.once(lambda store: store.remove_entries(done_by_all)):
             pass
 

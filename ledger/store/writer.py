@@ -16,7 +16,7 @@ import structlog
 
 from headgate.contract import ERASURES, LEDGER
 from headgate.erasures import asked
-from headgate.metrics import (
+from headgate.usage_metrics import (
     USAGE_BACKLOG,
     USAGE_INSERT,
     USAGE_KNOWN_ROWS,

@@ -10,7 +10,7 @@ import pytest
 from headgate.contract import LEDGER, TELLS_EVENTS_ENV
 from headgate.counters.limits import TenantLimits
 from headgate.limits import LimitsRow
-from headgate.metrics import JOURNAL_LAG
+from headgate.usage_metrics import JOURNAL_LAG
 from ledger.journal.entries import Draft
 from ledger.journal.keeping import JournalKeeper
 from ledger.journal.progress import EVENTS, STORE, Progress, write_progress
