@@ -13,7 +13,7 @@ _LEAST_SPREAD = 1e-6  # of sizes that are all alike nothing is learned but their
 
 
 class Fit(msgspec.Struct):
-    """Sums of sizes `x` and tokens `y`, and mean errors, relative to what came; all of them fade."""
+    """Sums of pairs, and mean errors, relative to what came; all of them fade. `x` are sizes and `y` tokens."""
 
     samples: int = 0
     weight: float = 0.0
@@ -34,12 +34,13 @@ class Fit(msgspec.Struct):
         if self.is_known:
             self.flat_error += (1 - _KEPT) * (_error(self.flat(size), tokens) - self.flat_error)
             self.sloped_error += (1 - _KEPT) * (_error(self.sloped(size), tokens) - self.sloped_error)
+        x, y = self._point(size, tokens)
         self.samples += 1
         self.weight = self.weight * _KEPT + 1
-        self.x = self.x * _KEPT + size
-        self.y = self.y * _KEPT + tokens
-        self.xx = self.xx * _KEPT + size * size
-        self.xy = self.xy * _KEPT + size * tokens
+        self.x = self.x * _KEPT + x
+        self.y = self.y * _KEPT + y
+        self.xx = self.xx * _KEPT + x * x
+        self.xy = self.xy * _KEPT + x * y
 
     def flat(self, size: int) -> float:
         """By the ratio of all tokens to all sizes."""
@@ -51,63 +52,46 @@ class Fit(msgspec.Struct):
         if spread <= _LEAST_SPREAD * self.x * self.x:
             return self.flat(size)
         slope = (self.weight * self.xy - self.x * self.y) / spread
-        return max(0.0, (self.y - slope * self.x) / self.weight + slope * size)
+        return max(0.0, self._tokens(size, (self.y - slope * self.x) / self.weight, slope))
 
     def best(self, size: int) -> float:
         """By the one of both that was nearer."""
         return self.sloped(size) if self.sloped_error < self.flat_error else self.flat(size)
 
+    def _point(self, size: int, tokens: int) -> tuple[float, float]:
+        """What a pair is on the line."""
+        return size, tokens
 
-class Shares(msgspec.Struct):
+    def _tokens(self, size: int, level: float, slope: float) -> float:
+        """What the line says of a size."""
+        return level + slope * size
+
+
+class Shares(Fit):
     """Tokens to each byte of prompts, whose senders choose how long they are: so that nobody's is worth more than
     another one's, each pair weighs the same whatever its size, and what is no text's share is left out.
 
-    Sums of shares and of `inverse`, which is 1 / size: the line through them is an envelope's tokens and a share.
+    `x` are 1 / size and `y` shares: the line through them is a share, and an envelope's tokens as its slope.
     """
-
-    samples: int = 0
-    weight: float = 0.0
-    share: float = 0.0
-    inverse: float = 0.0
-    squares: float = 0.0  # of `inverse`
-    products: float = 0.0
-    flat_error: float = 0.0
-    sloped_error: float = 0.0
-
-    @property
-    def is_known(self) -> bool:
-        """Whether there were enough pairs to go by."""
-        return self.samples >= LEAST_SAMPLES
 
     def add(self, size: int, tokens: int) -> None:
         """One pair; both are above 0."""
-        if not size <= tokens * BYTES_A_TOKEN <= size * BYTES_A_TOKEN:
-            return
-        if self.is_known:
-            self.flat_error += (1 - _KEPT) * (_error(self._flat(size), tokens) - self.flat_error)
-            self.sloped_error += (1 - _KEPT) * (_error(self._sloped(size), tokens) - self.sloped_error)
-        share, inverse = tokens / size, 1 / size
-        self.samples += 1
-        self.weight = self.weight * _KEPT + 1
-        self.share = self.share * _KEPT + share
-        self.inverse = self.inverse * _KEPT + inverse
-        self.squares = self.squares * _KEPT + inverse * inverse
-        self.products = self.products * _KEPT + inverse * share
+        if size <= tokens * BYTES_A_TOKEN <= size * BYTES_A_TOKEN:
+            super().add(size, tokens)
+
+    def flat(self, size: int) -> float:
+        """By the mean share."""
+        return size * self.y / self.weight
 
     def best(self, size: int) -> float:
         """By the one of both that was nearer, within what text can be."""
-        guess = self._sloped(size) if self.sloped_error < self.flat_error else self._flat(size)
-        return min(max(guess, size / BYTES_A_TOKEN), size)
+        return min(max(super().best(size), size / BYTES_A_TOKEN), size)
 
-    def _flat(self, size: int) -> float:
-        return size * self.share / self.weight
+    def _point(self, size: int, tokens: int) -> tuple[float, float]:
+        return 1 / size, tokens / size
 
-    def _sloped(self, size: int) -> float:
-        spread = self.weight * self.squares - self.inverse * self.inverse
-        if spread <= _LEAST_SPREAD * self.inverse * self.inverse:
-            return self._flat(size)
-        around = (self.weight * self.products - self.inverse * self.share) / spread
-        return around + size * (self.share - around * self.inverse) / self.weight
+    def _tokens(self, size: int, level: float, slope: float) -> float:
+        return size * level + slope
 
 
 def _error(guess: float, tokens: int) -> float:

@@ -16,7 +16,7 @@ from ledger.pricing.pricing import NO_GUESS, Guess
 from ledger.spool.lines import Line
 
 GUESSES = LEDGER / "guesses.json"
-VERSION = 2
+VERSION = 3
 
 MOST_KNOWN = 500
 _OFTEN = 200  # samples; from then on one in so many is enough:
@@ -148,7 +148,7 @@ def _places(line: Line) -> tuple[Place, Place]:
     )
 
 
-def _add(fit: Fit | Shares, size: int | None, tokens: int) -> None:
+def _add(fit: Fit, size: int | None, tokens: int) -> None:
     if size and 0 < size <= _MOST_LEARNED and 0 < tokens <= _MOST_LEARNED:
         fit.add(size, tokens)
 
