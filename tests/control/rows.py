@@ -5,7 +5,7 @@ from typing import Any
 
 from control.audit_chain import Actor
 from control.store.ids import new_id
-from control.store.keys import insert_key
+from control.store.keys import insert_key, revoke_key
 from control.store.store import Store
 from control.store.tenants import insert_tenant
 from control.store.users import insert_membership, insert_user
@@ -63,3 +63,9 @@ def _same(person: User) -> Any:
     from control.store.users import USERS
 
     return USERS.living(USERS.c.id == person.id)
+
+
+def revoke(store: Store, key: VirtualKey) -> None:
+    with store.write(ADMIN) as unit:
+        revoke_key(unit, key)
+        unit.record("key.revoke", "key", key.id, tenant_id=key.tenant_id)
