@@ -28,6 +28,7 @@ Width = Literal["minute", "hour", "day", "month"]
 MOST_SUMS = 10_000  # rows of one answer; `next` goes on
 MOST_EXPORTED = 100_000  # likewise, of an export
 MOST_VALUES = 1_000  # that one dimension of `where` may name
+LAST_S = 4_102_444_800  # the year 2100: nothing is asked of it
 LINE_BYTES = 16 * 2**20  # no line of a question or an answer is longer
 
 

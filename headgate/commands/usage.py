@@ -17,7 +17,8 @@ from headgate.commands import usage_focus, usage_written
 from headgate.commands.admin.given import Moment
 from headgate.commands.admin.progress import spinner
 from headgate.commands.options import state_option
-from headgate.commands.usage_asked import grouped, period
+from headgate.commands.usage_asked import grouped, moment_text, period
+from headgate.config.wording import quoted
 from headgate.usage_client import UsageClient, UsageError
 from headgate.usage_questions import MOST_EXPORTED, MOST_SUMS, Export, ExportEnd, SumRow, Sums, SumsAnswer
 
@@ -76,7 +77,8 @@ def command(
 async def _table(client: UsageClient, question: Sums) -> None:
     answer = await client.ask(msgspec.structs.replace(question, limit=_MOST_SHOWN))
     if not answer.rows:
-        click.echo("no usage")
+        whose = f" of {quoted(question.tenant)}" if question.tenant else ""
+        click.echo(f"no usage{whose} from {moment_text(question.since_s)} to {moment_text(question.until_s)}")
         return
     all_of_it = (await client.ask(msgspec.structs.replace(question, by=(), width=None))).rows
     width = None if sys.stdout.isatty() else 200  # in a file or a pipe rich would cut it at 80

@@ -8,7 +8,7 @@ from typing import get_args
 import click
 
 from headgate.config.wording import nearest, quoted
-from headgate.usage_questions import Dimension, Width
+from headgate.usage_questions import LAST_S, Dimension, Width
 
 _DIMENSIONS: Mapping[str, Dimension] = {name.removesuffix("_id"): name for name in get_args(Dimension)}
 _WIDTHS: Mapping[str, Width] = {name: name for name in get_args(Width)}
@@ -20,9 +20,9 @@ def period(month: str | None, since: str | None, until: str | None, now: dt.date
         if since or until:
             raise click.UsageError("give either --month, or --since and --until")
         return _month(month)
-    until_s = _seconds(until) if until else int(now.timestamp()) + 1
+    until_s = _seconds("--until", until) if until else int(now.timestamp()) + 1
     begin = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    since_s = _seconds(since) if since else int(begin.timestamp())
+    since_s = _seconds("--since", since) if since else int(begin.timestamp())
     if since_s >= until_s:
         raise click.UsageError("--since: needs to be before --until, which is now unless given")
     return since_s, until_s
@@ -63,5 +63,10 @@ def _month(text: str) -> tuple[int, int]:
     return int(begin.timestamp()), int(end.timestamp())
 
 
-def _seconds(moment: str) -> int:
-    return int(dt.datetime.fromisoformat(moment).timestamp())
+def _seconds(option: str, moment: str) -> int:
+    found = int(dt.datetime.fromisoformat(moment).timestamp())
+    if not 0 <= found <= LAST_S:
+        raise click.UsageError(
+            f"{option}: expected a time from 1970 to {moment_text(LAST_S)}, found {quoted(moment)}"
+        )
+    return found

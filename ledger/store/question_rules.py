@@ -1,6 +1,7 @@
 """What a question may be: bounds of its times, its rows, and of what it names. Pure."""
 
 from headgate.usage_questions import (
+    LAST_S,
     MOST_EXPORTED,
     MOST_SUMS,
     MOST_VALUES,
@@ -9,7 +10,6 @@ from headgate.usage_questions import (
     Sums,
 )
 
-LAST_S = 4_102_444_800  # the year 2100
 _LONGEST_VALUE = 4_096  # characters; longer names are in no row
 _LONGEST_VALUES = 60_000  # bytes: a ClickHouse takes 128 KiB as one parameter, with what it escapes
 _ESTIMATED = ("true", "false")

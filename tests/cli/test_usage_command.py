@@ -85,7 +85,8 @@ def test_a_table_for_people(state: Path) -> None:
     assert lines[-1].split()[:2] == ["all", "4"]
     assert "9007199.374740994" in lines[-1]
     assert "beta" not in printed(state, "--tenant", "acme", "--by", "tenant,model,key,user,project,unit,surface")
-    assert printed(state, "--tenant", "nobody") == "no usage\n"
+    since, until = (f"{day}T00:00:00Z" for day in _days())
+    assert printed(state, "--tenant", "nobody") == f'no usage of "nobody" from {since} to {until}\n'
     assert "\x1b" not in printed(state, "--by", "user")
 
 
@@ -146,6 +147,8 @@ def test_focus_has_a_row_for_each_day_and_price(state: Path) -> None:
         (("--by", "day,hour"), "--by: one of minute, hour, day, month, found day and hour"),
         (("--by", "key,key"), "--by: names something twice"),
         (("--month", "2026-13"), "--month: expected one such as 2026-11"),
+        (("--since", "1900-01-01"), "--since: expected a time from 1970 to 2100-01-01T00:00:00Z"),
+        (("--since", "1970-01-01", "--until", "2101-01-01"), "--until: expected a time from 1970"),
         (("--month", "2026-11", "--since", "2026-11-01"), "either --month, or --since and --until"),
         (("--since", "2026-11-02", "--until", "2026-11-01"), "--since: needs to be before --until"),
         (("--focus", "--by", "model"), "neither --requests nor --focus"),
