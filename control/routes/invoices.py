@@ -1,5 +1,6 @@
 """`/invoices` and `/tenants/{tenant}/invoices`: what tenants are billed for a month, and credit notes."""
 
+import contextlib
 from typing import Annotated, Any, Literal
 
 from pydantic import PlainValidator, WithJsonSchema
@@ -28,6 +29,7 @@ from control.store.invoices import (
 )
 from control.store.paging import Page, Wish
 from control.store.unit import Reader, Unit
+from headgate.config.wording import found
 from headgate.usage_client import UsageError
 
 routes = Routes("invoices")
@@ -37,9 +39,9 @@ _HTML: dict[int | str, dict[str, Any]] = {
 
 
 def _month(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("expected a month such as 2026-11")  # noqa: TRY004 - as other values
-    return month_of(value).name
+    with contextlib.suppress(ValueError):
+        return month_of(value if isinstance(value, str) else "").name
+    raise ValueError(f"expected a month from 2020 on, such as 2026-11, found {found(value)}")
 
 
 _MONTH_SCHEMA = {"type": "string", "pattern": "^20[2-9][0-9]-(0[1-9]|1[0-2])$", "maxLength": 7}

@@ -155,6 +155,7 @@ NO_MONTHS = ["2026-13", "2026-1", "26-10", "2019-12", "\uff12026-10", "2026-10 "
 async def test_what_is_no_month_is_refused(store: Store, month: Any) -> None:
     answer = await admin_of(store).post("/invoices", {"month": month})
     assert (answer.status_code, answer.json()["errors"][0]["at"]) == (422, "month")
+    assert answer.json()["errors"][0]["found"] is not None
 
 
 async def test_a_store_that_is_behind_or_away(store: Store) -> None:
