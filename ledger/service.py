@@ -4,6 +4,7 @@ the sockets that say how far it is and how limits stand.
 
 import asyncio
 import contextlib
+import gc
 import os
 
 import msgspec
@@ -58,6 +59,10 @@ END_S = 3.0  # for the last lines, once it is told to stop
 
 USAGE = LEDGER / "usage.db"
 
+# Nothing of a line is in a cycle, and all of a backlog's batch lives for as long as it is worked at: looking through
+# it after every 700 objects took a twelfth of settling.
+_GARBAGE_AFTER = 50_000
+
 log = structlog.get_logger()
 
 
@@ -65,6 +70,7 @@ def run(*, lifeline: bool) -> None:
     """Follows the spool of the working directory until SIGTERM, SIGINT or, with `lifeline`, the end of its stdin."""
     for folder in (SPOOL, LEDGER, LEDGER_SOCKET.parent):
         folder.mkdir(mode=0o700, exist_ok=True)
+    gc.set_threshold(_GARBAGE_AFTER)
     uvloop.run(_serve(lifeline=lifeline))
 
 

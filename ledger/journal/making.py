@@ -177,7 +177,7 @@ def _kept_until_s(began: int, kept_for_s: int | None) -> int:
 
 
 def _count(number: int | None) -> int:
-    return _known(number) or 0
+    return number if number is not None and 0 <= number <= MOST_TOKENS else 0
 
 
 def _known(number: int | None) -> int | None:

@@ -310,7 +310,14 @@ def _add(
 
 
 def _plus(one: Amounts | None, other: Amounts) -> Amounts:
-    return Amounts(*map(sum, zip(one, other, strict=True))) if one else other
+    if one is None:
+        return other
+    return Amounts(
+        one.requests + other.requests,
+        one.input + other.input,
+        one.output + other.output,
+        one.nano_usd + other.nano_usd,
+    )
 
 
 def _take_replaced(

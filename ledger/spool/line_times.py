@@ -1,6 +1,7 @@
 """When a request began and ended, by its line. Pure."""
 
 import datetime as dt
+from functools import lru_cache
 
 from ledger.spool.lines import Line
 
@@ -21,7 +22,12 @@ def began_ms(line: Line) -> int | None:
 
 def ended_ms(line: Line) -> int | None:
     """When the line was made, Unix time in ms. None where it does not say."""
+    return _unix_ms(line.time or "")
+
+
+@lru_cache(maxsize=64)  # each line is asked several times, and those that were flushed together say the same
+def _unix_ms(text: str) -> int | None:
     try:
-        return round(dt.datetime.fromisoformat(line.time or "").timestamp() * 1000)
+        return round(dt.datetime.fromisoformat(text).timestamp() * 1000)
     except (ValueError, OverflowError):
         return None

@@ -58,7 +58,10 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     @property
     def client_left(self) -> bool:
         """Whether the client went before it had its answer."""
-        return any(flag in _CLIENT_LEFT for flag in (self.flags or "").split(","))
+        flags = self.flags
+        if not flags or flags == "-":  # nearly all, and each is asked several times
+            return False
+        return any(flag in _CLIENT_LEFT for flag in flags.split(","))
 
     @property
     def was_worked_on(self) -> bool:
