@@ -106,6 +106,12 @@ LEDGER_BEHIND = Gauge(
     registry=None,
     multiprocess_mode="livesum",
 )
+SETTLEMENT = Histogram(
+    "headgate_settlement_seconds",
+    "Time from a request's end until it is counted and its reservation closed, of the first of those read together.",
+    registry=None,
+    buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+)
 LEDGER_WAITS = Gauge(
     "headgate_ledger_waits",
     "1 while the ledger's database can't be written, so that nothing is settled.",

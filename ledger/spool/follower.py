@@ -247,6 +247,7 @@ class Follower:
             await self._settlement.settle(
                 [Piece(_id_of(work.file), work.end, work.ends, work.lines) for work in works]
             )
+            _observe(works)
             for work in works:
                 self._works.popleft()
                 self._ahead[work.file] = work.end
@@ -369,6 +370,13 @@ class Follower:
 def _id_of(file: SpoolFile) -> FileId | None:
     head = file.first_line_digest()
     return FileId(file.epoch, head) if head else None
+
+
+def _observe(works: list[Work]) -> None:
+    now_ms = time.time() * 1000
+    for work in works:
+        if row := next((line.row for line in work.lines if line.row), None):
+            metrics.SETTLEMENT.observe(max(now_ms - row.ended_ms, 0.0) / 1000)
 
 
 def _is_open(files: list[SpoolFile]) -> bool:
