@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Literal
 
 _CPUCLOCK_SCHED = 2  # clock_getcpuclockid(3): the run time of all threads, ended ones too, in ns
 
@@ -17,3 +18,11 @@ def pss_bytes(pid: int) -> int:
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     raise OSError(f"/proc/{pid}/smaps_rollup has no Pss")
+
+
+def resident_bytes(pid: int, what: Literal["VmRSS", "VmHWM"] = "VmRSS") -> int:
+    """Its memory now, or the most that it had; shared pages count whole."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{what}:"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"/proc/{pid}/status has no {what}")

@@ -17,6 +17,7 @@ from tenacity.nap import sleep_using_event
 from headgate import usage_metrics
 from ledger.events.event import Message, message_of
 from ledger.events.sender import Undelivered
+from ledger.journal.backlog import Backlog
 from ledger.journal.progress import EVENTS, Progress, read_progress, write_progress
 from ledger.journal.reader import JournalAway, JournalReader
 from ledger.rows import Row
@@ -44,6 +45,7 @@ class Outbox:
 
     def __init__(self, journal: JournalReader, send: Send, source: str, folder: Path) -> None:
         self._journal = journal
+        self._backlog = Backlog(journal)
         self._send = send
         self._source = source
         self._folder = folder
@@ -94,7 +96,7 @@ class Outbox:
         self.standing = Standing(self.standing.waiting)
 
     def _look(self, at: int) -> None:
-        waiting, oldest_ms = self._journal.rows(at), self._journal.oldest_ms(at)
+        waiting, oldest_ms = self._backlog.rows(at), self._journal.oldest_ms(at)
         usage_metrics.EVENTS_WAITING.set(waiting)
         usage_metrics.EVENTS_LAG.set(0.0 if oldest_ms is None else max(time.time() - oldest_ms / 1000, 0.0))
         self.standing = Standing(waiting, self.standing.problem)

@@ -10,7 +10,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -30,6 +30,14 @@ class JournalEntry(msgspec.Struct, frozen=True):
 
     seq: int
     rows: list[Row]
+
+
+class Count(NamedTuple):
+    """Entries, their rows, and the number of the last one."""
+
+    entries: int
+    rows: int
+    until: int
 
 
 class JournalReader:
@@ -63,9 +71,14 @@ class JournalReader:
         found = self._one("SELECT first_ms FROM journal WHERE seq > ? ORDER BY seq LIMIT 1", after)
         return None if found is None else int(found)
 
-    def rows(self, after: int = 0) -> int:
-        """How many there are beyond this number."""
-        return int(self._one("SELECT coalesce(sum(rows), 0) FROM journal WHERE seq > ?", after) or 0)
+    def count(self, after: int, entries: int, until: int = 2**63 - 1) -> Count:
+        """Count the rows of the entries beyond this number and up to the other, of so many entries at most."""
+        with self._reading() as db:
+            if not db:
+                return Count(0, 0, after)
+            some = "SELECT seq, rows FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+            text = f"SELECT count(*), coalesce(sum(rows), 0), coalesce(max(seq), ?) FROM ({some})"  # noqa: S608 - fixed text
+            return Count(*db.execute(text, (after, after, until, entries)).fetchone())
 
     def close(self) -> None:
         """Let go of the file."""

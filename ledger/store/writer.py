@@ -24,6 +24,7 @@ from headgate.usage_metrics import (
     USAGE_STORE_ERRORS,
     USAGE_STORED_ROWS,
 )
+from ledger.journal.backlog import Backlog
 from ledger.journal.progress import Progress, read_progress, write_progress
 from ledger.journal.reader import JournalAway, JournalReader
 from ledger.rows import Row
@@ -53,6 +54,7 @@ class Writer:
     ) -> None:
         self._store = store
         self._journal = journal
+        self._backlog = Backlog(journal)
         self._gateway = gateway
         self._folder = folder
         self._erasures = erasures
@@ -202,7 +204,7 @@ class Writer:
         if not at_once and time.monotonic() < self._shown + SHOW_EVERY_S:
             return
         self._shown = time.monotonic()
-        rows = self._journal.rows(progress.seq)
+        rows = self._backlog.rows(progress.seq)
         oldest_ms = self._journal.oldest_ms(progress.seq) if rows else None
         USAGE_BACKLOG.set(rows)
         USAGE_LAG.set(max(0.0, time.time() - oldest_ms / 1000) if oldest_ms else 0.0)

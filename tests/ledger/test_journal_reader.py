@@ -1,13 +1,15 @@
 """Who reads the journal beside the ledger sees all of it once, whatever becomes of the file."""
 
 import contextlib
+import random
 import sqlite3
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from ledger.journal import entries, packing
+from ledger.journal import backlog, entries, packing
+from ledger.journal.backlog import Backlog
 from ledger.journal.progress import Progress, progress_file, read_progress, write_progress
 from ledger.journal.reader import JournalAway, JournalReader
 from ledger.rows import Row
@@ -91,7 +93,7 @@ def test_rows_come_as_they_were_written(path: Path) -> None:
     reader = JournalReader(path)
     assert (reader.after(0, 9), reader.newest(), reader.oldest_ms(), reader.identity()) == ([], 0, None, "")
     writer = Writer(path)
-    assert (reader.after(0, 9), reader.newest(), reader.oldest_ms(), reader.rows()) == ([], 0, None, 0)
+    assert (reader.after(0, 9), reader.newest(), reader.oldest_ms(), Backlog(reader).rows(0)) == ([], 0, None, 0)
     first, second = writer.append(1), writer.append(2, 3)
     assert first < second
     assert [(entry.seq, entry.rows) for entry in reader.after(0, 9)] == [
@@ -106,7 +108,7 @@ def test_rows_come_as_they_were_written(path: Path) -> None:
         row(2).ended_ms,
         None,
     )
-    assert (reader.rows(), reader.rows(first)) == (3, 2)
+    assert (Backlog(reader).rows(0), Backlog(reader).rows(first)) == (3, 2)
     assert reader.identity() == writer.identity
 
 
@@ -183,3 +185,22 @@ def test_progress_stays_when_it_cant_be_written(tmp_path: Path) -> None:
     with contextlib.suppress(OSError):
         write_progress("store", Progress("a", 8), tmp_path)
     assert read_progress("store", tmp_path) == Progress("a", 7)
+
+
+def test_what_waits_is_known_while_entries_come_are_read_and_go(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backlog, "PIECE_ENTRIES", 4)
+    writer, reader, chance = Writer(path), JournalReader(path), random.Random(1)  # noqa: S311 - the same each time
+    counted = Backlog(reader)
+    sizes: dict[int, int] = {}
+    at = 0
+    for number in range(400):
+        size = chance.randrange(1, 4)
+        sizes[writer.append(*range(size))] = size
+        if chance.random() < 0.4:
+            beyond = [seq for seq in sizes if seq > at]
+            at = chance.choice(beyond[: len(beyond) // 2 + 1])
+            writer.db.execute("DELETE FROM journal WHERE seq <= ?", (at,))
+        assert counted.rows(at) == sum(size for seq, size in sizes.items() if seq > at), number
+    assert counted.rows(max(sizes)) == 0
+    at = min(seq for seq, *_ in writer.db.execute("SELECT seq FROM journal")) - 1
+    assert counted.rows(0) == sum(size for seq, size in sizes.items() if seq > at), "of another journal"
