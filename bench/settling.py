@@ -100,11 +100,11 @@ def _settle(parts: LedgerParts, requests: list[Request], lines: Lines, rate: int
     """Write their lines, and wait until the store has all."""
     now = time.time()
     if rate is None:
-        _append(parts, b"".join([lines.line(now, request) for request in requests]))
+        _append(parts, b"".join([lines.of(now, request) for request in requests]))
     else:
         each, due = max(round(rate * FLUSH_S), 1), time.monotonic()
         for at in range(0, len(requests), each):
-            _append(parts, b"".join([lines.line(time.time(), request) for request in requests[at : at + each]]))
+            _append(parts, b"".join([lines.of(time.time(), request) for request in requests[at : at + each]]))
             due += each / rate
             time.sleep(max(due - time.monotonic(), 0))
     parts.wait(lambda: not parts.ledger().get("behind_bytes", 1) and parts.is_stored(), 600)

@@ -1,4 +1,4 @@
-"""Made-up `end` lines as Envoy writes them, about a kB each, and what they have to add up to in the store."""
+"""Made-up lines as Envoy writes them, a `start` and an `end` for each request, and what they add up to."""
 
 import datetime as dt
 import json
@@ -43,13 +43,11 @@ _NUMBERS = (
     *("prompt_tokens", "completion_tokens", "cached_tokens", "estimated_tokens", "counted_tokens"),
     *("content_events", "content_bytes", "bytes_in", "bytes_out", "first_byte_ms", "duration_ms"),
 )
-# The parts that differ, in their order.
-_LINE = (
-    json.dumps(_FIXED)[:-1]
-    + "".join(f', "{name}": "%s"' for name in _TEXTS)
-    + "".join(f', "{name}": %d' for name in _NUMBERS)
-    + "}\n"
-)
+# With what differs, in this order; without spaces, as Envoy writes it.
+_FORM = _FIXED | dict.fromkeys(_TEXTS, "%s") | dict.fromkeys(_NUMBERS, "%d")
+_END = json.dumps(_FORM, separators=(",", ":")).replace('"%d"', "%d") + "\n"
+_BEGUN = {"v": 1, "type": "start", "request_id": "%s", "time": "%s", "target": "openai"}
+_START = json.dumps(dict.fromkeys(_FORM) | _BEGUN, separators=(",", ":")) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +74,8 @@ class Lines:
         name = str(uuid.UUID(int=chance.getrandbits(128), version=4))
         return Request(name, TENANTS[chance.randrange(len(TENANTS))], f"user-{chance.randrange(5_000)}")
 
-    def line(self, ended_s: float, request: Request | None = None) -> bytes:
-        """The line of a request that ended then, Unix time."""
+    def of(self, ended_s: float, request: Request | None = None) -> bytes:
+        """The lines of a request that ended then, Unix time."""
         whose, chance = request or self.request(), self.chance
         prompt, completion = chance.randrange(4_000), chance.randrange(900)
         self.count, self.input, self.output = self.count + 1, self.input + prompt, self.output + completion
@@ -86,4 +84,4 @@ class Lines:
         tokens = (prompt, completion, prompt // 3, prompt, prompt)
         sizes = (completion, 4 * completion, 5 * prompt, 200 * completion)
         times = (chance.randrange(900), chance.randrange(1_000, 9_000))
-        return (_LINE % (*texts, *tokens, *sizes, *times)).encode()
+        return f"{_START % (time, whose.id)}{_END % (*texts, *tokens, *sizes, *times)}".encode()

@@ -114,7 +114,7 @@ class Outage:
         while self._lines.count < count:
             flush = min(max(round(self._rate * FLUSH_S), 1), count - self._lines.count)
             at_s += flush / self._rate
-            self._spool.write(b"".join([self._lines.line(at_s) for _ in range(flush)]))
+            self._spool.write(b"".join([self._lines.of(at_s) for _ in range(flush)]))
             due += flush / self._rate / faster
             time.sleep(max(due - time.monotonic(), 0))
         self._parts.wait(lambda: self._is_settled() and self._parts.waiting() == count, 600)
@@ -171,7 +171,7 @@ class Outage:
         def write() -> None:
             each, due = max(round(self._rate * FLUSH_S), 1), time.monotonic()
             while not stop.is_set():
-                self._spool.write(b"".join([self._lines.line(time.time()) for _ in range(each)]))
+                self._spool.write(b"".join([self._lines.of(time.time()) for _ in range(each)]))
                 due += each / self._rate
                 time.sleep(max(due - time.monotonic(), 0))
 

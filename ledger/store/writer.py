@@ -30,7 +30,7 @@ from ledger.journal.reader import JournalAway, JournalReader
 from ledger.rows import Row
 from ledger.store import batches
 from ledger.store.batches import FENCE_S
-from ledger.store.client import Store, StoreError, is_of_values
+from ledger.store.client import Store, StoreAway, StoreError, StoreRefused, StoreTooNew, is_of_values
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -65,6 +65,8 @@ class Writer:
         self._lingers_until = 0.0
         self._has_begun_anew = False
         self._shown = 0.0
+        for kind in (StoreAway, StoreTooNew, StoreRefused, JournalAway):
+            USAGE_STORE_ERRORS.labels(kind.__name__)  # what is shown as 0 before can be seen to grow
 
     @property
     def stored_until_ms(self) -> int:
