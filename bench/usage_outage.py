@@ -117,7 +117,7 @@ class Outage:
             self._spool.write(b"".join([self._lines.of(at_s) for _ in range(flush)]))
             due += flush / self._rate / faster
             time.sleep(max(due - time.monotonic(), 0))
-        self._parts.wait(lambda: self._is_settled() and self._parts.waiting() == count, 600)
+        self._parts.wait(lambda: self._is_settled() and self._parts.waiting() == count, 3_600)
         took_s = time.monotonic() - began
         self._print(f"away: {count:,} requests in {took_s:.0f} s, all settled; load {os.getloadavg()[0]:.1f}")
         self._print_memory()
