@@ -48,6 +48,7 @@ PLACES: Mapping[str, str] = {
     "LOGS": "names of tenants, as docs/control.md says; no people, no prompts",
     "METRICS": "names of tenants, while the processes run; likewise",
     "IDENTITY": "of this host",
+    "LAST_INVOICE": "its number and digest",
     "PEPPER": "of this host",
     "SERVICE_KEY": "of this host",
     "LOCAL_KEY": "of this host",

@@ -71,7 +71,9 @@ ACTIONS: Mapping[str, Action] = {
     "platform.credentials.write": Action("store and remove providers' credentials", _PLATFORM, of_tenant=False),
     "platform.audit.read": Action("read, export and verify the whole audit log", _PLATFORM, of_tenant=False),
     "platform.hosts.read": Action("list hosts", _PLATFORM, of_tenant=False),
-    "platform.hosts.write": Action("remove hosts that are gone for good", _PLATFORM, of_tenant=False),
+    "platform.hosts.write": Action(
+        "remove hosts that are gone for good, accept what the usage store has", _PLATFORM, of_tenant=False
+    ),
     "platform.invoices.read": Action("read all invoices", _PLATFORM, of_tenant=False),
     "platform.invoices.write": Action("issue invoices and credit notes", _PLATFORM, of_tenant=False),
     "platform.deletions.read": Action("see how far deletions are", _PLATFORM, of_tenant=False),

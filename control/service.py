@@ -67,6 +67,7 @@ class Control:
         self._uses = UsesTaken(self.store, self._admin_uses)
         self._making = threading.Lock()
         self._credentials: Any = None
+        self._seen: Any = None
         self._row: AuthRow | None = None
         self._secrets = AuthSecrets(AuthRow())
         self._file = file_of(database_url)
@@ -128,12 +129,21 @@ class Control:
                 await asyncio.to_thread(self._follow_credentials)
 
     def _note_host(self) -> None:
-        """That it is there; where there are several, also how far its usage is stored, which they wait for."""
+        """That it is there, the mark of its usage, and the last invoice; where there are several, also how far its
+        usage is stored, which they wait for.
+        """
         note_this_host(self.store)
         with self.store.read() as reader:
             several = len(list_hosts(reader)) > 1
-        if several:
-            importlib.import_module("control.invoices.standing").note_standing(self.store, self.declared().usage)
+        standing = importlib.import_module("control.invoices.standing")
+        standing.note_standing(self.store, self.declared().usage, several=several)
+        self._seen_invoices().note(self.store)
+
+    def _seen_invoices(self) -> Any:
+        with self._making:
+            if self._seen is None:
+                self._seen = importlib.import_module("control.invoices.seen").SeenInvoices()
+        return self._seen
 
     def _hand_over(self) -> None:
         hand_over(self.store, has_receiver=self.declared().has_receiver)
@@ -159,6 +169,8 @@ class Control:
             make_digest=self.make_digest,
             ask_ledger=_ledger(),
             ask_usage=importlib.import_module("control.invoices.usage").asking(contract.USAGE_SOCKET),
+            ask_marks=importlib.import_module("control.invoices.usage").asking_marks(contract.USAGE_SOCKET),
+            seen_invoices=self._seen_invoices(),
             host=host_id(),
             hand_over=self._hand_over,
             holdings=[HostHolding(host_id())],

@@ -6,10 +6,11 @@ from typing import Any, Protocol
 
 from control.audit_chain import Actor
 from control.deletion import Holding
+from control.invoices.seen import SeenInvoices
 from control.store.unit import Reader, Unit
 from control.store.values import Credential
 from headgate.identity import Identity
-from headgate.usage_questions import Sums, SumsAnswer
+from headgate.usage_questions import Marks, MarksAnswer, Sums, SumsAnswer
 
 
 class LedgerAway(Exception):  # noqa: N818 - a state of another process
@@ -35,12 +36,15 @@ class Tools:
     socket (ledger/showing/queries.py); raises LedgerAway. `holdings` and `wanted` are for control/deletion.py, which
     has the database by itself. `vault` None: this gateway stores no credentials. `note_use` is told who asks.
     `ask_usage`: a question to the usage store; raises UsageError. `host` is what this one is called among hosts.
+    `ask_marks`: how far gateways have stored; likewise. `seen_invoices` is this host's file of the last one.
     `hand_over` has the ledger take what a receiver of webhooks is to be told, and raises nothing.
     """
 
     make_digest: Callable[[str], tuple[bytes, str]]
     ask_ledger: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     ask_usage: Callable[[Sums], SumsAnswer]
+    ask_marks: Callable[[Marks], MarksAnswer]
+    seen_invoices: SeenInvoices
     host: str
     hand_over: Callable[[], None]
     holdings: Sequence[Holding] = ()

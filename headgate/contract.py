@@ -104,6 +104,7 @@ WEBHOOKS = Path("webhooks")  # what the ledger is to tell alerts.webhook, from c
 DIRECTORY = Path("directory")  # what control tells the other parts of the database
 KEY_USES = LEDGER / "key-uses.json"  # when keys were last used, until control has taken it
 IDENTITY = Path("identity")  # durable secrets that this host has made
+LAST_INVOICE = IDENTITY / "last-invoice.json"  # that this host has seen in the database
 PEPPER, SERVICE_KEY = IDENTITY / "pepper", IDENTITY / "service-key"  # where gateway.yaml gives none
 ISSUER_KEYS = Path("jwks")  # public keys of tokens' issuers
 LOGS = Path("log")

@@ -9,28 +9,32 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
 from headgate.usage_questions import (
     LINE_BYTES,
     Answer,
+    Asked,
     Export,
     ExportedRow,
     ExportEnd,
     Failure,
-    Question,
+    Marks,
+    MarksAnswer,
     Sums,
     SumsAnswer,
 )
 
 ANSWER_WITHIN_S = 30.0  # each line of it
+_OTHER = "the usage store's answer is of another question"
+T = TypeVar("T", SumsAnswer, MarksAnswer)
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
 
-_Told = SumsAnswer | ExportedRow | ExportEnd  # what is no Failure
+_Told = SumsAnswer | MarksAnswer | ExportedRow | ExportEnd  # what is no Failure
 
 
 class UsageError(Exception):
@@ -58,12 +62,11 @@ class UsageClient:
 
     async def ask(self, question: Sums) -> SumsAnswer:
         """One page of sums. Raises UsageError."""
-        async with contextlib.aclosing(self._answers(question)) as answers:
-            async for answer in answers:
-                if isinstance(answer, SumsAnswer):
-                    return answer
-                break
-        raise UsageAway("the usage store's answer is of another question")
+        return await self._one(question, SumsAnswer)
+
+    async def marks(self, question: Marks) -> MarksAnswer:
+        """How far gateways have stored. Raises UsageError."""
+        return await self._one(question, MarksAnswer)
 
     async def every_sum(self, question: Sums) -> AsyncGenerator[SumsAnswer, None]:
         """Page after page until the last. Raises UsageError."""
@@ -77,14 +80,22 @@ class UsageClient:
         """Rows, then the one `ExportEnd`. Raises UsageError, also in the middle. Close it if you leave early."""
         async with contextlib.aclosing(self._answers(question)) as answers:
             async for answer in answers:
-                if isinstance(answer, SumsAnswer):
+                if not isinstance(answer, ExportedRow | ExportEnd):
                     break
                 yield answer
                 if isinstance(answer, ExportEnd):
                     return
-        raise UsageAway("the usage store's answer is of another question")
+        raise UsageAway(_OTHER)
 
-    async def _answers(self, question: Question) -> AsyncGenerator[_Told, None]:
+    async def _one(self, question: Asked, kind: type[T]) -> T:
+        async with contextlib.aclosing(self._answers(question)) as answers:
+            async for answer in answers:
+                if isinstance(answer, kind):
+                    return answer
+                break
+        raise UsageAway(_OTHER)
+
+    async def _answers(self, question: Asked) -> AsyncGenerator[_Told, None]:
         try:
             async with asyncio.timeout(self._within_s):
                 reader, writer = await asyncio.open_unix_connection(str(self._path), limit=LINE_BYTES)

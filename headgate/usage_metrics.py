@@ -57,6 +57,11 @@ USAGE_STORED_ROWS = Counter(
     ("estimated",),
     registry=None,
 )
+USAGE_REFUSED_ROWS = Counter(
+    "headgate_usage_refused_rows",
+    "Rows of a journal made anew that were left out: nobody can tell any more whether the usage store had them.",
+    registry=None,
+)
 USAGE_KNOWN_ROWS = Counter(
     "headgate_usage_known_rows",
     "Rows that came again and were left out: the usage store had them already.",

@@ -1,8 +1,8 @@
 """What may be asked of the usage store on run/usage.sock, and what it answers: a JSON line for a JSON line.
 
-An `Export` is answered by many lines: rows, then one `ExportEnd`; or a `Failure` wherever it breaks off. Shapes
-alone: the store's own part checks the values, whoever asks. Who may see which tenant is decided by who asks: `tenant`
-None is everybody, and only for those who may see all.
+`Marks` asks about the store itself. An `Export` is answered by many lines: rows, then one `ExportEnd`; or a `Failure`
+wherever it breaks off. Shapes alone: the store's own part checks the values, whoever asks. Who may see which tenant
+is decided by who asks: `tenant` None is everybody, and only for those who may see all.
 """
 
 from decimal import Decimal
@@ -62,6 +62,14 @@ class Export(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     limit: int = 10_000
 
 
+class Marks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="ask", tag="marks"):
+    """How far gateways have stored. `stored`: as the store says it; else only what this one's writer knows of itself,
+    for which the store is not even opened.
+    """
+
+    stored: bool = False
+
+
 class SumRow(msgspec.Struct, frozen=True, kw_only=True):
     """One bucket of one group. `start_s` is where its bucket begins, of `width` None the question's `since_s`.
 
@@ -92,6 +100,26 @@ class SumsAnswer(msgspec.Struct, frozen=True, kw_only=True, tag_field="answer", 
     rows: list[SumRow]
     next: str | None
     stored_until_ms: int
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """A gateway's writer has stored something of a month (202611), `batch` the last of it, in this `run` of its.
+
+    A store that has a mark has all of the run up to there; one that has it no more was put back, or made anew.
+    """
+
+    gateway: str
+    run: int
+    month: int
+    batch: int
+
+
+class MarksAnswer(msgspec.Struct, frozen=True, kw_only=True, tag_field="answer", tag="marks"):
+    """`gateway` is the one that answers, `own` its last mark, None where it has stored nothing since it runs."""
+
+    gateway: str
+    own: Mark | None
+    stored: list[Mark]
 
 
 class ExportedRow(msgspec.Struct, frozen=True, kw_only=True, tag_field="answer", tag="row"):
@@ -154,5 +182,6 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, tag_field="answer", tag
     error: str
 
 
-Question = Sums | Export
-Answer = SumsAnswer | ExportedRow | ExportEnd | Failure
+Question = Sums | Export  # of usage
+Asked = Question | Marks
+Answer = SumsAnswer | MarksAnswer | ExportedRow | ExportEnd | Failure

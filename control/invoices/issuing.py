@@ -22,6 +22,7 @@ from control.invoices.document import (
     invoice_document,
     sorted_overages,
 )
+from control.invoices.gateways import check_gateways
 from control.invoices.months import Month
 from control.invoices.page import page_of
 from control.invoices.readiness import check_over, check_stored
@@ -41,6 +42,8 @@ from control.store.invoices import (
     texts_of,
 )
 from control.store.unit import Unit
+from control.store.usage_gateways import UsageGateway, list_usage_gateways
+from headgate.usage_questions import Marks
 
 AT_ONCE = 50  # tenants that one request is about: its answer has to come in time
 Status = Literal["issued", "already_issued", "nothing_to_charge", "tenant_deleted", "not_issued"]
@@ -70,7 +73,7 @@ class Result:
 def drafts_of(call: Call, month: Month, tenant: str | None, after: str | None) -> tuple[list[Draft], str | None]:
     """Of one tenant, or of the first that come after a name; and where to go on.
 
-    Raises MonthNotOver, UsageIncomplete, UsageError.
+    Raises MonthNotOver, UsageIncomplete, UsageWentBack, UnknownGateways, UsageError.
     """
     check_over(month, dt.datetime.now(dt.UTC))
     if tenant is not None:
@@ -86,7 +89,7 @@ def drafts_of(call: Call, month: Month, tenant: str | None, after: str | None) -
 
 
 def issue(unit: Unit, call: Call, draft: Draft) -> Result:
-    """In a unit of work, which has other tenants' too."""
+    """In a unit of work, which has other tenants' too. Raises InvoicesWentBack."""
     if draft.reason is not None:
         return Result(draft.tenant, draft.status, reason=draft.reason)
     charged = draft.charged
@@ -96,6 +99,7 @@ def issue(unit: Unit, call: Call, draft: Draft) -> Result:
     if charged is None or not charged.units:
         return Result(draft.tenant, "nothing_to_charge")
     month = charged.month.name
+    _check_number(unit, call)
     head = Head(next_seq(unit), unit.now, call.declared.billing)
     document = invoice_document(head, charged)
     drawn = Issued(
@@ -112,7 +116,11 @@ def issue(unit: Unit, call: Call, draft: Draft) -> Result:
 
 
 def credit(unit: Unit, call: Call, of: Issued, reason: str) -> Issued:
-    """The credit note of an invoice, as a whole: the month can be billed anew then. Raises as the store does."""
+    """The credit note of an invoice, as a whole: the month can be billed anew then.
+
+    Raises InvoicesWentBack, and as the store does.
+    """
+    _check_number(unit, call)
     head = Head(next_seq(unit), unit.now, call.declared.billing)
     said = msgspec.json.decode(texts_of(unit, of).document)
     document = credit_document(head, of, said, reason)
@@ -131,6 +139,10 @@ def credit(unit: Unit, call: Call, of: Issued, reason: str) -> Issued:
     return _stored(unit, call, drawn, document)
 
 
+def _check_number(unit: Unit, call: Call) -> None:
+    call.tools.seen_invoices.check(unit, next_seq(unit), call.declared.billing.prefix)
+
+
 def _stored(unit: Unit, call: Call, drawn: Issued, document: dict[str, object]) -> Issued:
     issued = insert_issued(unit, drawn, Texts(canonical(document), page_of(document).encode()))
     if call.declared.has_receiver and issued.detached_at is None:
@@ -145,6 +157,11 @@ def _check_stored(call: Call, month: Month) -> None:
         hosts = list_hosts(reader)
     place = usage_place(call.declared.usage, call.tools.host)
     check_stored(month, until, call.tools.host, place, hosts, dt.datetime.now(dt.UTC))
+    with call.read() as reader:
+        known = list_usage_gateways(reader)
+    said = call.tools.ask_marks(Marks(stored=True))
+    known = {said.gateway: UsageGateway(id=said.gateway, host_id=call.tools.host)} | known  # not noted yet
+    check_gateways(month, said.stored, known, {host.id for host in hosts})
 
 
 def _draft(call: Call, month: Month, tenant: str) -> Draft:

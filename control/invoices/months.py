@@ -28,6 +28,11 @@ class Month:
         return self.end + LATEST
 
     @property
+    def number(self) -> int:
+        """202611."""
+        return int(self.name.replace("-", ""))
+
+    @property
     def start_s(self) -> int:
         """Unix seconds."""
         return int(self.start.timestamp())

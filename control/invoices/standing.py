@@ -5,12 +5,15 @@ import datetime as dt
 import structlog
 
 from control.holdings import host_id
+from control.invoices.gateways import standing_of
 from control.invoices.months import LATEST, month_before
-from control.invoices.usage import Ask, asking, stored_until
+from control.invoices.usage import Ask, AskMarks, asking, asking_marks, stored_until
 from control.store.hosts import list_hosts, note_usage
 from control.store.store import Store
+from control.store.usage_gateways import UsageGateway, list_usage_gateways, put_usage_gateway
 from headgate.contract import USAGE_SOCKET
 from headgate.usage_client import UsageError
+from headgate.usage_questions import Marks
 
 log = structlog.get_logger()
 
@@ -20,13 +23,41 @@ def usage_place(declared: str | None, host: str) -> str:
     return host if declared is None else f"at {declared}"[:256]
 
 
-def note_standing(store: Store, declared: str | None) -> None:
-    """Of this host, now. Raises StoreError."""
-    here = host_id()
+def note_standing(store: Store, declared: str | None, *, several: bool) -> None:
+    """Of this host, now; `several`: there are others, which wait for it. Raises StoreError."""
+    here, now = host_id(), dt.datetime.now(dt.UTC)
+    place = usage_place(declared, here)
     try:
-        note(store, asking(USAGE_SOCKET), here, usage_place(declared, here), dt.datetime.now(dt.UTC))
+        note_mark(store, asking_marks(USAGE_SOCKET), here, place, now)
+        if several:
+            note(store, asking(USAGE_SOCKET), here, place, now)
     except UsageError as error:
         log.info("other hosts can't be told yet how far usage is stored here", reason=str(error))
+
+
+def note_mark(store: Store, ask: AskMarks, host: str, place: str, now: dt.datetime) -> None:
+    """How far this host's gateway is in the usage store: what is noted has to be there for good.
+
+    A mark that is there no more is kept, until somebody accepts that. Raises UsageError, StoreError.
+    """
+    said = ask(Marks())
+    if not said.gateway:
+        return
+    with store.read() as reader:
+        known = list_usage_gateways(reader).get(said.gateway)
+        hosts = {one.id for one in list_hosts(reader)}
+    run, batch = (said.own.run, said.own.batch) if said.own else (None, None)
+    if known is not None and known.host_id == host and (said.own is None or (known.run, known.batch) == (run, batch)):
+        return
+    if known is not None and known.run is not None:
+        if standing_of(known, ask(Marks(stored=True)).stored, hosts) == "lacking":
+            log.error("the usage store has less than it had: no invoice is issued of it", gateway=known.id)
+            return
+        if said.own is None:
+            run, batch = known.run, known.batch
+    with store.write_aside() as writer:
+        gateway = UsageGateway(id=said.gateway, host_id=host, place=place, run=run, batch=batch)
+        put_usage_gateway(writer, gateway, now)
 
 
 def note(store: Store, ask: Ask, host: str, place: str, now: dt.datetime) -> None:

@@ -15,15 +15,22 @@ from control.invoices.months import Month
 from control.invoices.overage import Overage, overage_of, priced_limits, question_of
 from headgate.limits import LimitsRow
 from headgate.usage_client import UsageClient
-from headgate.usage_questions import MOST_SUMS, SumRow, Sums, SumsAnswer
+from headgate.usage_questions import MOST_SUMS, Marks, MarksAnswer, SumRow, Sums, SumsAnswer
 
 Ask = Callable[[Sums], SumsAnswer]
+AskMarks = Callable[[Marks], MarksAnswer]
 
 
 def asking(path: Path) -> Ask:
     """Asks the store's part of this host, by its socket."""
     client = UsageClient(path)
     return lambda question: asyncio.run(client.ask(question))
+
+
+def asking_marks(path: Path) -> AskMarks:
+    """Likewise, how far gateways have stored."""
+    client = UsageClient(path)
+    return lambda question: asyncio.run(client.marks(question))
 
 
 def stored_until(ask: Ask, month: Month) -> dt.datetime:

@@ -1,8 +1,10 @@
 """`/invoices` and `/tenants/{tenant}/invoices`: what tenants are billed for a month, and credit notes."""
 
 import contextlib
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
+import structlog
 from pydantic import PlainValidator, WithJsonSchema
 from starlette.responses import Response
 
@@ -11,13 +13,16 @@ from control.fields import Body, Name, Shown, Time, text, text_schema
 from control.found_tenant import tenant_of
 from control.invoices.amounts import cents_text
 from control.invoices.document import CURRENCY
+from control.invoices.gateways import UnknownGateways, UsageWentBack
 from control.invoices.issuing import Draft, credit, drafts_of, issue
 from control.invoices.months import month_of
 from control.invoices.readiness import MonthNotOver, UsageIncomplete
+from control.invoices.seen import InvoicesWentBack
 from control.lists import MOST_ON_A_PAGE, After, Limit
 from control.masking import text_of
 from control.problems import Problem, conflict, not_found
 from control.routing import Routes
+from control.store.failures import StoreError
 from control.store.invoices import (
     Issued,
     Texts,
@@ -33,6 +38,7 @@ from headgate.config.wording import found
 from headgate.usage_client import UsageError
 
 routes = Routes("invoices")
+log = structlog.get_logger()
 _HTML: dict[int | str, dict[str, Any]] = {
     200: {"description": "One page, as it was issued.", "content": {"text/html": {"schema": {"type": "string"}}}}
 }
@@ -61,6 +67,20 @@ class NewCreditNote(Body):
     """`reason` stands on it."""
 
     reason: Reason
+
+
+class NewLostInvoices(Body):
+    """`reason` is for the audit log."""
+
+    reason: Reason
+
+
+class LostInvoices(Shown):
+    """The last of what was lost: it, and all before it that the database lacks."""
+
+    last: str
+    sha256: str
+    reason: str
 
 
 class Invoice(Shown):
@@ -122,16 +142,10 @@ class InvoiceDocument(Shown):
 @routes.serve("POST", "/invoices", "platform.invoices.write", InvoiceResults)
 def issue_invoices(call: Called, body: NewInvoices) -> Response:
     """Bills a month that is over and stored: once for each tenant, however often it is asked."""
-    try:
+    with _refusals():
         drafts, following = drafts_of(call, month_of(body.month), body.tenant, body.after)
-    except MonthNotOver as waits:
-        raise conflict("month_not_over", str(waits)) from None
-    except UsageIncomplete as waits:
-        raise conflict("usage_incomplete", str(waits)) from None
-    except UsageError as error:
-        raise Problem(503, "usage_away", str(error), headers={"retry-after": "5"}) from None
-    answer = call.once(lambda unit: _issue(unit, call, drafts, following), tenant=body.tenant)
-    call.tools.hand_over()
+        answer = call.once(lambda unit: _issue(unit, call, drafts, following), tenant=body.tenant)
+    _tell(call)
     return answer
 
 
@@ -148,9 +162,27 @@ def issue_credit_note(call: Called, number: str, body: NewCreditNote) -> Respons
         (said,) = _shown(unit, [credit(unit, call, of, body.reason)])
         return shown(said, status=201, location=f"/admin/v1/invoices/{said.number}")
 
-    answer = call.once(make, tenant=None)
-    call.tools.hand_over()
+    with _refusals():
+        answer = call.once(make, tenant=None)
+    _tell(call)
     return answer
+
+
+@routes.serve("POST", "/lost-invoices", "platform.invoices.write", LostInvoices, status=201)
+def accept_lost_invoices(call: Called, body: NewLostInvoices) -> Response:
+    """Says that what this host has seen issued, and the database lacks, is lost: another prefix has to be set."""
+
+    def make(unit: Unit) -> Done:
+        seen = call.tools.seen_invoices.missing(unit)
+        if seen is None:
+            raise conflict("exists", "the database has the last invoice that this host has seen")
+        if seen.prefix == call.declared.billing.prefix:
+            raise conflict("invoices_went_back", f"set another billing.prefix first: {seen.number} was given")
+        call.tools.seen_invoices.accept(unit, seen, body.reason)
+        return shown(LostInvoices(last=seen.number, sha256=seen.sha256, reason=body.reason), status=201)
+
+    with _refusals():
+        return call.once(make, tenant=None)
 
 
 @routes.serve("GET", "/invoices", "platform.invoices.read", InvoiceList, fails=(400,))
@@ -217,6 +249,33 @@ def _issue(unit: Unit, call: Call, drafts: list[Draft], following: str | None) -
         for result in results
     ]
     return shown(InvoiceResults(data=data, next=following))
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except MonthNotOver as waits:
+        raise conflict("month_not_over", str(waits)) from None
+    except UsageIncomplete as waits:
+        raise conflict("usage_incomplete", str(waits)) from None
+    except UsageWentBack as lost:
+        raise conflict("usage_store_went_back", str(lost)) from None
+    except UnknownGateways as others:
+        raise conflict("unknown_gateways", str(others)) from None
+    except InvoicesWentBack as lost:
+        raise conflict("invoices_went_back", str(lost)) from None
+    except UsageError as error:
+        raise Problem(503, "usage_away", str(error), headers={"retry-after": "5"}) from None
+
+
+def _tell(call: Call) -> None:
+    """The ledger, of what its receiver is to hear; and this host's own file."""
+    call.tools.hand_over()
+    try:
+        call.tools.seen_invoices.note(call.store)
+    except (OSError, StoreError, InvoicesWentBack) as error:  # what is issued is; control comes back to it
+        log.warning("the last invoice can't be noted", error=str(error))
 
 
 def _found(reader: Reader, number: str, tenant: str | None) -> Issued:

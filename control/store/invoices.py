@@ -60,6 +60,18 @@ def next_seq(unit: Unit) -> int:
     return 1 + ((row[0] or 0) if row else 0)
 
 
+def last_issued(reader: Reader) -> Issued | None:
+    """The one with the highest number."""
+    row = reader.row(select(*_COLUMNS).order_by(InvoiceRow.seq.desc()).limit(1))
+    return None if row is None else _issued(row)
+
+
+def was_issued(reader: Reader, seq: int, document_digest: bytes) -> bool:
+    """Whether that document has that place in the sequence."""
+    row = reader.row(select(InvoiceRow.document_digest).where(InvoiceRow.seq == seq))
+    return row is not None and row[0] == document_digest
+
+
 def next_revision(unit: Unit, customer: str, month: str) -> int:
     """How many invoices of that month there will have been, whosever the name was."""
     row = unit.row(

@@ -262,6 +262,31 @@ class HostRow(Base):
     usage_place: Mapped[str | None] = mapped_column(Words(256))
 
 
+class UsageGatewayRow(Base):
+    """A gateway whose usage is this database's to bill: it stays when its host is removed.
+
+    `run` and `batch` are the mark that it has had in the usage store `place`; null: none, or the loss was accepted.
+    `host_id` null: no host has said that it is its own, an admin has.
+    """
+
+    __tablename__ = "usage_gateways"
+    id: Mapped[str] = mapped_column(Words(64), primary_key=True)
+    host_id: Mapped[str | None] = mapped_column(Words(64))
+    place: Mapped[str | None] = mapped_column(Words(256))
+    run: Mapped[int | None]
+    batch: Mapped[int | None]
+    noted_at: Mapped[dt.datetime]
+
+
+class LostInvoicesRow(Base):
+    """Numbers that were given by a database that was put back since, as an admin has said: none is given again."""
+
+    __tablename__ = "lost_invoices"
+    prefix: Mapped[str] = mapped_column(Words(64), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    noted_at: Mapped[dt.datetime]
+
+
 class InvoiceRow(Base):
     """An invoice, or the credit note of one, as it was issued: triggers refuse gaps and changes.
 

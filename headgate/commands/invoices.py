@@ -93,6 +93,37 @@ def credit(client: "AdminClient", shown: Shown, number: str, reason: str, yes: b
     shown.one(client.post(path, {"reason": reason}).body)
 
 
+@command.command("gateways")
+@over_the_api
+def gateways(client: "AdminClient", shown: Shown) -> None:
+    """List the gateways that have stored usage, and whether the usage store has all that it had of them."""
+    rows = client.get("usage-gateways").body["data"]
+    said = rows if shown.as_json else [row | {"months": ", ".join(row["months"])} for row in rows]
+    shown.many(said, None, ("id", "state", "host_id", "months"))
+
+
+@command.command("accept")
+@click.argument("gateway")
+@click.option("--reason", required=True, help="Why; it stands in the audit log.")
+@yes_option
+@over_the_api
+def accept(client: "AdminClient", shown: Shown, gateway: str, reason: str, yes: bool) -> None:
+    """Bill what the usage store has of a gateway: an unknown one's, or what is left of what it had."""
+    path = path_of("usage-gateways", gateway, "accept")
+    confirm(f"Bill what the usage store has of gateway {gateway}, and no more?", yes)
+    shown.one(client.post(path, {"reason": reason}).body)
+
+
+@command.command("lost")
+@click.option("--reason", required=True, help="Why; it stands in the audit log.")
+@yes_option
+@over_the_api
+def lost(client: "AdminClient", shown: Shown, reason: str, yes: bool) -> None:
+    """Go on without invoices that were issued and that the database lacks. Set another billing.prefix first."""
+    confirm("Go on without the invoices that the database lacks?", yes)
+    shown.one(client.post("lost-invoices", {"reason": reason}).body)
+
+
 def _place(client: "AdminClient", tenant: str | None) -> tuple[str, str | None]:
     """Where the caller sees invoices: all of them, or a tenant's own."""
     me = client.get("me").body

@@ -18,10 +18,14 @@ log = structlog.get_logger()
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """Done with everything up to `seq` of the journal of that `identity`."""
+    """Done with everything up to `seq` of the journal of that `identity`.
+
+    `anew_ms`: when another one's took its place (Unix ms): rows that ended before may have been in that one, too.
+    """
 
     identity: str = ""
     seq: int = 0
+    anew_ms: int = 0
 
     def of(self, identity: str) -> int:
         """How far that journal is read; 0 of another one's."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from ledger.rows import Row
-from ledger.store.schema import REQUEST_COLUMNS, REQUESTS, ROLLED_COLUMNS, ROLLING, ROLLUPS
+from ledger.store.schema import KEPT_DAYS, REQUEST_COLUMNS, REQUESTS, ROLLED_COLUMNS, ROLLING, ROLLUPS
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -28,6 +28,7 @@ FENCE_S = 15.0  # `in_time` of migrations/0001_first.sql
 _LONGEST_KEYS = 120_000  # bytes: a ClickHouse takes 128 KiB as one parameter
 _MARKS_KEPT_MS = 29 * 86_400_000  # migrations/0001_first.sql has a day more
 _LOOK_BACK_MS = (3_600_000, 86_400_000, _MARKS_KEPT_MS)
+_STAYS_S = 86_400
 _MS = 20  # a batch's number is Unix milliseconds << 20, and a count
 
 # All of an insert in one block: then it is one part of each month, and all of its rows are of one.
@@ -90,6 +91,17 @@ def fitting(row: Row) -> Row:
     if row.cost is not None and not abs(row.cost) < _MOST_COST:
         changed["cost"] = None
     return msgspec.structs.replace(row, **changed)
+
+
+def kept_until_s(row: Row) -> int:
+    """When the store may forget it, Unix time: as migrations/0001_first.sql has it."""
+    return row.kept_until_s or row.began_ms // 1000 + KEPT_DAYS * 86_400
+
+
+def staying(row: Row, batch: int) -> Row:
+    """The row, kept for a day after its batch at least: one whose time is over might go before it is in the sums."""
+    until_s = (batch >> _MS) // 1000 + _STAYS_S
+    return row if kept_until_s(row) >= until_s else msgspec.structs.replace(row, kept_until_s=until_s)
 
 
 def month_of(row: Row) -> tuple[int, int]:
@@ -162,10 +174,11 @@ def end_own_statements(client: "Client", gateway: str) -> None:
 
 
 class Last(NamedTuple):
-    """A batch, and when the last of its requests ended."""
+    """A batch, when the last of its requests ended, and the month that they began in (202611)."""
 
     batch: int = 0
     ended_ms: int = 0
+    month: int = 0
 
 
 def finish(client: "Client", gateway: str) -> Last:
@@ -177,16 +190,16 @@ def finish(client: "Client", gateway: str) -> Last:
     for back_ms in _LOOK_BACK_MS:
         answer = client.query(
             "SELECT batch, toUnixTimestamp64Milli(min(began)), toUnixTimestamp64Milli(max(began)),"
-            f" toUnixTimestamp64Milli(max(ended)) FROM {REQUESTS}"
+            f" toUnixTimestamp64Milli(max(ended)), toYYYYMM(min(began)) FROM {REQUESTS}"
             " WHERE gateway = {gateway:String} AND batch >= {since:UInt64}"
             " GROUP BY batch ORDER BY batch DESC LIMIT 1",
             parameters={"gateway": gateway, "since": max(now_ms - back_ms, 0) << _MS},
         )
-        for batch, first_ms, last_ms, ended_ms in answer.result_rows:
+        for batch, first_ms, last_ms, ended_ms, month in answer.result_rows:
             for table in ROLLUPS:
                 if not has_mark(client, table, gateway, batch):
                     roll_up(client, (first_ms, last_ms), gateway, batch, only=table)
-            return Last(batch, ended_ms)
+            return Last(batch, ended_ms, month)
     return Last()
 
 

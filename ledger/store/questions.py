@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import structlog
@@ -17,19 +17,26 @@ import structlog
 from headgate.usage_questions import (
     LINE_BYTES,
     Answer,
+    Asked,
     Export,
     ExportedRow,
     ExportEnd,
     Failure,
-    Question,
+    Mark,
+    Marks,
+    MarksAnswer,
     SumRow,
     Sums,
     SumsAnswer,
 )
 from ledger.store.client import Store, StoreError
+from ledger.store.marks import stored_marks
 from ledger.store.places import place_text, read_place
 from ledger.store.question_rules import Invalid, check
 from ledger.store.question_sql import SUMS, Query, export_place, export_query, sums_query
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 AT_ONCE = 2  # questions that the store works at
 MOST_WAITING = 64
@@ -45,9 +52,10 @@ SETTINGS: Mapping[str, Any] = {  # of one SELECT
 _BOUNDS = frozenset({158, 159, 160, 241, 307, 396})  # ClickHouse's codes: rows, time, speed, memory, bytes, result
 _TOO_MUCH = "too much for one question: ask for less time, or for fewer groups"
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
-_decoder: msgspec.json.Decoder[Question] = msgspec.json.Decoder(Question)
+_decoder: msgspec.json.Decoder[Asked] = msgspec.json.Decoder(Asked)
 _encoder = msgspec.json.Encoder()
 
 
@@ -60,15 +68,17 @@ class Refused(Exception):  # noqa: N818 - what became of the question
 
 
 class Questions:
-    """`stored_until_ms` says what is in the store by now; `clock` is Unix time."""
+    """`stored_until_ms` says what is in the store by now, `own` who writes here and how far; `clock` is Unix time."""
 
     def __init__(
         self,
         store: Store,
         stored_until_ms: Callable[[], int] = lambda: 0,
         clock: Callable[[], float] = time.time,
+        own: Callable[[], tuple[str, Mark | None]] = lambda: ("", None),
     ) -> None:
         self._store = store
+        self._own = own
         self._stored_until_ms = stored_until_ms
         self._clock = clock
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="question")
@@ -82,6 +92,9 @@ class Questions:
         """JSON lines for a JSON line, each with its end."""
         try:
             question = _read(line)
+            if isinstance(question, Marks):
+                yield _line(await self._marks(question))
+                return
             place = read_place(question)
             if isinstance(question, Sums):
                 yield _line(await self._sums(question, place))
@@ -92,6 +105,11 @@ class Questions:
             yield _line(Failure(kind="invalid", error=str(error)))
         except Refused as refused:
             yield _line(refused.failure)
+
+    async def _marks(self, question: Marks) -> MarksAnswer:
+        gateway, own = self._own()  # before: what it is at by now is in what the store says
+        found = await self._asked(stored_marks) if question.stored else ()
+        return MarksAnswer(gateway=gateway, own=own, stored=list(found))
 
     async def _sums(self, question: Sums, place: list[int | str] | None) -> SumsAnswer:
         until_ms = self._stored_until_ms()  # before: what is in by now is in the answer
@@ -126,12 +144,20 @@ class Questions:
 
     async def _select(self, query: Query) -> Sequence[Sequence[Any]]:
         """Raises Refused."""
+
+        def read(client: "Client") -> Sequence[Sequence[Any]]:
+            return client.query(query.sql, parameters=query.parameters, settings=dict(SETTINGS)).result_rows
+
+        return await self._asked(read)
+
+    async def _asked(self, read: Callable[["Client"], Sequence[T]]) -> Sequence[T]:
+        """Raises Refused."""
         if self._waiting >= MOST_WAITING:
             raise Refused(Failure(kind="away", error="the usage store has too many questions at once"))
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(self._threads, self._run, query)
+            found = await loop.run_in_executor(self._threads, self._run, read)
         except Exception as error:  # StoreError's text quotes nothing; of others, the kind alone may be told
             reason = str(error) if isinstance(error, StoreError) else type(error).__name__
             log.warning("the usage store did not answer a question", reason=reason)
@@ -142,25 +168,26 @@ class Questions:
             raise Refused(Failure(kind="too_much", error=_TOO_MUCH))
         return found
 
-    def _run(self, query: Query) -> Sequence[Sequence[Any]] | None:
+    def _run(self, read: Callable[["Client"], Sequence[T]]) -> Sequence[T] | None:
         """None where it was too much. Raises StoreError."""
         if not self._store.exists:
             return ()
         with self._store.client() as client:
             try:
-                return client.query(query.sql, parameters=query.parameters, settings=dict(SETTINGS)).result_rows
+                return read(client)
             except Exception as error:  # the bounds of this question: not the store's fault, which would be away
                 if getattr(error, "code", None) not in _BOUNDS:
                     raise
                 return None
 
 
-def _read(line: bytes) -> Question:
+def _read(line: bytes) -> Asked:
     try:
         question = _decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"no question: {error}") from error
-    check(question)
+    if not isinstance(question, Marks):
+        check(question)
     return question
 
 

@@ -9,6 +9,7 @@ DATABASE = "headgate"
 
 REQUESTS = "requests"
 ROLLING = "rolling"
+GATEWAYS = "gateways"  # how far each has stored: ledger/store/marks.py
 BY_MINUTE, BY_HOUR, BY_DAY = "usage_by_minute", "usage_by_hour", "usage_by_day"
 ROLLUPS = {BY_MINUTE: "toStartOfMinute", BY_HOUR: "toStartOfHour", BY_DAY: "toStartOfDay"}  # and what makes `began`
 

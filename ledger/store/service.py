@@ -59,7 +59,7 @@ async def _serve(*, lifeline: bool) -> bool:
     beside = (eraser.look, until.look)
     thread = threading.Thread(target=_write, args=(writer, beside, stop, loop, writing), daemon=True)
     thread.start()
-    questions = Questions(store, lambda: until.ms)
+    questions = Questions(store, lambda: until.ms, own=lambda: (writer.gateway, writer.mark))
     listener = await _listen(store, questions)
     log.info("usage store's part started", pid=os.getpid())
     ends = asyncio.create_task(until_end(lifeline=lifeline))

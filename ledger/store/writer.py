@@ -21,14 +21,16 @@ from headgate.usage_metrics import (
     USAGE_INSERT,
     USAGE_KNOWN_ROWS,
     USAGE_LAG,
+    USAGE_REFUSED_ROWS,
     USAGE_STORE_ERRORS,
     USAGE_STORED_ROWS,
 )
+from headgate.usage_questions import Mark
 from ledger.journal.backlog import Backlog
 from ledger.journal.progress import Progress, read_progress, write_progress
 from ledger.journal.reader import JournalAway, JournalReader
 from ledger.rows import Row
-from ledger.store import batches
+from ledger.store import batches, marks
 from ledger.store.batches import FENCE_S
 from ledger.store.client import Store, StoreAway, StoreError, StoreRefused, StoreTooNew, is_of_values
 
@@ -60,6 +62,8 @@ class Writer:
         self._erasures = erasures
         self._progress = read_progress(CONSUMER, folder)
         self._last = batches.Last()
+        self._run = 0  # none is begun
+        self._mark: Mark | None = None
         self._in_doubt = True
         self._not_before = 0.0 if store.is_embedded else time.monotonic() + FENCE_S
         self._lingers_until = 0.0
@@ -99,11 +103,12 @@ class Writer:
             if self._is_behind(progress):
                 return True
             with self._fenced():
+                self._look_for_mark(client)
                 self._clear_doubt(client)
                 self._in_doubt = True
                 self._keep(client, rows)
                 self._in_doubt = False
-        self._progress = Progress(progress.identity, seq)
+        self._progress = Progress(progress.identity, seq, self._progress.anew_ms)
         write_progress(CONSUMER, self._progress, self._folder)
         USAGE_INSERT.observe(time.monotonic() - began)
         self._lingers_until = time.monotonic() + LINGER_S
@@ -114,6 +119,11 @@ class Writer:
     def gateway(self) -> str:
         """Whose rows it stores."""
         return self._gateway
+
+    @property
+    def mark(self) -> Mark | None:
+        """How far the store is by its own word; None before this process has looked."""
+        return self._mark
 
     def settle(self, client: "Client") -> bool:
         """Have nothing in doubt, for who changes what is stored; False: not yet. Raises what the client raises."""
@@ -129,8 +139,10 @@ class Writer:
 
     def _where(self) -> Progress:
         identity = self._journal.identity()
-        if identity and self._progress.identity and identity != self._progress.identity:
-            log.warning("the journal is another one: it is read from its beginning, what is stored is left out")
+        if identity and identity != self._progress.identity:
+            if self._progress.identity:
+                log.warning("the journal is another one: it is read from its beginning, what is stored is left out")
+            self._progress = Progress(identity, anew_ms=time.time_ns() // 1_000_000)
         return Progress(identity, self._progress.of(identity))
 
     def _block(self, progress: Progress) -> tuple[list[Row], int]:
@@ -162,6 +174,12 @@ class Writer:
             self._not_before = 0.0 if self._store.is_embedded else time.monotonic() + FENCE_S + 1
             raise
 
+    def _look_for_mark(self, client: "Client") -> None:
+        """Another store in the place of ours is begun anew, in a run of its own."""
+        if self._mark is not None and not marks.has_mark(client, self._mark):
+            log.error("the usage store has less than it had: it was put back, or made anew")
+            self._in_doubt = True
+
     def _clear_doubt(self, client: "Client") -> None:
         if not self._in_doubt:
             return
@@ -169,7 +187,14 @@ class Writer:
             batches.end_own_statements(client, self._gateway)
         last = batches.finish(client, self._gateway)
         self._last = batches.Last(max(last.batch, self._last.batch), max(last.ended_ms, self._last.ended_ms))
+        self._run = 0
+        if last.batch:  # its mark may be what was left undone
+            self._note_mark(client, Mark(gateway=self._gateway, run=last.batch, month=last.month, batch=last.batch))
         self._in_doubt = False
+
+    def _note_mark(self, client: "Client", mark: Mark) -> None:
+        marks.note_mark(client, mark)
+        self._mark = mark
 
     def _keep(self, client: "Client", rows: Sequence[Row]) -> None:
         """Those that are not there yet."""
@@ -181,14 +206,29 @@ class Writer:
         if len(fresh) < len(rows):
             USAGE_KNOWN_ROWS.inc(len(rows) - len(fresh))
             log.info("rows that the store has came again", rows=len(rows) - len(fresh))
+        fresh = self._told_apart(client, fresh)
         for month in batches.months(fresh):
             self._insert(client, month)
         for is_estimated in (False, True):
             count = sum(row.estimated is is_estimated for row in fresh)
             USAGE_STORED_ROWS.labels(str(is_estimated).lower()).inc(count)
 
+    def _told_apart(self, client: "Client", rows: list[Row]) -> list[Row]:
+        """Without those that the store may have had and forgotten: summed up again, they would count twice."""
+        anew_ms = self._progress.anew_ms
+        if not any(row.ended_ms < anew_ms for row in rows):
+            return rows
+        now_s = batches.clock_ms(client) // 1000
+        kept = [row for row in rows if row.ended_ms >= anew_ms or batches.kept_until_s(row) > now_s]
+        if len(kept) < len(rows):
+            USAGE_REFUSED_ROWS.inc(len(rows) - len(kept))
+            text = "rows of a journal made anew are left out: the store would have forgotten them, had it had them"
+            log.error(text, rows=len(rows) - len(kept))
+        return kept
+
     def _insert(self, client: "Client", rows: Sequence[Row]) -> None:
         batch = batches.next_batch(client, self._last.batch)
+        rows = [batches.staying(row, batch) for row in rows]
         try:
             batches.insert(client, rows, self._gateway, batch)
         except Exception as error:
@@ -200,7 +240,10 @@ class Writer:
             batches.insert(client, rows, self._gateway, batch)
         times = [row.began_ms for row in rows]
         batches.roll_up(client, (min(times), max(times)), self._gateway, batch)
+        year, month = batches.month_of(rows[0])
         self._last = batches.Last(batch, max(self._last.ended_ms, *(row.ended_ms for row in rows)))
+        self._run = self._run or batch
+        self._note_mark(client, Mark(gateway=self._gateway, run=self._run, month=100 * year + month, batch=batch))
 
     def _show(self, progress: Progress, *, at_once: bool = False) -> None:
         if not at_once and time.monotonic() < self._shown + SHOW_EVERY_S:

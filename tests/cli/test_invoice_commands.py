@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from admin_api import Served, served
 
+from headgate.usage_questions import Mark
 from tests.control.rows import write_tenant
-from tests.control.usage_of_rows import asked_of, row
+from tests.control.usage_of_rows import asked_of, marks_of, row
 
 ROWS = [row("acme", price_nano=1_250_000_000), row("other", price_nano=10_000_000), row("free")]
 MONTH = ("--month", "2026-10")
@@ -60,6 +61,26 @@ def test_an_analyst_sees_its_own_tenants(admin: Served) -> None:
     assert admin.run("invoices", "show", "INV-000001", key=analyst).exit_code == 1
     refused = admin.run("invoices", "create", *MONTH, key=analyst)
     assert (refused.exit_code, refused.stdout) == (1, "")
+
+
+def test_usage_of_an_unknown_gateway_is_accepted(tmp_path: Path) -> None:
+    stored = [Mark(gateway="other", run=1, month=202610, batch=2)]
+    with served(tmp_path, ask_usage=asked_of(ROWS), ask_marks=marks_of(stored)) as admin:
+        refused = admin.run("invoices", "create", *MONTH)
+        assert refused.exit_code == 1
+        assert "no host of this database: other" in refused.stderr
+        listed = admin.run("invoices", "gateways").stdout
+        assert listed.splitlines()[1].split() == ["other", "unknown", "2026-10"]
+        accept = ("invoices", "accept", "other", "--reason", "ours")
+        assert admin.run(*accept).exit_code == 2
+        assert json.loads(admin.run(*accept, "--yes", "--json").stdout)["state"] == "known"
+        assert admin.run("invoices", "create", *MONTH).exit_code == 0
+
+
+def test_a_loss_is_only_accepted_where_there_is_one(admin: Served) -> None:
+    result = admin.run("invoices", "lost", "--reason", "none", "--yes")
+    assert result.exit_code == 1
+    assert "has the last invoice" in result.stderr
 
 
 def test_what_could_not_be_billed_is_said(admin: Served) -> None:

@@ -3,15 +3,18 @@
 import contextlib
 import json
 import secrets
+import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx2
 from fastapi import FastAPI
 
 from control.app import make_app
+from control.invoices.seen import SeenInvoices
 from control.store.store import Store
 from control.tools import Tools
 from headgate.contract import IDENTITY_HEADER
@@ -26,11 +29,12 @@ from headgate.declared import (
 )
 from headgate.identity import Identity, sign
 from headgate.peppers import Peppers
-from tests.control.usage_of_rows import asked_of
+from tests.control.usage_of_rows import asked_of, marks_of
 
 SERVICE_KEY = b"s" * 32
 PEPPERS = Peppers(b"p" * 32)
 URL = "http://gateway"
+_FOLDER = tempfile.TemporaryDirectory()  # of files that each app has for itself
 
 MODELS = {
     name: DeclaredModel([DeclaredTarget("local", "llama", "internal")]) for name in ("chat", "big", "org/name:8b")
@@ -125,6 +129,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
 def tools(**more: Any) -> Tools:
     usual = {"make_digest": PEPPERS.digest, "ask_ledger": lambda _: {"error": "there is no ledger in this test"}}
     usual |= {"ask_usage": asked_of(()), "host": "host_here", "hand_over": lambda: None}
+    usual |= {"ask_marks": marks_of(()), "seen_invoices": SeenInvoices(Path(_FOLDER.name) / secrets.token_hex(8))}
     return Tools(**(usual | more))
 
 

@@ -24,10 +24,12 @@ from control.store.events import add_event
 from control.store.hosts import note_host, note_usage
 from control.store.invoices import Issued, Texts, insert_issued
 from control.store.keys import note_uses, revoke_key
+from control.store.lost_invoices import put_lost
 from control.store.migrate import migrate
 from control.store.plans import insert_limits, insert_plan
 from control.store.store import Store
 from control.store.tenants import insert_grant
+from control.store.usage_gateways import UsageGateway, put_usage_gateway
 from control.store.values import Answer, Credential, DataKey, Grant, Host, Limits, Plan
 
 DUMPS = Path(__file__).parent / "schemas"
@@ -58,12 +60,14 @@ def fill(store: Store) -> None:
         insert_issued(unit, drawn, Texts(b'{"number":"INV-000001"}', "<p>ü</p>".encode()))
         note = {"kind": "credit_note", "corrects": 1, "total_cents": -1250}
         insert_issued(unit, Issued(seq=2, number="INV-000002", **month, **note), Texts(b"{}", b"<p></p>"))
+        put_lost(unit, "OLD-", 7, {"number": "OLD-000007"})
         add_event(unit, "msg_1", "acme", '{"type":"invoice.issued"}')
         unit.record("test.fill", "directory", None, tenant_id="acme", before={"a": None}, after=secret)
     stored_until = dt.datetime(2026, 12, 2, 1, tzinfo=dt.UTC)
     with store.write_aside() as writer:
         note_host(writer, Host(id="host_1", name="gateway-1"))
         note_usage(writer, "host_1", "at clickhouse:8123/headgate", stored_until, stored_until)
+        put_usage_gateway(writer, UsageGateway(id="gateway-1", host_id="host_1", run=9, batch=2**60), stored_until)
         note_uses(writer, {("acme", kept.id): dt.datetime(2026, 12, 1, tzinfo=dt.UTC)})
     with store.write(ADMIN) as unit:
         deletion = start_deletion(unit, "gone")

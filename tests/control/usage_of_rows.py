@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from headgate.usage_questions import Failure, Question, SumRow, Sums, SumsAnswer
+from headgate.usage_questions import Failure, Mark, Marks, MarksAnswer, Question, SumRow, Sums, SumsAnswer
 from ledger.rows import Row
 
 LONG_AGO, JUST_NOW = 0, time.time_ns() // 1_000_000
@@ -75,6 +75,11 @@ def value_of(one: Row, name: str) -> str:
 def asked_of(rows: Sequence[Row], stored_until_ms: int = JUST_NOW) -> Callable[[Sums], SumsAnswer]:
     """In the place of the socket."""
     return lambda question: answer(rows, question, stored_until_ms)
+
+
+def marks_of(stored: Sequence[Mark], own: Mark | None = None) -> Callable[[Marks], MarksAnswer]:
+    """Likewise, of a gateway of this host."""
+    return lambda asked: MarksAnswer(gateway="here", own=own, stored=list(stored) if asked.stored else [])
 
 
 @contextlib.asynccontextmanager

@@ -16,7 +16,7 @@ import pytest
 from headgate.standing import ASK_STANDING, Standing
 from headgate.supervise.probes import SILENCE, usage_answers, usage_store_up
 from headgate.usage_client import UsageClient
-from headgate.usage_questions import Sums
+from headgate.usage_questions import Mark, Marks, Sums
 from tests.stopped import stop
 from tests.store.rows import NOVEMBER_MS, Journal, make_rows, sums_of
 from tests.store.servers import running_server
@@ -75,12 +75,18 @@ def requests() -> int:
     return row.requests if row else 0
 
 
+def marks(*, stored: bool = False) -> tuple[Mark | None, list[Mark]]:
+    answer = asyncio.run(UsageClient(SOCKET).marks(Marks(stored=stored)))
+    return answer.own, answer.stored
+
+
 def test_nothing_of_clickhouse_is_there_before_it_is_needed(state: Path) -> None:
     rows = make_rows(31, 2_500)
     with running(state) as part:
         assert asyncio.run(standing()).state == "opening"
         assert asyncio.run(usage_store_up(SOCKET)()) is None
         assert requests() == 0
+        assert marks() == (None, [])
         time.sleep(1)
         assert not part.has_chdb()
         journal = Journal(state / "ledger" / "usage.db")
@@ -88,9 +94,14 @@ def test_nothing_of_clickhouse_is_there_before_it_is_needed(state: Path) -> None
         until(lambda: requests() == sums_of(rows)["requests"])
         assert part.has_chdb()
         assert asyncio.run(standing()).state == "up"
+        until(lambda: marks()[0])
+        mark, found = marks(stored=True)
+        assert found[-1] == mark
         part.process.send_signal(signal.SIGTERM)
         assert part.process.wait(60) == 0
-    with running(state):
+    with running(state) as part:
+        assert marks()[0] is None
+        assert not part.has_chdb(), "who does not ask for what is stored opens no store"
         assert requests() == sums_of(rows)["requests"]
     journal.close()
 

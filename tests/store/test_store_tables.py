@@ -17,8 +17,8 @@ from ledger.store.client import Store, StoreAway, StoreTooNew
 from ledger.store.migrations import bring_up, migrations
 from ledger.store.schema import BY_DAY, BY_HOUR, BY_MINUTE, GROUP_COLUMNS, REQUEST_COLUMNS, REQUESTS, ROLLUPS
 from tests.store.place import GATEWAY, Place, in_all
-from tests.store.rows import NOVEMBER_MS, Chance, Journal, make_row, make_rows
-from tests.store.stores import open_store, stored_rows
+from tests.store.rows import NOVEMBER_MS, Chance, Journal, make_row, make_rows, sums_of
+from tests.store.stores import open_store, stored_rows, stored_sums
 
 
 def test_a_batch_is_one_part_of_each_rollup(place: Place) -> None:
@@ -70,6 +70,42 @@ def test_rows_that_come_again(place: Place) -> None:
     place.journal.append(rows, at_once=7)
     place.write_all()
     assert place.sums() == in_all(rows)
+
+
+def test_rows_that_the_store_has_forgotten_do_not_count_twice(place: Place) -> None:
+    """After the loss of the ledger's database their spool is read again, when their tenant's retention is over."""
+    now_ms = time.time_ns() // 1_000_000
+    old = make_rows(66, 60, now_ms - 2 * 86_400_000)
+    short = [msgspec.structs.replace(row, kept_until_s=now_ms // 1000 - 60) for row in old[:25]]
+    rows = [*short, *old[25:]]
+    place.journal.append(rows)
+    place.write_all()
+    with place.store.client() as client:
+        forget = "kept_until < now() + INTERVAL 2 DAY SETTINGS mutations_sync = 1"  # as a day later
+        client.command(f"ALTER TABLE {REQUESTS} DELETE WHERE {forget}")
+        assert stored_rows(client) == len(rows) - len(short), "their retention is over"
+    place.reopen()
+    place.journal.lose()
+    place.journal.append(rows)
+    place.write_all()
+    later = [msgspec.structs.replace(row, ended_ms=now_ms + 60_000) for row in make_rows(67, 10, now_ms)]
+    place.journal.append([msgspec.structs.replace(row, kept_until_s=now_ms // 1000 - 60) for row in later])
+    place.write_all()
+    with place.store.client() as client:
+        sums = stored_sums(client)
+    assert {table: sums[table] for table in ROLLUPS} == dict.fromkeys(ROLLUPS, sums_of([*rows, *later]))
+
+
+def test_what_waited_until_its_retention_was_over_counts(place: Place) -> None:
+    """The store was away: the journal is the one that it was."""
+    now_ms = time.time_ns() // 1_000_000
+    place.journal.append(make_rows(68, 10, now_ms - 3 * 86_400_000))
+    place.write_all()
+    waited = make_rows(69, 10, now_ms + 60_000)
+    place.journal.append([msgspec.structs.replace(row, kept_until_s=now_ms // 1000 - 60) for row in waited])
+    place.write_all()
+    with place.store.client() as client:
+        assert stored_sums(client)[BY_DAY]["rows"] == 20
 
 
 def test_an_id_that_a_client_chose_stands_for_no_other_request(place: Place) -> None:
@@ -205,14 +241,14 @@ def test_another_version_keeps_what_is_there(place: Place) -> None:
     place.journal.append(rows)
     place.write_all()
     place.store.close()
-    steps = migrations() | {2: [f"ALTER TABLE {REQUESTS} ADD COLUMN IF NOT EXISTS zone String DEFAULT 'here'"]}
+    steps = migrations() | {3: [f"ALTER TABLE {REQUESTS} ADD COLUMN IF NOT EXISTS zone String DEFAULT 'here'"]}
     place.store = Store(None, place.folder / "usage", lambda client: bring_up(client, steps))
     with place.store.client() as client:
         assert client.query(f"SELECT DISTINCT zone FROM {REQUESTS}").result_rows == [("here",)]
     assert not place.store.was_empty
     assert place.sums() == in_all(rows)
     place.reopen()  # the version of before
-    with pytest.raises(StoreTooNew, match="of version 2; this Headgate knows up to 1"), place.store.client():
+    with pytest.raises(StoreTooNew, match="of version 3; this Headgate knows up to 2"), place.store.client():
         pass
     assert place.store.standing.state == "unusable"
     place.journal.append(make_rows(20, 10))

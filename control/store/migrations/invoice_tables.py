@@ -31,6 +31,12 @@ def make_invoices() -> None:
         op.create_index(f"uq_invoices_{'_'.join(columns)}", "invoices", list(columns), unique=True)
     op.create_index("ix_invoices_month_seq", "invoices", ["month", "seq"])
     op.create_table(
+        "lost_invoices",
+        _column("prefix", _words(64)),
+        *(_column(name, sa.BigInteger()) for name in ("seq", "noted_at")),
+        sa.PrimaryKeyConstraint("prefix", "seq", name="pk_lost_invoices"),
+    )
+    op.create_table(
         "events",
         _column("id", _words(64)),
         _column("tenant_id", _words(256)),

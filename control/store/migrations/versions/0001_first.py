@@ -263,6 +263,15 @@ def _hosts() -> None:
         _column("usage_place", _words(256), null=True),
         key=("id",),
     )
+    _table(
+        "usage_gateways",
+        _column("id", _words(64)),
+        _column("host_id", _words(64), null=True),
+        _column("place", _words(256), null=True),
+        *(_column(name, sa.BigInteger(), null=True) for name in ("run", "batch")),
+        _column("noted_at", sa.BigInteger()),
+        key=("id",),
+    )
 
 
 def _audit() -> None:
