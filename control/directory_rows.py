@@ -4,6 +4,7 @@ from typing import Any
 
 from control.store.values import (
     Credential,
+    CreditAccount,
     Grant,
     Limits,
     Membership,
@@ -13,6 +14,7 @@ from control.store.values import (
     User,
     VirtualKey,
 )
+from headgate.credits import Ending
 from headgate.directory import rows
 from headgate.directory.rows import Change
 
@@ -53,6 +55,9 @@ def _entry_of(row: Any) -> rows.Row:
             return rows.UserEntry(row.id, row.issuer, row.subject, row.platform_role, row.disabled, row.version)
         case Membership():
             return rows.MembershipEntry(row.tenant_id, row.user_id, row.role, row.version)
+        case CreditAccount():
+            ending = tuple(Ending(*one) for one in row.ending)
+            return rows.CreditsEntry(row.tenant_id, row.since_day, row.booked_nano, ending, row.version)
     raise TypeError(f"the directory has no place for {type(row).__name__}")
 
 

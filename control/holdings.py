@@ -33,7 +33,7 @@ PLACES: Mapping[str, str] = {
     "KEY_USES": "host",
     "ERASURES": "host",  # with the tenant's name, until the deletion has finished
     "WEBHOOKS": "host",  # what the ledger has not taken over yet
-    "DATABASE": "database",  # but for invoices, which are kept: docs/control.md
+    "DATABASE": "database",  # but for invoices and credits booked, which are kept: docs/control.md
     "DIRECTORY": "database",  # follows it: what is erased there goes from here
     "SNAPSHOT": "of gateway.yaml",
     "DECLARED": "of gateway.yaml",

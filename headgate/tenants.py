@@ -1,8 +1,8 @@
 """All tenants of one generation, those of gateway.yaml and those of the directory: whom to ask for a tenant's row.
 
-What gateway.yaml declares wins: of the directory such a tenant only gets the limits of its keys and people. Others
-are made of the directory when they are first asked for, and kept until something of them changes. One that lacks what
-it needs, such as its plan, is closed; the log says why.
+What gateway.yaml declares wins: of the directory such a tenant only gets its credits, and the limits of its keys and
+people. Others are made of the directory when they are first asked for, and kept until something of them changes. One
+that lacks what it needs, such as its plan, is closed; the log says why.
 """
 
 from collections.abc import Mapping
@@ -116,8 +116,11 @@ class Tenants:
         return kept
 
     def _extended(self, name: str, declared: TenantRow, directory: Directory) -> TenantRow:
-        callers = _callers(name, directory)
-        return replace(declared, limits=with_callers(declared.limits, callers)) if callers else declared
+        callers, account = _callers(name, directory), directory.credits(name)
+        if not callers and account is None:
+            return declared
+        limits = with_callers(declared.limits, callers) if callers else declared.limits
+        return replace(declared, limits=limits, credits=account)
 
     def _made(self, entry: TenantEntry, directory: Directory) -> TenantRow:
         name, own = entry.id, directory.limits(entry.id)
@@ -134,7 +137,7 @@ class Tenants:
         row = tenant_row(said, self._snapshot.chains)
         if lacking := [model for model in said.models if model not in row.models]:
             log.warning("tenant has models without a target that it may reach", tenant=name, models=lacking)
-        return self._shared(row, said, entry.plan)
+        return replace(self._shared(row, said, entry.plan), credits=directory.credits(name))
 
     def _plan(self, name: str, directory: Directory) -> PlanRow:
         declared, entry = self._snapshot.plans.get(name), directory.plan(name)

@@ -8,6 +8,7 @@ from sqlalchemy import and_, delete, func, select, tuple_, update
 
 from control.audit_chain import FIRST, Head
 from control.store.credentials import CREDENTIALS
+from control.store.credits import ACCOUNTS
 from control.store.failures import Gap, StoreDamaged
 from control.store.keys import KEYS
 from control.store.plans import LIMITS, PLANS
@@ -20,7 +21,7 @@ from control.store.values import Row
 
 CHUNK = 5000
 # What others refer to comes first, and goes last.
-KINDS: tuple[Rows[Any], ...] = (PLANS, TENANTS, LIMITS, GRANTS, USERS, MEMBERSHIPS, KEYS, CREDENTIALS)
+KINDS: tuple[Rows[Any], ...] = (PLANS, TENANTS, LIMITS, GRANTS, USERS, MEMBERSHIPS, KEYS, CREDENTIALS, ACCOUNTS)
 
 
 def state_of(reader: Reader) -> tuple[int, Head]:

@@ -72,6 +72,21 @@ class Moment(TypeDecorator[dt.datetime]):
         return None if value is None else _EPOCH + value * _MS
 
 
+class Day(TypeDecorator[dt.date]):
+    """A day of UTC: days since the epoch."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.date | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's
+        """As a number."""
+        return None if value is None else (value - _EPOCH.date()).days
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> dt.date | None:  # noqa: ARG002 - SQLAlchemy's
+        """Back."""
+        return None if value is None else _EPOCH.date() + dt.timedelta(days=value)
+
+
 class Digest(TypeDecorator[bytes]):
     """32 bytes."""
 

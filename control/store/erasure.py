@@ -1,7 +1,8 @@
 """What happens here when a tenant or a person goes: rows become bare tombstones, the audit log forgets whom it was
 about.
 
-Invoices stay as they were issued, detached from whoever gets the name later (control/store/invoices.py).
+Invoices and entries of credits stay as they were, detached from whoever gets the name later
+(control/store/invoices.py, control/store/credits.py).
 
 `erase_tenant` is this store's part of a tenant's deletion; `Deletion` rows say how far the whole of it is.
 Everything may be killed at any point and called again. Tombstones keep ids and digests, by which workers learn what
@@ -17,6 +18,7 @@ from sqlalchemy import delete, func, insert, or_, select, update
 
 from control.audit_chain import Actor
 from control.store.audit_log import drop_parts_of_tenant, drop_parts_of_user
+from control.store.credits import ACCOUNTS, attached_credits, detach_credits
 from control.store.failures import Missing
 from control.store.ids import new_id
 from control.store.invoices import attached, detach
@@ -27,6 +29,7 @@ from control.store.store import Store
 from control.store.tables import (
     AnswerRow,
     Base,
+    CreditEntryRow,
     DeletionRow,
     EventRow,
     InvoiceRow,
@@ -48,6 +51,7 @@ _LEFT: dict[Rows[Any], dict[str, Any]] = {  # what a tombstone has in place of w
     LIMITS: {"limits": {}},
     GRANTS: {"created_by": ""},
     MEMBERSHIPS: {},
+    ACCOUNTS: {"since_day": 0, "booked_nano": 0, "ending": ()},
     KEYS: {"name": "", "prefix": "", "metadata": {}, "created_by": ""} | _SCOPES,
 }
 
@@ -153,7 +157,10 @@ def traces_of(reader: Reader, tenant_id: str) -> dict[str, int]:
 
     Every table with a tenant's id in it is looked at, whatever `erase_tenant` knows of it.
     """
-    counts: dict[str, int] = {InvoiceRow.__tablename__: attached(reader, tenant_id)}
+    counts: dict[str, int] = {
+        InvoiceRow.__tablename__: attached(reader, tenant_id),
+        CreditEntryRow.__tablename__: attached_credits(reader, tenant_id),
+    }
     for table in TABLES_OF_TENANTS:
         names = ("id",) if table is TENANTS.table else [column.name for column in table.c if is_tenants(column.name)]
         query = select(func.count()).where(or_(*(table.c[name] == tenant_id for name in names)))
@@ -174,6 +181,7 @@ def _erase_rows(unit: Unit, tenant_id: str) -> int:
     unit.run(delete(AnswerRow).where(AnswerRow.tenant_id == tenant_id))
     unit.run(delete(EventRow).where(EventRow.tenant_id == tenant_id))
     detach(unit, tenant_id)
+    detach_credits(unit, tenant_id)
     return erased
 
 

@@ -4,7 +4,7 @@ import secrets
 from base64 import b32encode
 from typing import Literal
 
-Kind = Literal["key", "user", "dk", "del", "host"]
+Kind = Literal["key", "user", "dk", "del", "host", "credit"]
 OF_KEYS = "key_"  # how keys of the database are told from those of gateway.yaml, where both are named
 
 

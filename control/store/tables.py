@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, Table, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from control.store.columns import Digest, Document, Moment, Words
+from control.store.columns import Day, Digest, Document, Moment, Words
 from headgate.roles import TENANT_ROLES
 
 NAMING = {
@@ -24,6 +24,7 @@ NAMING = {
 }
 SUBJECTS = ("tenant", "user")  # whom a row of `limits` is about
 INVOICE_KINDS = ("invoice", "credit_note")
+CREDIT_KINDS = ("prepaid", "granted", "adjustment", "expired")
 _LIVING = text("deleted_at IS NULL")
 _UNFINISHED = text("finished_at IS NULL")
 
@@ -318,6 +319,49 @@ class InvoiceRow(Base):
     page: Mapped[str] = mapped_column(Text)
     page_digest: Mapped[bytes] = mapped_column(Digest)
     detached_at: Mapped[dt.datetime | None]
+
+
+class CreditEntryRow(Base):
+    """What was booked on a tenant's account of credits, in whole nano-USD: triggers refuse gaps and changes.
+
+    `customer` and `detached_at` are as an invoice's. `ended` is the `seq` of the entry whose rest has expired.
+    """
+
+    __tablename__ = "credit_entries"
+    __table_args__ = (
+        CheckConstraint(_one_of("kind", CREDIT_KINDS), name="kind"),
+        CheckConstraint("(kind = 'expired') = (ended IS NOT NULL)", name="ended"),
+        CheckConstraint(
+            "(kind IN ('prepaid', 'granted') AND amount_nano > 0) OR (kind = 'expired' AND amount_nano <= 0)"
+            " OR (kind = 'adjustment' AND amount_nano <> 0)",
+            name="amount_nano",
+        ),
+        CheckConstraint("expires_on IS NULL OR kind IN ('prepaid', 'granted')", name="expires_on"),
+        Index("uq_credit_entries_id", "id", unique=True),
+        Index("uq_credit_entries_ended", "ended", unique=True),
+        Index("ix_credit_entries_customer_seq", "customer", "seq"),
+    )
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    id: Mapped[str] = mapped_column(Words(64))
+    customer: Mapped[str] = mapped_column(Words(64))
+    kind: Mapped[str] = mapped_column(Words(16))
+    amount_nano: Mapped[int]
+    expires_on: Mapped[dt.date | None] = mapped_column(Day)
+    note: Mapped[str] = mapped_column(Words(256))
+    ended: Mapped[int | None]
+    created_at: Mapped[dt.datetime]
+    created_by: Mapped[str] = mapped_column(Words(128))
+    detached_at: Mapped[dt.datetime | None]
+
+
+class CreditAccountRow(Directory, Base):
+    """What workers are told of a tenant's account: headgate/credits.py. Made of its entries."""
+
+    __tablename__ = "credit_accounts"
+    tenant_id: Mapped[str] = mapped_column(Words(64), primary_key=True)
+    since_day: Mapped[int]
+    booked_nano: Mapped[int]
+    ending: Mapped[Any] = mapped_column(Document)
 
 
 class EventRow(Base):

@@ -147,6 +147,16 @@ class Credential(Kept):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreditAccount(Kept):
+    """As headgate/credits.py has it. `ending`: moments in ms since the epoch, ascending, and the most of each."""
+
+    tenant_id: str
+    since_day: int
+    booked_nano: int
+    ending: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a request with an Idempotency-Key was answered. Who keeps it seals what must not be read here."""
 
@@ -186,4 +196,4 @@ class Host:
     usage_place: str | None = None
 
 
-Row = Tenant | Plan | Limits | Grant | User | Membership | VirtualKey | Credential
+Row = Tenant | Plan | Limits | Grant | User | Membership | VirtualKey | Credential | CreditAccount

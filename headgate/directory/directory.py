@@ -10,8 +10,10 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
+from headgate.credits import CreditsRow
 from headgate.directory.rows import (
     Change,
+    CreditsEntry,
     GrantEntry,
     KeyRow,
     LimitsEntry,
@@ -50,6 +52,7 @@ class Directory:
         self._limits: dict[str, bytes] = {}  # encoded
         self._user_limits: dict[str, dict[str, bytes]] = {}  # encoded, by tenant and user id
         self._models: dict[str, tuple[str, ...]] = {}
+        self._credits: dict[str, CreditsRow] = {}
         self._users: dict[tuple[str, str], bytes] = {}  # encoded, by issuer and subject
         self._names: dict[str, tuple[str, str]] = {}  # issuer and subject, by user id
         self._roles: dict[str, dict[str, TenantRole]] = {}  # by user id and tenant
@@ -104,6 +107,10 @@ class Directory:
         """What the tenant was granted, by name."""
         return self._models.get(tenant, ())
 
+    def credits(self, tenant: str) -> CreditsRow | None:
+        """The tenant's account; None where nothing was booked for it."""
+        return self._credits.get(tenant)
+
     def limits(self, tenant: str) -> LimitsEntry | None:
         """The tenant's own."""
         found = self._limits.get(tenant)
@@ -123,7 +130,7 @@ class Directory:
         return dict(self._roles.get(user_id, ()))
 
     def tenant_version(self, tenant: str) -> int:
-        """Another, higher number after each change of the tenant, its plan, grants, limits or limited keys.
+        """Another, higher number after each change of the tenant, its plan, grants, limits, limited keys or credits.
 
         The directory's version of that change, or a later one; good for this process alone.
         """
@@ -180,6 +187,11 @@ class Directory:
         models = sorted(others if row is None else [*others, sys.intern(model)])
         _put(self._models, tenant, tuple(models) or None)
 
+    def _take_credits(self, change: Change, row: CreditsEntry | None) -> None:
+        (tenant,) = change.place
+        self._changed[tenant] = self.highest
+        _put(self._credits, tenant, CreditsRow(row.since_day, row.booked_nano, row.ending) if row else None)
+
     def _take_user(self, change: Change, row: UserEntry | None) -> None:
         (user_id,) = change.place
         old_name = self._names.pop(user_id, None)
@@ -208,6 +220,7 @@ _TAKES = cast(
         "grant": Directory._take_grant,
         "user": Directory._take_user,
         "membership": Directory._take_membership,
+        "credits": Directory._take_credits,
     },
 )
 

@@ -1,4 +1,4 @@
-"""What the directory tells of tenants, plans, keys and people, and how a row lies in its file.
+"""What the directory tells of tenants, plans, keys, people and credits, and how a row lies in its file.
 
 Rows are msgpack arrays: a field is only ever added at the end, with a default, so that a worker reads what another
 version's control has written. There is no credential here, and of keys only digests. Times are epoch seconds.
@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from headgate.credits import Ending
 from headgate.roles import PlatformRole, Role, TenantRole
 
 LimitsSubject = Literal["tenant", "user"]
@@ -130,7 +131,22 @@ class MembershipEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return (self.tenant, self.user)
 
 
-Row = KeyRow | TenantEntry | PlanEntry | LimitsEntry | GrantEntry | UserEntry | MembershipEntry
+class CreditsEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A tenant's account, of gateway.yaml's tenants too: headgate/credits.py says what the members are."""
+
+    tenant: str
+    since_day: int
+    booked_nano: int
+    ending: tuple[Ending, ...] = ()
+    version: int = 0
+
+    @property
+    def place(self) -> Place:
+        """What the row is known by among its kind."""
+        return (self.tenant,)
+
+
+Row = KeyRow | TenantEntry | PlanEntry | LimitsEntry | GrantEntry | UserEntry | MembershipEntry | CreditsEntry
 
 KINDS: dict[str, type[Row]] = {
     "key": KeyRow,
@@ -140,12 +156,14 @@ KINDS: dict[str, type[Row]] = {
     "grant": GrantEntry,
     "user": UserEntry,
     "membership": MembershipEntry,
+    "credits": CreditsEntry,
 }
 _KIND_OF = {row: kind for kind, row in KINDS.items()}
 _DECODERS: dict[str, msgspec.msgpack.Decoder[Any]] = {
     kind: msgspec.msgpack.Decoder(row) for kind, row in KINDS.items()
 }
-_PLACES = {"key": 1, "tenant": 1, "plan": 1, "limits": 3, "grant": 2, "user": 1, "membership": 2}  # how many names
+# How many names a place has.
+_PLACES = {"key": 1, "tenant": 1, "plan": 1, "limits": 3, "grant": 2, "user": 1, "membership": 2, "credits": 1}
 _encoder = msgspec.msgpack.Encoder()
 
 

@@ -17,8 +17,10 @@ from postgres_server import postgres_server
 from rows import ADMIN, user, write_key, write_member, write_tenant
 
 from control.audit_chain import Actor
+from control.credits.booking import book
 from control.store.answers import KEPT, keep_answer, key_digest
 from control.store.credentials import insert_credential, insert_data_key
+from control.store.credits import CreditEntry
 from control.store.erasure import erase_tenant, finish_deletion, start_deletion
 from control.store.events import add_event
 from control.store.hosts import note_host, note_usage
@@ -61,6 +63,12 @@ def fill(store: Store) -> None:
         note = {"kind": "credit_note", "corrects": 1, "total_cents": -1250}
         insert_issued(unit, Issued(seq=2, number="INV-000002", **month, **note), Texts(b"{}", b"<p></p>"))
         put_lost(unit, "OLD-", 7, {"number": "OLD-000007"})
+        paid = {"kind": "prepaid", "amount_nano": 100_000_000_000, "created_by": ADMIN.id}
+        book(unit, CreditEntry(customer="gone", note="ü", **paid))
+        first = book(unit, CreditEntry(customer="acme", expires_on=dt.date(2027, 1, 31), **paid))
+        book(unit, CreditEntry(customer="acme", expires_on=dt.date(2100, 1, 31), **paid))
+        ended = {"kind": "expired", "amount_nano": -1, "ended": first.seq, "created_by": "system:credits"}
+        book(unit, CreditEntry(customer="acme", **ended))
         add_event(unit, "msg_1", "acme", '{"type":"invoice.issued"}')
         unit.record("test.fill", "directory", None, tenant_id="acme", before={"a": None}, after=secret)
     stored_until = dt.datetime(2026, 12, 2, 1, tzinfo=dt.UTC)

@@ -225,7 +225,7 @@ def test_every_table_with_a_tenant_in_it_is_erased() -> None:
     """Who adds a table adds it to `erase_tenant`, to tests/control/test_store_erasure.py, and here."""
     assert {table.name for table in TABLES_OF_TENANTS} == {
         *("tenants", "virtual_keys", "memberships", "model_grants", "limits"),
-        *("key_uses", "idempotency_keys", "audit", "tenant_deletions", "events"),
+        *("key_uses", "idempotency_keys", "audit", "tenant_deletions", "events", "credit_accounts"),
     }
 
 

@@ -11,6 +11,7 @@ from control.store import audit_log
 from control.store.answers import KEPT, keep_answer, key_digest
 from control.store.audit_log import verify_log
 from control.store.changes import compact_directory
+from control.store.credits import write_account
 from control.store.engine import overwrite_erased
 from control.store.erasure import (
     erase_tenant,
@@ -29,7 +30,7 @@ from control.store.plans import insert_limits
 from control.store.store import Store
 from control.store.tenants import find_tenant, insert_grant, insert_tenant, list_grants
 from control.store.users import find_user, find_user_of, list_memberships, list_users, memberships_of
-from control.store.values import Answer, Grant, Limits
+from control.store.values import Answer, CreditAccount, Grant, Limits
 
 NAME = "zebra-works"  # what the scan looks for
 ANNA, BOTH, CHIEF = user("anna-zebra"), user("both"), user("chief", platform_role="admin")
@@ -54,6 +55,8 @@ def full(store: Store) -> Store:
         said = {"tenant_id": NAME, "body_digest": bytes(32), "status": 201, "answer": b"anna-zebra"}
         keep_answer(unit, Answer(key_digest=digest, expires_at=unit.now + KEPT, **said))
         unit.record("grant.create", "grant", "chat", tenant_id=NAME, after={"note": "for Zebra-Works"})
+        for name in (NAME, "other"):
+            write_account(unit, CreditAccount(tenant_id=name, since_day=20_000, booked_nano=5))
     with store.write_aside() as writer:
         note_uses(writer, {(NAME, made.id): writer.now, ("other", "ci"): writer.now})
     return store
@@ -63,7 +66,7 @@ def test_nothing_is_left_of_a_tenant(full: Store, migrated: Database) -> None:
     with full.read() as reader:
         assert set(traces_of(reader, NAME)) == {
             *("tenants", "virtual_keys", "memberships", "model_grants", "limits"),
-            *("key_uses", "idempotency_keys", "audit"),
+            *("key_uses", "idempotency_keys", "audit", "credit_accounts"),
         }
     with full.write(ADMIN) as unit:
         deletion = start_deletion(unit, NAME)

@@ -16,6 +16,7 @@ from headgate.directory.following import Following
 DEADLINE_S = 30
 TABLES = (
     *("_keys", "_digests", "_limited", "_tenants", "_plans", "_limits", "_user_limits", "_models"),
+    "_credits",
     *("_users", "_names", "_roles"),
 )
 

@@ -4,10 +4,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from headgate.credits import CreditsRow, Ending
 from headgate.directory.directory import Directory
 from headgate.directory.rows import (
     KINDS,
     Change,
+    CreditsEntry,
     GrantEntry,
     KeyRow,
     LimitsEntry,
@@ -46,6 +48,13 @@ _rows = st.one_of(
     st.builds(GrantEntry, tenant=_names, model=_names),
     st.builds(UserEntry, id=_names, issuer=st.just("https://id.example"), subject=_names, disabled=st.booleans()),
     st.builds(MembershipEntry, tenant=_names, user=_names, role=st.sampled_from(["owner", "analyst"])),
+    st.builds(
+        CreditsEntry,
+        tenant=_names,
+        since_day=st.just(20_000),
+        booked_nano=st.integers(0, 3),
+        ending=st.lists(st.builds(Ending, st.just(5), st.integers(0, 3)), max_size=1).map(tuple),
+    ),
 )
 _drafts = st.lists(st.tuples(_rows, st.booleans()), max_size=6)
 
@@ -117,10 +126,15 @@ class Model:
             sorted(row.model for row in self.all(GrantEntry) if row.tenant == tenant),
             sorted((row.place, str(row.limits)) for row in self.all(LimitsEntry) if row.tenant == tenant),
             sorted((row.id, str(row.limits)) for row in self._limited(tenant)),
+            self._credits(tenant),
         )
 
     def _limited(self, tenant: str) -> list[Any]:
         return [row for row in self.all(KeyRow) if row.tenant == tenant and row.limits is not None]
+
+    def _credits(self, tenant: str) -> CreditsRow | None:
+        found = [row for row in self.all(CreditsEntry) if row.tenant == tenant]
+        return CreditsRow(found[0].since_day, found[0].booked_nano, found[0].ending) if found else None
 
     def check(self, directory: Directory) -> None:
         """Raises where the directory says something else."""
@@ -128,8 +142,9 @@ class Model:
         assert {digest: directory.key(digest) for digest in DIGESTS} == {d: keys.get(d) for d in DIGESTS}
         users = {row.subject: row for row in self.all(UserEntry)}
         for name in NAMES:
-            entry, _plans, models, _, _ = self.made_of(name)
+            entry, _plans, models, _, _, account = self.made_of(name)
             assert directory.tenant(name) == entry
+            assert directory.credits(name) == account
             assert directory.plan(name) == next((row for row in self.all(PlanEntry) if row.id == name), None)
             assert directory.models(name) == tuple(models)
             mine = [row for row in self.all(LimitsEntry) if row.tenant == name]

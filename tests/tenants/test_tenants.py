@@ -8,8 +8,10 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
+from headgate.credits import CreditsRow, Ending
 from headgate.directory.directory import Directory
 from headgate.directory.rows import (
+    CreditsEntry,
     GrantEntry,
     KeyRow,
     LimitsEntry,
@@ -111,6 +113,26 @@ def test_the_file_wins() -> None:
     keys = {"ci": by_key("rpm", 1), "key_a": by_key("rpm", 2), "user_a": by_key("tpm", 4)}
     assert known.tenants.find("yaml") == TenantRow({"chat": [EU]}, LimitsRow((RPM,), keys))
     assert known.tenants.find("t") == TenantRow({"chat": [EU]}, LimitsRow((LimitRow("rpm", 60),)))
+
+
+def test_an_account_is_a_tenants_of_the_file_and_of_the_database_alike() -> None:
+    known = Known(TenantEntry("t"), TenantEntry("none"))
+    rows = {name: known.tenants.find(name) for name in ("yaml", "t", "none")}
+    ending = (Ending(1_800_000_000_000, 4),)
+    known.change(*(CreditsEntry(name, 20_000, 9, ending, 2) for name in ("yaml", "t", "nobody")))
+    account = CreditsRow(20_000, 9, ending)
+    for name in ("yaml", "t"):
+        before = rows[name]
+        assert before is not None
+        assert known.tenants.find(name) == replace(before, credits=account)
+    assert known.tenants.find("none") == rows["none"]
+    assert known.tenants.find("nobody") is None
+    known.change(CreditsEntry("yaml", 20_000, 7, (), 3))
+    row = known.tenants.find("yaml")
+    assert row is not None
+    assert row.credits == CreditsRow(20_000, 7)
+    known.directory.take(9, [gone(CreditsEntry, (name,)) for name in ("yaml", "t")])
+    assert {name: known.tenants.find(name) for name in rows} == rows
 
 
 def test_without_a_directory_the_row_is_the_snapshots_own() -> None:

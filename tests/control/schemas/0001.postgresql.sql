@@ -11,6 +11,19 @@ CREATE FUNCTION public.headgate_audit_is_kept() RETURNS trigger
         RAISE EXCEPTION 'the audit log is append-only';
     END $$;
 
+CREATE FUNCTION public.headgate_credits_are_kept() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        IF TG_OP = 'INSERT' THEN
+            IF NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM credit_entries) THEN RAISE EXCEPTION 'credits that are booked stay as they are'; END IF;
+            RETURN NEW;
+        ELSIF TG_OP = 'UPDATE' THEN
+            IF NEW.seq IS NOT DISTINCT FROM OLD.seq AND NEW.id IS NOT DISTINCT FROM OLD.id AND NEW.customer IS NOT DISTINCT FROM OLD.customer AND NEW.kind IS NOT DISTINCT FROM OLD.kind AND NEW.amount_nano IS NOT DISTINCT FROM OLD.amount_nano AND NEW.expires_on IS NOT DISTINCT FROM OLD.expires_on AND NEW.note IS NOT DISTINCT FROM OLD.note AND NEW.ended IS NOT DISTINCT FROM OLD.ended AND NEW.created_at IS NOT DISTINCT FROM OLD.created_at AND NEW.created_by IS NOT DISTINCT FROM OLD.created_by AND OLD.detached_at IS NULL AND NEW.detached_at IS NOT NULL THEN RETURN NEW; END IF;
+        END IF;
+        RAISE EXCEPTION 'credits that are booked stay as they are';
+    END $$;
+
 CREATE FUNCTION public.headgate_invoice_is_kept() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -45,6 +58,35 @@ CREATE TABLE public.audit (
     subject_digest bytea NOT NULL,
     previous bytea NOT NULL,
     hash bytea NOT NULL
+);
+
+CREATE TABLE public.credit_accounts (
+    tenant_id character varying(64) NOT NULL COLLATE pg_catalog."C",
+    since_day bigint NOT NULL,
+    booked_nano bigint NOT NULL,
+    ending text NOT NULL,
+    version bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    deleted_at bigint
+);
+
+CREATE TABLE public.credit_entries (
+    seq bigint NOT NULL,
+    id character varying(64) NOT NULL COLLATE pg_catalog."C",
+    customer character varying(64) NOT NULL COLLATE pg_catalog."C",
+    kind character varying(16) NOT NULL COLLATE pg_catalog."C",
+    amount_nano bigint NOT NULL,
+    expires_on bigint,
+    note character varying(256) NOT NULL COLLATE pg_catalog."C",
+    ended bigint,
+    created_at bigint NOT NULL,
+    created_by character varying(128) NOT NULL COLLATE pg_catalog."C",
+    detached_at bigint,
+    CONSTRAINT ck_credit_entries_amount_nano CHECK (((((kind)::text = ANY ((ARRAY['prepaid'::character varying, 'granted'::character varying])::text[])) AND (amount_nano > 0)) OR (((kind)::text = 'expired'::text) AND (amount_nano <= 0)) OR (((kind)::text = 'adjustment'::text) AND (amount_nano <> 0)))),
+    CONSTRAINT ck_credit_entries_ended CHECK ((((kind)::text = 'expired'::text) = (ended IS NOT NULL))),
+    CONSTRAINT ck_credit_entries_expires_on CHECK (((expires_on IS NULL) OR ((kind)::text = ANY ((ARRAY['prepaid'::character varying, 'granted'::character varying])::text[])))),
+    CONSTRAINT ck_credit_entries_kind CHECK (((kind)::text = ANY ((ARRAY['prepaid'::character varying, 'granted'::character varying, 'adjustment'::character varying, 'expired'::character varying])::text[])))
 );
 
 CREATE TABLE public.data_keys (
@@ -128,12 +170,6 @@ CREATE TABLE public.limits (
     CONSTRAINT ck_limits_subject CHECK (((subject)::text = ANY ((ARRAY['tenant'::character varying, 'user'::character varying])::text[])))
 );
 
-CREATE TABLE public.lost_invoices (
-    prefix character varying(64) NOT NULL COLLATE pg_catalog."C",
-    seq bigint NOT NULL,
-    noted_at bigint NOT NULL
-);
-
 CREATE TABLE public.memberships (
     tenant_id character varying(64) NOT NULL COLLATE pg_catalog."C",
     user_id character varying(64) NOT NULL COLLATE pg_catalog."C",
@@ -209,15 +245,6 @@ CREATE TABLE public.tenants (
     deleted_at bigint
 );
 
-CREATE TABLE public.usage_gateways (
-    id character varying(64) NOT NULL COLLATE pg_catalog."C",
-    host_id character varying(64) COLLATE pg_catalog."C",
-    place character varying(256) COLLATE pg_catalog."C",
-    run bigint,
-    batch bigint,
-    noted_at bigint NOT NULL
-);
-
 CREATE TABLE public.users (
     id character varying(64) NOT NULL COLLATE pg_catalog."C",
     issuer character varying(512) NOT NULL COLLATE pg_catalog."C",
@@ -258,77 +285,90 @@ CREATE TABLE public.virtual_keys (
     CONSTRAINT ck_virtual_keys_role CHECK (((((role)::text = 'admin'::text) AND (tenant_id IS NULL)) OR (((role)::text = ANY ((ARRAY['owner'::character varying, 'developer'::character varying, 'analyst'::character varying, 'read-only'::character varying])::text[])) AND (tenant_id IS NOT NULL))))
 );
 
-INSERT INTO public.audit VALUES (1, 1795328914580, 1, 'tenant.create', 'tenant', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x18693def3ac6c3d1b73736610ddfb6fb0958aa5e0dd28f78d56348d5cedbbb8c', '\x8476adfa7768f1befd322c612b3e3e618c4dfadcdcf7a678c9757ce367a21c16', 'acme', 'acme', NULL, '{"created_at":"2026-11-22T06:28:34.580Z","created_by":"key_admin","deleted_at":null,"deleting_at":null,"disabled":false,"display_name":"Acme","id":"acme","metadata":{"größe":"ü"},"pin_targets":false,"plan":"gold","store_prompts":false,"updated_at":"2026-11-22T06:28:34.580Z","usage_retention_days":30,"version":1,"zones":["eu"]}', '\x124a3c51876d2a589b2357a8438d5a8dc0eb99488cd8139ef05d459b783b7cdc', '\x72d160a3d784f2a891c62de58f1bab148f7953e02d237e4a7d45c1bfbc239bd2', '\x0000000000000000000000000000000000000000000000000000000000000000', '\x1a1ef532abcda699c834ccaf8c96468cc09ec10c0f1ff333b599fd6d0e6b5ea7');
-INSERT INTO public.audit VALUES (3, 1795328914603, 3, 'membership.create', 'membership', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x906e6337ee7d6d60d7a0b4a4ce4ac6c0a1742f63c865fed98ed0972e043d141e', '\xfe5794498b89e15f60f748db0bb982ca0679238e2ca705c79e78cf2a53a56f2a', 'acme', 'user_dm7w3ekcqcrbetjlgvvz', NULL, '{"role":"owner"}', '\x2a8149817097909c764829839422ed4efed4df6d1888bb78ba0b372a18e3b186', '\xa8ab41b3b99b308440234af3c2ef2280e9bc38ebe3c9ecd613908aa483400c4f', '\x6cf4654a97ab67d58b79a1f54bf485b41c4015199f35cd490b81cabbb4e47e03', '\x995b681c4a91aac4877eac730206ccba3255bd32d0a74a8c1804b02905b4cc85');
-INSERT INTO public.audit VALUES (5, 1795328914624, 5, 'key.create', 'key', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x76d6219af37a8b4f248f4eafdd4c2a7fae007c4c4c9482b0246455885bf1bc2c', '\x82c8e689394341b5c7babee3a19307e5ae001efe9ba37764ce8ec1c11aa25c06', 'acme', 'key_4wb4ugb7jqceqcmd7v3k', NULL, '{"created_at":"2026-11-22T06:28:34.624Z","created_by":"key_admin","deleted_at":null,"digest":"***","disabled":false,"endpoints":null,"expires_at":"2027-01-31T00:00:00.000Z","id":"key_4wb4ugb7jqceqcmd7v3k","limits":null,"metadata":{},"models":null,"name":"ci","pepper_id":"p1","prefix":"hg-Ab3xy","role":"developer","rotated_from":null,"tenant_id":"acme","updated_at":"2026-11-22T06:28:34.624Z","valid_until":null,"version":5}', '\xdf222a1432b3a7e6592fe3c7d34ba4d98b401bf593f7326e9103f922dde15129', '\x4f671b3b6c6a0f761ca55e23372bad04bbde8957e64d67aab8e6623e1653ea5c', '\xc286acb46a63d962b1f4518a65d3713006fc4eabc15b2205f3f71317a98de669', '\xa9c1b779cd83c7f0579e3ccf11ec5aedc3d2e0e92b7f842e2032425cf5a2564b');
-INSERT INTO public.audit VALUES (6, 1795328914633, 6, 'key.create', 'key', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\xe5ec5d0feff0ab5d38f807d7887164b4290a978af20b4280c8f7b33a84cec6b5', '\xd42cee9b3839bba51f68f59012ce57a6e3861966242e0435e7761509031c7542', 'acme', 'key_v3qk7xee4jnh6bhrqkt2', NULL, '{"created_at":"2026-11-22T06:28:34.633Z","created_by":"key_admin","deleted_at":null,"digest":"***","disabled":false,"endpoints":null,"expires_at":null,"id":"key_v3qk7xee4jnh6bhrqkt2","limits":null,"metadata":{},"models":null,"name":"old","pepper_id":"p1","prefix":"hg-Ab3xy","role":"developer","rotated_from":null,"tenant_id":"acme","updated_at":"2026-11-22T06:28:34.633Z","valid_until":null,"version":6}', '\xe5438bf8a81bdcd23e972eb2e91d683ba969c0bac9e095b975cb9d72cef8b00a', '\xb22643cfb9dee403d99837443c46ec75cf385c1d1712fe1533dec9c6ae8fad41', '\xa9c1b779cd83c7f0579e3ccf11ec5aedc3d2e0e92b7f842e2032425cf5a2564b', '\x424117e6a2b1016139be83cd96112c537f6469da43a6bad977408a52680e28dc');
-INSERT INTO public.audit VALUES (7, 1795328914639, 7, 'key.create', 'key', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\xe9720c6ca316969401eb8154a7dd7e751ead78aa734317c5ace6f707c355770a', '\x9e0576f5366f750b31313481eb507f1c443e01b04b955a8110514ef1efb67f4a', NULL, 'key_kn4tlpwz2ekulixjuykk', NULL, '{"created_at":"2026-11-22T06:28:34.639Z","created_by":"key_admin","deleted_at":null,"digest":"***","disabled":false,"endpoints":null,"expires_at":null,"id":"key_kn4tlpwz2ekulixjuykk","limits":null,"metadata":{},"models":null,"name":"admin","pepper_id":"p1","prefix":"hg-Ab3xy","role":"admin","rotated_from":null,"tenant_id":null,"updated_at":"2026-11-22T06:28:34.639Z","valid_until":null,"version":7}', '\x48419ef065f72e7402093e884f5ea8b2b9d37e53a26d7aa42b35795eceffc57d', '\xd996288182dddb4d5effc05f3e1e3fe6ada54538a6f845666537b56268f55d66', '\x424117e6a2b1016139be83cd96112c537f6469da43a6bad977408a52680e28dc', '\x0ea39db0c83e8ebfc871da28bd6ee16d2ec75ed43cfa56abd588cb37736b62bd');
-INSERT INTO public.audit VALUES (11, 1795328914685, 9, 'invoice.lost', 'invoice', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x997b4085f274c4bf75752126dbace67036774b80cf010ee8d9a69771af647c0d', '\x9a895b84728344d332c84aa1d1c991a72d1b0cb0592131826eb95ae644a1cdb1', NULL, 'OLD-000007', NULL, '{"number":"OLD-000007"}', '\xaa13afc0c7d3d7e74f48bb45510e0cee53ba3df50336fde101e39b1928920464', '\xba15bdc4a4e30def42616371e194f4cff0549d439b5a6fdc457d398689ee54dd', '\xe624d4b78d5b5393709ac80330d46cc48c6a1d4327399ea7067ec294aeb88dda', '\xf3bf1862f263d0c718189404d6e1513bd353333bb0833a70697946c23419df11');
-INSERT INTO public.audit VALUES (12, 1795328914685, 9, 'test.fill', 'directory', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x3dcf1abee7c8c0f1d3d24c77f38e83a3aa7126cf8e23a355fbee9e6dfc4ed03f', '\x2e41b3663c1b25fdb44e1a63ea21d95eb2d95081d53bcab9f8806d8d7784f77d', 'acme', NULL, '{"a":null}', '{"ciphertext":"***","created_by":"key_admin","data_key_id":"dk_1","nonce":"***"}', '\xbda1a46306f98be4507b749927f5463816aae0a8a841642178fcb6deca3b8b64', '\x62218f454ae716366a6dc8520c9da1c62407e6a17a7ed10c17ff65d6e918db1c', '\xf3bf1862f263d0c718189404d6e1513bd353333bb0833a70697946c23419df11', '\x70610e4122acce6feb1b58a22dde6b836bd36b16d0cc81b91263b1b95c9185ab');
-INSERT INTO public.audit VALUES (13, 1795328914748, 10, 'tenant.delete', 'deletion', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x88f7d77ba57e4adc5747f95ae979d49591475e37d8d24cd1b59441e553eb3a5b', '\xf4cf6cec7b44c4fae92213538046c88d88d4a1a25491e6c0cb7fce5835318231', NULL, 'del_kxwdywnremb7mahdsiny', NULL, '{"fingerprint":"10c604e6932c2b1c9feab81ba562c6b9725819e47f909e56db82e51d9f7f105e"}', '\x1ce4ed34d29875a7975d8aa22949ec077501c17de5be12bbadfd188e897f7e61', '\xfc35ee753804bc6967b84f1b04da3a08359b885d36430400382e64483900ec7e', '\x70610e4122acce6feb1b58a22dde6b836bd36b16d0cc81b91263b1b95c9185ab', '\x281bc4c4bb2ddc115500448c5eef9b1263b79cfeffa4e50628c75f83a5eea1f2');
-INSERT INTO public.audit VALUES (4, 1795328914617, 4, 'membership.create', 'membership', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\xc1e001a31ec5d9479f8a7400728328fc4bc0f2d611dd7aa2f8a09ffdf3fa73e2', '\x358d1a65945066d2329738e18cd38be91f1e8e3856a1d0de1a4f0f96262cee21', NULL, NULL, NULL, NULL, NULL, '\x6316e453f21238390af1cb7e6c46f2f57786922f971d70f4321b72d8454b1ec6', '\x995b681c4a91aac4877eac730206ccba3255bd32d0a74a8c1804b02905b4cc85', '\xc286acb46a63d962b1f4518a65d3713006fc4eabc15b2205f3f71317a98de669');
-INSERT INTO public.audit VALUES (14, 1795328914765, NULL, 'audit.erase', 'audit', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x01797feb9b2d1e99698893c8c1361bf2825617a2a130b15f7007e9585bc1df47', '\x23d59f6b1496ef9afed72df5bedf88811ea5cd8aab75678472314ae28166e32f', NULL, NULL, NULL, '{"subject":[[4,4]]}', '\x40feb4c2d636343d00ef10b5bdc89d0438550991346810f15b0640d6ed513f09', '\x02d825aeb3459a5393afe097ef0cc8ae96bb4cb76de17e493ec1c485ea211beb', '\x281bc4c4bb2ddc115500448c5eef9b1263b79cfeffa4e50628c75f83a5eea1f2', '\x0ad2960d8f03ea596da3ab5f33e2945b1b571dce262fbe8a913a9d84e42603e7');
-INSERT INTO public.audit VALUES (15, 1795328914785, 11, 'user.erase', 'user', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\xfd76957251a607523e4e3c24f1128e4392e2a084c816343aa301b6e5b1ab8f52', '\xfbf910d0d3acb50a0ef59f3d56e9ff2387e720535de391f0a52fda19d9b1cc09', NULL, NULL, NULL, NULL, '\x6d00051fefd088e7bd28f34d370eab8bc78efb140ceea2f40cf67a23f50aaa30', '\xfcc218db645871d5e665e655c4ce3c355aa8d6538a2593600a937141b4fe63f6', '\x0ad2960d8f03ea596da3ab5f33e2945b1b571dce262fbe8a913a9d84e42603e7', '\x931e0c33fe8a0efe2e8772e25af998f5432ff6673486a64039e757fd9fdd6cc0');
-INSERT INTO public.audit VALUES (2, 1795328914597, 2, 'tenant.create', 'tenant', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x5a2d2510bc3ecee3b14ac2c646da168881b5507bb204458ee3431ee04ec134d5', '\x393d06dc6f9d629a69da55795a58b7f3a08bf197fb2905fe78018cae93004d90', NULL, NULL, NULL, NULL, NULL, '\x97363fe2c7add9b97ca2e940c65dcf5fe40c0763b03a9437b7706ddba845a8b9', '\x1a1ef532abcda699c834ccaf8c96468cc09ec10c0f1ff333b599fd6d0e6b5ea7', '\x6cf4654a97ab67d58b79a1f54bf485b41c4015199f35cd490b81cabbb4e47e03');
-INSERT INTO public.audit VALUES (8, 1795328914643, 8, 'key.create', 'key', 'user', NULL, NULL, NULL, NULL, NULL, '\x228a6296863e18c4bf3ec6782c0a9c10827d2da3ce209dd23c97ccf75ebb0f24', NULL, NULL, NULL, NULL, NULL, '\x756aca2561eb6f05fbba27f3da3d33ea25fff7bbeb4c8708bd17abf0f5937f22', '\x0ea39db0c83e8ebfc871da28bd6ee16d2ec75ed43cfa56abd588cb37736b62bd', '\x1ad8a0117d33232833520542eea21f3d20e21c7afdaa82ce713d66e502921e2d');
-INSERT INTO public.audit VALUES (9, 1795328914685, 9, 'invoice.issue', 'invoice', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x221547d0ff77b7ea871cfedbb04857d7e4fea2e6fe11ce82eccf9b77c860b313', '\x9bb70175cdd1e7866eaba353d6031beb1bf37f9efd24b36808e0f3e860200370', NULL, NULL, NULL, NULL, NULL, '\x3bc336c3290be282971401d7f5eea6447f75502fec9db8dbc151d0bddf48d763', '\x1ad8a0117d33232833520542eea21f3d20e21c7afdaa82ce713d66e502921e2d', '\xa87392b0d263bcbd0d00f988e5c87b187974b5943c8e85bbafa57cd861df82c0');
-INSERT INTO public.audit VALUES (10, 1795328914685, 9, 'credit_note.issue', 'credit_note', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\xc5da90dafcf662617dd6339a94f07084a7335ee356fcfc759eba9ae52f810f52', '\xc50c439351d95d958cfd5b77ac3a9c03958a47db3874faeef9ca417bc15250eb', NULL, NULL, NULL, NULL, NULL, '\x7cbf0ccdc5e1348d2525f42321e7049ce50083519e02668c2b15a709527530a4', '\xa87392b0d263bcbd0d00f988e5c87b187974b5943c8e85bbafa57cd861df82c0', '\xe624d4b78d5b5393709ac80330d46cc48c6a1d4327399ea7067ec294aeb88dda');
-INSERT INTO public.audit VALUES (16, 1795328914795, NULL, 'audit.erase', 'audit', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\xa0e5c10b46415f5049cc567c61cb51b776f4698e31c0055b9cbd1933668669c9', '\x18ba7853df42611f8683fb2ce0298f6c57fb1f2c9ba7ec7b149a6dcd9ed38acf', NULL, NULL, NULL, '{"actor":[[8,8]],"subject":[[2,2],[8,10]]}', '\xfae924e1bd6962fa62af0f6399f3d17c7c04987a0b922007aa48a368989e33d6', '\xa7ead90167c962249b9f61263581566f92e77e4b2ec3f701061f5beb2f6ffc3e', '\x931e0c33fe8a0efe2e8772e25af998f5432ff6673486a64039e757fd9fdd6cc0', '\x087549ce9cf311de54d90a81ae2cd46f59ba1917a012accf44fa7beb9c26eb11');
-INSERT INTO public.audit VALUES (17, 1795328914813, 12, 'tenant.erase', 'deletion', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x34b2aeb2a9797e12535dad2db4a1aedf4347eae101994737e18960e0ad240db7', '\xd40755b8232ee6e57d8ec84efb222ac4fef1d4e807ee78d19b27d9f6c82a05ef', NULL, NULL, NULL, '{"rows":2}', '\x56225e20d565e01fe2a151c93cf6cc088469d36e50d667c49e2b8df2c2e903a3', '\x86eff141cbdf043c1b3d08d87e0a7672037bc8afa97b433ec9f5648345b3f926', '\x087549ce9cf311de54d90a81ae2cd46f59ba1917a012accf44fa7beb9c26eb11', '\xeae8b03535f8773fbc27837fd9288dd063c03b94893e7da9b4a5ab7227ce449f');
-INSERT INTO public.audit VALUES (18, 1795328914843, NULL, 'tenant.deleted', 'deletion', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\xda562862b9c7dfee9dd7d5d4be69f1e6832e5f5c0e9b24526d22178216ee252a', '\xd9386ec32536712c092cf751a999c92ba0d4e6927eae1987ec53a7868a2c1d8e', NULL, 'del_kxwdywnremb7mahdsiny', NULL, '{"stores":[]}', '\x8bf8e1d5bd69132e6673aae465a5bcf4f0fde4aa244e1e5b585af5e14404fc65', '\xdb6b4a8a788d838ffd8c81fc496b1a0807e7105f43d4bb53d3db894e3fdfb5c9', '\xeae8b03535f8773fbc27837fd9288dd063c03b94893e7da9b4a5ab7227ce449f', '\x3b14399f2948c831c98c302eebee370b16b2982643720c7c6989cc3109c6dae2');
-INSERT INTO public.audit VALUES (19, 1795328914843, NULL, 'tenant.delete', 'deletion', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x235e4b8b0c09e422e4f23e4039beccee11e88698d6b4f9961b8aa519d7f4af8c', '\xa54de075e7cdcd7ae37394c5477a2aad4621c45706f5dc3a32749c5beb6136ca', NULL, 'del_a3c2liiooheoiha3zutq', NULL, '{"fingerprint":"056f8df85c053251127492cb8b210a53cd821f78a10b502492ac213d4911b20c"}', '\x7bc58c7282c84c3270a2a3bb22f82f5f6462bb33510fb62cea8f338a66a82987', '\xd7a91985e58999cd9492ad1e6f5b1ee8f75a29d435ac49892b5949aa41775478', '\x3b14399f2948c831c98c302eebee370b16b2982643720c7c6989cc3109c6dae2', '\xab40e013badc3a55f23b5f40d82de4991b335851dc4149404b2d92f40beaff39');
+INSERT INTO public.audit VALUES (1, 1795329213761, 1, 'tenant.create', 'tenant', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x91f46173d163e4ca95d98fca052af5e19137501524a6f60ddffba0052b6deba8', '\x3fb92ae9ce9212504fe0adda687d3222114b71cd3d60d6f82873f1799272a6b0', 'acme', 'acme', NULL, '{"created_at":"2026-11-22T06:33:33.761Z","created_by":"key_admin","deleted_at":null,"deleting_at":null,"disabled":false,"display_name":"Acme","id":"acme","metadata":{"größe":"ü"},"pin_targets":false,"plan":"gold","store_prompts":false,"updated_at":"2026-11-22T06:33:33.761Z","usage_retention_days":30,"version":1,"zones":["eu"]}', '\xadd45a35cf7523a3458c0e8e8cf4bceabac9d44928761eb8f676484dea69c08f', '\x0e308f1673cecc0d8d9c2a2e5935699509e4b5f52942db90b5ccae981394e2bc', '\x0000000000000000000000000000000000000000000000000000000000000000', '\xa95b92d9d18c51701a9002a8ee0f3b2cf5723d12d0096d3c515d0d53df8566b9');
+INSERT INTO public.audit VALUES (3, 1795329213859, 3, 'membership.create', 'membership', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x6f516506225b95f79f7ff11a169eb7dc03b5c424a3cc316a5f56a54b4aae8046', '\x88c81500fdcab18efe9657db9444e94bb076f580d95cacc58b30d5a24d069786', 'acme', 'user_k6sfthlgji6otbhgxwtj', NULL, '{"role":"owner"}', '\x0f982cd6d0727462320b9e54e117e7ff91e3615c02fee2accc884996b92454ef', '\xaec7beee6ac630434803b1d62d621b6e18a5a74b8b01518b428f2e406e6c30ee', '\xc19ddcf827ccc1287b293a697884213f7e2f49df3411881de2f76b1144f6a78e', '\xd89f05a4b60ea258bfec73028088fa0f5462a1d429678ca699ea4cfc96305c2a');
+INSERT INTO public.audit VALUES (5, 1795329213989, 5, 'key.create', 'key', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x84ed4ec5d52e45fd6f2211d46d9c55ecaa66b28df45e25de8981e91bb9157878', '\x6921b4c745d6640184313f8bd8a578c16f900a0acb57b4a3b62156b0ca379c16', 'acme', 'key_z6vn4awmlgiwyedzcthn', NULL, '{"created_at":"2026-11-22T06:33:33.989Z","created_by":"key_admin","deleted_at":null,"digest":"***","disabled":false,"endpoints":null,"expires_at":"2027-01-31T00:00:00.000Z","id":"key_z6vn4awmlgiwyedzcthn","limits":null,"metadata":{},"models":null,"name":"ci","pepper_id":"p1","prefix":"hg-Ab3xy","role":"developer","rotated_from":null,"tenant_id":"acme","updated_at":"2026-11-22T06:33:33.989Z","valid_until":null,"version":5}', '\xa7e4a146edbed4ba0767504c8927cda8a45757f6fea27287b9e7b9496d847fa9', '\x83ae58f3a4f09e45c1cc4b566f48a4caebd5fac02f74bef9a0f3d1f183a9d123', '\x41ad80fe4f35562babd3daac4a373ba791af05db92cac24d10a8f3cd50d717b3', '\xd4f1543b5d8c1797e48aa9f46cae5c19d981cfc7933d034505065626f94abcf5');
+INSERT INTO public.audit VALUES (6, 1795329214044, 6, 'key.create', 'key', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\xc7aadcb99f270b822b81db2f52cf60db6e8da811f48348a0f062836e535dc672', '\x8bc20061b67f4baa7299bd7b2af04ac5d7abdcc0c116629539eba6848f732827', 'acme', 'key_xhdbus5ct4czjkstueen', NULL, '{"created_at":"2026-11-22T06:33:34.044Z","created_by":"key_admin","deleted_at":null,"digest":"***","disabled":false,"endpoints":null,"expires_at":null,"id":"key_xhdbus5ct4czjkstueen","limits":null,"metadata":{},"models":null,"name":"old","pepper_id":"p1","prefix":"hg-Ab3xy","role":"developer","rotated_from":null,"tenant_id":"acme","updated_at":"2026-11-22T06:33:34.044Z","valid_until":null,"version":6}', '\x27e871bc72771b7080451ae2a6e4d8615cd621d1b8dd4a5ec51c0b910b4d00ca', '\x56b9052903c0cab2027d05b8504c7280f04be9ee88bfc855f1e87120b650aecf', '\xd4f1543b5d8c1797e48aa9f46cae5c19d981cfc7933d034505065626f94abcf5', '\xc136d3462a654447eabd9274a50b64474f88126ede1b3d6cc6f0b6c686ee4d1b');
+INSERT INTO public.audit VALUES (7, 1795329214092, 7, 'key.create', 'key', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x508eac648f9dc09a1731aaf9c311eff6ff7306bc7421779ce7cdc8bbc4e79e1e', '\x2c35f86f0f9ee9eaf1a424834665a18a702317632445cf293422f9c86613389f', NULL, 'key_voexzcexcwm2bd7icl4x', NULL, '{"created_at":"2026-11-22T06:33:34.092Z","created_by":"key_admin","deleted_at":null,"digest":"***","disabled":false,"endpoints":null,"expires_at":null,"id":"key_voexzcexcwm2bd7icl4x","limits":null,"metadata":{},"models":null,"name":"admin","pepper_id":"p1","prefix":"hg-Ab3xy","role":"admin","rotated_from":null,"tenant_id":null,"updated_at":"2026-11-22T06:33:34.092Z","valid_until":null,"version":7}', '\xb0e6587b5513eb12f688c9b8e9969ee39a6ff5822c32d9a36369362ad896f2ff', '\xbbd9f24a1a79fd5065b7862a4e6db3e607a332a934b86a7b1089f88bf92acff1', '\xc136d3462a654447eabd9274a50b64474f88126ede1b3d6cc6f0b6c686ee4d1b', '\x7dba065d39f0508666fc092c93aee1b36b227410b62650f564142bb3c27b2c52');
+INSERT INTO public.audit VALUES (12, 1795329214147, 9, 'credits.book', 'credit', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x9d44ed87810490d3cd2f1879687ef82e87312a2b692bc7b446384548559d43b2', '\x7eef4e1a6a5e0af0a7aeecec9f803f3e1d77b67065668256f1bb262cc3894a9a', 'acme', 'credit_3x6inmab35z7ijshkdw7', NULL, '{"amount_nano":100000000000,"ended":null,"expires_on":"2027-01-31","kind":"prepaid","note":""}', '\x98acfcbf16762ecdc9e581b602a50fc7e224c64fe9ba9006cdb0a51d292ebac3', '\x0ba2db4cb08588aa6aa73604f0c96b450b8983393ec0284f4477eb53566cf2c0', '\x47f7d08e7889e3446377cf1a7d80615d828c9531e488d8378f36738973bbe438', '\xdc208d1bc4c82ef65699becf11454f34c9a2ecfc1e640d3339628784168f1c5d');
+INSERT INTO public.audit VALUES (13, 1795329214147, 9, 'credits.book', 'credit', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x9201d3dc5dbc60142fc6597d30089a2742b4a43f56381089c637a33f55dd1eea', '\x373059b998b4ce4ab9690db408b80839946f3cc2b60a7b55d3a479a2718af505', 'acme', 'credit_66af3bxa3zft2itefqlu', NULL, '{"amount_nano":100000000000,"ended":null,"expires_on":"2100-01-31","kind":"prepaid","note":""}', '\x08d0897f5eb5c90d604fba72efaccb6f8c2293562c803ae245930ad532c25f88', '\x3a349003854454615a81407a8021afc5cdc44c7cf559003a7c956b7e82bb81d8', '\xdc208d1bc4c82ef65699becf11454f34c9a2ecfc1e640d3339628784168f1c5d', '\xbf25b88179470dc5d14fbe33d42fc41be43fed467bb37f77a417ff6f5ca757ed');
+INSERT INTO public.audit VALUES (14, 1795329214147, 9, 'credits.expire', 'credit', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x29a831f3554c4b23fd097e52713c22ada7de0d6b8751526a8c64d896e581d946', '\xdf87abafb05a520490c86eea6f9ececdf9de3af9ec1014156a3a8ff91763e139', 'acme', 'credit_3fdvhkcd7k2433pqmoa7', NULL, '{"amount_nano":-1,"ended":2,"expires_on":null,"kind":"expired","note":""}', '\x0c3bbd385116e4367bf3d2b9e3aa34a5f51937c75537111f756e5182d4e5e34d', '\x4cf257a76a6741933185ffd9791ffb842b80502f8eb28e013d6838a2da3e8f9c', '\xbf25b88179470dc5d14fbe33d42fc41be43fed467bb37f77a417ff6f5ca757ed', '\xb51104da8e9483d88b6cd3b58c8be6d28c875d1021e0e726ee97628a1af03b3f');
+INSERT INTO public.audit VALUES (2, 1795329213831, 2, 'tenant.create', 'tenant', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x74f94190fb186ce67abc2c4a8ce865dc31fcf795ae417422b38f69e543660878', '\xaaa0c5fcdb2effb1300d8c00ed47ebb30dc0b336950fa5d224d3c14e191d3f4c', NULL, NULL, NULL, NULL, NULL, '\x24fbbf07826ec2a0849f3f6f89c2af1b8dc82d66f522e8ecb46a2f621a411d7c', '\xa95b92d9d18c51701a9002a8ee0f3b2cf5723d12d0096d3c515d0d53df8566b9', '\xc19ddcf827ccc1287b293a697884213f7e2f49df3411881de2f76b1144f6a78e');
+INSERT INTO public.audit VALUES (9, 1795329214147, 9, 'invoice.issue', 'invoice', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\xc97307702638600d9370e5fb9f19bc176ad699f8c4ba6a49bda1a8aa290248de', '\xa64a94b94758dfc8e94157fbd0e84c79ec0f2518e6c0d8d0a4b066f9ec370d91', NULL, NULL, NULL, NULL, NULL, '\xd8914ce8264579971d907ba55e5155fcdf7a3ae8b7bdfd3d6c7a32d11779fd21', '\x94213ffd04abedab00c16428c1c92d63f1dca33370b011a63b23154a53509694', '\x27c67476ec043e41b5b6f133d8a7414faedd9c7b4d668e6739cd6838f89544b1');
+INSERT INTO public.audit VALUES (15, 1795329214147, 9, 'test.fill', 'directory', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\xd6e2cc672d8ac24397602694f57a08d93d520843e973a19591e167dca3baa86a', '\x5099c21b2ed06802ffb15e964a45335f44fdc3f4ff8fef6a6276e8bc7a0f6e9f', 'acme', NULL, '{"a":null}', '{"ciphertext":"***","created_by":"key_admin","data_key_id":"dk_1","nonce":"***"}', '\x3f427a5e9d8fb60234007d6e98ebdc993ac06ef3dc58bac91a1e724421a3cdfe', '\xb6a7e170b53d7bc61e0fb7cad54a9700276c8c16b42a85473d956a169e23a4f1', '\xb51104da8e9483d88b6cd3b58c8be6d28c875d1021e0e726ee97628a1af03b3f', '\xe35570cbed8021b4812c174452073e1f27bce20589b3fbbb4a2374063ee46733');
+INSERT INTO public.audit VALUES (16, 1795329214616, 10, 'tenant.delete', 'deletion', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x0d23d345cf81d3ad733d479568e82123b7a552e5ad896571e5c122eae38bd156', '\x7f481d6773011fe1962a55c50413ac4f141ee018ec1242a9b9e01ce43e172aef', NULL, 'del_loc42mm6felun7klexvb', NULL, '{"fingerprint":"7150238e938e46751aa47b030531b77af44ca8cad06810eb628487ed1b566cce"}', '\x31fc49e0ccad829cb38916faf838e2f30772ed9da26c8517fe09dd265d986784', '\xe9e9635ad1dcaff16fbcee247f4b2202fc3b0357187ba6f9869b0a0818d7233f', '\xe35570cbed8021b4812c174452073e1f27bce20589b3fbbb4a2374063ee46733', '\xd07a2927361cbb69072468155f6b192bad78d969e8df6d51e3836064cd548962');
+INSERT INTO public.audit VALUES (4, 1795329213938, 4, 'membership.create', 'membership', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x6dfb8ce7994de661a1670ddd92046bad62a357d3f3d354ca74312cd68afe6707', '\xe1eab0a181b5a9e38334d48da79304a35fedc5eb7caaec65567e7afb2cce38e3', NULL, NULL, NULL, NULL, NULL, '\x6bcab9a67a5e6aa7b9385cf2805afe197f5f809af49c1ba32397e9edd95b37ca', '\xd89f05a4b60ea258bfec73028088fa0f5462a1d429678ca699ea4cfc96305c2a', '\x41ad80fe4f35562babd3daac4a373ba791af05db92cac24d10a8f3cd50d717b3');
+INSERT INTO public.audit VALUES (17, 1795329214795, NULL, 'audit.erase', 'audit', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\xd0225eb1f5475a70f520483df377079618152c185be44640f5b2c6a603120f12', '\x34c4e2227de8f4716cad7f0701452d465d1198d80e5687a0cb947d0fdcd3cc32', NULL, NULL, NULL, '{"subject":[[4,4]]}', '\x8adca31661bf2a13c99ba1dd31ae2772d9f49ad25640b40327ab1fb26dfabe1c', '\x1d84b389b9b8202eaa7467782555e80f5cffae8210a5095138b049df7650ec5d', '\xd07a2927361cbb69072468155f6b192bad78d969e8df6d51e3836064cd548962', '\x703a430e8d1e709d4ac4552588cda3efd3d427464d261b20ad3d1dbf4642566c');
+INSERT INTO public.audit VALUES (18, 1795329214878, 11, 'user.erase', 'user', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x0272573931176271b5f9e1708dc5b7045326dcd856d2467797677a3b94a80785', '\xe2a499bbc37b9d45ae4886406214e5c3a0e2f5a0e508eb6d4577bf93e92695a9', NULL, NULL, NULL, NULL, '\x3c13d0aa827fd7e5146e0b1eb1df96c096e4f0a7377f37664af4082d33301445', '\xd6822eff5e86329998b9552f6af8732b3e703cc20421c7acca66643fd7763792', '\x703a430e8d1e709d4ac4552588cda3efd3d427464d261b20ad3d1dbf4642566c', '\xeca38ac7912ff31f9c8f52e3ef0e5261ffd5d39b052fccbb68cf06063f6b6cd5');
+INSERT INTO public.audit VALUES (8, 1795329214110, 8, 'key.create', 'key', 'user', NULL, NULL, NULL, NULL, NULL, '\x4b7936c53a239275d92bcc4ed2692ecbd92e1e3a65bad62f38f272d2ca212b16', NULL, NULL, NULL, NULL, NULL, '\xc5cac04a2912701d63c02e0df66f0e0f8f1ad627ba60d70987eedb91ecc78a2d', '\x7dba065d39f0508666fc092c93aee1b36b227410b62650f564142bb3c27b2c52', '\x94213ffd04abedab00c16428c1c92d63f1dca33370b011a63b23154a53509694');
+INSERT INTO public.audit VALUES (10, 1795329214147, 9, 'credit_note.issue', 'credit_note', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\xbea4b9a5efe5a18821073d2c1daeedadbf77a1b414cb4b93622def7299a9be97', '\x02a8040a241befd53b6547a7e6291dc39fbe26e831c12340e5816a527dcde6d6', NULL, NULL, NULL, NULL, NULL, '\xf11ac56603be8748f187ebda0c5b6ad562c5181623eff74453e82b8a65c817cf', '\x27c67476ec043e41b5b6f133d8a7414faedd9c7b4d668e6739cd6838f89544b1', '\x6fc3e53af1d9b091e9068df4ec6ab7003d1cc492f44105d727585b1417cfd8b8');
+INSERT INTO public.audit VALUES (11, 1795329214147, 9, 'credits.book', 'credit', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x619472157eae230c8def470820925d9949acab0cd1d02e04ea40ac02cb918c63', '\x31a18664315e1f7832db693023c28f5fb37b6ac0974d75d46b98a67490fc147f', NULL, NULL, NULL, NULL, NULL, '\xfead47da90ea27051465faad13b355cc40a7552d5d0485de661403358103a204', '\x6fc3e53af1d9b091e9068df4ec6ab7003d1cc492f44105d727585b1417cfd8b8', '\x47f7d08e7889e3446377cf1a7d80615d828c9531e488d8378f36738973bbe438');
+INSERT INTO public.audit VALUES (19, 1795329214935, NULL, 'audit.erase', 'audit', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x33ddfd83dce3cee128c1784a4194e2ff57296fdf1c18eb9339a9684eea4f85d1', '\x95940598c06f33ce9658dc3affed103d4f403e0772b115d2289ca66fdb4e46a4', NULL, NULL, NULL, '{"actor":[[8,8]],"subject":[[2,2],[8,11]]}', '\x1b27bd0fa489d8556d324f887209b695e564b8965293b9de148a155d6bc360b1', '\xa1e89bf031692c799d0354cf8ac9ffe37eb3ebdca1fdb354b4fee592137a10b4', '\xeca38ac7912ff31f9c8f52e3ef0e5261ffd5d39b052fccbb68cf06063f6b6cd5', '\x687665174183efef00c51d2c5b33db5d30dc6808ee827b19a7443d38e3119cdf');
+INSERT INTO public.audit VALUES (20, 1795329215000, 12, 'tenant.erase', 'deletion', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\xe97b5d0b8d1a8d1b152db37818cdad9ef56ab4923446148cf7d50a7267c2c3e4', '\x2d6e8360ed5bf37415f0f0f7d10476c7ba1dc7b813f9ee67e82360e8ca4cdf84', NULL, NULL, NULL, '{"rows":3}', '\xc616156e67eed055dcf3bce13eadbba96257c48e778ba16e24d5ee4099172d9e', '\x51f597a148747b0f6d795834197f12cc2df717d9f4e889dfd01ed65e07260d37', '\x687665174183efef00c51d2c5b33db5d30dc6808ee827b19a7443d38e3119cdf', '\xe26eb217a033fddd55f97ee6431744d20cac0581397dc932c6f656bf719eba06');
+INSERT INTO public.audit VALUES (21, 1795329215197, NULL, 'tenant.deleted', 'deletion', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\x666e71eac0787a6240b081eebd111297d3e2608581c89d97ce9bad2bc9d692bd', '\xbdab22cd7f14d87a5e8e96c77661a88bd2fe44054db3ab86fe8f586d21dee27d', NULL, 'del_loc42mm6felun7klexvb', NULL, '{"stores":[]}', '\x967900ea3a87f0d193efcb999785db0481ec658a16928046eb1f19cebc586731', '\x2e43a0ed1f1d8b0d0b28aad42d4583130894bd5dbe7ce6f63479e7c289853172', '\xe26eb217a033fddd55f97ee6431744d20cac0581397dc932c6f656bf719eba06', '\x4b9a4af2bc68d86a5c6b8c9f01e7700b6a368bdd859dbc5ef98adda8e787e68a');
+INSERT INTO public.audit VALUES (22, 1795329215197, NULL, 'tenant.delete', 'deletion', 'key', 'key_admin', NULL, '192.0.2.1', 'req-1', '\xe7c28ba2e41e5b5c7d4fdd3bba5e728318de7be409f0b365efd1487f4ed1e6e1', '\x6d8fcf4484e8afd39504dbde862554395070e98fa37ec383d288d7e29149148c', NULL, 'del_byw7fu623xjezx6lydoo', NULL, '{"fingerprint":"6cbbf17f84d81e00e27b6c39e255f779575de82676accb40734415d1e6ad50b0"}', '\x7241d500be4b8baa5408ea393cccd7cf29f3a9e1ba7e1a63cf1fb89f2cd74b41', '\x3cbcda37b5bed149b24fc9b4653c6e48346141e479ebc0b4a2eb61e4b6c4836e', '\x4b9a4af2bc68d86a5c6b8c9f01e7700b6a368bdd859dbc5ef98adda8e787e68a', '\x9a1f6c7b2a1f0b75702fb7118fe3d9435ced410f7ca10dd1620ae9c161a718bd');
 
-INSERT INTO public.data_keys VALUES ('dk_1', '\x00000000000000000000000000000000000000000000000000000000000000000000000000000000', 'file:data-key', 1795328914685, 1795328914685);
+INSERT INTO public.credit_accounts VALUES ('acme', 20779, 199999999999, '[[4105123200000,100000000000]]', 9, 1795329214147, 1795329214147, NULL);
+INSERT INTO public.credit_accounts VALUES ('gone', 0, 0, '[]', 12, 1795329214147, 1795329215000, 1795329215000);
+
+INSERT INTO public.credit_entries VALUES (2, 'credit_3x6inmab35z7ijshkdw7', 'acme', 'prepaid', 100000000000, 20849, '', NULL, 1795329214147, 'key_admin', NULL);
+INSERT INTO public.credit_entries VALUES (3, 'credit_66af3bxa3zft2itefqlu', 'acme', 'prepaid', 100000000000, 47512, '', NULL, 1795329214147, 'key_admin', NULL);
+INSERT INTO public.credit_entries VALUES (4, 'credit_3fdvhkcd7k2433pqmoa7', 'acme', 'expired', -1, NULL, '', 2, 1795329214147, 'system:credits', NULL);
+INSERT INTO public.credit_entries VALUES (1, 'credit_erttflkpwwqngqhdlhzw', 'gone', 'prepaid', 100000000000, NULL, 'ü', NULL, 1795329214147, 'key_admin', 1795329215000);
+
+INSERT INTO public.data_keys VALUES ('dk_1', '\x00000000000000000000000000000000000000000000000000000000000000000000000000000000', 'file:data-key', 1795329214147, 1795329214147);
 
 INSERT INTO public.directory_version VALUES (1, 12, 0);
 
-INSERT INTO public.events VALUES ('msg_1', 'acme', 1795328914685, '{"type":"invoice.issued"}');
+INSERT INTO public.events VALUES ('msg_1', 'acme', 1795329214147, '{"type":"invoice.issued"}');
 
 INSERT INTO public.headgate_schema VALUES ('0001');
 
-INSERT INTO public.hosts VALUES ('host_1', 'gateway-1', 1795328914726, 1795328914726, 1796173200000, 'at clickhouse:8123/headgate');
+INSERT INTO public.hosts VALUES ('host_1', 'gateway-1', 1795329214513, 1795329214513, 1796173200000, 'at clickhouse:8123/headgate');
 
-INSERT INTO public.idempotency_keys VALUES ('\x34301acb2d391123f50568586e9dae7610fd718cc23b757798bd0d03a294efb4', 'acme', '\x0000000000000000000000000000000000000000000000000000000000000000', 201, '\x7b7d', 1795415314685);
+INSERT INTO public.idempotency_keys VALUES ('\x34301acb2d391123f50568586e9dae7610fd718cc23b757798bd0d03a294efb4', 'acme', '\x0000000000000000000000000000000000000000000000000000000000000000', 201, '\x7b7d', 1795415614147);
 
-INSERT INTO public.invoices VALUES (2, 'INV-000002', 'credit_note', 'gone', '2026-11', 1, 1, 1795328914685, -1250, '{}', '\x44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a', '<p></p>', '\xfe04a9dc88d3f3be8d4f6bc63a9a80f45a4c6d8460e7551dab849457c091920a', 1795328914813);
-INSERT INTO public.invoices VALUES (1, 'INV-000001', 'invoice', 'gone', '2026-11', 1, NULL, 1795328914685, 1250, '{"number":"INV-000001"}', '\xf73b835b2463897f8cef3843bfbceb6d05c2137ae02354ce7a525b8deb3de975', '<p>ü</p>', '\x3f08d999915773475441df32aaf6d7f773b76fe587502b36fb6fcf45aee9e5cc', 1795328914813);
+INSERT INTO public.invoices VALUES (2, 'INV-000002', 'credit_note', 'gone', '2026-11', 1, 1, 1795329214147, -1250, '{}', '\x44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a', '<p></p>', '\xfe04a9dc88d3f3be8d4f6bc63a9a80f45a4c6d8460e7551dab849457c091920a', 1795329215000);
+INSERT INTO public.invoices VALUES (1, 'INV-000001', 'invoice', 'gone', '2026-11', 1, NULL, 1795329214147, 1250, '{"number":"INV-000001"}', '\xf73b835b2463897f8cef3843bfbceb6d05c2137ae02354ce7a525b8deb3de975', '<p>ü</p>', '\x3f08d999915773475441df32aaf6d7f773b76fe587502b36fb6fcf45aee9e5cc', 1795329215000);
 
-INSERT INTO public.key_uses VALUES ('acme', 'key_4wb4ugb7jqceqcmd7v3k', 1796083200000);
+INSERT INTO public.key_uses VALUES ('acme', 'key_z6vn4awmlgiwyedzcthn', 1796083200000);
 
-INSERT INTO public.limits VALUES ('acme', 'tenant', 'acme', '{"rpm":9}', 9, 1795328914685, 1795328914685, NULL);
+INSERT INTO public.limits VALUES ('acme', 'tenant', 'acme', '{"rpm":9}', 9, 1795329214147, 1795329214147, NULL);
 
-INSERT INTO public.lost_invoices VALUES ('OLD-', 7, 1795328914685);
+INSERT INTO public.memberships VALUES ('acme', 'user_k6sfthlgji6otbhgxwtj', 'owner', 3, 1795329213859, 1795329213859, NULL);
+INSERT INTO public.memberships VALUES ('gone', 'user_w5d53abvvuejovtyd44g', 'developer', 11, 1795329213938, 1795329214878, 1795329214878);
 
-INSERT INTO public.memberships VALUES ('acme', 'user_dm7w3ekcqcrbetjlgvvz', 'owner', 3, 1795328914603, 1795328914603, NULL);
-INSERT INTO public.memberships VALUES ('gone', 'user_45ccr7ggrmewv2atjy7c', 'developer', 11, 1795328914617, 1795328914785, 1795328914785);
+INSERT INTO public.model_grants VALUES ('acme', 'chat', 'key_admin', 9, 1795329214147, 1795329214147, NULL);
 
-INSERT INTO public.model_grants VALUES ('acme', 'chat', 'key_admin', 9, 1795328914685, 1795328914685, NULL);
+INSERT INTO public.plans VALUES ('gold', 'Gold', '{"rpm":60,"tpm":{"limit":5,"soft":4}}', NULL, 9, 1795329214147, 1795329214147, NULL);
 
-INSERT INTO public.plans VALUES ('gold', 'Gold', '{"rpm":60,"tpm":{"limit":5,"soft":4}}', NULL, 9, 1795328914685, 1795328914685, NULL);
+INSERT INTO public.provider_credentials VALUES ('openai', 'api_key', '\x010203', '\x000102030405060708090a0b', 'dk_1', 'key_admin', 9, 1795329214147, 1795329214147, NULL);
 
-INSERT INTO public.provider_credentials VALUES ('openai', 'api_key', '\x010203', '\x000102030405060708090a0b', 'dk_1', 'key_admin', 9, 1795328914685, 1795328914685, NULL);
+INSERT INTO public.tenant_deletions VALUES ('del_loc42mm6felun7klexvb', NULL, '\x7150238e938e46751aa47b030531b77af44ca8cad06810eb628487ed1b566cce', 'key_admin', 1795329214616, '[]', 1795329215197);
+INSERT INTO public.tenant_deletions VALUES ('del_byw7fu623xjezx6lydoo', 'another', '\x6cbbf17f84d81e00e27b6c39e255f779575de82676accb40734415d1e6ad50b0', 'key_admin', 1795329215197, '[]', NULL);
 
-INSERT INTO public.tenant_deletions VALUES ('del_kxwdywnremb7mahdsiny', NULL, '\x10c604e6932c2b1c9feab81ba562c6b9725819e47f909e56db82e51d9f7f105e', 'key_admin', 1795328914748, '[]', 1795328914843);
-INSERT INTO public.tenant_deletions VALUES ('del_a3c2liiooheoiha3zutq', 'another', '\x056f8df85c053251127492cb8b210a53cd821f78a10b502492ac213d4911b20c', 'key_admin', 1795328914843, '[]', NULL);
+INSERT INTO public.tenants VALUES ('acme', 'Acme', 'gold', '["eu"]', false, false, false, 30, '{"größe":"ü"}', 'key_admin', NULL, 1, 1795329213761, 1795329213761, NULL);
+INSERT INTO public.tenants VALUES ('gone', '', NULL, NULL, false, false, true, NULL, '{}', '', 1795329214616, 12, 1795329213831, 1795329215000, 1795329215000);
 
-INSERT INTO public.tenants VALUES ('acme', 'Acme', 'gold', '["eu"]', false, false, false, 30, '{"größe":"ü"}', 'key_admin', NULL, 1, 1795328914580, 1795328914580, NULL);
-INSERT INTO public.tenants VALUES ('gone', '', NULL, NULL, false, false, true, NULL, '{}', '', 1795328914748, 12, 1795328914597, 1795328914813, 1795328914813);
+INSERT INTO public.users VALUES ('user_k6sfthlgji6otbhgxwtj', 'https://id.example', 'alice', 'alice@example.org', NULL, NULL, false, 3, 1795329213859, 1795329213859, NULL);
+INSERT INTO public.users VALUES ('user_w5d53abvvuejovtyd44g', '', '', NULL, NULL, NULL, true, 11, 1795329213938, 1795329214878, 1795329214878);
 
-INSERT INTO public.usage_gateways VALUES ('gateway-1', 'host_1', NULL, 9, 1152921504606846976, 1796173200000);
-
-INSERT INTO public.users VALUES ('user_dm7w3ekcqcrbetjlgvvz', 'https://id.example', 'alice', 'alice@example.org', NULL, NULL, false, 3, 1795328914603, 1795328914603, NULL);
-INSERT INTO public.users VALUES ('user_45ccr7ggrmewv2atjy7c', '', '', NULL, NULL, NULL, true, 11, 1795328914617, 1795328914785, 1795328914785);
-
-INSERT INTO public.virtual_keys VALUES ('key_4wb4ugb7jqceqcmd7v3k', 'acme', 'ci', 'hg-Ab3xy', '\x0c7ff473cf994ec12702cdab55c48b10b282a9432060820a3e21a9e46da49e6c', 'p1', 'developer', NULL, NULL, NULL, '{}', 'key_admin', 1801353600000, NULL, NULL, false, 5, 1795328914624, 1795328914624, NULL);
-INSERT INTO public.virtual_keys VALUES ('key_kn4tlpwz2ekulixjuykk', NULL, 'admin', 'hg-Ab3xy', '\x01eab5db639a438b873891d5655ce01a83eb7dd5cb8893ce562a0343702ee924', 'p1', 'admin', NULL, NULL, NULL, '{}', 'key_admin', NULL, NULL, NULL, false, 7, 1795328914639, 1795328914639, NULL);
-INSERT INTO public.virtual_keys VALUES ('key_v3qk7xee4jnh6bhrqkt2', 'acme', 'old', 'hg-Ab3xy', '\x14ca78684d062e2e5139138db3b026da309b6cfe119ba551db5d44844cb637cd', 'p1', 'developer', NULL, NULL, NULL, '{}', 'key_admin', NULL, NULL, NULL, false, 9, 1795328914633, 1795328914685, 1795328914685);
-INSERT INTO public.virtual_keys VALUES ('key_amknfr4n4fs4cylyuken', 'gone', '', '', '\xd84e7dd5ce1c8051b522f32bb9a4a8a874bb878182da6da1d3b43162ba300839', 'p1', 'developer', NULL, NULL, NULL, '{}', '', NULL, NULL, NULL, false, 12, 1795328914643, 1795328914813, 1795328914813);
+INSERT INTO public.virtual_keys VALUES ('key_z6vn4awmlgiwyedzcthn', 'acme', 'ci', 'hg-Ab3xy', '\xe051767c834be0582f5c5e4bb033886db06f72245366a21d58871c85cfc30586', 'p1', 'developer', NULL, NULL, NULL, '{}', 'key_admin', 1801353600000, NULL, NULL, false, 5, 1795329213989, 1795329213989, NULL);
+INSERT INTO public.virtual_keys VALUES ('key_voexzcexcwm2bd7icl4x', NULL, 'admin', 'hg-Ab3xy', '\x31c62fe2c27332bfefce7a9fd347a0d28ad7c43d4a4e81d079a0abe09b2efd79', 'p1', 'admin', NULL, NULL, NULL, '{}', 'key_admin', NULL, NULL, NULL, false, 7, 1795329214092, 1795329214092, NULL);
+INSERT INTO public.virtual_keys VALUES ('key_xhdbus5ct4czjkstueen', 'acme', 'old', 'hg-Ab3xy', '\xd0095d14478ff3f21741aed3a9b379933a555eb626e5229cfaae024c12e2cfc8', 'p1', 'developer', NULL, NULL, NULL, '{}', 'key_admin', NULL, NULL, NULL, false, 9, 1795329214044, 1795329214147, 1795329214147);
+INSERT INTO public.virtual_keys VALUES ('key_toagcxamjw5mewmaqaut', 'gone', '', '', '\x97b150d2d85f7f7f9f9078916d94d5492c97f9f182144ac6e650d46a77346590', 'p1', 'developer', NULL, NULL, NULL, '{}', '', NULL, NULL, NULL, false, 12, 1795329214110, 1795329215000, 1795329215000);
 
 ALTER TABLE ONLY public.headgate_schema
     ADD CONSTRAINT headgate_schema_pkc PRIMARY KEY (version_num);
 
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT pk_audit PRIMARY KEY (seq);
+
+ALTER TABLE ONLY public.credit_accounts
+    ADD CONSTRAINT pk_credit_accounts PRIMARY KEY (tenant_id);
+
+ALTER TABLE ONLY public.credit_entries
+    ADD CONSTRAINT pk_credit_entries PRIMARY KEY (seq);
 
 ALTER TABLE ONLY public.data_keys
     ADD CONSTRAINT pk_data_keys PRIMARY KEY (id);
@@ -354,9 +394,6 @@ ALTER TABLE ONLY public.key_uses
 ALTER TABLE ONLY public.limits
     ADD CONSTRAINT pk_limits PRIMARY KEY (tenant_id, subject, subject_id);
 
-ALTER TABLE ONLY public.lost_invoices
-    ADD CONSTRAINT pk_lost_invoices PRIMARY KEY (prefix, seq);
-
 ALTER TABLE ONLY public.memberships
     ADD CONSTRAINT pk_memberships PRIMARY KEY (tenant_id, user_id);
 
@@ -374,9 +411,6 @@ ALTER TABLE ONLY public.tenant_deletions
 
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT pk_tenants PRIMARY KEY (id);
-
-ALTER TABLE ONLY public.usage_gateways
-    ADD CONSTRAINT pk_usage_gateways PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT pk_users PRIMARY KEY (id);
@@ -396,6 +430,10 @@ CREATE INDEX ix_audit_at ON public.audit USING btree (at);
 CREATE INDEX ix_audit_object_id_seq ON public.audit USING btree (object_id, seq);
 
 CREATE INDEX ix_audit_tenant_id_seq ON public.audit USING btree (tenant_id, seq);
+
+CREATE INDEX ix_credit_accounts_version ON public.credit_accounts USING btree (version);
+
+CREATE INDEX ix_credit_entries_customer_seq ON public.credit_entries USING btree (customer, seq);
 
 CREATE INDEX ix_events_tenant_id ON public.events USING btree (tenant_id);
 
@@ -433,6 +471,10 @@ CREATE INDEX ix_virtual_keys_tenant_id_name ON public.virtual_keys USING btree (
 
 CREATE INDEX ix_virtual_keys_version ON public.virtual_keys USING btree (version);
 
+CREATE UNIQUE INDEX uq_credit_entries_ended ON public.credit_entries USING btree (ended);
+
+CREATE UNIQUE INDEX uq_credit_entries_id ON public.credit_entries USING btree (id);
+
 CREATE UNIQUE INDEX uq_invoices_corrects ON public.invoices USING btree (corrects);
 
 CREATE UNIQUE INDEX uq_invoices_customer_month_revision_kind ON public.invoices USING btree (customer, month, revision, kind);
@@ -446,6 +488,10 @@ CREATE UNIQUE INDEX uq_users_issuer_subject ON public.users USING btree (issuer,
 CREATE TRIGGER audit_rows BEFORE INSERT OR DELETE OR UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.headgate_audit_is_kept();
 
 CREATE TRIGGER audit_truncate BEFORE TRUNCATE ON public.audit FOR EACH STATEMENT EXECUTE FUNCTION public.headgate_audit_is_kept();
+
+CREATE TRIGGER credit_entries_rows BEFORE INSERT OR DELETE OR UPDATE ON public.credit_entries FOR EACH ROW EXECUTE FUNCTION public.headgate_credits_are_kept();
+
+CREATE TRIGGER credit_entries_truncate BEFORE TRUNCATE ON public.credit_entries FOR EACH STATEMENT EXECUTE FUNCTION public.headgate_credits_are_kept();
 
 CREATE TRIGGER invoices_rows BEFORE INSERT OR DELETE OR UPDATE ON public.invoices FOR EACH ROW EXECUTE FUNCTION public.headgate_invoice_is_kept();
 

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from control.store.migrations.credit_tables import make_credits
 from control.store.migrations.invoice_tables import make_invoices
 
 revision = "0001"
@@ -39,6 +40,7 @@ def upgrade() -> None:
     _requests()
     _hosts()
     make_invoices()
+    make_credits()
     _audit()
 
 
