@@ -5,6 +5,7 @@ database, the process lives, says so, and tries again.
 """
 
 import asyncio
+import datetime as dt
 import importlib
 import os
 import signal
@@ -28,11 +29,13 @@ from control.listening import listening
 from control.opening import Opening
 from control.publisher import Publisher
 from control.store.credentials import list_credentials
+from control.store.credits import accounts_that_end, find_account
 from control.store.engine import file_of, sqlite_url
 from control.store.erasure import unfinished_deletions
-from control.store.failures import StoreError
+from control.store.failures import StoreAway, StoreError
 from control.store.hosts import list_hosts
 from control.store.store import Store
+from control.store.values import CreditAccount
 from headgate import contract, metrics
 from headgate.auth_secrets import AuthSecrets
 from headgate.directory.following import Following
@@ -41,6 +44,7 @@ from headgate.snapshot import AuthRow
 
 USES_EVERY_S = 10.0
 HOST_EVERY_S = 60.0
+CREDITS_EVERY_S = 60.0
 USAGE_WITHIN_S = 15.0  # for the usage store's answer: before control's own time is over (control/gate.py)
 LOOK_EVERY_S = 1.0  # at the database's standing, and for deletions that another host has begun
 
@@ -68,6 +72,7 @@ class Control:
         self._making = threading.Lock()
         self._credentials: Any = None
         self._seen: Any = None
+        self._endings: Any = None
         self._row: AuthRow | None = None
         self._secrets = AuthSecrets(AuthRow())
         self._file = file_of(database_url)
@@ -99,6 +104,7 @@ class Control:
                 _every(USES_EVERY_S, lambda: asyncio.to_thread(self._uses.take_up)),
                 _every(HOST_EVERY_S, lambda: asyncio.to_thread(self._note_host)),
                 _every(HOST_EVERY_S, lambda: asyncio.to_thread(self._hand_over)),
+                _every(CREDITS_EVERY_S, lambda: asyncio.to_thread(self._end_credits)),
             )
         finally:
             await asyncio.to_thread(self._publisher.close)
@@ -145,6 +151,25 @@ class Control:
                 self._seen = importlib.import_module("control.invoices.seen").SeenInvoices()
         return self._seen
 
+    def _end_credits(self) -> None:
+        """From the first time on that there are some which end."""
+        if self._endings is None:
+            with self.store.read() as reader:
+                if not accounts_that_end(reader):
+                    return
+            ask = importlib.import_module("control.invoices.usage").asking(contract.USAGE_SOCKET)
+            place = importlib.import_module("control.invoices.standing").usage_place
+            make = importlib.import_module("control.credits.ending").Endings
+            self._endings = make(self.store, ask, host_id(), lambda: place(self.declared().usage, host_id()))
+        self._endings.work(dt.datetime.now(dt.UTC))
+
+    def _account(self, tenant: str) -> CreditAccount | None:
+        """As the database has it now. Raises StoreError."""
+        if not self.opening.opened:
+            raise StoreAway("the database is not open")
+        with self.store.read() as reader:
+            return find_account(reader, tenant)
+
     def _hand_over(self) -> None:
         hand_over(self.store, has_receiver=self.declared().has_receiver)
 
@@ -183,7 +208,8 @@ class Control:
     def _make_usage_app(self) -> Any:
         make_usage_app = importlib.import_module("control.usage_api.app").make_usage_app
         store = importlib.import_module("headgate.usage_client").UsageClient(contract.USAGE_SOCKET, USAGE_WITHIN_S)
-        return make_usage_app(lambda: self.secrets().service_key(), self._admin_uses.note, _ledger(), store)
+        key, note = lambda: self.secrets().service_key(), self._admin_uses.note
+        return make_usage_app(key, note, _ledger(), store, self._account)
 
 
 def _ledger() -> Any:

@@ -1,4 +1,7 @@
-"""The months of invoices: UTC's, by when requests began, whatever the anniversary of limits is. Pure."""
+"""Months and days of invoices and credits: UTC's, by when requests began, whatever the anniversary of limits is.
+
+Pure.
+"""
 
 import datetime as dt
 import re
@@ -8,15 +11,16 @@ from headgate.counters.calendar import window_of
 from headgate.limits import Shape
 
 PATTERN = "^[0-9]{4}-(0[1-9]|1[0-2])$"
-# A request belongs to the month that it began in, and is known when it ends: after `timeouts.total`, at most 24 h, or
+# A request belongs to the day that it began in, and is known when it ends: after `timeouts.total`, at most 24 h, or
 # when its reservation's lease is over, 30 s later. The rest is for clocks that differ.
 LATEST = dt.timedelta(hours=25)
+DAY_S = 86_400
 _FIRST_YEAR = 2020
 
 
 @dataclass(frozen=True, slots=True)
-class Month:
-    """`name` is 2026-11; from `start` on, before `end`."""
+class Period:
+    """From `start` on, before `end`; whole days."""
 
     name: str
     start: dt.datetime
@@ -42,6 +46,26 @@ class Month:
         """Unix seconds."""
         return int(self.end.timestamp())
 
+    @property
+    def first_day(self) -> int:
+        """Days since 1970."""
+        return self.start_s // DAY_S
+
+    @property
+    def last_day(self) -> int:
+        """Likewise; of the period itself."""
+        return self.end_s // DAY_S - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Month(Period):
+    """`name` is 2026-11."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day(Period):
+    """`name` is 2026-11-30."""
+
 
 def month_of(name: str) -> Month:
     """Raises ValueError."""
@@ -55,6 +79,17 @@ def month_before(moment: dt.datetime) -> Month:
     """The last one that is over."""
     last = moment.astimezone(dt.UTC).replace(day=1) - dt.timedelta(days=1)
     return month_of(f"{last.year:04}-{last.month:02}")
+
+
+def day_of(number: int) -> Day:
+    """By days since 1970."""
+    start = dt.datetime.fromtimestamp(number * DAY_S, dt.UTC)
+    return Day(start.date().isoformat(), start, start + dt.timedelta(days=1))
+
+
+def day_before(moment: dt.datetime) -> Day:
+    """The last one that is over."""
+    return day_of(int(moment.timestamp()) // DAY_S - 1)
 
 
 def windows_ending_in(month: Month, shape: Shape, anniversary: int) -> tuple[tuple[int, int], ...]:

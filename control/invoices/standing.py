@@ -1,4 +1,4 @@
-"""Says to the other hosts how far this one's usage is stored: what an invoice that is issued there waits for."""
+"""Says to the other hosts how far this one's usage is stored: what is issued or booked there waits for it."""
 
 import datetime as dt
 
@@ -6,8 +6,9 @@ import structlog
 
 from control.holdings import host_id
 from control.invoices.gateways import standing_of
-from control.invoices.months import LATEST, month_before
+from control.invoices.months import LATEST, day_before, month_before
 from control.invoices.usage import Ask, AskMarks, asking, asking_marks, stored_until
+from control.store.credits import accounts_that_end
 from control.store.hosts import list_hosts, note_usage
 from control.store.store import Store
 from control.store.usage_gateways import UsageGateway, list_usage_gateways, put_usage_gateway
@@ -61,18 +62,20 @@ def note_mark(store: Store, ask: AskMarks, host: str, place: str, now: dt.dateti
 
 
 def note(store: Store, ask: Ask, host: str, place: str, now: dt.datetime) -> None:
-    """Until the last month is complete; then the store is left alone until the next one is over.
+    """Until the last month is complete; then the store is left alone until the next one is over. Where credits end,
+    the same day by day.
 
     Raises UsageError, StoreError.
     """
-    month = month_before(now - LATEST)
     with store.read() as reader:
+        ends = bool(accounts_that_end(reader))
         mine = [one for one in list_hosts(reader) if one.id == host]
     if not mine:
         return
+    period = day_before(now - LATEST) if ends else month_before(now - LATEST)
     known = mine[0].usage_until if mine[0].usage_place == place else None
-    if known is not None and month.known_at <= known <= now:
+    if known is not None and period.known_at <= known <= now:
         return
-    until = stored_until(ask, month)
+    until = stored_until(ask, period)
     with store.write_aside() as writer:
         note_usage(writer, host, place, until, now)

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from control.invoices.document import charged_lines
-from control.invoices.months import Month
+from control.invoices.months import DAY_S, Month, Period
 from control.invoices.overage import Overage, overage_of, priced_limits, question_of
 from headgate.limits import LimitsRow
 from headgate.usage_client import UsageClient
@@ -33,9 +33,9 @@ def asking_marks(path: Path) -> AskMarks:
     return lambda question: asyncio.run(client.marks(question))
 
 
-def stored_until(ask: Ask, month: Month) -> dt.datetime:
+def stored_until(ask: Ask, period: Period) -> dt.datetime:
     """Up to when this host's usage is stored."""
-    question = Sums(tenant=None, since_s=month.start_s, until_s=month.end_s, limit=1)
+    question = Sums(tenant=None, since_s=period.start_s, until_s=period.end_s, limit=1)
     return _moment(ask(question).stored_until_ms)
 
 
@@ -55,6 +55,18 @@ def lines_of(ask: Ask, tenant: str, month: Month) -> tuple[SumRow, ...]:
         limit=MOST_SUMS,
     )
     return charged_lines(_rows(ask, question))
+
+
+def daily_use(ask: Ask, tenant: str, since_day: int, last_day: int) -> dict[int, int]:
+    """What a tenant's requests of each day were charged, in nano-USD; by days since 1970, that have some."""
+    question = Sums(
+        tenant=tenant,
+        since_s=since_day * DAY_S,
+        until_s=(last_day + 1) * DAY_S,
+        width="day",
+        limit=MOST_SUMS,
+    )
+    return {row.start_s // DAY_S: row.price_nano for row in _rows(ask, question) if row.price_nano}
 
 
 def overages_of(ask: Ask, tenant: str, month: Month, limits: LimitsRow | None) -> list[Overage]:

@@ -1,7 +1,7 @@
 """What is asked about usage, as an ASGI app: who asks, how much at once, the paths, and what becomes of refusals.
 
-It needs no database: whose usage a caller sees was decided by authz, and what was used the ledger and the usage
-store tell.
+It needs no database but for credits: whose usage a caller sees was decided by authz, and what was used the ledger and
+the usage store tell.
 """
 
 import time
@@ -18,6 +18,7 @@ from starlette.routing import Route
 from control.authentication import IDENTITY, Authentication
 from control.problems import Problem
 from control.traffic import Traffic
+from control.usage_api.accounts import ReadAccount, account_of
 from control.usage_api.kinds import KINDS, TENANT_GROUP, UNKNOWN_KINDS, Kind
 from control.usage_api.paging import Page, page_of, pieces, shown, up_to
 from control.usage_api.parameters import Wanted, wanted_of
@@ -37,8 +38,14 @@ _json = msgspec.json.Encoder(decimal_format="number")
 class UsageApi:
     """What its paths have in common. `clock` is in seconds since the epoch."""
 
-    def __init__(self, ask_ledger: AskLedger, store: Store, clock: Callable[[], float] = time.time) -> None:
-        self._ask_ledger, self._store, self._clock = ask_ledger, store, clock
+    def __init__(
+        self,
+        ask_ledger: AskLedger,
+        store: Store,
+        read_account: ReadAccount,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._ask_ledger, self._store, self._read_account, self._clock = ask_ledger, store, read_account, clock
         self._traffic = Traffic(share=SHARE)
 
     def routes(self) -> list[Route]:
@@ -63,7 +70,9 @@ class UsageApi:
 
     async def _standing(self, request: Request, seen: Seen) -> Response:
         query = request.query_params.multi_items()
-        return _answer(await standing_of(seen, query, self._ask_ledger, self._store, int(self._clock())))
+        now_s = int(self._clock())
+        said = await standing_of(seen, query, self._ask_ledger, self._store, now_s)
+        return _answer(said | await account_of(said, self._read_account, self._store, now_s))
 
     def _buckets(self, path: str, kind: Kind) -> Callable[[Request, Seen], Any]:
         async def serve(request: Request, seen: Seen) -> Response:
@@ -106,10 +115,11 @@ def make_usage_app(
     note_use: Callable[[Identity], None],
     ask_ledger: AskLedger,
     store: Store,
+    read_account: ReadAccount,
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
-    """`service_key` is asked for each request, and `note_use` told who asks."""
-    app = Starlette(routes=UsageApi(ask_ledger, store, clock).routes())
+    """`service_key` is asked for each request, and `note_use` told who asks. `read_account`: of the database."""
+    app = Starlette(routes=UsageApi(ask_ledger, store, read_account, clock).routes())
     app.router.redirect_slashes = False
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(HTTPException, _http_error)

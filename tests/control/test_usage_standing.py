@@ -56,6 +56,7 @@ async def test_limits_and_periods() -> None:
             },
         },
         "usage_until": "2030-01-01T00:00:00.000Z",
+        "credits": None,
     }
 
 

@@ -44,10 +44,15 @@ class Api:
     rows: RowStore
     ledger: Any = None
     now_s: int = NOW_S
+    accounts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.asked_ledger: list[Mapping[str, Any]] = []
-        self.app = make_usage_app(lambda: SERVICE_KEY, lambda _: None, self._ledger, self, lambda: float(self.now_s))
+        self.app = make_usage_app(
+            *(lambda: SERVICE_KEY, lambda _: None, self._ledger, self),
+            lambda tenant: self.accounts.get(tenant),
+            lambda: float(self.now_s),
+        )
 
     async def ask(self, question: Sums) -> SumsAnswer:
         """As headgate/usage_client.py does."""

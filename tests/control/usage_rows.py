@@ -72,8 +72,8 @@ def row(at_s: float, **more: Any) -> Row:
 class RowStore:
     """`rows` may change. `questions` is what it was asked. `failure`: what it says instead of answers."""
 
-    def __init__(self, rows: Sequence[Row] = (), *, most: int = 10_000) -> None:
-        self.rows, self.most = list(rows), most
+    def __init__(self, rows: Sequence[Row] = (), *, most: int = 10_000, until_ms: int = UNTIL_MS) -> None:
+        self.rows, self.most, self.until_ms = list(rows), most, until_ms
         self.questions: list[Sums] = []
         self.failure: Failure | None = None
 
@@ -94,7 +94,7 @@ class RowStore:
             return Failure(kind="invalid", error="no such place")
         end = first + min(question.limit, self.most)
         rows = [_sum(place, found[place], question.by) for place in places[first:end]]
-        return SumsAnswer(rows=rows, next=str(end) if end < len(places) else None, stored_until_ms=UNTIL_MS)
+        return SumsAnswer(rows=rows, next=str(end) if end < len(places) else None, stored_until_ms=self.until_ms)
 
 
 def _fits(one: Row, question: Sums) -> bool:
