@@ -29,6 +29,16 @@ def text_of(amount: Decimal) -> str:
     return f"{whole}.{part.rstrip('0').ljust(2, '0')}"
 
 
+def nano_text(nano: int) -> str:
+    """Nano-USD in the same way."""
+    return text_of(dollars(nano * NANO))
+
+
+def nano_of(text: str) -> int:
+    """Back."""
+    return int(_EXACT.scaleb(Decimal(text), 9))
+
+
 def cents_text(cents: int) -> str:
     """Of a whole number of cents."""
     return text_of(_EXACT.scaleb(Decimal(cents), -2))

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from control.invoices.amounts import NANO, ROUNDING, cents_text, dollars, text_of, to_cents
+from control.credits.months import MonthOfCredits
+from control.invoices.amounts import NANO, ROUNDING, cents_text, dollars, nano_text, text_of, to_cents
 from control.invoices.months import Month
 from control.invoices.overage import Overage
 from control.store.invoices import Issued, Kind
@@ -32,18 +33,24 @@ _QUANTITIES = {  # by what they are called on the invoice
 
 @dataclass(frozen=True, slots=True)
 class Charged:
-    """What a tenant is charged for a month, before it has a number. `units`: all of it, as amounts.py counts."""
+    """What a tenant is charged for a month, before it has a number. `credits` None: it has no account."""
 
     tenant: str
     display_name: str | None
     month: Month
     lines: tuple[SumRow, ...]
     overages: tuple[Overage, ...]
+    credits: MonthOfCredits | None = None
+
+    @property
+    def charges(self) -> int:
+        """Whoever pays them, as amounts.py counts."""
+        return sum(line.price_nano for line in self.lines) * NANO + sum(one.amount for one in self.overages)
 
     @property
     def units(self) -> int:
-        """The exact sum."""
-        return sum(line.price_nano for line in self.lines) * NANO + sum(one.amount for one in self.overages)
+        """The exact sum of what is to be paid."""
+        return self.charges - (self.credits.covered * NANO if self.credits else 0)
 
     @property
     def total_cents(self) -> int:
@@ -82,6 +89,7 @@ def invoice_document(head: Head, charged: Charged) -> dict[str, Any]:
         "period": {"start": _moment(month.start), "end": _moment(month.end)},
         "lines": [_line(row) for row in charged.lines],
         "overage": [_overage(one) for one in charged.overages],
+        "credits": _credits(charged.credits) if charged.credits else None,
         "subtotal": text_of(dollars(charged.units)),
         "rounding": ROUNDING,
         "total": cents_text(charged.total_cents),
@@ -133,7 +141,7 @@ def _line(row: SumRow) -> dict[str, Any]:
         "unit": row.group["unit"] or None,
         **{name: getattr(row, field) for name, field in _QUANTITIES.items()},
         "estimated_requests": row.estimated_requests,
-        "amount": text_of(dollars(row.price_nano * NANO)),
+        "amount": nano_text(row.price_nano),
     }
 
 
@@ -148,10 +156,15 @@ def _overage(one: Overage) -> dict[str, Any]:
         "windows": one.windows,
         "quantity": one.above,
         "unit": KINDS[row.kind].dimension,
-        "price": text_of(dollars((row.overage_price or 0) * NANO)),
+        "price": nano_text(row.overage_price or 0),
         "per": one.limit.per,
         "amount": text_of(dollars(one.amount)),
     }
+
+
+def _credits(month: MonthOfCredits) -> dict[str, str]:
+    names = ("opening", "booked", "used", "expired", "closing", "covered", "uncovered")
+    return {name: nano_text(getattr(month, name)) for name in names}
 
 
 def _moment(moment: dt.datetime) -> str:

@@ -14,6 +14,11 @@ import msgspec
 
 from control.call import Call
 from control.canonical import canonical
+from control.credits.booking import book
+from control.credits.days import day_of_moment
+from control.credits.ending import brought_up
+from control.credits.months import MonthOfCredits, month_of_credits
+from control.invoices.amounts import nano_of
 from control.invoices.document import (
     Charged,
     Head,
@@ -28,8 +33,9 @@ from control.invoices.page import page_of
 from control.invoices.readiness import check_over, check_stored
 from control.invoices.standing import usage_place
 from control.invoices.tenants import customer_of
-from control.invoices.usage import lines_of, overages_of, stored_until, tenants_with_usage
+from control.invoices.usage import daily_use, lines_of, overages_of, stored_until, tenants_with_usage
 from control.store.columns import to_the_ms
+from control.store.credits import CreditEntry, entries_of, find_account
 from control.store.events import add_event
 from control.store.hosts import list_hosts
 from control.store.invoices import (
@@ -96,7 +102,7 @@ def issue(unit: Unit, call: Call, draft: Draft) -> Result:
     there = find_invoice(unit, draft.tenant, charged.month.name) if charged else draft.there
     if there is not None:
         return Result(draft.tenant, "already_issued", there)
-    if charged is None or not charged.units:
+    if charged is None or not charged.charges:
         return Result(draft.tenant, "nothing_to_charge")
     month = charged.month.name
     _check_number(unit, call)
@@ -112,7 +118,10 @@ def issue(unit: Unit, call: Call, draft: Draft) -> Result:
         issued_at=to_the_ms(unit.now),
         total_cents=charged.total_cents,
     )
-    return Result(draft.tenant, "issued", _stored(unit, call, drawn, document))
+    issued = _stored(unit, call, drawn, document)
+    if charged.credits:
+        _adjust(unit, call, issued, charged.credits.uncovered, f"paid for by {issued.number}")
+    return Result(draft.tenant, "issued", issued)
 
 
 def credit(unit: Unit, call: Call, of: Issued, reason: str) -> Issued:
@@ -136,7 +145,24 @@ def credit(unit: Unit, call: Call, of: Issued, reason: str) -> Issued:
         total_cents=-of.total_cents,
         detached_at=of.detached_at,
     )
-    return _stored(unit, call, drawn, document)
+    issued = _stored(unit, call, drawn, document)
+    if said["credits"] is not None and of.detached_at is None:
+        note = f"{of.number} was taken back by {issued.number}"
+        _adjust(unit, call, issued, -nano_of(said["credits"]["uncovered"]), note)
+    return issued
+
+
+def _adjust(unit: Unit, call: Call, issued: Issued, amount_nano: int, note: str) -> None:
+    """What the invoice bills of an account's use is no debt of the account any more."""
+    if amount_nano and find_account(unit, issued.customer):  # not of a tenant that is deleted meanwhile
+        entry = CreditEntry(
+            customer=issued.customer,
+            kind="adjustment",
+            amount_nano=amount_nano,
+            note=note,
+            created_by=call.creator,
+        )
+        book(unit, entry)
 
 
 def _check_number(unit: Unit, call: Call) -> None:
@@ -172,8 +198,22 @@ def _draft(call: Call, month: Month, tenant: str) -> Draft:
     if customer.gone is not None:
         return Draft(tenant, reason=customer.gone, status="tenant_deleted" if customer.is_deleted else "not_issued")
     ask = call.tools.ask_usage
+    paid = _credits(call, month, tenant)  # first: what comes meanwhile is then on a line, and not covered
     lines = lines_of(ask, tenant, month)
     if not lines and not customer.is_known:
         return Draft(tenant, reason="there is no such tenant, and no usage by that name")
     overages = sorted_overages(overages_of(ask, tenant, month, customer.limits))
-    return Draft(tenant, Charged(tenant, customer.name, month, lines, overages))
+    return Draft(tenant, Charged(tenant, customer.name, month, lines, overages, paid))
+
+
+def _credits(call: Call, month: Month, tenant: str) -> MonthOfCredits | None:
+    """Of a month whose usage is all stored. What has ended in it is booked first, if nobody has done that yet."""
+    with call.read() as reader:
+        account = find_account(reader, tenant)
+    if account is None or account.since_day > month.last_day:
+        return None
+    used = daily_use(call.tools.ask_usage, tenant, account.since_day, month.last_day)
+    today = day_of_moment(dt.datetime.now(dt.UTC))
+    brought_up(call.store, tenant, used, today, month.last_day)
+    with call.read() as reader:
+        return month_of_credits(entries_of(reader, tenant), used, month)

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 _TITLES = {"invoice": "Invoice", "credit_note": "Credit note"}
-_OPTIONAL = ("lines", "overage", "subtotal", "rounding", "corrects", "reason")  # of one kind alone
+_OPTIONAL = ("lines", "overage", "credits", "subtotal", "rounding", "corrects", "reason")  # of one kind alone
 
 
 def page_of(document: Mapping[str, Any]) -> str:
