@@ -16,6 +16,7 @@ from control.deletion import DatabaseHolding, Deletions
 from control.openapi import openapi_route
 from control.problems import Problem, of_validation, secret_away
 from control.routes import (
+    accounts,
     audit,
     deletions,
     grants,
@@ -55,6 +56,7 @@ _PARTS = (
     deletions,
     hosts,
     invoices,
+    accounts,
 )
 
 

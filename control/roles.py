@@ -60,6 +60,8 @@ ACTIONS: Mapping[str, Action] = {
     "audit.read": Action("read a tenant's audit log", {**_OWNERS, "analyst": ALL}),
     "platform.usage.read": Action("read what all tenants have used", _PLATFORM, of_tenant=False),
     "invoices.read": Action("read a tenant's invoices", {**_OWNERS, "analyst": ALL}),
+    "credits.read": Action("read a tenant's credits", {**_OWNERS, "analyst": ALL}),
+    "credits.write": Action("book credits for a tenant", _PLATFORM),
     "platform.keys.read": Action("list the platform's keys", _PLATFORM, of_tenant=False),
     "platform.keys.write": Action("make, change and revoke the platform's keys", _PLATFORM, of_tenant=False),
     "platform.users.read": Action("list people", _PLATFORM, of_tenant=False),
@@ -76,6 +78,7 @@ ACTIONS: Mapping[str, Action] = {
     ),
     "platform.invoices.read": Action("read all invoices", _PLATFORM, of_tenant=False),
     "platform.invoices.write": Action("issue invoices and credit notes", _PLATFORM, of_tenant=False),
+    "platform.credits.read": Action("list what was booked for all tenants", _PLATFORM, of_tenant=False),
     "platform.deletions.read": Action("see how far deletions are", _PLATFORM, of_tenant=False),
 }
 

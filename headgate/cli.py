@@ -15,6 +15,7 @@ _COMMANDS = {
     "audit": "Read, verify and export the record of what was administered.",
     "bench": "Measure the gateway against plain Envoy, in one run.",
     "check": "Report every problem of a gateway.yaml.",
+    "credits": "Book credits for tenants, and see what is left of them.",
     "deletions": "See how far the deletions of tenants are.",
     "invoices": "Bill tenants for a month, and see what they were billed.",
     "keys": "Make virtual keys and administer them.",

@@ -49,6 +49,9 @@ MAY = {
     "GET /tenants/{tenant}/invoices": "oa",
     "GET /tenants/{tenant}/invoices/{number}": "oa",
     "GET /tenants/{tenant}/invoices/{number}.html": "oa",
+    "GET /tenants/{tenant}/credits": "oa",
+    "POST /tenants/{tenant}/credits": "",
+    "GET /tenants/{tenant}/credits/entries": "oa",
     "GET /keys": "",
     "POST /keys": "",
     "GET /keys/{key}": "",
@@ -84,6 +87,7 @@ MAY = {
     "GET /invoices/{number}": "",
     "GET /invoices/{number}.html": "",
     "POST /invoices/{number}/credit-note": "",
+    "GET /credits": "",
     "GET /deletions": "",
     "GET /deletions/{deletion}": "",
 }
