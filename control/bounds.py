@@ -19,7 +19,7 @@ from control.store.tenants import find_tenant, list_grants
 from control.store.unit import Reader
 from control.store.values import VirtualKey
 from headgate.config.limits import CalendarLimit, Limit, Limits, MoneyLimit, PlanLimits, TenantLimits, WindowLimit
-from headgate.limits import KINDS
+from headgate.limits import KINDS_OF_PARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def _scopes(key: VirtualKey, bounds: Bounds) -> Iterator[Finding]:
 def _limits(key: VirtualKey, bounds: Bounds) -> Iterator[Finding]:
     asked = Limits.model_validate(plain(key.limits or {}))
     own = Limits.model_validate(plain(bounds.own))
-    for kind in KINDS:
+    for kind in KINDS_OF_PARTS:
         wanted: Limit | None = getattr(asked, kind)
         for most, without in ((getattr(own, kind), Limit()), (bounds.others.get(kind), None)):
             given = wanted or without  # without its own, a key is held by what holds for all
@@ -146,7 +146,7 @@ def _per_key(call: Call, reader: Reader, tenant: str) -> dict[str, Limit]:
     found: dict[str, Limit] = {}
     for rule in rules:
         if list(rule.by) == ["key"] and rule.models is None:
-            found |= {kind: limit for kind in KINDS if (limit := getattr(rule, kind)) is not None}
+            found |= {kind: limit for kind in KINDS_OF_PARTS if (limit := getattr(rule, kind)) is not None}
     return found
 
 

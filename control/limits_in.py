@@ -17,7 +17,7 @@ from headgate.config.limits import UNLIMITED, Limits, PlanLimits, TenantLimits
 from headgate.config.shape import findings_of
 from headgate.config.values import MAX_WHOLE
 from headgate.config.wording import KeyPath, shown_path
-from headgate.limits import KINDS, NANO, SCOPES, Kind
+from headgate.limits import KINDS, KINDS_OF_PARTS, NANO, SCOPES, Kind
 
 Holder = Literal["plan", "tenant", "key"]
 MOST_BYTES = 32 * 1024  # of a document as JSON
@@ -108,6 +108,23 @@ def _money_schema() -> dict[str, Any]:
     return {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": MAX_WHOLE // NANO}, text]}
 
 
+def _balance_schema() -> dict[str, Any]:
+    text = {"type": "string", "pattern": "^-?[0-9]{1,7}(\\.[0-9]{1,9})?$"}
+    most = MAX_WHOLE // NANO
+    return {"anyOf": [{"type": "number", "minimum": -most, "maximum": most}, text]}
+
+
+def _credits_schema(kind: Kind, holder: Holder) -> dict[str, Any]:
+    """The floor, or an object that says more."""
+    more = {"floor": _balance_schema(), "low": _balance_schema()}
+    written = {"type": "object", "properties": more, "additionalProperties": False}
+    return {"description": kind.text, "anyOf": [_balance_schema(), written, *_lifted(holder)]}
+
+
+def _lifted(holder: Holder) -> list[dict[str, Any]]:
+    return [{"const": UNLIMITED}] if holder == "tenant" else []
+
+
 def _limit_schema(kind: Kind, holder: Holder) -> dict[str, Any]:
     """A number, or an object that says more. Which numbers fit together only the parser knows."""
     money = kind.dimension == "usd"
@@ -127,17 +144,18 @@ def _limit_schema(kind: Kind, holder: Holder) -> dict[str, Any]:
         }
     needs = [{"required": [name]} for name in ("limit", "soft") if name in more]
     written = {"type": "object", "properties": more, "anyOf": needs, "additionalProperties": False}
-    lifted = [{"const": UNLIMITED}] if holder == "tenant" else []
-    return {"description": kind.text, "anyOf": [amount, written, *lifted]}
+    return {"description": kind.text, "anyOf": [amount, written, *_lifted(holder)]}
 
 
 def _schema(holder: Holder) -> dict[str, Any]:
-    limits = {name: _limit_schema(kind, holder) for name, kind in KINDS.items()}
-    properties = dict(limits)
+    limits = {name: _limit_schema(kind, holder) for name, kind in KINDS_OF_PARTS.items()}
+    properties: dict[str, Any] = dict(limits)
     if holder != "key":
         models = {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
         by = {"type": "array", "items": {"enum": list(SCOPES)}, "minItems": 1, "uniqueItems": True}
-        inner = {name: _limit_schema(kind, "plan") for name, kind in KINDS.items()}
+        whole = {name: kind for name, kind in KINDS.items() if name not in KINDS_OF_PARTS}
+        properties |= {name: _credits_schema(kind, holder) for name, kind in whole.items()}
+        inner = {name: _limit_schema(kind, "plan") for name, kind in KINDS_OF_PARTS.items()}
         rule = {"type": "object", "properties": {"by": by, "models": models, **inner}, "additionalProperties": False}
         properties["per"] = {"type": "array", "items": rule, "maxItems": MOST_RULES}
         properties["anniversary"] = {"type": "integer", "minimum": 1, "maximum": 31}

@@ -9,6 +9,7 @@ from typing import Any
 from headgate.config.limits import (
     UNLIMITED,
     CalendarLimit,
+    Credits,
     Limit,
     Limits,
     MoneyLimit,
@@ -26,7 +27,8 @@ _PLAN_SAYS_NOTHING, _TENANT_SAYS_NOTHING = PlanLimits(), TenantLimits()
 
 def written(limits: Limits) -> dict[str, Any]:
     """Of a plan, a tenant or a key, by the names of gateway.yaml."""
-    found = {kind: _limit(limit) for kind in KINDS if (limit := getattr(limits, kind)) is not None}
+    given = {kind: limit for kind in KINDS if (limit := getattr(limits, kind, None)) is not None}
+    found = {kind: _credits(one) if isinstance(one, Credits) else _limit(one) for kind, one in given.items()}
     if isinstance(limits, PlanLimits | TenantLimits):
         silent = _PLAN_SAYS_NOTHING if isinstance(limits, PlanLimits) else _TENANT_SAYS_NOTHING
         if limits.per is not None and limits.per != silent.per:
@@ -42,6 +44,13 @@ def _rule(rule: Rule) -> dict[str, Any]:
         | ({"models": list(rule.models)} if rule.models else {})
         | written(rule)
     )
+
+
+def _credits(limit: Credits) -> Any:
+    if limit.floor is None:
+        return UNLIMITED
+    floor = _amount(limit.floor, money=True)
+    return floor if limit.low is None else {"floor": floor, "low": _amount(limit.low, money=True)}
 
 
 def _limit(limit: Limit) -> Any:

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 Dimension = Literal["requests", "input", "output", "tokens", "usd", "slots"]
-Shape = Literal["window", "slots", "day", "month"]
+Shape = Literal["window", "slots", "day", "month", "ever"]
 Scope = Literal["key", "model", "user"]
 
 SCOPES: tuple[Scope, ...] = ("key", "model", "user")
@@ -21,7 +21,10 @@ NANO = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind: what it counts, over what. A sliding window is `units` buckets of `unit_ms`; others have neither."""
+    """One kind: what it counts, over what. A sliding window is `units` buckets of `unit_ms`; others have neither.
+
+    `ever` is without an end: what was used since an account began.
+    """
 
     name: str
     text: str
@@ -46,8 +49,11 @@ KINDS: Mapping[str, Kind] = {
         Kind("monthly_requests", "requests per month", "requests", "month"),
         Kind("monthly_tokens", "tokens per month", "tokens", "month"),
         Kind("monthly_usd", "US dollars per month", "usd", "month"),
+        Kind("credits", "US dollars of credits", "usd", "ever"),
     )
 }
+# Those that keys, people and rules can have: an account is a tenant's.
+KINDS_OF_PARTS: Mapping[str, Kind] = {name: kind for name, kind in KINDS.items() if kind.shape != "ever"}
 
 
 class LimitRow(msgspec.Struct, frozen=True):
@@ -57,6 +63,7 @@ class LimitRow(msgspec.Struct, frozen=True):
     `overage_price` is nano-USD for a thousand requests or a million tokens there. `burst` may be used on top of `cap`
     in a sliding window, and refills within `refill_ms`. `by`, in the order of SCOPES, gives each key, model or user
     a counter of its own; `models` keeps the limit to requests for these.
+    Of credits there is `floor` in place of a cap, which nothing may take the balance below, and `low` warns below it.
     """
 
     kind: str
@@ -68,6 +75,13 @@ class LimitRow(msgspec.Struct, frozen=True):
     refill_ms: int = 0
     by: tuple[Scope, ...] = ()
     models: tuple[str, ...] | None = None
+    floor: int | None = None
+    low: int | None = None
+
+    @property
+    def lifts(self) -> bool:
+        """Whether it says only that a plan's does not hold."""
+        return (self.cap, self.soft, self.floor) == (None, None, None)
 
     @property
     def most(self) -> int | None:
@@ -78,7 +92,7 @@ class LimitRow(msgspec.Struct, frozen=True):
 class GivenLimits(msgspec.Struct, frozen=True, omit_defaults=True):
     """Limits as one entry gives them, a plan, a tenant or a key: by kind, and the rows of its rules.
 
-    A row without `cap` and `soft` lifts the plan's. What is None is not given.
+    A row that says nothing lifts the plan's. What is None is not given.
     """
 
     kinds: dict[str, LimitRow] = {}

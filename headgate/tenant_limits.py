@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from headgate.limits import KINDS, GivenLimits, LimitRow, LimitsRow
+from headgate.limits import KINDS, KINDS_OF_PARTS, GivenLimits, LimitRow, LimitsRow
 
 NOTHING = GivenLimits()
 
@@ -39,9 +39,9 @@ def _with(limits: LimitsRow, callers: Mapping[str, GivenLimits]) -> LimitsRow | 
 
 
 def _of_caller(given: GivenLimits) -> tuple[LimitRow, ...]:
-    return _holding(replace(given.kinds[kind], by=("key",)) for kind in KINDS if kind in given.kinds)
+    return _holding(replace(given.kinds[kind], by=("key",)) for kind in KINDS_OF_PARTS if kind in given.kinds)
 
 
 def _holding(rows: Iterable[LimitRow]) -> tuple[LimitRow, ...]:
     """Without those that only lift a plan's."""
-    return tuple(row for row in rows if (row.cap, row.soft) != (None, None))
+    return tuple(row for row in rows if not row.lifts)

@@ -7,8 +7,8 @@ not load, and refuses whatever it does not know: a limit that is not kept must n
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
-from headgate.config.values import duration, nano_usd, positive_nano_usd, whole
-from headgate.limits import KINDS, SCOPES, GivenLimits, Kind, LimitRow, Scope
+from headgate.config.values import duration, nano_usd, positive_nano_usd, signed_nano_usd, whole
+from headgate.limits import KINDS, KINDS_OF_PARTS, SCOPES, GivenLimits, Kind, LimitRow, Scope
 
 UNLIMITED = "unlimited"
 _REFILL = "10m"
@@ -21,7 +21,7 @@ def written_limits(written: Mapping[str, Any]) -> GivenLimits:
     rules = written.get("per")
     anniversary = written.get("anniversary")
     return GivenLimits(
-        {row.kind: row for row in _rows(written, ("per", "anniversary"))},
+        {row.kind: row for row in _rows(written, ("per", "anniversary"), KINDS)},
         None if rules is None else tuple(row for rule in rules for row in _rule_rows(_mapping("per", rule))),
         None if anniversary is None else _day(anniversary),
     )
@@ -32,21 +32,23 @@ def _rule_rows(rule: Mapping[str, Any]) -> Iterator[LimitRow]:
     if unknown := [scope for scope in wanted if scope not in SCOPES]:
         raise ValueError(f"unknown scope {unknown[0]!r}")
     by = tuple(scope for scope in SCOPES if scope in wanted)
-    rows = _rows(rule, ("by", "models"), by, None if models is None else tuple(sorted(models)))
-    return (row for row in rows if (row.cap, row.soft) != (None, None))
+    rows = _rows(rule, ("by", "models"), KINDS_OF_PARTS, by, None if models is None else tuple(sorted(models)))
+    return (row for row in rows if not row.lifts)
 
 
 def _rows(
     written: Mapping[str, Any],
     others: tuple[str, ...],
+    kinds: Mapping[str, Kind],
     by: tuple[Scope, ...] = (),
     models: tuple[str, ...] | None = None,
 ) -> Iterator[LimitRow]:
-    if unknown := [name for name in written if name not in KINDS and name not in others]:
+    if unknown := [name for name in written if name not in kinds and name not in others]:
         raise ValueError(f"unknown limit {unknown[0]!r}")
-    for name, kind in KINDS.items():
+    for name, kind in kinds.items():
         if written.get(name) is not None:
-            yield _row(kind, written[name], by, models)
+            is_account = kind.shape == "ever"
+            yield _credits(name, written[name]) if is_account else _row(kind, written[name], by, models)
 
 
 def _row(kind: Kind, value: Any, by: tuple[Scope, ...], models: tuple[str, ...] | None) -> LimitRow:
@@ -69,6 +71,16 @@ def _row(kind: Kind, value: Any, by: tuple[Scope, ...], models: tuple[str, ...] 
         by=by,
         models=models,
     )
+
+
+def _credits(name: str, value: Any) -> LimitRow:
+    if value == UNLIMITED:
+        return LimitRow(name, None)
+    given = value if isinstance(value, Mapping) else {"floor": value}
+    if unknown := given.keys() - {"floor", "low"}:
+        raise ValueError(f"{name} has no {min(unknown)!r}")
+    low = _maybe(signed_nano_usd, given.get("low"))
+    return LimitRow(name, None, floor=signed_nano_usd(given.get("floor", 0)), low=low)
 
 
 def _parts_of(kind: Kind) -> set[str]:

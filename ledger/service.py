@@ -241,7 +241,7 @@ class Parts:
         while True:
             self.prices.prune()
             if present := self.follower.files():
-                await self.books.prune(present, self.tables.spool.keep_s)
+                await self.books.prune(present, self.tables.spool.keep_s, self.tables.may_have_account)
             with contextlib.suppress(OSError):
                 self.quarantine.prune()
             await asyncio.sleep(PRUNE_EVERY_S)

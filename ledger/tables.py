@@ -8,10 +8,11 @@ import structlog
 
 from headgate.contract import SNAPSHOT
 from headgate.counters.limits import TenantLimits, lease_ms
+from headgate.credits import CreditsRow
 from headgate.directory.directory import Directory
 from headgate.directory.following import Following
 from headgate.limits import LimitsRow
-from headgate.purses import Purse
+from headgate.purses import Purse, is_purse
 from headgate.snapshot import Snapshot, SpoolRow, TenantRow, read_snapshot
 from headgate.tenants import Tenants
 from ledger.spool.lines import Line
@@ -91,11 +92,19 @@ class Tables:
         """A tenant's limits; none of one that the tables don't know."""
         found = self._limits.get(tenant)
         if found is None:
-            limits = self._row_of(tenant)
-            found = TenantLimits(tenant, limits or _NO_LIMITS)
+            limits, account = self._held_by(tenant)
+            found = TenantLimits(tenant, limits or _NO_LIMITS, account)
             if limits is not None:
                 self._limits[tenant] = found
         return found
+
+    def may_have_account(self, name: str) -> bool:
+        """Whether what a tenant was charged has to be known for longer than any window.
+
+        So it is of one with an account of credits, and of one of whom nobody knows (now) whether it has one.
+        """
+        row = self.tenant(name)
+        return not is_purse(name) and (row is None or row.credits is not None)
 
     def purse_of(self, line: Line) -> Purse | None:
         """Whose budget a request counts against, by who answered it."""
@@ -110,7 +119,7 @@ class Tables:
     def limited(self) -> list[str]:
         """All tenants that have limits, and purses."""
         names = self._tenants.names() if self._tenants else []
-        return [name for name in (*names, *self._budgets) if self._row_of(name) is not None]
+        return [name for name in (*names, *self._budgets) if self._held_by(name)[0] is not None]
 
     def lease_ms(self, model: str) -> int:
         """How long a request for this model holds what it has reserved, when nobody settles it."""
@@ -131,9 +140,10 @@ class Tables:
         self._time = changed
         return snapshot
 
-    def _row_of(self, name: str) -> LimitsRow | None:
+    def _held_by(self, name: str) -> tuple[LimitsRow | None, CreditsRow | None]:
+        """The limits of a tenant or a purse, and the account that its credits are of."""
         row = self.tenant(name)
-        return row.limits if row else self._budgets.get(name)
+        return (row.limits, row.credits) if row else (self._budgets.get(name), None)
 
     def _changed_by(self, snapshot: Snapshot) -> set[str]:
         """Whose limits may be others with the next snapshot."""
@@ -156,7 +166,10 @@ class Tables:
     def _is_other(self, name: str, declared: LimitsRow | None) -> bool:
         """`declared`: what gateway.yaml said before, which may not have been asked for yet."""
         known = self._limits.get(name)
-        return self._row_of(name) != (known.row if known else declared)
+        limits, account = self._held_by(name)
+        if known is None:
+            return limits != declared or (limits is not None and account is not None)
+        return limits is None or not known.is_of(limits, account)
 
 
 def _declared(snapshot: Snapshot | None) -> dict[str, LimitsRow]:

@@ -38,6 +38,8 @@ def refusal_of(ask: Ask, refused: Refused, asked: int, least: int, now: float) -
     """By the counters. `asked` is the request's whole amount, `least` the smallest one it could go on with."""
     limit, wait_ms = refused.limit, refused.wait_ms
     whose = _whose(ask, limit)
+    if limit.is_credits:
+        return _credits(limit, whose, refused, least, now)
     if wait_ms < 0:
         return _too_large(limit, whose, least)
     about = f"for {whose}: limit {_said(limit)}, used {amount(limit, refused.used)}"
@@ -48,6 +50,17 @@ def refusal_of(ask: Ask, refused: Refused, asked: int, least: int, now: float) -
     if limit.is_calendar and not _may_come_back(limit, wait_ms, now):
         return _quota(f"Quota used up {about}. It resets at {moment(limit, now, wait_ms)}.", wait_ms)
     return _later(limit, f"Rate limit reached {about}. Retry in {whole_seconds(wait_ms)} s.", wait_ms)
+
+
+def _credits(limit: Limit, whose: str, refused: Refused, least: int, now: float) -> Refusal:
+    """More time brings no more credits; but what running requests hold of them may come back."""
+    balance = amount(limit, limit.given_nano(round(now * 1000)) - refused.used)
+    account = f"balance {balance} {_UNITS[limit.kind.dimension]}, floor {amount(limit, limit.row.floor or 0)}"
+    text = f"Not enough credits for {whose}: {account}, the request needs at least {amount(limit, least)} (credits)."
+    if refused.wait_ms < 0:
+        return _quota(text, -1)
+    held = f"{text} Running requests hold some of them. Retry in {whole_seconds(refused.wait_ms)} s."
+    return _later(limit, held, refused.wait_ms)
 
 
 def _may_come_back(limit: Limit, wait_ms: int, now: float) -> bool:
@@ -63,7 +76,9 @@ def refusal_alone(ask: Ask, refused: Refused, share: int, least: int) -> Refusal
         return _too_large(limit, whose, least)
     given = amount(limit, share)
     lets = f"{given} of {_said(limit)} pass"
-    if limit.is_calendar:
+    if limit.is_credits:
+        lets = f"{given} {limit.kind.text} pass in an hour"
+    elif limit.is_calendar:
         lets = f"{given} {_UNITS[limit.kind.dimension]} pass in an hour, of {_said(limit)}"
     text = (
         f"Rate limit reached for {whose}: the gateway's counters are away, and until they are back each of its "

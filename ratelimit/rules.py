@@ -5,6 +5,7 @@ import time
 from headgate.counters.limits import TenantLimits, lease_ms
 from headgate.counters.price import FREE, DatedPrice
 from headgate.counters.reservation import LEAST_GRANT, Wish
+from headgate.credits import CreditsRow
 from headgate.limits import LimitsRow
 from headgate.prices import FREE_SURFACES, TermsRow
 from headgate.snapshot import Snapshot
@@ -19,11 +20,11 @@ class Rules:
         self._limits: dict[str, TenantLimits] = {}
         self._prices = {name: DatedPrice(row.price, time.time) for name, row in snapshot.models.items() if row.price}
 
-    def limits(self, tenant: str, row: LimitsRow) -> TenantLimits:
-        """What is prepared stays for as long as the tenant's limits are the same."""
+    def limits(self, tenant: str, row: LimitsRow, account: CreditsRow | None = None) -> TenantLimits:
+        """What is prepared stays for as long as the tenant's limits are the same, and its account of credits."""
         limits = self._limits.get(tenant)
-        if limits is None or (limits.row is not row and limits.row != row):
-            limits = self._limits[tenant] = TenantLimits(tenant, row)
+        if limits is None or not limits.is_of(row, account):
+            limits = self._limits[tenant] = TenantLimits(tenant, row, account)
         return limits
 
     def lease_ms(self, model: str) -> int:
@@ -31,11 +32,12 @@ class Rules:
         row = self._models.get(model)
         return lease_ms(row.total_ms if row else None)
 
-    def wish(self, ask: Ask, terms: TermsRow | None = None) -> Wish:
-        """What is asked for, with what a tenant with these terms pays for it now."""
+    def wish(self, ask: Ask, terms: TermsRow | None = None, *, has_credits: bool = False) -> Wish:
+        """What is asked for, with what a tenant with these terms pays for it now: the most, where credits pay it."""
         prices = self._prices.get(ask.model)
         price = prices.now(terms, ask.model) if prices else FREE
         pieces = 0 if ask.surface in FREE_SURFACES else price.of_pieces(ask.unit, ask.units)
-        fixed, rate = price.of_prompt(ask.input) + pieces, price.per_output_token
+        prompt = price.of_prompt_at_most(ask.input) if has_credits else price.of_prompt(ask.input)
+        fixed, rate = prompt + pieces, price.per_output_token
         least = ask.output if ask.unit else LEAST_GRANT
         return Wish(ask.request_id, ask.epoch, ask.input, ask.output, ask.times, fixed, rate, least)

@@ -59,13 +59,14 @@ class Limiter:
         rules = tables.of(Rules)
         # Without a model there is no plan: it goes nowhere.
         row = self._row_of(ask, tables) if ask.model else None
-        limits = row.limits if row else None
-        applying = rules.limits(ask.tenant, limits).applying(ask.key_id, ask.model, ask.user) if limits else None
-        if not (applying and applying.limits):
+        limits = rules.limits(ask.tenant, row.limits, row.credits) if row and row.limits else None
+        applying = limits.applying(ask.key_id, ask.model, ask.user) if limits else None
+        if not (row and limits and applying and applying.limits):
             if span:
                 span.end(headgate__tenant=ask.tenant)
             return codec.UNLIMITED
-        answer = self._reserve(ask, applying, rules.wish(ask, row.terms if row else None), rules.lease_ms(ask.model))
+        wish = rules.wish(ask, row.terms, has_credits=limits.has_credits)
+        answer = self._reserve(ask, applying, wish, rules.lease_ms(ask.model))
         return _traced(span, ask, answer) if span else answer
 
     def _row_of(self, ask: Ask, tables: Generation) -> TenantRow | None:
@@ -118,6 +119,7 @@ class Limiter:
 
     def _decided(self, ask: Ask, applying: Applying, wish: Wish, verdict: Verdict) -> bytes:
         now = time.time()
+        self._emergency.note(verdict.standings)
         headers = headers_of(ask.api, verdict.standings, verdict.refused, now)
         if verdict.refused:
             limit = verdict.refused.limit
@@ -127,7 +129,7 @@ class Limiter:
         lowered = verdict.grant < wish.output and not verdict.closed
         self._tally.allowed("counters", lowered=lowered)
         self._tally.passed(verdict)
-        headers += notices_of(verdict)
+        headers += notices_of(verdict, round(now * 1000))
         max_tokens = verdict.grant if lowered else None
         return codec.allowed(headers, reserved=applying.settles, max_tokens=max_tokens)
 

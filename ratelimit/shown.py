@@ -54,10 +54,10 @@ def headers_of(
     return headers
 
 
-def notices_of(verdict: Verdict) -> list[Header]:
+def notices_of(verdict: Verdict, now_ms: int) -> list[Header]:
     """One header for every soft limit that is passed, and one for every limit that is passed for a price."""
     warned = zip(verdict.warned, verdict.warned_used, strict=True)
-    headers = [(WARNING, _warning(limit, used)) for limit, used in warned]
+    headers = [(WARNING, _warning(limit, used, now_ms)) for limit, used in warned]
     headers += [(OVERAGE, _name(standing.limit.row)) for standing in verdict.standings if in_overage(standing)]
     return headers
 
@@ -72,8 +72,8 @@ def amount(limit: Limit, number: int) -> str:
     """An amount of what the limit counts: US dollars as a decimal, all else as it is."""
     if limit.kind.dimension != "usd":
         return str(number)
-    whole, nano = divmod(number, NANO)
-    return f"{whole}.{nano:09}".rstrip("0").rstrip(".")
+    whole, nano = divmod(abs(number), NANO)
+    return f"{'-' if number < 0 else ''}{whole}.{nano:09}".rstrip("0").rstrip(".")
 
 
 def whole_seconds(milliseconds: float) -> int:
@@ -120,7 +120,10 @@ def _reset(api: Api, standing: Standing, now: float, *, slides: bool) -> str:
     return duration(standing.reset_ms)
 
 
-def _warning(limit: Limit, used: int) -> str:
+def _warning(limit: Limit, used: int, now_ms: int) -> str:
+    if limit.is_credits:
+        balance = amount(limit, limit.given_nano(now_ms) - used)
+        return f"{_name(limit.row)}; balance={balance}; low={amount(limit, limit.row.low or 0)}"
     return f"{_name(limit.row)}; used={amount(limit, used)}; soft={amount(limit, limit.row.soft or 0)}"
 
 

@@ -157,6 +157,8 @@ def _most(row: dict[str, Any]) -> str:
 
 def _notes(row: dict[str, Any]) -> str:
     unit, notes, overage = row["unit"], [], row["overage"]
+    if account := row.get("account"):
+        return _account(account)
     if row["soft"] is not None:
         passed = Decimal(row["used"]) > Decimal(row["soft"])
         notes.append(f"{'over' if passed else 'warns at'} {_amount(row['soft'], unit)}")
@@ -168,12 +170,26 @@ def _notes(row: dict[str, Any]) -> str:
     return ", ".join(notes)
 
 
+def _account(account: dict[str, Any]) -> str:
+    """`balance $4.20, low below $5.00, floor -$10.00`."""
+    if account["since"] is None:
+        return "no account"
+    notes = [f"balance {_amount(account['balance'], 'usd')}"]
+    if account["low"] is not None:
+        is_low = Decimal(account["balance"]) < Decimal(account["low"])
+        notes.append(f"{'below' if is_low else 'warns below'} {_amount(account['low'], 'usd')}")
+    if Decimal(account["floor"]):
+        notes.append(f"floor {_amount(account['floor'], 'usd')}")
+    return ", ".join(notes)
+
+
 def _amount(value: int | str, unit: str) -> str:
     """`1,234,567`; money as `$12.50`, with all the digits that it has."""
     if unit != "usd":
         return f"{value:,}"
-    whole, _, cents = f"{Decimal(value):,f}".partition(".")
-    return f"${whole}.{cents.ljust(2, '0')}"
+    money = Decimal(value)
+    whole, _, cents = f"{abs(money):,f}".partition(".")
+    return f"{'-' if money < 0 else ''}${whole}.{cents.ljust(2, '0')}"
 
 
 def _reset(row: dict[str, Any]) -> str:

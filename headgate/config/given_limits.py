@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from headgate.config.limits import (
     CalendarLimit,
+    Credits,
     Limit,
     Limits,
     MoneyLimit,
@@ -29,13 +30,15 @@ def given_limits(limits: Limits) -> GivenLimits:
 def _rule_rows(rule: Rule) -> Iterator[LimitRow]:
     by = tuple(scope for scope in SCOPES if scope in rule.by)
     models = None if rule.models is None else tuple(sorted(rule.models))
-    return (row for row in _rows(rule, by, models) if (row.cap, row.soft) != (None, None))
+    return (row for row in _rows(rule, by, models) if not row.lifts)
 
 
 def _rows(limits: Limits, by: tuple[Scope, ...] = (), models: tuple[str, ...] | None = None) -> Iterator[LimitRow]:
     for kind in KINDS:
-        limit = getattr(limits, kind)
-        if limit is not None:
+        limit = getattr(limits, kind, None)
+        if isinstance(limit, Credits):
+            yield LimitRow(kind, None, floor=limit.floor, low=limit.low)
+        elif limit is not None:
             yield _row(kind, limit, by, models)
 
 

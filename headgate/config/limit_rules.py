@@ -9,9 +9,9 @@ from typing import Any
 
 from headgate.config.limits import UNLIMITED
 from headgate.config.shape import Finding, children_of, value_at
-from headgate.config.values import positive_nano_usd, whole
+from headgate.config.values import positive_nano_usd, signed_nano_usd, whole
 from headgate.config.wording import KeyPath, found, nearest, quoted, shown_path
-from headgate.limits import KINDS, Kind
+from headgate.limits import KINDS, KINDS_OF_PARTS, Kind
 
 _MONEY = [name for name, kind in KINDS.items() if kind.dimension == "usd"]
 _count = whole(1)
@@ -40,7 +40,7 @@ def _limits(root: dict[str, Any], path: KeyPath, *, lifts: bool = False) -> Iter
         if value == UNLIMITED and not lifts:
             yield Finding(kind_path, f'"{UNLIMITED}" is for tenants.<name>.limits; here, leave the key out')
         if isinstance(value, dict):
-            yield from _limit(kind_path, value, kind)
+            yield from _credits(kind_path, value) if kind.shape == "ever" else _limit(kind_path, value, kind)
 
 
 def _limit(path: KeyPath, value: dict[str, Any], kind: Kind) -> Iterator[Finding]:
@@ -62,6 +62,14 @@ def _limit(path: KeyPath, value: dict[str, Any], kind: Kind) -> Iterator[Finding
         yield Finding((*path, "overage", "ceiling"), text)
 
 
+def _credits(path: KeyPath, value: dict[str, Any]) -> Iterator[Finding]:
+    floor = value.get("floor", 0)
+    with suppress(ValueError):  # what is no amount has a finding of its own
+        if "low" in value and signed_nano_usd(value["low"]) <= signed_nano_usd(floor):
+            text = f"expected more than the floor of {found(floor)}, found {found(value['low'])}"
+            yield Finding((*path, "low"), text)
+
+
 def _amount(kind: Kind, value: Any) -> int | None:
     """None for what is no amount of the kind."""
     parse: Callable[[Any], int] = positive_nano_usd if kind.dimension == "usd" else _count
@@ -80,7 +88,7 @@ def _rules(root: dict[str, Any], path: KeyPath) -> Iterator[Finding]:
         yield from _rule(rule_path, rule)
         for model_path, model in children_of(root, (*rule_path, "models")):
             yield from _unknown_model(root, model_path, model)
-        for kind in (key for key in rule if key in KINDS):
+        for kind in (key for key in rule if key in KINDS_OF_PARTS):
             name = (kind, *(_members(rule.get(key)) for key in ("by", "models")))
             if names.setdefault(name, (*rule_path, kind)) != (*rule_path, kind):
                 yield Finding((*rule_path, kind), f"the same limit as {shown_path(names[name])}")
@@ -90,7 +98,7 @@ def _rule(path: KeyPath, rule: dict[str, Any]) -> Iterator[Finding]:
     if rule.get("by", []) == [] and "models" not in rule:
         yield Finding(path, 'expected "by", "models" or both, found neither')
     if rule.keys() <= {"by", "models"}:
-        yield Finding(path, f"expected at least one limit ({', '.join(KINDS)})")
+        yield Finding(path, f"expected at least one limit ({', '.join(KINDS_OF_PARTS)})")
     for key in ("by", "models"):
         seen: set[str] = set()
         for item_path, item in children_of(rule, (key,)):

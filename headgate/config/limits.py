@@ -19,6 +19,7 @@ UNLIMITED = "unlimited"
 
 Money = Annotated[int, PlainValidator(values.positive_nano_usd)]
 Price = Annotated[int, PlainValidator(values.nano_usd)]
+Balance = Annotated[int, PlainValidator(values.signed_nano_usd)]
 
 
 class Overage(Entry):
@@ -67,6 +68,13 @@ class MoneyLimit(SoftLimit):
     overage: MoneyOverage | None = None
 
 
+class Credits(Entry):
+    """How far down an account may go, and below which balance it warns. Without `floor` is what `unlimited` means."""
+
+    floor: Balance | None = 0
+    low: Balance | None = None
+
+
 def _written(entry: type[Limit], amount: Callable[[Any], int], wanted: str) -> BeforeValidator:
     """A number is the entry's `limit`, `unlimited` is an entry without one."""
 
@@ -87,6 +95,22 @@ def _written(entry: type[Limit], amount: Callable[[Any], int], wanted: str) -> B
     return BeforeValidator(parse)
 
 
+def _written_credits(value: Any) -> Any:
+    """An amount is the floor."""
+    if isinstance(value, dict | Credits):
+        return value
+    if value == UNLIMITED:
+        return Credits.model_construct(floor=None)
+    try:
+        return Credits.model_construct(floor=values.signed_nano_usd(value))
+    except ValueError:
+        if isinstance(value, int | Decimal) and not isinstance(value, bool):
+            raise
+        raise ValueError(
+            f"expected an amount, a mapping or, in tenants.<name>.limits, {UNLIMITED}, found {found(value)}"
+        ) from None
+
+
 Slots = Annotated[Limit, _written(Limit, values.whole(1), "a whole number")]
 Window = Annotated[WindowLimit, _written(WindowLimit, values.whole(1), "a whole number")]
 Calendar = Annotated[CalendarLimit, _written(CalendarLimit, values.whole(1), "a whole number")]
@@ -94,7 +118,7 @@ Spending = Annotated[MoneyLimit, _written(MoneyLimit, values.positive_nano_usd, 
 
 
 class Limits(Entry):
-    """One field for each of `headgate.limits.KINDS`; None is not given."""
+    """One field for each of `headgate.limits.KINDS_OF_PARTS`; None is not given."""
 
     rps: Window | None = None
     rpm: Window | None = None
@@ -120,14 +144,20 @@ class Rule(Limits):
 Anniversary = Annotated[int, PlainValidator(values.whole(1, 31))]
 
 
-class PlanLimits(Limits):
+class TenantWide(Limits):
+    """What only a tenant as a whole can have."""
+
+    credits: Annotated[Credits, BeforeValidator(_written_credits)] | None = None
+
+
+class PlanLimits(TenantWide):
     """Those of a plan. `anniversary` is the day that months begin on."""
 
     per: list[Rule] = Field(default=[])
     anniversary: Anniversary = 1
 
 
-class TenantLimits(Limits):
+class TenantLimits(TenantWide):
     """What takes the place of the plan's; None is as in the plan."""
 
     per: list[Rule] | None = None

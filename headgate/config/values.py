@@ -199,6 +199,15 @@ def positive_nano_usd(value: Any) -> int:
     return amount
 
 
+def signed_nano_usd(value: Any) -> int:
+    """The same, below 0 too: `-25`."""
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return -nano_usd(-value) if value < 0 else nano_usd(value)
+    if isinstance(value, str) and value.startswith("-"):
+        return -nano_usd(value[1:])
+    return nano_usd(value)
+
+
 def percent(high: int) -> Callable[[Any], Decimal]:
     """A parser of `10%`, from 0% to `high`, exactly as written."""
 

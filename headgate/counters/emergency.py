@@ -2,8 +2,9 @@
 
 Sliding limits give each worker its part of the limit, calendar ones its part of what an even use of the day or month
 would leave for any hour. What is too large for a part and not for the limit passes when the worker has let nothing
-pass yet: so every request can go somewhere, and none is larger than its limit. Slots cannot be counted this way:
-nobody says when a request has ended. So `concurrency` does not hold meanwhile.
+pass yet: so every request can go somewhere, and none is larger than its limit. Of credits a worker gives out a part
+of what was left when it last asked, and never more than that part. Slots cannot be counted this way: nobody says when
+a request has ended. So `concurrency` does not hold meanwhile.
 """
 
 import math
@@ -20,7 +21,9 @@ USERS_PER_TENANT = 1000
 
 _BUCKETS = 60
 _HOUR_S = 3600.0
-_WINDOWS_IN = {"day": 24, "month": 720}
+_WINDOWS_IN = {"day": 24, "month": 720, "ever": 24}
+# Accounts of which a process knows what was left: some 150 bytes each.
+_ACCOUNTS = 20_000
 
 
 class Window:
@@ -85,13 +88,26 @@ class Emergency:
         # By their length, each in the order of use: those that are over come first.
         self._windows: dict[float, OrderedDict[Hashable, Window]] = {}
         self._users: Counter[str] = Counter()
+        self._left: OrderedDict[str, int] = OrderedDict()  # of credits, by the limit's key
 
     def __len__(self) -> int:
         return sum(map(len, self._windows.values()))
 
+    def note(self, standings: Iterable[Standing]) -> None:
+        """What the counters have said is left of credits."""
+        for standing in standings:
+            if standing.limit.is_credits:
+                self._left[standing.limit.key] = standing.left
+                self._left.move_to_end(standing.limit.key)
+                if len(self._left) > _ACCOUNTS:
+                    self._left.popitem(last=False)
+
     def share(self, limit: Limit) -> int:
-        """What of a limit this process gives out within its window."""
-        return max(1, (limit.row.most or 0) // (self._workers * _WINDOWS_IN.get(limit.kind.shape, 1)))
+        """What of a limit this process gives out within its window; of credits that it knows nothing of, nothing."""
+        parts = self._workers * _WINDOWS_IN.get(limit.kind.shape, 1)
+        if limit.is_credits:
+            return self._left.get(limit.key, 0) // parts
+        return max(1, (limit.row.most or 0) // parts)
 
     def take(self, tenant: str, limits: Sequence[Limit], wish: Wish, now: float) -> Taken | Refused:
         """One request's share of all limits, or of none. `now` is monotonic, in seconds."""
@@ -116,7 +132,9 @@ class Emergency:
         return tuple(found)
 
     def _room(self, limit: Limit, window: Window) -> int:
-        """What one request may take: up to the whole limit where nothing is used yet."""
+        """What one request may take: up to the whole limit where nothing is used yet; of credits never so much."""
+        if limit.is_credits:
+            return max(0, self.share(limit) - window.used)
         return self.share(limit) - window.used if window.used else whole(limit.row)
 
     def _refusals(
@@ -124,7 +142,7 @@ class Emergency:
     ) -> Iterator[Refused]:
         for limit, window in zip(limits, windows, strict=True):
             least = amount_of(wish, limit.kind.dimension, least_output(wish))
-            if least > whole(limit.row):
+            if least > whole(limit.row) and not limit.is_credits:
                 yield Refused(limit, window.used, -1)
             elif least > self._room(limit, window):
                 yield Refused(limit, window.used, window.wait_ms(now, self.share(limit), least))
@@ -165,7 +183,7 @@ def least_output(wish: Wish) -> int:
 
 def _held(limits: Iterable[Limit]) -> Iterator[Limit]:
     """Those that can be kept here."""
-    return (limit for limit in limits if limit.row.most is not None and limit.kind.shape != "slots")
+    return (limit for limit in limits if limit.refuses and limit.kind.shape != "slots")
 
 
 def _fitting(wish: Wish, dimension: Dimension, room: int) -> int:

@@ -9,6 +9,7 @@ import msgspec
 
 from headgate.counters.calendar import window_of
 from headgate.counters.scripts import OTHER_USERS, alerts_key, base_key, limit_key, open_key, users_key
+from headgate.credits import CreditsRow
 from headgate.limits import KINDS, Kind, LimitRow, LimitsRow, limit_name, user_name
 
 # Beyond the time that a request may take: the answer's last bytes, and the ledger's way.
@@ -20,7 +21,10 @@ _PREPARED = 8192
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit of one caller. `key_id`, `model` and `user` (a `user_name`) are "" where the row is not by them."""
+    """One limit of one caller. `key_id`, `model` and `user` (a `user_name`) are "" where the row is not by them.
+
+    `day` is the one that months begin on, or that the account of credits began on; `credits` is the account, if any.
+    """
 
     row: LimitRow
     kind: Kind
@@ -29,16 +33,39 @@ class Limit:
     key_id: str = ""
     model: str = ""
     user: str = ""
-    anniversary: int = 1
+    day: int = 1
+    credits: CreditsRow | None = None
 
     @property
     def is_calendar(self) -> bool:
-        """Whether its windows are days or months."""
-        return self.kind.shape in ("day", "month")
+        """Whether it counts by days, and so has sums of the ledger's."""
+        return self.kind.shape in ("day", "month") or self.credits is not None
+
+    @property
+    def is_credits(self) -> bool:
+        """Whether it refuses what an account has no room for."""
+        return self.kind.shape == "ever"
+
+    @property
+    def refuses(self) -> bool:
+        """Whether anything is refused by it."""
+        return self.is_credits or self.row.most is not None
 
     def window_ms(self, at_ms: int) -> tuple[int, int]:
         """The calendar window that has this moment: its start and its end."""
-        return window_of(self.kind.shape, self.anniversary, at_ms)
+        return window_of(self.kind.shape, self.day, at_ms)
+
+    def given_nano(self, now_ms: int) -> int:
+        """What of the account's credits could be used up by now, if it was allowed to come to 0."""
+        return self.credits.given_nano(now_ms) if self.credits else 0
+
+    def cap_nano(self, now_ms: int) -> int:
+        """How much may be used of the account in all; without one nothing."""
+        return self.given_nano(now_ms) - (self.row.floor or 0) if self.credits else 0
+
+    def soft_nano(self, now_ms: int) -> int | None:
+        """How much may be used of the account before it warns; below 0 where there was too little from the start."""
+        return None if not self.credits or self.row.low is None else self.given_nano(now_ms) - self.row.low
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,17 +86,27 @@ class Applying:
 
 
 class TenantLimits:
-    """The limits of one tenant. `base_key` is there once ledgers have written the sums of its calendar windows."""
+    """The limits of one tenant. `base_key` is there once ledgers have written the sums of its calendar windows.
 
-    __slots__ = ("base_key", "by_user", "has_calendar", "row", "tenant")
+    `credits` is the account of a tenant with such a limit; those of others make no difference.
+    """
 
-    def __init__(self, tenant: str, row: LimitsRow) -> None:
+    __slots__ = ("base_key", "by_user", "credits", "has_calendar", "has_credits", "row", "tenant")
+
+    def __init__(self, tenant: str, row: LimitsRow, account: CreditsRow | None = None) -> None:
         self.tenant = tenant
         self.row = row
+        self.has_credits = any(map(_is_of_credits, row.limits))
+        self.credits = account if self.has_credits else None
         rows = [*row.limits, *(limit for some in row.keys.values() for limit in some)]
         self.by_user = any("user" in limit.by for limit in rows)
-        self.has_calendar = any(map(_is_calendar, rows))
-        self.base_key = base_key(tenant, _calendar_of(row))
+        self.has_calendar = self.credits is not None or any(map(_is_calendar, rows))
+        self.base_key = base_key(tenant, _calendar_of(row, self.credits))
+
+    def is_of(self, row: LimitsRow, account: CreditsRow | None) -> bool:
+        """Whether these are the same limits, of the same account."""
+        is_same_account = not self.has_credits or self.credits == account
+        return is_same_account and (self.row is row or self.row == row)
 
     def applying(self, key_id: str, model: str, user: str) -> Applying:
         """What a request has to keep. `user` is the client's text."""
@@ -101,14 +138,18 @@ def lease_ms(total_ms: int | None) -> int:
 
 
 def _counts(row: LimitRow) -> bool:
-    return row.most is not None or row.soft is not None
+    return not row.lifts
 
 
 def _is_calendar(row: LimitRow) -> bool:
     return KINDS[row.kind].shape in ("day", "month")
 
 
-def _calendar_of(limits: LimitsRow) -> str:
+def _is_of_credits(row: LimitRow) -> bool:
+    return KINDS[row.kind].shape == "ever"
+
+
+def _calendar_of(limits: LimitsRow, account: CreditsRow | None) -> str:
     """A digest of which calendar windows there are, whatever their caps: one that is new has no sums yet."""
     general = [("", row) for row in limits.limits if _counts(row)]
     of_keys = [(key_id, row) for key_id, rows in limits.keys.items() for row in rows]
@@ -117,7 +158,8 @@ def _calendar_of(limits: LimitsRow) -> str:
         for key_id, row in (*general, *of_keys)
         if _is_calendar(row)
     )
-    return blake2b(b"%d\n%s" % (limits.anniversary, b"\n".join(known)), digest_size=8).hexdigest()
+    since = b"\nsince %d" % account.since_day if account else b""
+    return blake2b(b"%d\n%s%s" % (limits.anniversary, b"\n".join(known), since), digest_size=8).hexdigest()
 
 
 @lru_cache(maxsize=_PREPARED)
@@ -141,17 +183,19 @@ def _prepared(tenant: TenantLimits, key_id: str, model: str, user: str) -> Apply
 
 def _limit(tenant: TenantLimits, row: LimitRow, key_id: str, model: str, user: str) -> Limit:
     kind = KINDS[row.kind]
-    anniversary = tenant.row.anniversary if kind.shape == "month" else 1
+    account = tenant.credits if kind.shape == "ever" else None
+    day = account.since_day if account else tenant.row.anniversary if kind.shape == "month" else 1
     name = limit_name(row, key_id, model, user)
     return Limit(
         row=row,
         kind=kind,
         name=name,
-        key=limit_key(tenant.tenant, name, anniversary),
+        key=limit_key(tenant.tenant, name, day),
         key_id=key_id if "key" in row.by else "",
         model=model if "model" in row.by else "",
         user=user if "user" in row.by else "",
-        anniversary=anniversary,
+        day=day,
+        credits=account,
     )
 
 
@@ -160,7 +204,7 @@ def keys_of(tenant: str, limit: Limit) -> tuple[str, ...]:
     if not limit.user:
         return (limit.key,)
     others = limit_name(limit.row, limit.key_id, limit.model, OTHER_USERS)
-    return (limit.key, limit_key(tenant, others, limit.anniversary))
+    return (limit.key, limit_key(tenant, others, limit.day))
 
 
 def packed(limits: tuple[Limit, ...]) -> bytes:
@@ -170,7 +214,9 @@ def packed(limits: tuple[Limit, ...]) -> bytes:
 
 def _described(limit: Limit) -> dict[str, object]:
     row, kind = limit.row, limit.kind
-    described = {
+    if limit.is_credits:
+        return _described_credits(limit)
+    described: dict[str, object] = {
         "shape": kind.shape,
         "dimension": kind.dimension,
         "cap": row.most,
@@ -179,7 +225,28 @@ def _described(limit: Limit) -> dict[str, object]:
         "units": kind.units or None,
         "burst": row.burst or None,
         "refill": row.refill_ms or None,
-        "day": limit.anniversary if kind.shape == "month" else None,
+        "day": limit.day if kind.shape == "month" else None,
         "user": bool(limit.user) or None,
     }
     return {name: value for name, value in described.items() if value is not None}
+
+
+def _described_credits(limit: Limit) -> dict[str, object]:
+    """`ends` has the moments at which credits end and how much ends then, in turns. Without an account there is no
+    day, and nothing that could be used.
+    """
+    kind, account = limit.kind, limit.credits
+    described: dict[str, object] = {"shape": kind.shape, "dimension": kind.dimension, "cap": 0}
+    if account is not None:
+        described["day"] = account.since_day
+        described["cap"] = account.booked_nano - (limit.row.floor or 0)
+        described["ends"] = ends_of(limit)
+        if limit.row.low is not None:
+            described["soft"] = account.booked_nano - limit.row.low
+    return described
+
+
+def ends_of(limit: Limit) -> list[int]:
+    """The moments at which credits of its account end, in ms, and how much of them ends then, in turns."""
+    ending = limit.credits.ending if limit.credits else ()
+    return [number for one in ending for number in (one.ends_ms, one.most_nano)]

@@ -25,11 +25,17 @@ class Price:
         self._request: Fraction | int = Fraction(row.request) * Fraction(factor) if row.request else 0
         self._units = {unit: Fraction(price) * Fraction(factor) for unit in UNITS if (price := row.of_unit(unit))}
         self._input, self._per = _EXACT.multiply(row.input, of_tokens).as_integer_ratio()
+        dearest = max(row.input, row.cache_write, row.cached_input)
+        self._dearest, self._per_dearest = _EXACT.multiply(dearest, of_tokens).as_integer_ratio()
         self.per_output_token = f"{_EXACT.normalize(_EXACT.multiply(row.highest_output, of_tokens)):f}"
 
     def of_prompt(self, tokens: int) -> int:
         """What a prompt costs, rounded up."""
         return -(-tokens * self._input // self._per)
+
+    def of_prompt_at_most(self, tokens: int) -> int:
+        """The same, whatever a provider's cache makes of it."""
+        return -(-tokens * self._dearest // self._per_dearest)
 
     def of_pieces(self, unit: str, units: int) -> int:
         """What a request costs whatever its tokens, with so many units; rounded up."""

@@ -39,7 +39,7 @@ end
 -- The most that may be granted where at least the least fits.
 local function granted(limit)
   local rate = rates[limit.dimension]
-  if not rate or rate <= 0 then return asked end
+  if not rate or rate <= 0 or asked == 0 then return asked end
   local grant = min(asked, floor((limit.room - fixed[limit.dimension]) / rate))
   -- A price is no whole number, and a quotient of such may be off by one.
   while grant < asked and amount_of(limit, grant + 1) <= limit.room do grant = grant + 1 end
@@ -77,6 +77,7 @@ end
 -- Ms until there is room for `amount`, or -1.
 local function wait_for(limit, amount)
   local slides = limit.shape == "window"
+  if limit.shape == "ever" then return amount <= room_of(limit, limit.used - limit.reserved) and 1000 or -1 end
   if amount > limit.cap + (slides and limit.burst or 0) then return -1 end
   local wait = limit.shape == "slots" and 1000 or slides and wait_for_buckets(limit, amount) or limit.finish - now
   -- Tokens and money that are only reserved may come back with the end of any request.
@@ -95,7 +96,7 @@ for _, limit in ipairs(limits) do
     if not own then limit.key, limit.others = KEYS[place], true end
     place = place + 1
   end
-  if limit.shape == "day" or limit.shape == "month" then is_calendar = true end
+  if limit.shape == "day" or limit.shape == "month" or limit.shape == "ever" and limit.day then is_calendar = true end
 end
 if is_calendar and not record and call("EXISTS", KEYS[4]) == 0 then return { -2, 0, 0 } end
 
@@ -104,7 +105,8 @@ for i, limit in ipairs(limits) do
   look[limit.shape](limit)
   if limit.cap and not record then
     local needed = amount_of(limit, least)
-    if needed > limit.room then
+    -- What costs nothing takes nothing of an account, however far down that is.
+    if needed > limit.room and (needed > 0 or limit.shape ~= "ever") then
       local ready = wait_for(limit, needed)
       if verdict == 0 or wait ~= -1 and (ready == -1 or ready > wait) then verdict, wait = i, ready end
     elseif verdict == 0 then
@@ -133,12 +135,16 @@ function take.day(limit, amount)
   if limit.fresh then
     call("DEL", limit.key)
     call("HSET", limit.key, "at", whole(limit.start), "r", whole(amount))
-    call("PEXPIRE", limit.key, whole(limit.reset + KEPT))
+    call("PEXPIRE", limit.key, whole(life_of(limit.finish)))
   elseif amount > 0 then
     call("HINCRBY", limit.key, "r", whole(amount))
   end
 end
 take.month = take.day
+
+function take.ever(limit, amount)
+  if limit.day then take.day(limit, amount) end
+end
 
 function take.slots(limit) -- once a minute is often enough for leases that are over
   if hold(limit.key, now + lease, lease) then call("ZREMRANGEBYSCORE", limit.key, "-inf", whole(now)) end
@@ -159,6 +165,11 @@ local function warn(limit)
   end
 end
 
+-- Credits have come that the next warning is about.
+local function rearm(limit)
+  if limit.shape == "ever" and limit.warned then call("HDEL", limit.key, "w") end
+end
+
 if record then
   grant = cmsgpack.unpack(record)[1]
 elseif verdict > 0 then
@@ -177,7 +188,7 @@ else
     elseif limit.shape == "slots" then
       taken[i] = { "slots", limit.key }
     else
-      taken[i] = { "calendar", limit.key, limit.dimension, amount, limit.start, limit.others }
+      taken[i] = { "calendar", limit.key, limit.dimension, amount, limit.start or 0, limit.others }
     end
   end
   local kept = { grant }
@@ -194,7 +205,7 @@ else
     limit.used = limit.used + limit.amount
     if limit.dimension ~= "requests" then limit.reserved = limit.reserved + limit.amount end
     if limit.room then limit.room = limit.room - limit.amount end
-    if limit.soft and spent(limit) > limit.soft then warn(limit) end
+    if limit.soft then (spent(limit) > limit.soft and warn or rearm)(limit) end
     if limit.user and own then ends = max(ends, end_of(limit)) end
   end
   if ends > 0 then keep_user(KEYS[5], user, ends, most) end

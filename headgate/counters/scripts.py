@@ -97,9 +97,11 @@ def mark_key(tenant: str) -> str:
     return f"hg:{{{tenant}}}:completions:mark"
 
 
-def limit_key(tenant: str, name: str, anniversary: int = 1) -> str:
-    """One limit of a tenant, by its name; of months that do not begin on the first also by when they do."""
-    return f"hg:{{{tenant}}}:{name}" if anniversary == 1 else f"hg:{{{tenant}}}:{anniversary}:{name}"
+def limit_key(tenant: str, name: str, day: int = 1) -> str:
+    """One limit of a tenant, by its name; of months that do not begin on the first also by when they do, and of
+    credits by the day that their account began: a new one never sees what was used of an older one.
+    """
+    return f"hg:{{{tenant}}}:{name}" if day == 1 else f"hg:{{{tenant}}}:{day}:{name}"
 
 
 def keys_pattern(tenant: str) -> str:

@@ -8,8 +8,8 @@
 --       request  {member of the open reservations, ms when it began, user, requests, input, output, nano-USD,
 --                 {which of the sliding windows it counts in when it had no record}}
 --       window   {number of its key, number of the key of users without a counter or 0, dimension, unit, units, soft or -1}
---       sum      {number of its key, the same of others, user, start and end of the window, value, sequence, soft, whether
---                 it compares what is reserved too}
+--       sum      {number of its key, the same of others, user, start and end of the window, value, sequence, soft or
+--                 false, whether it compares what is reserved too, moments at which credits end and how much of them}
 --       3..: alerts that this gateway has taken note of
 --
 -- Returns {how many were open, {alerts}}: one gateway is told of an alert, until it confirms that. A closed request is
@@ -94,8 +94,8 @@ local function missed(real, began, user, numbers)
   end
 end
 
-local function set(place, others, user, start, finish, value, sequence, soft, all)
-  local key, left = KEYS[place], finish + KEPT - now
+local function set(place, others, user, start, finish, value, sequence, soft, all, ends)
+  local key, left = KEYS[place], life_of(finish)
   if left <= 0 or others ~= 0 and not has_own(KEYS[4], user, most) then return end
   local state = call("HMGET", key, "at", "v:" .. gateway, "s:" .. gateway)
   local at, old, last = tonumber(state[1]), tonumber(state[2]) or 0, tonumber(state[3])
@@ -103,19 +103,22 @@ local function set(place, others, user, start, finish, value, sequence, soft, al
   if at ~= start then
     call("DEL", key)
     call("HSET", key, "at", whole(start))
-    call("PEXPIRE", key, whole(left))
     old, last = 0, nil
   end
+  if at ~= start or finish == NO_END then call("PEXPIRE", key, whole(left)) end
   if others ~= 0 then keep_user(KEYS[4], user, finish + KEPT, most) end
   if last and last > sequence then return end
   call("HSET", key, "v:" .. gateway, whole(value), "s:" .. gateway, whole(sequence))
   call("HINCRBY", key, "u", whole(value - old))
-  if soft < 0 then return end
+  if not soft then return end
+  soft = soft - ended(ends)
   state = call("HMGET", key, "u", "r", "w")
   local used = state[1] + (all and state[2] or 0)
   if used > soft and not state[3] then
     call("HSET", key, "w", 1)
     alert(KEYS[2], { key = key, soft = soft }, used, start)
+  elseif used <= soft and state[3] and finish == NO_END then -- credits have come: the next warning is another one
+    call("HDEL", key, "w")
   end
 end
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from headgate.counters.limits import Applying, Limit, keys_of
+from headgate.counters.limits import Applying, Limit, ends_of, keys_of
 from headgate.counters.scripts import (
     MOST_USERS,
     REMEMBER_MS,
@@ -174,7 +174,15 @@ def _request(one: Settled) -> tuple[object, ...]:
 def _sum(one: Sum) -> tuple[object, ...]:
     end_ms = one.limit.window_ms(one.window_ms)[1]
     compares_all = one.limit.kind.dimension == "requests"
-    return (one.limit.user, one.window_ms, end_ms, one.value, one.sequence, _soft(one.limit), compares_all)
+    soft, ends = _soft_of_sum(one.limit), ends_of(one.limit)
+    return (one.limit.user, one.window_ms, end_ms, one.value, one.sequence, soft, compares_all, ends)
+
+
+def _soft_of_sum(limit: Limit) -> int | bool:
+    """How much may be used before it warns; of an account with less than its `low` from the start that is below 0."""
+    if limit.credits is not None and limit.row.low is not None:
+        return limit.credits.booked_nano - limit.row.low
+    return False if limit.row.soft is None else limit.row.soft
 
 
 def _soft(limit: Limit) -> int:

@@ -3,13 +3,15 @@
 -- ARGV 1 is the time in ms, "" for the server's clock: several gateways share one.
 --
 -- A limit is a table: `shape`, `dimension`, `cap` (nil: nothing is refused), `soft`, `unit` and `units` of a sliding
--- window, `burst` and `refill`, `day` on which months begin, and `key`, put there by the script. `look` finds out how it
+-- window, `burst` and `refill`, `day` on which months begin, and `key`, put there by the script. Of credits (shape
+-- `ever`) `day` is when their account began, nil without one, and `ends` has moments and what ends then, in turns. `look` finds out how it
 -- stands and changes nothing, so that a refused request leaves no trace:
 --   used      all that is in the way of a new request     room   what one more may take (nil: anything)
 --   reset     ms until all of it is left                  reserved  the part of `used` that running requests hold
 
 local call, floor, ceil, max, min = redis.call, math.floor, math.ceil, math.max, math.min
 local DAY, KEPT = 86400000, 3 * 86400000 -- how long a calendar window is kept after its end
+local NO_END, LONGEST = 1e8 * DAY, 400 * DAY -- of what is counted for ever; how long that is kept when nobody asks
 local CRUMB = 1e-6 -- of a credit: makes up for fractions that doubles do not have
 local now = tonumber(ARGV[1])
 if not now then
@@ -35,12 +37,25 @@ end
 
 -- Where the calendar window that has the moment `at` begins and ends.
 local function window_of(shape, day, at)
+  if shape == "ever" then return day * DAY, NO_END end
   local today = floor(at / DAY)
   if shape == "day" then return today * DAY, (today + 1) * DAY end
   local month = floor(today / 30.4369)
   while beginning(month, day) > today do month = month - 1 end
   while beginning(month + 1, day) <= today do month = month + 1 end
   return beginning(month, day) * DAY, beginning(month + 1, day) * DAY
+end
+
+-- How long a calendar window is kept that ends then.
+local function life_of(finish) return min(finish + KEPT - now, LONGEST) end
+
+-- What has ended of credits.
+local function ended(ends)
+  local gone = 0
+  for i = 1, #ends, 2 do
+    if ends[i] <= now then gone = gone + ends[i + 1] end
+  end
+  return gone
 end
 
 -- Whether a user has counters of its own, or may have: of `most` at the same time. Else it shares one with others.
@@ -159,6 +174,18 @@ local function look_calendar(limit)
   if limit.cap then limit.room = limit.cap - limit.used end
 end
 look.day, look.month = look_calendar, look_calendar
+
+-- Likewise, without an end. What has ended counts no more from its moment on, whoever prepared the limit before that.
+function look.ever(limit)
+  if not limit.day then -- no account: nothing is counted
+    limit.used, limit.reserved, limit.reset, limit.room = 0, 0, 0, 0
+    return
+  end
+  local gone = ended(limit.ends)
+  limit.cap, limit.soft = limit.cap - gone, limit.soft and limit.soft - gone
+  look_calendar(limit)
+  limit.reset = 0
+end
 
 -- A sorted set of requests by the end of their lease.
 function look.slots(limit)

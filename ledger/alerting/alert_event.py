@@ -7,12 +7,15 @@ from typing import Protocol
 
 import msgspec
 
-from headgate.counters.calendar import window_of
+from headgate.counters.calendar import DAY_MS, window_of
 from headgate.limits import KINDS, LimitsRow
 from headgate.webhook_secret import signing_key
 from ledger.showing.limit_words import Amount, Owner, amount, find_row, moment, unit
 
 TYPE = "limit.soft_exceeded"
+CREDITS_TYPE = "credits.low"
+# An account has no window whose end could be waited for: for so long it is known what was told of it.
+_KNOWN_MS = 400 * DAY_MS
 
 
 class Crossed(Protocol):
@@ -61,12 +64,21 @@ class Data(msgspec.Struct, frozen=True):
     resets_at: str | None
 
 
+class CreditsData(msgspec.Struct, frozen=True):
+    """An account whose balance is below `low`; `low` and `floor` are None where a reload has taken them away."""
+
+    tenant: str
+    balance: Amount | None
+    low: Amount | None
+    floor: Amount | None
+
+
 class Event(msgspec.Struct, frozen=True):
     """The body."""
 
     type: str
     timestamp: str
-    data: Data
+    data: Data | CreditsData
 
 
 class _Owned(msgspec.Struct, frozen=True):
@@ -86,6 +98,10 @@ def event_of(tenant: str, crossed: Crossed, limits: LimitsRow) -> Event:
     """The event. A limit that a reload has taken away meanwhile has no `cap`, and nobody in its `scope`."""
     kind = kind_of(crossed.name)
     row, owner = find_row(limits, crossed.name) or (None, Owner())
+    if KINDS[kind].shape == "ever":
+        low, floor = (row.low, row.floor) if row else (None, None)
+        words = (None if one is None else amount(kind, one) for one in (balance_of(crossed, limits), low, floor))
+        return Event(CREDITS_TYPE, moment(crossed.time_ms), CreditsData(tenant, *words))
     calendar = KINDS[kind].shape in ("day", "month")
     ends = end_ms(crossed, limits) if calendar else crossed.time_ms
     data = Data(
@@ -101,6 +117,12 @@ def event_of(tenant: str, crossed: Crossed, limits: LimitsRow) -> Event:
         resets_at=moment(ends) if calendar else None,
     )
     return Event(TYPE, moment(crossed.time_ms), data)
+
+
+def balance_of(crossed: Crossed, limits: LimitsRow) -> int | None:
+    """What was left of credits when they came below `low`; None where a reload has taken that away."""
+    row, _ = find_row(limits, crossed.name) or (None, Owner())
+    return None if row is None or row.low is None else row.low + crossed.soft - crossed.used
 
 
 def tenant_of(body: bytes) -> str:
@@ -122,6 +144,8 @@ def end_ms(crossed: Crossed, limits: LimitsRow) -> int:
     kind = KINDS[kind_of(crossed.name)]
     if kind.shape in ("day", "month"):
         return window_of(kind.shape, limits.anniversary, crossed.window_ms)[1]
+    if kind.shape == "ever":
+        return crossed.time_ms + _KNOWN_MS
     return crossed.time_ms + kind.unit_ms * kind.units
 
 

@@ -22,7 +22,7 @@ from headgate import metrics
 from headgate.limits import KINDS, LimitsRow
 from headgate.snapshot import AlertsRow
 from ledger.alerting import handed, webhook
-from ledger.alerting.alert_event import Crossed, end_ms, event_of, id_of, kind_of, tenant_of
+from ledger.alerting.alert_event import Crossed, balance_of, end_ms, event_of, id_of, kind_of, tenant_of
 from ledger.alerting.alert_queue import AlertQueue, Entry, Message
 from ledger.showing.limit_words import amount
 from ledger.showing.metrics import TENANTS_CAP, Names
@@ -99,7 +99,7 @@ class Alerts:
         new = await self._keep([self._entry(tenant, one, message_id, limits) for message_id, one in known.items()])
         for message_id, one in known.items():
             if message_id in new:
-                self._say(tenant, one)
+                self._say(tenant, one, limits)
         self._woken.set()
 
     def _entry(self, tenant: str, crossed: Crossed, message_id: str, limits: LimitsRow) -> Entry:
@@ -119,9 +119,12 @@ class Alerts:
         await self._count()
         return set(new)
 
-    def _say(self, tenant: str, crossed: Crossed) -> None:
+    def _say(self, tenant: str, crossed: Crossed, limits: LimitsRow) -> None:
         kind = kind_of(crossed.name)
         metrics.SOFT_LIMITS.labels(self._tenants.label(tenant), kind).inc()
+        if (balance := balance_of(crossed, limits)) is not None:
+            log.warning("credits are low", tenant=tenant, balance=amount(kind, balance))
+            return
         used, soft = amount(kind, crossed.used), amount(kind, crossed.soft)
         log.warning("soft limit exceeded", tenant=tenant, limit=crossed.name, used=used, soft=soft)
 

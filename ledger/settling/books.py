@@ -102,6 +102,10 @@ class Books:
         """As the store has it."""
         return await self._until_done(lambda: self._store.used(tenant, month, today))
 
+    async def charged_since(self, tenant: str, day: int) -> tuple[int, int]:
+        """As the store has it."""
+        return await self._until_done(lambda: self._store.charged_since(tenant, day))
+
     async def counted(self) -> dict[FileId, int]:
         """As the store has it."""
         return await self._until_done(self._store.counted)
@@ -129,10 +133,14 @@ class Books:
         """What need not be done now. Raises sqlite3.Error."""
         return await self._run(partial(work, self._store))
 
-    async def prune(self, present: Sequence[FileId], keep_s: float = 0.0) -> int:
+    async def prune(
+        self, present: Sequence[FileId], keep_s: float = 0.0, may_have_account: Callable[[str], bool] = lambda _: True
+    ) -> int:
         """As the store does; the sums of old windows go with the rows."""
         async with self.turn:
-            gone = await self._until_done(lambda: self._store.prune(present, keep_s))
+            tenants = await self._until_done(self._store.old_tenants)
+            without = {tenant for tenant in tenants if not may_have_account(tenant)}
+            gone = await self._until_done(lambda: self._store.prune(present, keep_s, without))
             if gone:
                 self._sums.clear()
         return gone
@@ -145,7 +153,9 @@ class Books:
         apart = where.user not in (NOT_KEPT_APART, OTHER_USERS)
         for limit in limits.applying_to(where.key, where.model, where.user if apart else "").limits:
             if limit.is_calendar and (apart or "user" not in limit.row.by):
-                yield Window(where.tenant, limit, *limit.window_ms(where.day * DAY_MS))
+                start_ms, end_ms = limit.window_ms(where.day * DAY_MS)
+                if start_ms <= where.day * DAY_MS:  # an account does not count what was used before it
+                    yield Window(where.tenant, limit, start_ms, end_ms)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -172,6 +182,7 @@ class Books:
             key=limit.key_id if "key" in row.by else None,
             models=(limit.model,) if "model" in row.by else row.models,
             user=limit.user if "user" in row.by else None,
+            ever=limit.is_credits,
         )
 
     async def _through_journal(self, look: Callable[[int], Changed]) -> int:

@@ -20,7 +20,7 @@ from headgate.counters.scripts import open_key
 from headgate.counters.settlement import Sum
 from ledger.settling.books import Books, Window
 from ledger.settling.settlement import Settlement
-from ledger.settling.usage import Used, Where
+from ledger.settling.usage import NOT_KEPT_APART, Used, Where
 from ledger.tables import Tables
 
 EVERY_S = 3600.0
@@ -171,14 +171,25 @@ class Rebuild:
                 sums[limit.key] = Sum(limit, window.start_ms, so_far + amount, sequence)
             if number % _PAUSE_AFTER == 0:
                 await asyncio.sleep(0)
+        sums |= {one.limit.key: one for one in await self._of_account(tenant, limits, today)}
         await self._settlement.write_sums(tenant, limits.base_key, list(sums.values()))
         self._changed.discard(tenant)  # what is written for no limits at all ends what was written before
+
+    async def _of_account(self, tenant: str, limits: TenantLimits, today: int) -> list[Sum]:
+        """What was charged since its credits count."""
+        windows = self._books.windows_at(Where(tenant, today, "", "", NOT_KEPT_APART))
+        found = [window for window in windows if window.limit.is_credits]
+        if not (limits.credits and found):
+            return []
+        sequence, charged = await self._books.charged_since(tenant, limits.credits.since_day)
+        return [Sum(window.limit, window.start_ms, charged, sequence) for window in found]
 
     def _amounts(self, tenant: str, today: int, one: Used) -> list[tuple[Window, int]]:
         where = Where(tenant, today, one.key, one.model, one.user)
         return [
             (window, (one.day if window.limit.kind.shape == "day" else one.month).of(window.limit.kind.dimension))
             for window in self._books.windows_at(where)
+            if not window.limit.is_credits
         ]
 
     def _choose_examples(self) -> None:

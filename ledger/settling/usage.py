@@ -95,7 +95,10 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class SumWish:
-    """Which rows a limit counts: None is all. `first` and `end` are days."""
+    """Which rows a limit counts: None is all. `first` and `end` are days.
+
+    `ever`: what was charged on days that are not kept one by one counts too.
+    """
 
     tenant: str
     first: int
@@ -104,6 +107,7 @@ class SumWish:
     key: str | None = None
     models: tuple[str, ...] | None = None
     user: str | None = None
+    ever: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from ledger.journal.progress import Progress
 
 BUSY_S = 1.0  # someone reads with a tool of his own
 
-_VERSION = 3
+_VERSION = 4
 _FIRST = (
     """CREATE TABLE IF NOT EXISTS usage_by_day (
     tenant TEXT NOT NULL, day INTEGER NOT NULL, key TEXT NOT NULL, model TEXT NOT NULL, user TEXT NOT NULL,
@@ -37,6 +37,11 @@ _JOURNAL = (  # since version 3
     "ALTER TABLE charged_estimates ADD COLUMN journaled BLOB",
     "ALTER TABLE files ADD COLUMN journaled INTEGER NOT NULL DEFAULT 0",
     *entries.SCHEMA,
+)
+_ACCOUNTS = (  # since version 4
+    """CREATE TABLE IF NOT EXISTS charged_before (
+    tenant TEXT NOT NULL, day INTEGER NOT NULL, nano_usd INTEGER NOT NULL,
+    PRIMARY KEY (tenant, day)) WITHOUT ROWID""",
 )
 
 
@@ -125,8 +130,9 @@ def _bring_up(db: sqlite3.Connection) -> None:
     """To the present format, in one transaction: everything in it stays."""
     db.execute("BEGIN IMMEDIATE")
     version = _version_of(db)  # another process may have done it
-    for step in () if version >= _VERSION else (*_FIRST, *_JOURNAL):
-        db.execute(step)
+    for since, steps in ((3, (*_FIRST, *_JOURNAL)), (4, _ACCOUNTS)):
+        for step in steps if version < since else ():
+            db.execute(step)
     db.execute(f"PRAGMA user_version = {_VERSION}")
     db.execute("COMMIT")
 

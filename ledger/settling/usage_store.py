@@ -7,10 +7,10 @@ sqlite3.Error, and then nothing of its transaction has happened. docs/settlement
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from headgate.counters.calendar import DAY_MS
+from headgate.counters.calendar import DAY_MS, NO_END_MS
 from headgate.counters.scripts import MOST_USERS, OTHER_USERS
 from headgate.limits import Dimension
 from headgate.purses import is_purse
@@ -39,6 +39,7 @@ KEPT_DAYS = 62  # two months: the longest window, and its predecessor
 SEEN_FOR_S = 2 * 86_400.0
 LOOKED_AT = 20  # entries of the journal in one transaction: settling waits for it
 
+_LAST_DAY = NO_END_MS // DAY_MS
 _MOST = 2**53 - 1  # sums stop there: the counters hold doubles
 _Lines = Sequence[tuple[FileId | None, EndLine]]
 _AMOUNTS = ("requests", "input", "output", "nano_usd")
@@ -57,6 +58,11 @@ _INCREASE = (
 _NOTE_COUNTED = (
     "INSERT INTO files VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
     " counted = max(counted, excluded.counted), day = excluded.day, journaled = max(journaled, excluded.journaled)"
+)
+_FOLD = (
+    "INSERT INTO charged_before SELECT tenant, day, sum(nano_usd) FROM usage_by_day WHERE day < ? AND tenant = ?"  # noqa: S608 - fixed text
+    " GROUP BY tenant, day HAVING sum(nano_usd) > 0"
+    f" ON CONFLICT DO UPDATE SET nano_usd = min(nano_usd + excluded.nano_usd, {_MOST})"
 )
 _DECREASE = (
     f"UPDATE usage_by_day SET {', '.join(f'{column} = max({column} - ?, 0)' for column in _AMOUNTS)}"  # noqa: S608 - fixed text
@@ -143,6 +149,10 @@ class UsageStore(UsageDatabase):
             for key, model, user, *some in rows
         ]
 
+    def charged_since(self, tenant: str, day: int) -> tuple[int, int]:
+        """The sequence, and what a tenant was charged from this day on, in nano-USD."""
+        return self.sequence(), self._sum(SumWish(tenant, day, _LAST_DAY, "usd", ever=True))
+
     def erase(self, tenant: str, name: str) -> int:
         """Have a tenant's usage stand under another name, by day and model alone; how many rows there were.
 
@@ -158,6 +168,7 @@ class UsageStore(UsageDatabase):
             db.executemany(_INCREASE, [(name, day, "", model, "", *some) for day, model, *some in days])
             gone = db.execute("DELETE FROM usage_by_day WHERE tenant = ?", (tenant,)).rowcount
             gone += db.execute("DELETE FROM users_by_day WHERE tenant = ?", (tenant,)).rowcount
+            gone += db.execute("DELETE FROM charged_before WHERE tenant = ?", (tenant,)).rowcount
             gone += _erase_estimates(db, tenant, name)
         self._users = {where: number for where, number in self._users.items() if where[0] != tenant}
         return gone
@@ -176,7 +187,7 @@ class UsageStore(UsageDatabase):
 
     def rows_of(self, tenant: str) -> int:
         """How many rows bear its name, those in the journal apart."""
-        tables = ("usage_by_day", "users_by_day", "charged_estimates")
+        tables = ("usage_by_day", "users_by_day", "charged_estimates", "charged_before")
         return sum(
             int(self.read(f"SELECT count(*) FROM {table} WHERE tenant = ?", (tenant,))[0][0])  # noqa: S608 - fixed text
             for table in tables
@@ -210,13 +221,21 @@ class UsageStore(UsageDatabase):
         text = "SELECT epoch, head, journaled FROM files"
         return {FileId(epoch, head): seq for epoch, head, seq in self.read(text)}
 
-    def prune(self, present: Iterable[FileId], keep_s: float = 0.0) -> int:
+    def old_tenants(self) -> list[str]:
+        """Whose usage no window of days or months counts any more, of some days."""
+        rows = self.read("SELECT DISTINCT tenant FROM usage_by_day WHERE day < ?", (_today() - KEPT_DAYS,))
+        return [tenant for (tenant,) in rows]
+
+    def prune(self, present: Iterable[FileId], keep_s: float = 0.0, without_account: Collection[str] = ()) -> int:
         """Remove what no window counts any more; how many rows of usage.
 
-        `present` are the files that are there; others that come again were kept for `keep_s`.
+        `present` are the files that are there; others that come again were kept for `keep_s`. What was charged to
+        tenants is kept by the day, but of those that have no account of credits.
         """
         before, kept = _today() - KEPT_DAYS, set(present)
         with self.leaving_nothing(), self.transaction() as db:
+            tenants = db.execute("SELECT DISTINCT tenant FROM usage_by_day WHERE day < ?", (before,)).fetchall()
+            db.executemany(_FOLD, [(before, tenant) for (tenant,) in tenants if tenant not in without_account])
             gone = db.execute("DELETE FROM usage_by_day WHERE day < ?", (before,)).rowcount
             db.execute("DELETE FROM users_by_day WHERE day < ?", (before,))
             db.execute("DELETE FROM charged_estimates WHERE charged < ?", (before * DAY_MS / 1000,))
@@ -282,7 +301,12 @@ class UsageStore(UsageDatabase):
             f" WHERE {' AND '.join(conditions)}",
             tuple(values),
         )
-        return int(rows[0][0])
+        return min(int(rows[0][0]) + (self._charged_before(wish) if wish.ever else 0), _MOST)
+
+    def _charged_before(self, wish: SumWish) -> int:
+        """On days that are not kept one by one."""
+        text = f"SELECT min(total(nano_usd), {_MOST}) FROM charged_before WHERE tenant = ? AND day >= ?"  # noqa: S608 - fixed text
+        return int(self.read(text, (wish.tenant, wish.first))[0][0])
 
 
 def _counted(db: sqlite3.Connection, files: Iterable[FileId]) -> dict[FileId, int]:

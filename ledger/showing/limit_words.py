@@ -49,6 +49,11 @@ def moment(at_ms: int) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def day_of(number: int) -> str:
+    """A day since 1970, UTC: `2026-11-21`."""
+    return (dt.date(1970, 1, 1) + dt.timedelta(days=number)).isoformat()
+
+
 def find_row(limits: LimitsRow, name: str) -> tuple[LimitRow, Owner] | None:
     """The limit of this name, and whose it is; None when the tables have none (any more)."""
     for key_id, rows in limits.keys.items():  # they stand in for the rules by key, and so come first

@@ -20,7 +20,7 @@ from headgate.purses import Purse, provider_of
 from headgate.snapshot import Snapshot
 from headgate.tenants import Tenants
 from ledger.showing.budget_gauges import limits_of
-from ledger.showing.limit_words import Amount, Owner, amount, dollars, moment, unit
+from ledger.showing.limit_words import Amount, Owner, amount, day_of, dollars, moment, unit
 from ledger.tables import Tables
 
 MOST_LIMITS = 2_000
@@ -48,8 +48,22 @@ class Overage(msgspec.Struct, frozen=True):
     cost_usd: str | None
 
 
-class Row(msgspec.Struct, frozen=True):
-    """One limit. `left` is None where nothing is refused; `resets_in_ms` None where there is nothing to reset."""
+class Account(msgspec.Struct, frozen=True):
+    """Of credits: what is left of them, how far down that may go, below which balance it warns, and the first day
+    (UTC) that counts. Without an account there is no such day.
+    """
+
+    balance: str
+    floor: str
+    low: str | None
+    since: str | None
+
+
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One limit. `left` is None where nothing is refused; `resets_in_ms` None where there is nothing to reset.
+
+    Of credits there is `account`; what was used is since that began, and so is all else.
+    """
 
     name: str
     limit: str
@@ -65,6 +79,7 @@ class Row(msgspec.Struct, frozen=True):
     resets_in_ms: int | None
     resets_at: str | None
     overage: Overage | None
+    account: Account | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -149,7 +164,7 @@ class Queries:
         for what, name, known in (("key", question.key, keys), ("model", question.model, models)):
             if name is not None and name not in known:
                 return Unknown(what, name, known)
-        limits = TenantLimits(whose, tenant.limits or LimitsRow())
+        limits = TenantLimits(whose, tenant.limits or LimitsRow(), tenant.credits)
         chosen = _chosen(limits, question, keys, models)
         by_user = question.user is None and any("user" in row.by for row in limits.row.limits)
         return await self._standing(limits, chosen, by_user=by_user)
@@ -214,6 +229,7 @@ def _limits_of(limits: TenantLimits, row: LimitRow, callers: Iterable[tuple[str,
 
 def _row(standing: StandingNow, now_ms: int) -> Row:
     limit, row = standing.limit, standing.limit.row
+    cap, soft = (limit.cap_nano(now_ms), limit.soft_nano(now_ms)) if limit.is_credits else (row.cap, row.soft)
     resets_in_ms, resets_at = _reset(standing, now_ms)
     return Row(
         name=limit.name,
@@ -222,15 +238,23 @@ def _row(standing: StandingNow, now_ms: int) -> Row:
         unit=unit(row.kind),
         used=amount(row.kind, standing.used),
         reserved=amount(row.kind, standing.reserved),
-        cap=_maybe(row.kind, row.cap),
-        soft=_maybe(row.kind, row.soft),
+        cap=_maybe(row.kind, cap),
+        soft=_maybe(row.kind, soft),
         ceiling=_maybe(row.kind, row.ceiling),
         burst=amount(row.kind, row.burst),
         left=_maybe(row.kind, standing.left),
         resets_in_ms=resets_in_ms,
         resets_at=resets_at,
         overage=_overage(row, standing.used),
+        account=_account(standing, now_ms) if limit.is_credits else None,
     )
+
+
+def _account(standing: StandingNow, now_ms: int) -> Account:
+    limit, row = standing.limit, standing.limit.row
+    balance = limit.given_nano(now_ms) - standing.used
+    low = None if row.low is None else dollars(row.low)
+    return Account(dollars(balance), dollars(row.floor or 0), low, day_of(limit.day) if limit.credits else None)
 
 
 def _owner(limit: Limit) -> Owner:
@@ -245,6 +269,8 @@ def _owner(limit: Limit) -> Owner:
 
 def _reset(standing: StandingNow, now_ms: int) -> tuple[int | None, str | None]:
     """In how long and when. A sliding window is reset once all that it has has left it."""
+    if standing.limit.is_credits:
+        return None, None
     if standing.limit.is_calendar:
         end_ms = standing.limit.window_ms(now_ms)[1]
         return end_ms - now_ms, moment(end_ms)

@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
 from headgate.config.entry import Entry
-from headgate.config.limits import Limits
+from headgate.config.limits import Limits, PlanLimits
 from headgate.config.model import Gateway
-from headgate.limits import KINDS
+from headgate.limits import KINDS, KINDS_OF_PARTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 ROW = re.compile(r"^\| `([a-z][^`]*)` \| (.+) \| (.*) \| (.+) \|$", re.MULTILINE)
@@ -56,7 +56,8 @@ def test_every_key_is_documented_and_no_other() -> None:
 
 
 def test_every_kind_of_limit_has_its_key() -> None:
-    assert list(Limits.model_fields) == list(KINDS)
+    assert list(Limits.model_fields) == list(KINDS_OF_PARTS)
+    assert KINDS.keys() <= PlanLimits.model_fields.keys()
 
 
 @pytest.mark.parametrize("key", sorted(set(DOCUMENTED) & set(FIELDS)))

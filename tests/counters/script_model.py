@@ -23,6 +23,14 @@ def real_of(dimension: str, one: Settled) -> int:
     return real[dimension]
 
 
+def most_of(limit: Limit, now: int) -> int | None:
+    return limit.cap_nano(now) if limit.is_credits else limit.row.most
+
+
+def soft_of(limit: Limit, now: int) -> int | None:
+    return limit.soft_nano(now) if limit.is_credits else limit.row.soft
+
+
 @dataclass
 class Window:
     """Buckets by number; a request counts until its bucket is `units` buckets back."""
@@ -192,18 +200,21 @@ class Model:
             return sum(ends > now for ends in self.slots.get(key, {}).values())
         if limit.kind.shape == "window":
             return self.window(limit, key).used(now)
+        if not limit.is_calendar:  # credits without an account
+            return 0
         sums = self.calendar(limit, key, now)[0]
         return sums.settled + sums.reserved
 
     def room(self, limit: Limit, key: str, now: int) -> int | None:
-        if limit.row.most is None:
+        most = most_of(limit, now)
+        if most is None:
             return None
         if limit.kind.shape == "window":
             return self.window(limit, key).room(limit, now)
-        return limit.row.most - self.used(limit, key, now)
+        return most - self.used(limit, key, now)
 
     def reset_ms(self, limit: Limit, key: str, now: int) -> int:
-        if limit.kind.shape == "slots":
+        if limit.kind.shape in ("slots", "ever"):
             return 0
         if limit.kind.shape == "window":
             return self.window(limit, key).reset_ms(limit, now)
@@ -221,7 +232,11 @@ class Model:
         rooms = [(limit, self.room(limit, keys[limit.key], now)) for limit in applying.limits]
 
         def fits(grant: int) -> Callable[[tuple[Limit, int | None]], bool]:
-            return lambda pair: pair[1] is None or amount_of(pair[0], wish, grant) <= pair[1]
+            def check(pair: tuple[Limit, int | None]) -> bool:
+                amount = amount_of(pair[0], wish, grant)
+                return pair[1] is None or amount <= pair[1] or (pair[0].is_credits and amount == 0)
+
+            return check
 
         least = min(LEAST_GRANT, wish.output)
         full = tuple(pair[0] for pair in rooms if not fits(least)(pair))
@@ -246,7 +261,7 @@ class Model:
             taken.at = window.cell(now)
             taken.on_credit = window.take(limit, now, taken.amount)
             self._warn_of_window(limit, key, now)
-        else:
+        elif limit.is_calendar:
             taken.at = self.calendar(limit, key, now)[1]
             sums = self.calendars[key]
             sums.turn(taken.at)
@@ -257,7 +272,7 @@ class Model:
     def spent(self, limit: Limit, key: str, now: int) -> int:
         """What soft limits compare."""
         used = self.used(limit, key, now)
-        if limit.kind.dimension in ("requests", "slots"):
+        if limit.kind.dimension in ("requests", "slots") or not (limit.is_calendar or limit.kind.shape == "window"):
             return used
         if limit.kind.shape == "window":
             return used - self.window(limit, key).reserved(now)
@@ -273,13 +288,17 @@ class Model:
 
     def _warn(self, limit: Limit, key: str, now: int, sums: Calendar) -> None:
         spent = sums.settled + (sums.reserved if limit.kind.dimension == "requests" else 0)
-        if limit.row.soft is not None and spent > limit.row.soft and not sums.warned and sums.start is not None:
+        soft = soft_of(limit, now)
+        if soft is not None and spent > soft and not sums.warned and sums.start is not None:
             sums.warned = True
             self._alert(limit, key, now, sums.start, spent)
+        if limit.is_credits and soft is not None and spent <= soft:
+            sums.warned = False
 
     def _alert(self, limit: Limit, key: str, now: int, window: int, used: int) -> None:
-        assert limit.row.soft is not None
-        self.alerts = [*self.alerts, (key, window, used, limit.row.soft, now)][-100:]
+        soft = soft_of(limit, now)
+        assert soft is not None
+        self.alerts = [*self.alerts, (key, window, used, soft, now)][-100:]
 
     def _ends(self, taken: Taken, now: int, lease_ms: int) -> int:
         limit = taken.limit
@@ -321,6 +340,8 @@ class Model:
                 on_credit = max(0.0, on_credit - max(0, now - taken.now) * rate)
             self.window(limit, taken.key).correct(limit, now, taken.at, taken.amount, real, on_credit)
             self._warn_of_window(limit, taken.key, now)
+            return
+        if not limit.is_calendar:
             return
         sums = self.calendars[taken.key]
         if sums.start == taken.at:

@@ -10,6 +10,7 @@ from headgate.counters.reservation import Verdict, Wish, read_verdict, reserve_c
 from headgate.counters.scripts import MOST_USERS, Call, Script
 from headgate.counters.settlement import Settled, SettledReply, Sum, read_settled, settle_call
 from headgate.counters.standing import StandingNow, read_standing, standing_call
+from headgate.credits import CreditsRow
 from headgate.limits import LimitRow, LimitsRow
 
 START = 1_800_000_000_000
@@ -27,9 +28,16 @@ class Tenant:
     """`valkey` must not decode what it answers."""
 
     def __init__(
-        self, valkey: Redis, row: LimitsRow, name: str = "acme", *, base: bool = True, most_users: int = MOST_USERS
+        self,
+        valkey: Redis,
+        row: LimitsRow,
+        name: str = "acme",
+        *,
+        account: CreditsRow | None = None,
+        base: bool = True,
+        most_users: int = MOST_USERS,
     ) -> None:
-        self.valkey, self.limits, self.name = valkey, TenantLimits(name, row), name
+        self.valkey, self.limits, self.name = valkey, TenantLimits(name, row, account), name
         self.told: dict[str, tuple[bytes, ...]] = {}  # alerts, by gateway
         self.most_users = most_users
         if base:

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from headgate.counters.calendar import DAY_MS, window_of
+from headgate.counters.calendar import DAY_MS, NO_END_MS, window_of
 from headgate.counters.scripts import RESERVE
+from headgate.limits import Shape
 from tests.counters.valkey_server import ValkeyServer
 
 MARK = "local look = {}"
@@ -43,6 +44,12 @@ def test_days() -> None:
     assert window_of("day", 1, ms("2026-11-21T23:59:59") + 999) == (ms("2026-11-21"), ms("2026-11-22"))
 
 
+def test_an_account_has_one_window() -> None:
+    began = ms("2026-11-21")
+    assert window_of("ever", began // DAY_MS, ms("2026-11-21T09:00:00")) == (began, NO_END_MS)
+    assert window_of("ever", began // DAY_MS, ms("2107-01-01")) == (began, NO_END_MS)
+
+
 @given(at=moments, anniversary=st.integers(1, 31))
 def test_windows_follow_each_other(at: int, anniversary: int) -> None:
     start, end = window_of("month", anniversary, at)
@@ -59,8 +66,9 @@ def test_lua_says_the_same(shared_valkey: ValkeyServer) -> None:
         @settings(max_examples=300, deadline=None)
         @given(at=moments | moments.map(lambda at: at - at % DAY_MS), anniversary=st.integers(1, 31))
         def compare(at: int, anniversary: int) -> None:
-            for shape in ("day", "month"):
-                assert tuple(in_lua(client, script, shape, anniversary, at)) == window_of(shape, anniversary, at)  # type: ignore[arg-type]
+            shapes: tuple[Shape, ...] = ("day", "month", "ever")
+            for shape in shapes:
+                assert tuple(in_lua(client, script, shape, anniversary, at)) == window_of(shape, anniversary, at)
 
         compare()
 

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from redis import Redis
 
-from headgate.counters.limits import Applying, Limit
+from headgate.counters.limits import Applying, Limit, TenantLimits
 from headgate.counters.reservation import LEAST_GRANT, Verdict, Wish, estimate_nano
 from headgate.counters.scripts import alerts_key, limit_of, record_key
 from headgate.counters.settlement import Settled, Sum, read_record
-from headgate.limits import KINDS, SCOPES, LimitRow, LimitsRow, Scope
-from tests.counters.script_model import Model, Outcome, amount_of
+from headgate.credits import CreditsRow, Ending
+from headgate.limits import KINDS, KINDS_OF_PARTS, SCOPES, LimitRow, LimitsRow, Scope
+from tests.counters.script_model import Model, Outcome, amount_of, most_of, soft_of
 from tests.counters.tenant import EPOCH, LEASE_MS, START, TimelessTenant
 from tests.counters.valkey_server import ValkeyServer
 
@@ -29,7 +30,7 @@ callers = st.tuples(st.sampled_from(["ci", "web"]), st.sampled_from(["big", "cha
 
 @st.composite
 def limit_rows(draw: st.DrawFn) -> LimitRow:
-    kind = KINDS[draw(st.sampled_from(sorted(KINDS, key=lambda name: KINDS[name].dimension)))]
+    kind = KINDS[draw(st.sampled_from(sorted(KINDS_OF_PARTS, key=lambda name: KINDS[name].dimension)))]
     most = CAPS[kind.dimension]
     cap = draw(st.integers(most // 3, most) | st.integers(0, most) | st.none())
     soft = draw(st.integers(0, most) if cap is None else st.none() | st.integers(0, most))
@@ -41,6 +42,26 @@ def limit_rows(draw: st.DrawFn) -> LimitRow:
     return LimitRow(kind.name, cap, soft, ceiling, None, burst, refill_ms, by, models)
 
 
+@st.composite
+def credit_rows(draw: st.DrawFn) -> LimitRow:
+    floor = draw(st.sampled_from([0, 0, -500, 200]))
+    return LimitRow("credits", None, floor=floor, low=draw(st.none() | st.integers(floor + 1, 3000)))
+
+
+def rows_of(most: int, least: int = 0) -> st.SearchStrategy[list[LimitRow]]:
+    return st.lists(limit_rows(), min_size=least, max_size=most, unique_by=lambda row: (row.kind, row.by, row.models))
+
+
+def accounts(start: int) -> st.SearchStrategy[CreditsRow | None]:
+    """Some with credits that end in the next days, or have ended."""
+    ending = st.builds(
+        Ending, st.integers(-DAY_MS, 3 * DAY_MS).map(lambda after: start + after), st.integers(0, 1500)
+    )
+    since = st.sampled_from([0, 1, 400]).map(lambda days: start // DAY_MS - days)
+    made = st.builds(CreditsRow, since, st.integers(-100, 4000), st.lists(ending, max_size=2).map(tuple))
+    return st.integers(0, 5).flatmap(lambda number: made if number else st.none())
+
+
 wishes = st.builds(
     Wish,
     st.just(""),
@@ -48,7 +69,7 @@ wishes = st.builds(
     input=TOKENS,
     output=st.sampled_from([60, 17, 0, 1, 15, 16]),
     times=st.integers(1, 3),
-    fixed_nano=st.integers(0, 300),
+    fixed_nano=st.just(0) | st.integers(0, 300),
     rate_nano=st.sampled_from(["0", "0.3", "7", "33.4"]),
 )
 
@@ -59,15 +80,17 @@ class Scripts(RuleBasedStateMachine):
     valkey: Redis
 
     @initialize(
-        rows=st.lists(limit_rows(), min_size=1, max_size=4, unique_by=lambda row: (row.kind, row.by, row.models)),
+        rows=rows_of(4, least=1) | st.tuples(credit_rows(), rows_of(2)).map(lambda both: [both[0], *both[1]]),
         anniversary=st.sampled_from([1, 15, 29, 31]),
         start=st.integers(0, 1500).map(lambda days: START + days * DAY_MS - START % DAY_MS),
         base=st.integers(0, 5).map(bool),
+        data=st.data(),
     )
-    def configured(self, rows: list[LimitRow], anniversary: int, start: int, base: bool) -> None:
+    def configured(self, rows: list[LimitRow], anniversary: int, start: int, base: bool, data: st.DataObject) -> None:
         self.valkey.flushall()
         limits = LimitsRow(tuple(rows), anniversary=anniversary)
-        self.tenant = TimelessTenant(self.valkey, limits, base=base, most_users=MOST_USERS)
+        account = data.draw(accounts(start))
+        self.tenant = TimelessTenant(self.valkey, limits, account=account, base=base, most_users=MOST_USERS)
         self.model = Model(MOST_USERS, base=base)
         self.now, self.number, self.sequence = start, 0, 0
         self.asked: dict[str, tuple[Applying, Wish, int]] = {}
@@ -80,6 +103,15 @@ class Scripts(RuleBasedStateMachine):
     @rule(step=st.integers(0, 40 * DAY_MS) | st.sampled_from([DAY_MS, 28 * DAY_MS, 31 * DAY_MS]))
     def days_pass(self, step: int) -> None:
         self.now += step
+
+    @precondition(lambda self: self.tenant.limits.credits)
+    @rule(amount=st.integers(-500, 3000))
+    def credits_are_booked(self, amount: int) -> None:
+        """Those who have asked before go on with what they knew."""
+        account = self.tenant.limits.credits
+        assert account
+        account = CreditsRow(account.since_day, account.booked_nano + amount, account.ending)
+        self.tenant.limits = TenantLimits("acme", self.tenant.limits.row, account)
 
     @rule(back=st.integers(1, 3000) | st.integers(1, 200_000))
     def clock_goes_back(self, back: int) -> None:
@@ -177,9 +209,9 @@ class Scripts(RuleBasedStateMachine):
                 standing = next(kept)
                 assert (standing.limit, standing.used, standing.left) == (limit, self.used(limit), max(0, room))
                 assert standing.reset_ms == self.model.reset_ms(limit, self.key(limit), self.now)
-        soft = [limit for limit in applying.limits if limit.row.soft is not None]
+        soft = {limit: some for limit in applying.limits if (some := soft_of(limit, self.now)) is not None}
         spent = {limit: self.model.spent(limit, self.key(limit), self.now) for limit in soft}
-        passed = {limit: used for limit, used in spent.items() if used > (limit.row.soft or 0)}
+        passed = {limit: used for limit, used in spent.items() if used > soft[limit]}
         assert dict(zip(verdict.warned, verdict.warned_used, strict=True)) == passed
 
     def compare_record(self, applying: Applying, wish: Wish, grant: int) -> None:
@@ -197,7 +229,12 @@ class Scripts(RuleBasedStateMachine):
         assert limit in outcome.full
         least = min(LEAST_GRANT, wish.output)
         needed = {one.name: amount_of(one, wish, least) for one in outcome.full}
-        never = {one.name for one in outcome.full if needed[one.name] > (one.row.most or 0) + one.row.burst}
+        never = {
+            one.name
+            for one in outcome.full
+            if needed[one.name] > (most_of(one, self.now) or 0) + one.row.burst
+            or (one.is_credits and not self.may_come_back(one, needed[one.name]))
+        }
         if never or wait_ms < 0:
             assert wait_ms == -1
             assert limit.name in never
@@ -226,8 +263,8 @@ class Scripts(RuleBasedStateMachine):
             return window.room(limit, self.now, window.reserved(self.now)) >= needed
         if limit.is_calendar:
             sums = self.model.calendar(limit, self.key(limit), self.now)[0]
-            return (limit.row.most or 0) - sums.settled >= needed
-        return True
+            return (most_of(limit, self.now) or 0) - sums.settled >= needed
+        return not limit.is_credits
 
     def settle(
         self, settled: list[Settled], sums: list[Sum] | None = None, gateway: str = "g1", *, base: bool = False
