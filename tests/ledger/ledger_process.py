@@ -17,6 +17,7 @@ from redis import Redis
 from headgate.counters.limits import TenantLimits
 from headgate.counters.reservation import Wish, read_verdict, reserve_call
 from headgate.counters.standing import read_standing, standing_call
+from headgate.credits import CreditsRow
 from headgate.limits import LimitRow, LimitsRow
 from headgate.prices import PriceRow
 from headgate.snapshot import ModelRow, Snapshot, SpoolRow, TenantRow, write_snapshot
@@ -144,6 +145,7 @@ class Ledger:
         price: PriceRow | None = None,
         spool: SpoolRow | None = None,
         retention_s: dict[str, int] | None = None,
+        accounts: dict[str, CreditsRow] | None = None,
     ) -> None:
         """The accepted configuration: who has which limits, what the model `chat` costs, how the spool is kept."""
         self.generation += 1
@@ -159,7 +161,9 @@ class Ledger:
             max_body_bytes=1,
             keys=[],
             tenants={
-                name: TenantRow({}, row, usage_retention_s=(retention_s or {}).get(name))
+                name: TenantRow(
+                    {}, row, usage_retention_s=(retention_s or {}).get(name), credits=(accounts or {}).get(name)
+                )
                 for name, row in (limits or {}).items()
             },
             models=models,
@@ -207,11 +211,12 @@ def reserve(
     tenant: str = "acme",
     lease_ms: int = 600_000,
     limits: LimitsRow = LIMITS,
+    account: CreditsRow | None = None,
     **wish: Any,
 ) -> None:
     """Reserve for each: of `limits`, what `wish` says; `key_id`, `model` and `user` are whose."""
     who = [wish.pop(name, default) for name, default in (("key_id", ""), ("model", "chat"), ("user", ""))]
-    applying = TenantLimits(tenant, limits).applying(*who)
+    applying = TenantLimits(tenant, limits, account).applying(*who)
     for request_id in request_ids:
         script, keys, arguments = reserve_call(applying, Wish(request_id, epoch, **wish), lease_ms)
         verdict = read_verdict(applying, valkey.eval(script.text, len(keys), *keys, *arguments))  # type: ignore[arg-type]
@@ -220,10 +225,16 @@ def reserve(
 
 
 def stands(
-    valkey: Redis, limits: LimitsRow, tenant: str = "acme", key_id: str = "ci", model: str = "chat", user: str = ""
+    valkey: Redis,
+    limits: LimitsRow,
+    tenant: str = "acme",
+    key_id: str = "ci",
+    model: str = "chat",
+    user: str = "",
+    account: CreditsRow | None = None,
 ) -> dict[str, tuple[int, int]]:
     """What the counters say of each limit of a caller: used, and reserved by open requests."""
-    applying = TenantLimits(tenant, limits).applying(key_id, model, user)
+    applying = TenantLimits(tenant, limits, account).applying(key_id, model, user)
     script, keys, arguments = standing_call(tenant, applying.limits)
     reply: Any = valkey.eval(script.text, len(keys), *keys, *arguments)  # type: ignore[arg-type]
     return {one.limit.name: (one.used, one.reserved) for one in read_standing(applying.limits, reply)}

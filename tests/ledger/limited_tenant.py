@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from headgate.credits import CreditsRow
 from headgate.limits import NANO, LimitRow, LimitsRow
 from headgate.prices import PriceRow
 from headgate.snapshot import AlertsRow, Key, ModelRow, Snapshot, SpoolRow, TargetRow, TenantRow, write_snapshot
@@ -25,7 +26,9 @@ LIMITS = LimitsRow(
 PRICE = PriceRow(Decimal("2.5"), Decimal("2.5"), Decimal("2.5"), Decimal(10))
 
 
-def write_tables(ledger: Ledger, alerts: AlertsRow | None = None, limits: LimitsRow = LIMITS) -> None:
+def write_tables(
+    ledger: Ledger, alerts: AlertsRow | None = None, limits: LimitsRow = LIMITS, account: CreditsRow | None = None
+) -> None:
     """The accepted configuration."""
     ledger.generation += 1
     model = ModelRow(stream_profile="s", whole_profile="w", max_attempts=1, headers_ms=1000, price=PRICE)
@@ -36,7 +39,7 @@ def write_tables(ledger: Ledger, alerts: AlertsRow | None = None, limits: Limits
         max_body_bytes=1,
         keys=[Key(bytes([at]) * 32, name, "acme") for at, name in enumerate(("ci", "dev"))],
         tenants={
-            "acme": TenantRow({"chat": [target], "big": [target]}, limits),
+            "acme": TenantRow({"chat": [target], "big": [target]}, limits, credits=account),
             "globex": TenantRow({"chat": [target]}),
         },
         models={"chat": model, "big": model},

@@ -153,7 +153,7 @@ def test_a_database_of_a_later_version_is_left_alone(store: UsageStore) -> None:
     store.count({FILE: 100}, [entry(1)])
     store.close()
     with sqlite3.connect(store._path) as db:
-        db.execute("PRAGMA user_version = 4")
+        db.execute("PRAGMA user_version = 5")
     with pytest.raises(sqlite3.DatabaseError, match="later version"):
         store.counted()
 
