@@ -13,7 +13,7 @@ from headgate.config.check import Checked
 from headgate.config.limits import Limits, PlanLimits, TenantLimits
 from headgate.declared import Declared, read_declared, write_declared
 from headgate.declared_limits import written
-from headgate.limits import KINDS
+from headgate.limits import KINDS, KINDS_OF_PARTS
 
 Checking = Callable[[str], Checked]
 
@@ -169,16 +169,18 @@ def _mapping(kind: str) -> st.SearchStrategy[Any]:
     return amount | st.just("unlimited") | st.fixed_dictionaries({}, optional=more)
 
 
-_LIMITS = {kind: _mapping(kind) for kind in KINDS}
+_BALANCE = st.tuples(st.sampled_from(["", "-"]), _MONEY).map("".join)
+_CREDITS = _BALANCE | st.just("unlimited") | st.fixed_dictionaries({}, optional={"floor": _BALANCE, "low": _BALANCE})
+_LIMITS = {kind: _mapping(kind) for kind in KINDS_OF_PARTS}
 _RULE = st.fixed_dictionaries({}, optional=_LIMITS | {"by": st.just(["key", "user"]), "models": st.just(["chat"])})
-_ALL = _LIMITS | {"per": st.lists(_RULE, max_size=2), "anniversary": st.integers(1, 31)}
+_ALL = _LIMITS | {"credits": _CREDITS, "per": st.lists(_RULE, max_size=2), "anniversary": st.integers(1, 31)}
 
 
 def _without_idle_refill(limits: Limits) -> Any:
     """What refills nothing is not written."""
     dumped = limits.model_dump()
     for one in [dumped, *(dumped.get("per") or [])]:
-        for kind in KINDS:
+        for kind in KINDS_OF_PARTS:
             if isinstance(one[kind], dict) and one[kind].get("burst") is None:
                 one[kind].pop("refill_s", None)
     return dumped

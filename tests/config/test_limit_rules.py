@@ -7,7 +7,7 @@ import pytest
 
 from headgate.compile import compile_snapshot
 from headgate.config.check import Checked
-from headgate.limits import KINDS, NANO, SCOPES, LimitRow, LimitsRow
+from headgate.limits import KINDS, KINDS_OF_PARTS, NANO, SCOPES, LimitRow, LimitsRow
 from headgate.snapshot import AlertsRow, Snapshot
 
 Checking = Callable[[str], Checked]
@@ -58,10 +58,10 @@ def test_a_tenant_without_limits_has_none(compiled: Compiled) -> None:
 
 
 def test_a_number_is_a_hard_limit_of_every_kind(compiled: Compiled) -> None:
-    backwards = ", ".join(f"{kind}: {number}" for number, kind in reversed(list(enumerate(KINDS, 1))))
+    backwards = ", ".join(f"{kind}: {number}" for number, kind in reversed(list(enumerate(KINDS_OF_PARTS, 1))))
     row = limits(compiled, f"{{{backwards}}}")
     money = {kind.name for kind in KINDS.values() if kind.dimension == "usd"}
-    expected = (LimitRow(kind, n * NANO if kind in money else n) for n, kind in enumerate(KINDS, 1))
+    expected = (LimitRow(kind, n * NANO if kind in money else n) for n, kind in enumerate(KINDS_OF_PARTS, 1))
     assert row == LimitsRow(tuple(expected))
 
 
@@ -88,12 +88,23 @@ def test_a_number_is_a_hard_limit_of_every_kind(compiled: Compiled) -> None:
             LimitRow("daily_requests", 100, ceiling=200, overage_price=0),
         ),
         ("daily_tokens: {limit: 100, overage: {ceiling: 200}}", LimitRow("daily_tokens", 100, ceiling=200)),
+        ("credits: 0", LimitRow("credits", None, floor=0)),
+        ("credits: -2.5", LimitRow("credits", None, floor=-2_500_000_000)),
+        ("credits: {low: 5}", LimitRow("credits", None, floor=0, low=5 * NANO)),
+        ('credits: {floor: "-10", low: -3}', LimitRow("credits", None, floor=-10 * NANO, low=-3 * NANO)),
     ],
 )
 def test_what_a_mapping_says(written: str, row: LimitRow, compiled: Compiled) -> None:
     for of_plan, of_tenant in ((written, ""), ("", written)):
         found = limits(compiled, f"{{{of_plan}}}", f"{{{of_tenant}}}")
         assert found == LimitsRow((row,))
+
+
+def test_credits_can_be_lifted_and_are_nothing_of_a_part(compiled: Compiled, check_text: Checking) -> None:
+    assert limits(compiled, "{credits: {floor: 0, low: 5}}", "{credits: unlimited}") is None
+    for where in ("limits: {per: [{by: [key], credits: 0}]}", "keys: [{name: a, limits: {credits: 0}}]"):
+        problems = check_text(f"{MODELS}tenants: {{t: {{models: [chat], {where}}}}}\n").problems
+        assert any('unknown key "credits"' in str(problem) for problem in problems), problems
 
 
 def test_a_tenants_own_take_the_place_of_the_plans(compiled: Compiled) -> None:

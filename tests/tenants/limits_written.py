@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from headgate.limits import KINDS, SCOPES, Kind
+from headgate.limits import KINDS_OF_PARTS, SCOPES, Kind
 
 Written = st.SearchStrategy[dict[str, Any]]
 
@@ -33,7 +33,17 @@ def _limit(kind: Kind, *, lifts: bool) -> st.SearchStrategy[Any]:
 
 def limits(*, lifts: bool = False) -> Written:
     """Of a key; with `lifts` those of a tenant, by kind."""
-    return st.fixed_dictionaries({}, optional={name: _limit(kind, lifts=lifts) for name, kind in KINDS.items()})
+    return st.fixed_dictionaries(
+        {}, optional={name: _limit(kind, lifts=lifts) for name, kind in KINDS_OF_PARTS.items()}
+    )
+
+
+def _credits(*, lifts: bool) -> Written:
+    """Of a tenant's account, if anything is said of it."""
+    floor = st.integers(-50, 20) | st.integers(0, 20).map(lambda number: f"-{number}.5")
+    whole = st.fixed_dictionaries({}, optional={"floor": floor, "low": st.integers(21, 99)})
+    said = st.one_of(floor, whole, *([st.just("unlimited")] if lifts else []))
+    return st.fixed_dictionaries({}, optional={"credits": said})
 
 
 def _rules(models: list[str]) -> st.SearchStrategy[list[dict[str, Any]]]:
@@ -56,4 +66,4 @@ def _rules(models: list[str]) -> st.SearchStrategy[list[dict[str, Any]]]:
 def entries(models: list[str], *, lifts: bool = False) -> Written:
     """Of a plan; with `lifts` of a tenant."""
     more = st.fixed_dictionaries({}, optional={"per": _rules(models), "anniversary": st.integers(1, 31)})
-    return st.tuples(limits(lifts=lifts), more).map(lambda both: both[0] | both[1])
+    return st.tuples(limits(lifts=lifts), _credits(lifts=lifts), more).map(lambda all_: all_[0] | all_[1] | all_[2])
