@@ -41,7 +41,7 @@ def documented_as(key: str) -> str:
     """Limits are documented once, at plans, whoever has them; and what a mapping says of one, once for all kinds."""
     key = re.sub(r"^tenants\.<name>\.(keys\[\]\.)?limits\.", "plans.<name>.", key)
     key = re.sub(rf"^plans\.<name>\.per\[\]\.({'|'.join(KINDS)})\b", r"plans.<name>.\1", key)
-    return re.sub(rf"^plans\.<name>\.({'|'.join(KINDS)})\.", "plans.<name>.<limit>.", key)
+    return re.sub(rf"^plans\.<name>\.({'|'.join(KINDS_OF_PARTS)})\.", "plans.<name>.<limit>.", key)
 
 
 FIELDS: dict[str, FieldInfo] = {}
