@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from headgate.limits import KINDS, SCOPES
+from headgate.limits import KINDS_OF_PARTS, SCOPES
 
 PAGE = Path(__file__).parents[2] / "docs/limits.md"
 # What a test cannot reach is replaced by what it can, and all else of the example stays: the name of the example, and
@@ -75,7 +75,7 @@ class Example:
 
     @property
     def dimension(self) -> str:
-        return KINDS[self.kind].dimension
+        return KINDS_OF_PARTS[self.kind].dimension
 
     @property
     def model(self) -> str:
@@ -105,7 +105,7 @@ def of_the_page() -> dict[str, Any]:
 
 
 def examples(document: Mapping[str, Any]) -> Iterator[Example]:
-    """Every limit that the page shows."""
+    """Every limit that the page shows; credits, which need an account, have tests of their own."""
 
     def example(name: str, where: str, plan: str, kind: str, value: Any, **more: Any) -> Example:
         name = f"{name}-{kind}".replace("_", "-")
@@ -113,12 +113,12 @@ def examples(document: Mapping[str, Any]) -> Iterator[Example]:
 
     for plan, entries in document["plans"].items():
         kept = {"anniversary": entries.get("anniversary", 1)}
-        for kind in sorted(entries.keys() & KINDS.keys()):
+        for kind in sorted(entries.keys() & KINDS_OF_PARTS.keys()):
             yield example(plan, "plan", plan, kind, entries[kind], **kept)
         for number, rule in enumerate(entries.get("per", ())):
             by = tuple(scope for scope in SCOPES if scope in rule.get("by", ()))
             scope = {"by": by, "models": tuple(rule["models"]) if "models" in rule else None}
-            for kind in sorted(rule.keys() & KINDS.keys()):
+            for kind in sorted(rule.keys() & KINDS_OF_PARTS.keys()):
                 yield example(f"{plan}-per-{number}", "per", plan, kind, rule[kind], **kept, **scope)
     for tenant, entries in document["tenants"].items():
         for kind, value in entries["limits"].items():
@@ -141,10 +141,10 @@ def configured(example: Example) -> tuple[dict[str, Any], dict[str, Any]]:
     if example.where == "plan":
         plan[example.kind] = example.limit
     elif example.where == "per":
-        rule = {name: value for name, value in page["per"][_place(example)].items() if name not in KINDS}
+        rule = {name: value for name, value in page["per"][_place(example)].items() if name not in KINDS_OF_PARTS}
         plan["per"] = [{**rule, example.kind: example.limit}]
     else:  # what it takes the place of, and what it comes beside
-        plan |= {kind: smaller(example.name, value) for kind, value in page.items() if kind in KINDS}
+        plan |= {kind: smaller(example.name, value) for kind, value in page.items() if kind in KINDS_OF_PARTS}
         plan["per"] = page["per"]
     if example.where == "tenant":
         tenant["limits"] = {example.kind: example.limit}

@@ -21,7 +21,7 @@ from running_gateway import RunningGateway, running_gateway
 from tenants import CHAT
 from upstreams import Engine
 
-from headgate.limits import KINDS
+from headgate.limits import KINDS_OF_PARTS
 
 OTHER_KEY = "other"
 
@@ -114,7 +114,7 @@ def in_words(example: Example) -> str:
         more = f", {example.most} with overage"
     elif "burst" in example.said:
         more = f", {example.said['burst']} more in a burst"
-    kind = KINDS[example.kind]
+    kind = KINDS_OF_PARTS[example.kind]
     assert example.cap is not None
     return f"limit {written(example.cap)} {kind.text}{more} ({kind.name})"
 
@@ -127,7 +127,7 @@ def written(number: Decimal) -> str:
 def assert_refused(example: Example, reply: httpx2.Response, used_up: Decimal) -> None:
     """429 in the words of the page, with what it says of headers."""
     assert reply.status_code == 429, reply.text
-    error, calendar = reply.json()["error"], KINDS[example.kind].shape in ("day", "month")
+    error, calendar = reply.json()["error"], KINDS_OF_PARTS[example.kind].shape in ("day", "month")
     about = f" for {whose(example)}: {in_words(example)}, used "
     begins, code = (
         ("Quota used up", "insufficient_quota") if calendar else ("Rate limit reached", "rate_limit_exceeded")
@@ -144,7 +144,7 @@ def assert_refused(example: Example, reply: httpx2.Response, used_up: Decimal) -
         resets = dt.datetime.fromisoformat(error["message"].rpartition("It resets at ")[2].rstrip("."))
         assert abs((resets - now).total_seconds() - wait_s) < 30
         assert (resets.hour, resets.minute, resets.second) == (0, 0, 0)
-        if KINDS[example.kind].shape == "month":
+        if KINDS_OF_PARTS[example.kind].shape == "month":
             assert resets.day == example.anniversary
             assert resets - now <= dt.timedelta(days=31)
         else:
@@ -317,7 +317,7 @@ def assert_beside(running: Running, example: Example) -> None:
 
 
 def test_every_kind_and_way_is_shown_and_run() -> None:
-    assert {example.kind for example in EXAMPLES.values()} == KINDS.keys()
+    assert {example.kind for example in EXAMPLES.values()} == KINDS_OF_PARTS.keys()
     ways = set().union(*(example.features for example in EXAMPLES.values()))
     wanted = {"burst", "soft", "overage", "models", "of plan", "of per", "of tenant", "of key"}
     assert wanted | {"by ('key',)", "by ('model', 'user')"} <= ways
