@@ -174,7 +174,7 @@ class Settlement:
 
     def _may_warn(self, end: End) -> bool:
         applying = self._tables.limits_of(end.tenant).applying(end.key_id, end.model, end.user)
-        return any(limit.row.soft is not None for limit in applying.limits)
+        return any((limit.row.soft, limit.row.low) != (None, None) for limit in applying.limits)
 
     def _place_of(self, tenant: str) -> str:
         return self._counters.place_of(open_key(tenant))

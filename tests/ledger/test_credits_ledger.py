@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from headgate.commands.limits import print_usage
 from headgate.counters.address import parsed
 from headgate.counters.client import Counters
 from headgate.counters.limits import TenantLimits
@@ -210,7 +211,9 @@ async def test_low_is_told_once_until_credits_have_come(ledger: Ledger, valkey: 
     assert [line["balance"] for line in ledger.logged("credits are low")] == ["0.00045"] * 2
 
 
-async def test_how_an_account_stands_is_told(valkey: Redis, server: ValkeyServer) -> None:
+async def test_how_an_account_stands_is_told(
+    valkey: Redis, server: ValkeyServer, capsys: pytest.CaptureFixture[str]
+) -> None:
     counters, tables = Counters(parsed(f"unix://{server.socket}"), 5.0), Tables()
     counters.start()
     limits = LimitsRow((LimitRow("credits", None, floor=-NANO, low=NANO),))
@@ -221,21 +224,25 @@ async def test_how_an_account_stands_is_told(valkey: Redis, server: ValkeyServer
     reserve(valkey, E1, "a", limits=limits, account=account, fixed_nano=NANO // 4)
     queries = Queries(tables, counters)
     try:
-        told = [await one_of(queries, tenant) for tenant in rows]
+        answers = [await answer_of(queries, tenant) for tenant in rows]
     finally:
         await counters.close()
+    (told, without) = (answer["limits"][0] for answer in answers)
     amounts = {"used": "0", "reserved": "0.25", "cap": "5", "soft": "3", "left": "4.75"}
-    assert {name: told[0][name] for name in amounts} == amounts
-    assert told[0]["account"] == {"balance": "4", "floor": "-1", "low": "1", "since": "2024-10-04"}
-    assert (told[0]["resets_at"], told[0]["limit"]) == (None, "credits")
-    assert told[1]["account"] == {"balance": "0", "floor": "-1", "low": "1", "since": None}
-    assert (told[1]["left"], told[1]["cap"]) == ("0", "0")
+    assert {name: told[name] for name in amounts} == amounts
+    assert told["account"] == {"balance": "4", "floor": "-1", "low": "1", "since": "2024-10-04"}
+    assert (told["resets_at"], told["limit"]) == (None, "credits")
+    assert without["account"] == {"balance": "0", "floor": "-1", "low": "1", "since": None}
+    assert (without["left"], without["cap"]) == ("0", "0")
+    for answer in answers:
+        print_usage(answer, None)
+    shown = capsys.readouterr().out
+    assert "balance $4.00, warns below $1.00, floor -$1.00" in shown
+    assert "no account" in shown
 
 
-async def one_of(queries: Queries, tenant: str) -> dict[str, Any]:
-    answer = json.loads(await queries.answer(json.dumps({"tenant": tenant}).encode()))
-    (row,) = answer["limits"]
-    found: dict[str, Any] = row
+async def answer_of(queries: Queries, tenant: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(await queries.answer(json.dumps({"tenant": tenant}).encode()))
     return found
 
 
