@@ -7,6 +7,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable
+from dataclasses import replace
 
 import structlog
 
@@ -26,6 +27,7 @@ from headgate.tables import Generation, Holder
 from ratelimit import codec
 from ratelimit.ask import Ask
 from ratelimit.away import Away
+from ratelimit.late import Late
 from ratelimit.refusal import refusal_alone, refusal_of
 from ratelimit.rules import Rules
 from ratelimit.shown import headers_of, in_overage, notices_of
@@ -44,11 +46,17 @@ class Limiter:
         holder.add(Rules)
         self._holder = holder
         self._away = Away()
-        self._counters = Counters(counters_address(), COUNTERS_TIMEOUT_S, self._away.changed)
+        self._counters = Counters(counters_address(), COUNTERS_TIMEOUT_S, self._changed)
+        self._late = Late(self._counters)
         self._counters.start()
         self._emergency = Emergency(workers)
         self._tally = Tally()
         self._places = Places()
+
+    def _changed(self, node: str, reason: str | None) -> None:
+        self._away.changed(node, reason)
+        if reason is None:
+            self._late.try_now()
 
     def should_rate_limit(self, ask: Ask, call: Metadata) -> bytes | Awaitable[bytes]:
         """Answers one RateLimitRequest; at once where there is no limit."""
@@ -88,10 +96,10 @@ class Limiter:
             if may_come_back(verdict.refused):
                 verdict = await self._again(applying, call, verdict)
         except Unavailable as gone:
-            return self._decide_alone(ask, applying, wish, maybe=gone.maybe)
+            return self._decide_alone(ask, applying, wish, lease_ms, maybe=gone.maybe)
         if verdict.unknown:
             self._away.missing()
-            return self._decide_alone(ask, applying, wish, maybe=False)
+            return self._decide_alone(ask, applying, wish, lease_ms, maybe=False)
         return self._decided(ask, applying, wish, verdict)
 
     async def _verdict(self, applying: Applying, call: Call) -> Verdict:
@@ -133,10 +141,10 @@ class Limiter:
         max_tokens = verdict.grant if lowered else None
         return codec.allowed(headers, reserved=applying.settles, max_tokens=max_tokens)
 
-    def _decide_alone(self, ask: Ask, applying: Applying, wish: Wish, *, maybe: bool) -> bytes:
+    def _decide_alone(self, ask: Ask, applying: Applying, wish: Wish, lease_ms: int, *, maybe: bool) -> bytes:
         """`maybe`: a call that was cut off may still have reserved something, so the follower is to look.
 
-        So it is with all that passes here: the ledger adds it to the counters once they are back.
+        So it is with all that passes here: it is reserved later, and the ledger adds what has ended by then.
         """
         now = time.monotonic()
         decided = self._emergency.take(ask.tenant, applying.limits, wish, now)
@@ -146,6 +154,9 @@ class Limiter:
         if isinstance(decided, Taken):
             lowered = decided.grant < wish.output
             self._tally.allowed("emergency", lowered=lowered)
+            if applying.settles:
+                granted = replace(wish, output=decided.grant)
+                self._late.add(reserve_call(applying, granted, lease_ms, passed=True), lease_ms)
             return codec.allowed(headers, reserved=None, max_tokens=decided.grant if lowered else None)
         self._tally.refused(ask, decided.limit, "emergency")
         share, (_, least) = self._emergency.share(decided.limit), _amounts(decided.limit, wish)

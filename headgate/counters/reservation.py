@@ -75,9 +75,18 @@ class Verdict:
 
 
 def reserve_call(
-    applying: Applying, wish: Wish, lease_ms: int, now_ms: int | str = "", *, most_users: int = MOST_USERS
+    applying: Applying,
+    wish: Wish,
+    lease_ms: int,
+    now_ms: int | str = "",
+    *,
+    most_users: int = MOST_USERS,
+    passed: bool = False,
 ) -> Call:
-    """For `Counters.run`. `lease_ms` is how long the reservation holds when nobody settles it."""
+    """For `Counters.run`. `lease_ms` is how long the reservation holds when nobody settles it.
+
+    `passed`: the request was let through without the counters, with all of its `output`; nothing refuses it now.
+    """
     keys = (record_key(applying.tenant, wish.request_id), *applying.keys)
     arguments = (
         now_ms,
@@ -95,6 +104,7 @@ def reserve_call(
         applying.model,
         applying.user,
         wish.least,
+        int(passed),
     )
     return RESERVE, keys, arguments
 

@@ -6,6 +6,7 @@
 --       5: how long a record without lease is kept, ms   6: how many users have counters of their own
 --       7: input tokens   8: output tokens asked for, per answer   9: answers   10: nano-USD of all else
 --       11: nano-USD per output token   12: key   13: model   14: user   15: the least that is of use per answer
+--       16: 1 when the request was let through without this: it takes its share whatever room there is
 --
 -- Of output tokens as many are granted as every limit has room for, at most those asked for.
 --
@@ -21,6 +22,7 @@ if record == "" then return { -1, 0, 0 } end
 
 local member, lease, most, user = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6]), ARGV[14]
 local input, asked, times = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local passed = ARGV[16] == "1"
 
 -- What a request takes of each dimension whatever is granted, and for each output token granted per answer.
 local fixed = { requests = 1, slots = 1, input = input, output = 0, tokens = input, usd = tonumber(ARGV[10]) }
@@ -98,12 +100,12 @@ for _, limit in ipairs(limits) do
   end
   if limit.shape == "day" or limit.shape == "month" or limit.shape == "ever" and limit.day then is_calendar = true end
 end
-if is_calendar and not record and call("EXISTS", KEYS[4]) == 0 then return { -2, 0, 0 } end
+if is_calendar and not record and not passed and call("EXISTS", KEYS[4]) == 0 then return { -2, 0, 0 } end
 
 local verdict, wait, grant = 0, 0, asked
 for i, limit in ipairs(limits) do
   look[limit.shape](limit)
-  if limit.cap and not record then
+  if limit.cap and not record and not passed then
     local needed = amount_of(limit, least)
     -- What costs nothing takes nothing of an account, however far down that is.
     if needed > limit.room and (needed > 0 or limit.shape ~= "ever") then

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from limited import Limited, ask, counters_of, limited, push, until
+from limited import Limited, ask, counters_of, limited, metric, push, until
 from redis import Redis
 from running_gateway import RunningGateway, running_gateway
 from tenants import CHAT, chat
@@ -173,6 +173,27 @@ async def test_envoy_is_killed(
     with capsys.disabled():
         print(f"\nan Envoy killed with 20 streams: its reservations are closed after {took * 1000:.0f} ms")  # noqa: T201
     assert took < 5
+
+
+async def test_what_began_without_counters_is_charged_when_its_envoy_dies(
+    settled: RunningGateway, setup: Limited, counters: Redis
+) -> None:
+    """Nothing but a reservation could say that there were such requests."""
+    charged = 'headgate_estimated_charges_total{reason="epoch"}'
+    before = metric(settled, charged)
+    (pid,) = settled.pids("valkey").values()
+    stop(pid)
+    try:
+        tasks = await streams(settled, setup.keys["acme"], 5)
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # it may have been taken for hung, and replaced
+            os.kill(pid, signal.SIGCONT)
+    await until(lambda: counters.zcard(OPEN) == 5)
+    (pid,) = settled.pids("envoy").values()
+    os.kill(pid, signal.SIGKILL)
+    await asyncio.gather(*tasks)
+    await until(lambda: metric(settled, charged) == before + 5)
+    await until(lambda: answers(settled, setup.keys["globex"]))
 
 
 async def test_one_of_two_gateways_dies_and_the_other_keeps_its_own(engine: Engine, tmp_path: Path) -> None:
