@@ -57,7 +57,7 @@ class Gateway:
     def parts(self) -> dict[str, tuple[int, ...]]:
         """Pids by component: envoy, filters (Python), valkey."""
         found: dict[str, tuple[int, ...]] = {}
-        for name, record in sorted(_records(self.state).items()):
+        for name, record in sorted(records(self.state).items()):
             component = "filters" if name.startswith("filters-") else name
             found[component] = (*found.get(component, ()), record["pid"])
         return found
@@ -81,23 +81,30 @@ class Gateway:
 
 @contextmanager
 def gateway(folder: Path, upstream: int) -> Iterator[Gateway]:
-    """Start `headgate up` below `folder`, which must be empty; all of it has ended afterwards."""
+    """Start `headgate up` below `folder`, which must not be there; all of it has ended afterwards."""
     folder.mkdir()
-    keys, port = {"bench": _new_key(), "limited": _new_key()}, free_port()
-    config, state, log = folder / "gateway.yaml", folder / "state", folder / "up.log"
-    config.write_text(json.dumps(_config(port, free_port(), upstream, keys)))
+    keys, port = {"bench": new_key(), "limited": new_key()}, free_port()
     (folder / "secret").write_text(secrets.token_urlsafe(32))
     began = time.monotonic()
+    with up(folder, _config(port, free_port(), upstream, keys)) as process:
+        yield Gateway(folder / "state", port, keys["bench"], keys["limited"], process, folder / "up.log", began)
+
+
+@contextmanager
+def up(folder: Path, config: Mapping[str, Any], *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `headgate up` on this configuration in `folder`, its log beside it; all of it has ended afterwards."""
+    path, state, log = folder / "gateway.yaml", folder / "state", folder / "up.log"
+    path.write_text(json.dumps(config))
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*binaries.headgate(), "up", "-c", str(config), "--state", str(state), "--drain-timeout", "1s"],
+            [*binaries.headgate(), "up", "-c", str(path), "--state", str(state), "--drain-timeout", "1s", *options],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
     try:
-        yield Gateway(state, port, keys["bench"], keys["limited"], process, log, began)
+        yield process
     finally:
         if not end(process, within_s=_END_WITHIN_S):
             _kill_parts(state)
@@ -108,7 +115,8 @@ def translated_model(api: str) -> str:
     return f"translated-{api}"
 
 
-def _new_key() -> str:
+def new_key() -> str:
+    """A virtual key."""
     return f"hg-{secrets.token_urlsafe(32)}"
 
 
@@ -147,7 +155,8 @@ def _tenant(plan: str, models: list[str], key: str) -> dict[str, Any]:
     return {"plan": plan, "models": models, "keys": [{"name": "bench", "sha256": digest}]}
 
 
-def _records(state: Path) -> Mapping[str, Any]:
+def records(state: Path) -> Mapping[str, Any]:
+    """What the supervisor says of its parts, by name: `pid` and `start_ticks`."""
     try:
         found: Mapping[str, Any] = json.loads((state / contract.PARTS).read_bytes())["parts"]
     except FileNotFoundError:
@@ -157,6 +166,6 @@ def _records(state: Path) -> Mapping[str, Any]:
 
 def _kill_parts(state: Path) -> None:
     """What a supervisor that had to be killed left behind, and only that."""
-    for record in _records(state).values():
+    for record in records(state).values():
         if start_ticks_of(record["pid"]) == record["start_ticks"]:
             os.kill(record["pid"], signal.SIGKILL)
