@@ -83,8 +83,8 @@ async def send_stream(
         if exchange.chunks_sent >= stop_at and (event.token or exchange.chunks_sent):
             await _flush(response, framer, end=False)
             await _fail(request, exchange, cut=cut_at <= silent_at)
+        exchange.chunks_sent += event.token  # first: a client that leaves meanwhile may have it
         await _write(response, framer, event.data)
-        exchange.chunks_sent += event.token
     await _flush(response, framer, end=True)
     return response
 
