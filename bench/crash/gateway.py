@@ -135,7 +135,7 @@ def _config(port: int, admin: int, engine: int, keys: dict[str, str]) -> dict[st
         "providers": {usage: {**root, "usage": usage} for usage in ("continuous", "final", "none")},
         "models": {
             model: {
-                "targets": [{"provider": one, "model": "made", "priority": 0} for one in _PROVIDERS[model]],
+                "targets": [{"provider": one, "model": f"made-{model}", "priority": 0} for one in _PROVIDERS[model]],
                 "price": price,
             }
             for model in PER_EVENT

@@ -21,6 +21,7 @@ def run(options: Options, folder: Path | None = None) -> Verdict:
         with engine(place) as (port, record), victim(place / "gateway", port) as gateway:
             gateway.wait_until_ready()
             answers = asyncio.run(_learn(gateway))
+            gateway.wait_until_settled()  # and learned: what a ledger has learned is on the disk a second later
             began = time.monotonic()
             more, killed = asyncio.run(_load(gateway, options))
             loaded = time.monotonic()
