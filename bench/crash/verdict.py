@@ -100,6 +100,13 @@ def _three_died(answer: Answer, killed: Sequence[Kill]) -> bool:
     return {"valkey", "envoy"} <= set(around) and any(part.startswith("filters-") for part in around)
 
 
+def _age_s(answer: Answer, killed: Sequence[Kill]) -> float:
+    """How long before Envoy was killed it had ended. A client may read a while later what Envoy had sent."""
+    moments = (kill.at for kill in killed if kill.part == "envoy")
+    ages = (at - answer.ended_at for at in moments if at >= answer.ended_at - SLACK_S)
+    return max(0.0, min(ages, default=float("inf")))
+
+
 def _look_at_presence(verdict: Verdict, cases: Sequence[Case], killed: Sequence[Kill]) -> None:
     """Who was answered, or has made an engine work, is in the store."""
     missing = [case for case in cases if not case.row]
@@ -108,6 +115,8 @@ def _look_at_presence(verdict: Verdict, cases: Sequence[Case], killed: Sequence[
     verdict.figures["answered"] = sum(bool(case.answer and case.answer.status) for case in cases)
     verdict.figures["in the store"] = sum(bool(case.row) for case in cases)
     verdict.figures["refusals that were lost"] = len(free)
+    old = [case for case in free if case.answer and _age_s(case.answer, killed) > FLUSH_S + SLACK_S]
+    verdict.hold(not old, f"refusals were lost that are older than a flush: {old[:_SHOWN]}")
     with_all = [case for case in lost if case.answer and _three_died(case.answer, killed)]
     verdict.figures["lost with counters, worker and Envoy"] = len(with_all)
     lost = [case for case in lost if case not in with_all]
@@ -162,16 +171,13 @@ def _look_at_estimates(verdict: Verdict, cases: Sequence[Case]) -> None:
 
 def _look_at_covered(verdict: Verdict, cases: Sequence[Case], killed: Sequence[Kill], kept: Kept) -> None:
     """What Envoy took with it is charged what was reserved, and was not over for longer than the flush interval."""
-    moments = sorted(kill.at for kill in killed if kill.part == "envoy")
     covered = [case for case in cases if case.row and case.row.reason]
     late: list[float] = []
     for case in covered:
         row, answer = case.row, case.answer
         verdict.hold(bool(row and row.output >= case.generated), f"covered by less than was made: {case}")
         if answer and answer.whole:
-            # A client may read what Envoy had sent a while after Envoy was killed.
-            ages = (at - answer.ended_at for at in moments if at >= answer.ended_at - SLACK_S)
-            late.append(max(0.0, min(ages, default=float("inf"))))
+            late.append(_age_s(answer, killed))
     verdict.figures["covered by their reservation"] = len(covered)
     verdict.figures["of these answered whole"] = len(late)
     oldest = max(late, default=0.0)

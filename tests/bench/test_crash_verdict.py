@@ -67,6 +67,13 @@ def test_a_reservation_covers_what_the_killed_envoy_had_not_written() -> None:
     assert judged(priced(ROW, output=120)._replace(reason="epoch"), kills=(Kill("envoy", 101.01),)).problems == []
 
 
+def test_a_refusal_may_be_lost_in_the_last_moment_alone() -> None:
+    refused = replace(WHOLE, status=503)
+    for at, is_fine in ((101.01, True), (109.0, False)):
+        verdict = verdict_of([refused], [Kill("envoy", at)], {}, Kept({}, [], {}, frozenset()), {})
+        assert (verdict.problems == []) is is_fine
+
+
 def test_a_request_may_be_lost_with_three_at_once_and_no_fewer() -> None:
     three = tuple(Kill(part, 100.5) for part in ("valkey", "filters-0", "envoy"))
     assert judged(kills=three).problems == []
