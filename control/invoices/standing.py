@@ -33,7 +33,7 @@ def note_standing(store: Store, declared: str | None, *, several: bool) -> None:
         if several:
             note(store, asking(USAGE_SOCKET), here, place, now)
     except UsageError as error:
-        log.info("other hosts can't be told yet how far usage is stored here", reason=str(error))
+        log.info("how far usage is stored here can't be noted yet", reason=str(error))
 
 
 def note_mark(store: Store, ask: AskMarks, host: str, place: str, now: dt.datetime) -> None:
