@@ -103,7 +103,7 @@ class Tables:
 
         So it is of one with an account of credits, and of one of whom nobody knows (now) whether it has one.
         """
-        row = self.tenant(name)
+        row = self.tenant(name) if self.directory.version else None
         return not is_purse(name) and (row is None or row.credits is not None)
 
     def purse_of(self, line: Line) -> Purse | None:

@@ -63,11 +63,13 @@ class Clients:
                 await writer.wait_closed()
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        while True:
-            try:
-                return await asyncio.open_connection("127.0.0.1", self._port, limit=2**20)
-            except OSError:
-                await asyncio.sleep(_AGAIN_S)
+        """Raises TimeoutError where nobody listens any more."""
+        async with asyncio.timeout(_WITHIN_S):
+            while True:
+                try:
+                    return await asyncio.open_connection("127.0.0.1", self._port, limit=2**20)
+                except OSError:
+                    await asyncio.sleep(_AGAIN_S)
 
     async def _ask(self, answer: Answer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ask = answer.ask

@@ -138,6 +138,7 @@ def _look_at_recorded(verdict: Verdict, cases: Sequence[Case]) -> None:
             verdict.hold(row.output == row.input == 0, f"a failure is charged tokens: {case}")
         elif row.estimated:
             counts["estimated"] += 1
+            counts["of these finished, of providers that report"] += case.is_finished and row.provider != "none"
         elif case.is_finished:
             counts["finished"] += 1
             told, true = (row.input, row.output), (case.words, case.generated)
@@ -147,6 +148,8 @@ def _look_at_recorded(verdict: Verdict, cases: Sequence[Case]) -> None:
             counts["aborted"] += 1
             in_order = case.delivered <= row.output <= case.generated
             verdict.hold(in_order, f"aborted: {case.delivered} <= {row.output} <= {case.generated}: {case}")
+    guessed, known = counts["of these finished, of providers that report"], counts["finished"]
+    verdict.hold(guessed <= known, f"{guessed} finished requests are estimated, and only {known} known")
     verdict.figures |= counts
 
 

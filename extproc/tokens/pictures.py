@@ -1,6 +1,7 @@
 """What a picture, a sound or a document costs, as far as its first bytes say. Pure; sources are in docs/tokens.md."""
 
 import binascii
+import struct
 from typing import Any
 
 from extproc.tokens.rules import Patches, Rule, Tiles
@@ -11,6 +12,14 @@ PAGE_BYTES = 65_536  # of a document, for each page that it is taken to have
 _SOUND_PER_S = 10
 _SOUND_BYTES_PER_S = 4_000  # compressed speech
 _LEAST_PER_S = 1_000  # bytes: less is no sound
+_WAV = struct.Struct("<4s4x4s4s4xHHI6xH")  # up to the bits of a sample, where the format comes first
+_SAMPLED = (
+    1,
+    3,
+    6,
+    7,
+    0xFFFE,
+)  # formats whose samples are all of one size: integers, floats, A-law, mu-law, and which
 _HEAD = 2**17  # characters of base64 in which a JPEG has its size: EXIF and colour profiles come before it
 
 
@@ -52,8 +61,16 @@ def sound_tokens(data: Any) -> int:
 
 def sound_seconds(head: bytes, size_bytes: int) -> int:
     """How long a sound lasts, by its first bytes and its size: a WAV file says how many bytes a second has."""
-    per_s = int.from_bytes(head[28:32], "little") if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else 0
-    return -(-size_bytes // max(per_s or _SOUND_BYTES_PER_S, _LEAST_PER_S))
+    return -(-size_bytes // max(_wav_bytes_per_s(head) or _SOUND_BYTES_PER_S, _LEAST_PER_S))
+
+
+def _wav_bytes_per_s(head: bytes) -> int:
+    """By what decoders go by, not by the rate in bytes that stands there too and may be anything; 0 if unknown."""
+    if len(head) < _WAV.size:
+        return 0
+    riff, wave, chunk, tag, channels, samples_per_s, bits = _WAV.unpack_from(head)
+    is_known = (riff, wave, chunk) == (b"RIFF", b"WAVE", b"fmt ") and tag in _SAMPLED
+    return samples_per_s * channels * bits // 8 if is_known else 0
 
 
 def url_data(url: Any) -> tuple[str, str] | None:

@@ -52,6 +52,7 @@ def priced(row: Stored, *, output: int) -> Stored:
         (judged(priced(ROW, output=9), answer=CUT), "aborted: 10 <= 9 <= 30"),
         (judged(priced(ROW, output=31), answer=CUT), "aborted: 10 <= 31 <= 30"),
         (judged(priced(ROW, output=40)._replace(estimated=True)), "estimated: 30 <= 40 <= 30"),
+        (judged(ROW._replace(estimated=True)), "1 finished requests are estimated, and only 0 known"),
         (judged(ROW._replace(status=503), answer=replace(WHOLE, status=503)), "a failure is charged tokens"),
         (judged(ROW._replace(request_id="other")), "neither recorded nor covered"),
         (judged(ROW, lost=True), "settled {'acme'"),

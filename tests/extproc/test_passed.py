@@ -1,6 +1,7 @@
 """Endpoints whose requests pass: plans, forms, attempts, what is asked for by the unit, and what limits reserve."""
 
 import json
+import struct
 from typing import Any
 
 import pytest
@@ -39,9 +40,7 @@ tenants:
   acme: {models: &all [same, chain, mixed, groq, claude, image, tokens, heard, spoken, ranked, ranks]}
   limited: {models: *all, limits: {tpm: 1000000}}
 """)
-SOUND = b"RIFF\x24\x7d\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x80\x3e\x00\x00\x00\x7d\x00\x00" + bytes(
-    64_000
-)
+SOUND = b"RIFF\x24\x7d\x00\x00WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16_000, 32_000, 2, 16) + bytes(64_000)
 PLAIN = {
     "images": {"prompt": "a cat"},
     "speech": {"input": "Hi"},

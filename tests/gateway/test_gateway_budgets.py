@@ -160,7 +160,8 @@ async def test_64_clients_never_get_more_requests_than_the_budget_and_fall_back(
 async def test_tokens_are_reserved_whole_and_what_was_not_used_comes_back(capped: Capped) -> None:
     """Each may make 200 tokens, and makes 10."""
     body = {"max_tokens": 200, "simulate": {"tokens": 10}}
-    found = await by_the_counters(capped, "tokens", "tokens-or-spare", clients=64, each=1, **body)
+    held = {**body, "simulate": {"tokens": 10, "ttft_s": 6}}  # until the last of the 64 has asked
+    found = await by_the_counters(capped, "tokens", "tokens-or-spare", clients=64, each=1, **held)
     assert 0 < found["tokens"] < 10  # prompts count too
     assert found["tokens"] + found["spare"] == 64
     await settled(capped, "tokens")

@@ -15,6 +15,9 @@ from headgate.counters.address import parsed
 from headgate.counters.client import Counters
 from headgate.counters.limits import TenantLimits
 from headgate.credits import CreditsRow, Ending
+from headgate.directory.following import Following
+from headgate.directory.rows import Mark
+from headgate.directory.writer import Writer
 from headgate.limits import NANO, LimitRow, LimitsRow
 from headgate.snapshot import AlertsRow, Snapshot, TenantRow
 from ledger.settling.usage import NOT_KEPT_APART, Amounts, Entry, Where
@@ -88,12 +91,18 @@ def test_a_database_of_the_version_before_is_brought_up_with_what_is_in_it(store
     assert store.read("PRAGMA user_version") == [(4,)]
 
 
-def test_who_may_have_an_account() -> None:
-    tables = Tables()
+def test_who_may_have_an_account(tmp_path: Path) -> None:
+    following = Following(tmp_path)
+    tables = Tables(following)
     assert tables.may_have_account("acme")  # nobody knows yet
     rows = {"acme": TenantRow({}, None, credits=ACCOUNT), "globex": TenantRow({}, ROW)}
     tables.take(Snapshot(1, 0, 1, [], rows, {}))
     known = ("acme", "globex", "gone", "provider/openai")
+    assert [tables.may_have_account(name) for name in known] == [True, True, True, False]
+    writer = Writer(tmp_path)
+    assert writer.open()
+    writer.replace(Mark(1, 1, bytes(32)), [])
+    following.catch_up()
     assert [tables.may_have_account(name) for name in known] == [True, False, True, False]
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from extproc.document import Document
 from extproc.tokens import asked_for, prompt_of, rule_of
+from extproc.tokens.pictures import sound_seconds
 from tests.tokens.counting import chat, counter, prompt, says, tokens
 
 SURFACES = ("chat", "completions", "embeddings", "messages", "count_tokens")
@@ -110,8 +111,26 @@ def test_files_and_sounds() -> None:
     assert cost({"type": "file", "file": file}, "gpt-4o") == cost({"type": "text", "text": text}, "gpt-4o")
     assert cost({"type": "file", "file": {"file_id": "file-1"}}, "gpt-4o") >= 1_000
     wav = b"RIFF" + bytes(4) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 24_000, 48_000, 2, 16) + bytes(480_000)
-    sound = {"type": "input_audio", "input_audio": {"data": base64.b64encode(wav).decode(), "format": "wav"}}
-    assert 100 <= cost(sound, "gpt-4o") <= 120
+    assert 100 <= cost(sound(wav), "gpt-4o") <= 120
+
+
+def sound(data: bytes) -> dict[str, Any]:
+    return {"type": "input_audio", "input_audio": {"data": base64.b64encode(data).decode(), "format": "wav"}}
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds"),
+    [
+        (struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8_000, 2**32 - 1, 2, 16), 20),  # rates that say nothing
+        (struct.pack("<4sIHHIIHH", b"fmt ", 18, 7, 1, 8_000, 1, 1, 8), 40),
+        (struct.pack("<4sIHHIIHH", b"fmt ", 20, 17, 1, 8_000, 2**32 - 1, 256, 4), 80),  # compressed
+        (struct.pack("<4sIHHIIHH", b"JUNK", 28, 1, 1, 8_000, 2**32 - 1, 2, 16), 80),
+        (b"fmt ", 80),
+    ],
+)
+def test_a_wav_file_lasts_as_long_as_its_samples(start: bytes, seconds: int) -> None:
+    head = b"RIFF" + bytes(4) + b"WAVE" + start
+    assert sound_seconds(head, 320_000) == seconds
 
 
 def test_blocks_in_blocks_are_counted() -> None:
