@@ -27,7 +27,7 @@ class LedgerQuestions:
                 with asked.makefile("rb") as lines:
                     line = lines.readline()
         except OSError as error:
-            raise LedgerAway(f"the ledger does not answer ({type(error).__name__})") from error
+            raise LedgerAway("the ledger does not answer") from error
         if not line.endswith(b"\n"):
             raise LedgerAway("the ledger ended meanwhile")
         answer: Mapping[str, Any] = json.loads(line)

@@ -100,7 +100,7 @@ class UsageClient:
             async with asyncio.timeout(self._within_s):
                 reader, writer = await asyncio.open_unix_connection(str(self._path), limit=LINE_BYTES)
         except (OSError, TimeoutError) as error:
-            raise UsageAway(f"the usage store does not answer ({type(error).__name__})") from error
+            raise UsageAway("the usage store does not answer") from error
         try:
             writer.write(_encoder.encode(question) + b"\n")
             while True:
@@ -118,7 +118,7 @@ class UsageClient:
                 raise UsageAway("the usage store's part ended meanwhile")
             answer = _decoder.decode(line)
         except (OSError, TimeoutError, ValueError) as error:  # ValueError: too long, or not of ours
-            raise UsageAway(f"the usage store does not answer ({type(error).__name__})") from error
+            raise UsageAway("the usage store does not answer") from error
         if not isinstance(answer, Failure):
             return answer
         if answer.kind == "away":

@@ -40,6 +40,8 @@ def balance_of(ask: Ask, tenant: str, entries: Sequence[CreditEntry], now: dt.da
     until = stored_until(ask, day_of(today))  # asked first: what comes meanwhile is in the sums, too
     used = daily_use(ask, tenant, since, today)
     standing = replayed(entries, used, today)
+    for pool in standing.pools:
+        pool.closed &= pool.last_day < day_of_moment(now)  # the last day itself is not over yet
     return Balance(
         since=date_of(since),
         booked=sum(entry.amount_nano for entry in entries),

@@ -23,7 +23,9 @@ def _amount(value: Any) -> int:
         )
     is_text = isinstance(value, str)
     below = value.startswith("-") if is_text else isinstance(value, int | Decimal) and value < 0
-    size = values.positive_nano_usd(value.removeprefix("-") if is_text else -value if below else value)
+    size = values.nano_usd(value.removeprefix("-") if is_text else -value if below else value)
+    if size == 0:
+        raise ValueError("expected an amount that is not 0")
     if size > MOST_AT_ONCE * NANO:
         raise ValueError(f"expected an amount of at most {MOST_AT_ONCE} US dollars")
     return -size if below else size

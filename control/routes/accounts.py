@@ -150,7 +150,7 @@ def _check_kind(body: NewEntry) -> None:
     if body.kind == "adjustment":
         if body.expires_on is not None:
             errors.append(Finding(at="expires_on", expected="none for an adjustment, which does not end"))
-        if body.note is None:
+        if not (body.note or "").strip():
             errors.append(Finding(at="note", expected="why there is an adjustment"))
     elif body.amount < 0:
         errors.append(Finding(at="amount", expected="more than 0: only an adjustment takes away"))

@@ -1,12 +1,11 @@
 """`headgate credits`."""
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from headgate.admin_client.paths import path_of
-from headgate.commands.admin.given import Moment, given
+from headgate.commands.admin.given import Day, given
 from headgate.commands.admin.listing import list_options, show_list
 from headgate.commands.admin.session import note, over_the_api
 from headgate.commands.admin.shown import Shown
@@ -14,7 +13,18 @@ from headgate.commands.admin.shown import Shown
 if TYPE_CHECKING:
     from headgate.admin_client.client import AdminClient
 
-_COLUMNS = ("id", "tenant", "kind", "amount", "currency", "expires_on", "created_at", "of", "note")
+_COLUMNS = (
+    "id",
+    "tenant",
+    "kind",
+    "amount",
+    "currency",
+    "expires_on",
+    "created_at",
+    "of",
+    "note",
+    "tenant_deleted_at",
+)
 _LEFT = ("id", "kind", "amount", "left", "expires_on", "has_ended")
 
 
@@ -27,7 +37,7 @@ def command() -> None:
 @click.argument("tenant")
 @click.option("--kind", type=click.Choice(["prepaid", "granted", "adjustment"]), required=True, help="What it is.")
 @click.option("--amount", required=True, metavar="USD", help="In US dollars, exactly; of an adjustment also below 0.")
-@click.option("--expires", type=Moment(ahead=True), help="The last day that it can be used on, or 90d from now.")
+@click.option("--expires", type=Day(), help="The last day of UTC that it can be used on, or 90d from now.")
 @click.option("--note", "why", help="What is to be known of it; an adjustment has to say why.")
 @over_the_api
 def book(
@@ -40,8 +50,7 @@ def book(
     why: str | None,
 ) -> None:
     """Book an entry. Nothing takes it back but an adjustment."""
-    expires_on = None if expires is None else dt.datetime.fromisoformat(expires).date().isoformat()
-    body = given(kind=kind, amount=amount, expires_on=expires_on, note=why)
+    body = given(kind=kind, amount=amount, expires_on=expires, note=why)
     shown.one(client.post(path_of("tenants", tenant, "credits"), body).body)
 
 

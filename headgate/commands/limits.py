@@ -14,6 +14,7 @@ import click
 
 from headgate import contract
 from headgate.commands import limits_set
+from headgate.commands.nobody import nobody_answers
 from headgate.commands.options import state_option
 from headgate.config.wording import nearest, quoted
 
@@ -74,7 +75,7 @@ def _ask(state: Path, question: Mapping[str, str | None]) -> dict[str, Any]:
             with client.makefile("rb") as lines:
                 line = lines.readline()
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-        _fail(f"no gateway runs on {state}: give its --state")
+        _fail(nobody_answers(state, "the ledger"))
     except OSError as error:
         _fail(f"no answer from the gateway on {state}: {error}")
     if not line.endswith(b"\n"):

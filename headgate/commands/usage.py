@@ -16,6 +16,7 @@ from headgate import contract
 from headgate.commands import usage_focus, usage_written
 from headgate.commands.admin.given import Moment
 from headgate.commands.admin.progress import spinner
+from headgate.commands.nobody import nobody_answers
 from headgate.commands.options import state_option
 from headgate.commands.usage_asked import grouped, moment_text, period
 from headgate.config.wording import quoted
@@ -162,7 +163,7 @@ def _failures(state: Path) -> Iterator[None]:
         yield
     except UsageError as error:
         if isinstance(error.__cause__, _NO_GATEWAY):
-            _fail(f"no gateway runs on {state}: give its --state")
+            _fail(nobody_answers(state, "the usage store"))
         _fail(str(error))
     except (FileNotFoundError, NotADirectoryError):
         _fail(f"no gateway runs on {state}: give its --state")

@@ -144,10 +144,10 @@ def test_names_that_are_none(ledger: Ledger, arguments: tuple[str, ...], text: s
 
 
 @pytest.mark.parametrize("end", [Ledger.kill, Ledger.end])
-def test_a_gateway_that_does_not_run(ledger: Ledger, end: Callable[[Ledger], None]) -> None:
+def test_a_ledger_that_is_away(ledger: Ledger, end: Callable[[Ledger], None]) -> None:
     end(ledger)
     result = show(ledger.state, "acme")
-    text = f"no gateway runs on {ledger.state}: give its --state\n"
+    text = f"the ledger of the gateway on {ledger.state} is away, and is started again: try again in a moment\n"
     assert (result.returncode, result.stdout, result.stderr) == (1, "", text)
 
 

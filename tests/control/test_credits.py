@@ -96,6 +96,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"amount": "0"}, "amount"),
     ({"amount": 0}, "amount"),
     ({"amount": "-5"}, "amount"),
+    ({"kind": "adjustment", "note": " "}, "note"),
     ({"amount": "-5", "kind": "granted"}, "amount"),
     ({"amount": "0.0000000001"}, "amount"),
     ({"amount": 0.0000000001}, "amount"),
@@ -132,6 +133,9 @@ async def test_what_can_not_be_booked(admin: Caller, said: dict[str, Any], at: s
 
 async def test_it_may_be_used_up_to_today(admin: Caller) -> None:
     assert (await booked(admin, expires_on=TODAY.isoformat()))["expires_on"] == TODAY.isoformat()
+    account = (await admin.get(PATH)).json()
+    assert (account["ended"], account["left"]) == ("0.00", "69.999999999")
+    assert [(entry["left"], entry["has_ended"]) for entry in account["entries"]] == [("69.999999999", False)]
 
 
 async def test_an_account_holds_no_more_than_the_counters_count(admin: Caller) -> None:

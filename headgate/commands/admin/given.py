@@ -41,6 +41,18 @@ class Moment(click.ParamType[str]):
         return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class Day(click.ParamType[str]):
+    """A date, or days or weeks from now (`90d`, `4w`); a date, of UTC."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Parses."""
+        if not re.fullmatch(r"[1-9]\d{0,8}[dw]|\d{4}-\d\d-\d\d", value, re.ASCII):
+            self.fail(f"expected a day such as 2027-01-31, or days from now (90d), found {value!r}", param, ctx)
+        return Moment(ahead=True).convert(value, param, ctx).partition("T")[0]
+
+
 class Duration(click.ParamType[str]):
     """`90s`, `24h`, as it is."""
 
