@@ -156,7 +156,8 @@ class Limiter:
             self._tally.allowed("emergency", lowered=lowered)
             if applying.settles:
                 granted = replace(wish, output=decided.grant)
-                self._late.add(reserve_call(applying, granted, lease_ms, passed=True), lease_ms)
+                call = reserve_call(applying, granted, lease_ms, passed_ms=round(time.time() * 1000))
+                self._late.add(call, lease_ms)
             return codec.allowed(headers, reserved=None, max_tokens=decided.grant if lowered else None)
         self._tally.refused(ask, decided.limit, "emergency")
         share, (_, least) = self._emergency.share(decided.limit), _amounts(decided.limit, wish)

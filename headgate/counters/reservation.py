@@ -81,11 +81,12 @@ def reserve_call(
     now_ms: int | str = "",
     *,
     most_users: int = MOST_USERS,
-    passed: bool = False,
+    passed_ms: int = 0,
 ) -> Call:
     """For `Counters.run`. `lease_ms` is how long the reservation holds when nobody settles it.
 
-    `passed`: the request was let through without the counters, with all of its `output`; nothing refuses it now.
+    `passed_ms`: when the request was let through without the counters, with all of its `output`. Nothing refuses it
+    now, and it counts at that moment; 0 for all others.
     """
     keys = (record_key(applying.tenant, wish.request_id), *applying.keys)
     arguments = (
@@ -104,7 +105,7 @@ def reserve_call(
         applying.model,
         applying.user,
         wish.least,
-        int(passed),
+        passed_ms,
     )
     return RESERVE, keys, arguments
 

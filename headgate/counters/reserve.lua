@@ -6,7 +6,8 @@
 --       5: how long a record without lease is kept, ms   6: how many users have counters of their own
 --       7: input tokens   8: output tokens asked for, per answer   9: answers   10: nano-USD of all else
 --       11: nano-USD per output token   12: key   13: model   14: user   15: the least that is of use per answer
---       16: 1 when the request was let through without this: it takes its share whatever room there is
+--       16: when the request was let through without this, in ms: it takes its share whatever room there is, of what
+--       counts that moment; else 0
 --
 -- Of output tokens as many are granted as every limit has room for, at most those asked for.
 --
@@ -22,7 +23,7 @@ if record == "" then return { -1, 0, 0 } end
 
 local member, lease, most, user = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6]), ARGV[14]
 local input, asked, times = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local passed = ARGV[16] == "1"
+local passed = ARGV[16] ~= "0" and min(tonumber(ARGV[16]), now)
 
 -- What a request takes of each dimension whatever is granted, and for each output token granted per answer.
 local fixed = { requests = 1, slots = 1, input = input, output = 0, tokens = input, usd = tonumber(ARGV[10]) }
@@ -128,28 +129,45 @@ end
 local take = {}
 
 function take.window(limit, amount)
-  if amount > 0 then put(limit, limit.cell, amount, limit.credits, limit.dimension ~= "requests" and amount or 0) end
+  if amount > 0 then put(limit, limit.into, amount, limit.credits, limit.dimension ~= "requests" and amount or 0) end
   if amount > 0 then limit.reset = max(limit.reset, (limit.cell + limit.units + 1) * limit.unit - now) end
   if limit.credits > 0 then limit.reset = max(limit.reset, ceil((limit.debt + limit.credits) / limit.rate)) end
 end
 
+local function begin(limit)
+  call("DEL", limit.key)
+  call("HSET", limit.key, "at", whole(limit.start))
+  call("PEXPIRE", limit.key, whole(life_of(limit.finish)))
+end
+
 function take.day(limit, amount)
-  if limit.fresh then
-    call("DEL", limit.key)
-    call("HSET", limit.key, "at", whole(limit.start), "r", whole(amount))
-    call("PEXPIRE", limit.key, whole(life_of(limit.finish)))
-  elseif amount > 0 then
-    call("HINCRBY", limit.key, "r", whole(amount))
-  end
+  if limit.fresh then begin(limit) end
+  if amount > 0 then call("HINCRBY", limit.key, "r", whole(amount)) end
 end
 take.month = take.day
 
+-- What was held on days that count no more goes with the first that is held on another one.
 function take.ever(limit, amount)
-  if limit.day then take.day(limit, amount) end
+  if not limit.day then return end
+  if limit.fresh then begin(limit) end
+  if amount == 0 or call("HINCRBY", limit.key, held_on(floor((passed or now) / DAY)), whole(amount)) > amount then return end
+  for _, name in ipairs(call("HKEYS", limit.key)) do
+    local day = tonumber(match(name, "^r:(%d+)$"))
+    if day and not may_hold(day) then call("HDEL", limit.key, name) end
+  end
 end
 
 function take.slots(limit) -- once a minute is often enough for leases that are over
   if hold(limit.key, now + lease, lease) then call("ZREMRANGEBYSCORE", limit.key, "-inf", whole(now)) end
+end
+
+-- Whether the window has ended in which the request was let through. `into` is the bucket of one that slides.
+local function is_past(limit)
+  if limit.shape == "window" then
+    limit.into = passed and min(floor(passed / limit.unit), limit.cell) or limit.cell
+    return limit.cell - limit.into > limit.units
+  end
+  return passed and limit.start and passed < limit.start
 end
 
 -- When the limit's key is gone at the latest, if nothing more is taken.
@@ -178,38 +196,44 @@ elseif verdict > 0 then
   grant = limits[verdict].others and -1 or 0
 else
   local taken = {}
-  for i, limit in ipairs(limits) do
+  for _, limit in ipairs(limits) do
     local amount = amount_of(limit, grant)
-    limit.amount = amount
-    if limit.shape == "window" then
-      local over = limit.burst and limit.cap and max(0, limit.used + amount - max(limit.cap, limit.used)) or 0
+    limit.amount, limit.past = amount, is_past(limit)
+    if limit.past then -- it counts nowhere any more
+    elseif limit.shape == "window" then
+      -- Nobody lent it anything then: as what settle.lua adds without a record, it costs no credits.
+      local over = not passed and limit.burst and limit.cap and max(0, limit.used + amount - max(limit.cap, limit.used)) or 0
       limit.credits = over
       local shape = { limit.unit, limit.units, limit.soft or -1, 0, 0, 0 }
       if limit.rate then shape[4], shape[5], shape[6] = limit.cap, limit.burst, limit.rate end
-      taken[i] = { "window", limit.key, limit.dimension, amount, limit.cell, over, shape }
+      taken[#taken + 1] = { "window", limit.key, limit.dimension, amount, limit.into, over, shape }
     elseif limit.shape == "slots" then
-      taken[i] = { "slots", limit.key }
+      taken[#taken + 1] = { "slots", limit.key }
+    elseif limit.shape == "ever" then
+      taken[#taken + 1] = { "ever", limit.key, limit.dimension, amount, limit.start or 0 }
     else
-      taken[i] = { "calendar", limit.key, limit.dimension, amount, limit.start or 0, limit.others }
+      taken[#taken + 1] = { "calendar", limit.key, limit.dimension, amount, limit.start or 0, limit.others }
     end
   end
   local kept = { grant }
   if lease > 0 then
     local output = grant * times
     local usd = fixed.usd + ceil(rates.usd * grant)
-    kept = { grant, input, output, usd, ARGV[12], ARGV[13], user, taken, now }
+    kept = { grant, input, output, usd, ARGV[12], ARGV[13], user, taken, passed or now }
   end
   -- The first write of all: when memory is short this fails, and nothing has been taken. A later one would not fail.
   call("SET", KEYS[1], cmsgpack.pack(kept), "PX", lease > 0 and whole(lease + DAY) or ARGV[5])
   local ends = 0
   for _, limit in ipairs(limits) do
-    -- Who was let through may have ended since, without the ledger having said so: it is in nobody's way.
-    if not (passed and limit.shape == "slots") then take[limit.shape](limit, limit.amount) end
-    limit.used = limit.used + limit.amount
-    if limit.dimension ~= "requests" then limit.reserved = limit.reserved + limit.amount end
-    if limit.room then limit.room = limit.room - limit.amount end
-    if limit.soft then (spent(limit) > limit.soft and warn or rearm)(limit) end
-    if limit.user and own then ends = max(ends, end_of(limit)) end
+    if not limit.past then
+      -- Who was let through may have ended since, without the ledger having said so: it is in nobody's way.
+      if not (passed and limit.shape == "slots") then take[limit.shape](limit, limit.amount) end
+      limit.used = limit.used + limit.amount
+      if limit.dimension ~= "requests" then limit.reserved = limit.reserved + limit.amount end
+      if limit.room then limit.room = limit.room - limit.amount end
+      if limit.soft then (spent(limit) > limit.soft and warn or rearm)(limit) end
+      if limit.user and own then ends = max(ends, end_of(limit)) end
+    end
   end
   if ends > 0 then keep_user(KEYS[5], user, ends, most) end
   if lease > 0 then hold(KEYS[2], now + lease, lease + DAY) end

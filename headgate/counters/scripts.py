@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 # How long a settled request is remembered: longer than any copy of its reservation can be under way, and longer than
-# a sliding window, so that nothing is added to one twice.
+# a sliding window, so that nothing is added to one twice. One that had no record is remembered for a lease more
+# (settle.lua): for so long ratelimit/late.py may reserve it yet.
 REMEMBER_MS = 90_000
 # Users of one tenant with counters of their own at the same time; those beyond share one.
 MOST_USERS = 10_000

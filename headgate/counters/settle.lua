@@ -6,15 +6,15 @@
 -- ARGV  2: msgpack of {how long a closed request is remembered in ms, how many users have counters of their own,
 --       gateway, number of base when all its sums are there now or 0, requests, sliding windows, sums}
 --       request  {member of the open reservations, ms when it began, user, requests, input, output, nano-USD,
---                 {which of the sliding windows it counts in when it had no record}}
+--                 {which of the sliding windows it counts in when it had no record}, lease in ms}
 --       window   {number of its key, number of the key of users without a counter or 0, dimension, unit, units, soft or -1}
 --       sum      {number of its key, the same of others, user, start and end of the window, value, sequence, soft or
 --                 false, whether it compares what is reserved too, moments at which credits end and how much of them}
 --       3..: alerts that this gateway has taken note of
 --
 -- Returns {how many were open, {alerts}}: one gateway is told of an alert, until it confirms that. A closed request is
--- remembered so that a reservation of it that was held up somewhere takes nothing when it arrives at last. Limits may
--- have changed since a request began: what it took is given back all the same, from keys that its record names, which
+-- remembered so that a reservation of it that was held up somewhere takes nothing when it arrives at last: one without a
+-- record for as long as its limiter may try to reserve it late, which is a lease from when it began. Limits may have changed since a request began: what it took is given back all the same, from keys that its record names, which
 -- are on the same node.
 
 local remember, most, gateway, base, requests, windows, sums = unpack(cmsgpack.unpack(ARGV[2]))
@@ -80,6 +80,15 @@ function correct.calendar(real, _, key, dimension, amount, start, others)
   if others then call("HINCRBY", key, "u", whole(real[dimension])) end
 end
 
+-- By the day on which it was reserved. What is too old to count may have been dropped.
+function correct.ever(_, reserved, key, _, amount, start)
+  local name = held_on(floor(reserved / DAY))
+  local state = call("HMGET", key, "at", name)
+  local held = tonumber(state[2]) or 0
+  if tonumber(state[1]) ~= start or held == 0 then return end
+  if amount < held then call("HINCRBY", key, name, whole(-amount)) else call("HDEL", key, name) end
+end
+
 local function missed(real, began, user, numbers)
   for _, number in ipairs(numbers) do
     local place, others, dimension, unit, units, soft = unpack(windows[number])
@@ -122,9 +131,15 @@ local function set(place, others, user, start, finish, value, sequence, soft, al
   end
 end
 
+local function close(key, record, began, lease)
+  local left = record and 0 or min(began + lease - now, lease)
+  local keep = remember + max(0, left)
+  if record ~= "" or call("PTTL", key) < keep then call("SET", key, "", "PX", whole(keep)) end
+end
+
 local freed = 0
 for i, request in ipairs(requests) do
-  local member, began, user, count, input, output, usd, numbers = unpack(request)
+  local member, began, user, count, input, output, usd, numbers, lease = unpack(request)
   local real = { requests = count, input = input, output = output, tokens = input + output, usd = usd }
   -- It comes first: short memory does not refuse it, nor anything after it. Giving back must go on.
   freed = freed + call("ZREM", KEYS[1], member)
@@ -141,7 +156,7 @@ for i, request in ipairs(requests) do
       end
     end
   end
-  call("SET", KEYS[4 + i], "", "PX", whole(remember))
+  close(KEYS[4 + i], record, began, lease)
 end
 for _, sum in ipairs(sums) do set(unpack(sum)) end
 if base > 0 then -- sums of other limits than these are not written any more

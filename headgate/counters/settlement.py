@@ -28,6 +28,7 @@ class Settled:
     """A request that has ended and what it really took. `time_ms` is when it began.
 
     `missed`: when nothing of it was reserved, it is added to the sliding windows of `applying` after the event.
+    `lease_ms`: for how long from its beginning its limiter may reserve it yet, and takes nothing then.
     """
 
     request_id: str
@@ -39,6 +40,7 @@ class Settled:
     output: int = 0
     usd_nano: int = 0
     missed: bool = True
+    lease_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def settle_call(
     records = [record_key(tenant, one.request_id) for one in settled]
     keys = [open_key(tenant), alerts_key(tenant), told_key(tenant, gateway), users_key(tenant), *records]
     places = _Places(tenant, keys)
-    requests = [(*_request(one), places.windows_of(one)) for one in settled]
+    requests = [(*_request(one), places.windows_of(one), one.lease_ms) for one in settled]
     written = [(*places.of(one.limit), *_sum(one)) for one in sums]
     places.keys += [bases_key(tenant), base] if base else []
     number = len(places.keys) if base else 0

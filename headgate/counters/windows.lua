@@ -12,6 +12,7 @@
 local call, floor, ceil, max, min = redis.call, math.floor, math.ceil, math.max, math.min
 local DAY, KEPT = 86400000, 3 * 86400000 -- how long a calendar window is kept after its end
 local NO_END, LONGEST = 1e8 * DAY, 400 * DAY -- of what is counted for ever; how long that is kept when nobody asks
+local HELD_DAYS = 4 -- a record lives for a lease and a day, and may come a lease late
 local CRUMB = 1e-6 -- of a credit: makes up for fractions that doubles do not have
 local now = tonumber(ARGV[1])
 if not now then
@@ -175,7 +176,15 @@ local function look_calendar(limit)
 end
 look.day, look.month = look_calendar, look_calendar
 
--- Likewise, without an end. What has ended counts no more from its moment on, whoever prepared the limit before that.
+-- What requests that reserved on this day hold of credits: its name in the hash, and whether a record of it may be left.
+local function held_on(day) return "r:" .. whole(day) end
+local function may_hold(day)
+  local today = floor(now / DAY)
+  return day > today - HELD_DAYS and day <= today + 1 -- by a clock that went back: tomorrow's
+end
+
+-- Likewise, without an end, and with `r:DAY` for `r`: there is no new window in which a record that was lost is forgotten.
+-- What has ended counts no more from its moment on, whoever prepared the limit before that.
 function look.ever(limit)
   if not limit.day then -- no account: nothing is counted
     limit.used, limit.reserved, limit.reset, limit.room = 0, 0, 0, 0
@@ -184,7 +193,14 @@ function look.ever(limit)
   local gone = ended(limit.ends)
   limit.cap, limit.soft = limit.cap - gone, limit.soft and limit.soft - gone
   look_calendar(limit)
-  limit.reset = 0
+  limit.used, limit.reserved, limit.reset = limit.used - limit.reserved, 0, 0
+  local today, days = floor(now / DAY), {}
+  for day = today - HELD_DAYS + 1, today + 1 do days[#days + 1] = held_on(day) end
+  for _, held in ipairs(limit.fresh and {} or call("HMGET", limit.key, unpack(days))) do
+    limit.reserved = limit.reserved + (tonumber(held) or 0)
+  end
+  limit.used = limit.used + limit.reserved
+  if limit.cap then limit.room = limit.cap - limit.used end
 end
 
 -- A sorted set of requests by the end of their lease.

@@ -155,6 +155,7 @@ class Settlement:
             input=charge.input,
             output=charge.output,
             usd_nano=charge.usd_nano,
+            lease_ms=self._tables.lease_ms(end.model),
         )
 
     async def free_slots(self, ends: Sequence[End]) -> None:

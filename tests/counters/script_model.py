@@ -8,7 +8,9 @@ from headgate.counters.limits import Applying, Limit, keys_of
 from headgate.counters.reservation import LEAST_GRANT, Wish, estimate_nano
 from headgate.counters.settlement import Settled, Sum
 
-KEPT_MS = 3 * 86_400_000
+DAY_MS = 86_400_000
+KEPT_MS = 3 * DAY_MS
+HELD_DAYS = 4
 
 
 def amount_of(limit: Limit, wish: Wish, grant: int) -> int:
@@ -78,15 +80,14 @@ class Window:
         self.taken[cell] = self.taken.get(cell, 0) + amount
         self.last = last
 
-    def take(self, limit: Limit, now: int, amount: int) -> int:
-        """The on_credit that it costs."""
-        on_credit = self.owe(limit, now, amount)
-        cell = self.cell(now)
+    def take(self, limit: Limit, now: int, cell: int, amount: int, *, on_credit: bool) -> int:
+        """The credits that it costs."""
+        owed = self.owe(limit, now, amount) if on_credit else 0
         if amount:
             self.put(now, cell, amount)
             if limit.kind.dimension != "requests":
                 self.open[cell] = self.open.get(cell, 0) + amount
-        return on_credit
+        return owed
 
     def owe(self, limit: Limit, now: int, amount: int) -> int:
         """Credits of the burst for what is above the cap."""
@@ -128,12 +129,18 @@ class Window:
         return max(0, reset)
 
 
+def may_hold(day: int, now: int) -> bool:
+    return -HELD_DAYS < day - now // DAY_MS <= 1
+
+
 @dataclass
 class Calendar:
     """The sums of one window; a new window begins with nothing."""
 
     start: int | None = None
-    reserved: int = 0
+    held: dict[int, int] = field(
+        default_factory=dict
+    )  # by running requests; of credits by the day they reserved, else 0
     others: int = 0
     sums: dict[str, tuple[int, int]] = field(default_factory=dict)
     warned: bool = False
@@ -141,6 +148,14 @@ class Calendar:
     def turn(self, start: int) -> None:
         if self.start != start:
             self.__init__(start)  # type: ignore[misc]
+
+    def reserved(self, now: int) -> int:
+        return sum(held for day, held in self.held.items() if day == 0 or may_hold(day, now))
+
+    def hold(self, day: int, amount: int, now: int) -> None:
+        if amount and not self.held.get(day):
+            self.held = {one: held for one, held in self.held.items() if one == 0 or may_hold(one, now)}
+        self.held[day] = self.held.get(day, 0) + amount
 
     @property
     def settled(self) -> int:
@@ -203,7 +218,7 @@ class Model:
         if not limit.is_calendar:  # credits without an account
             return 0
         sums = self.calendar(limit, key, now)[0]
-        return sums.settled + sums.reserved
+        return sums.settled + sums.reserved(now)
 
     def room(self, limit: Limit, key: str, now: int) -> int | None:
         most = most_of(limit, now)
@@ -220,13 +235,13 @@ class Model:
             return self.window(limit, key).reset_ms(limit, now)
         return self.calendar(limit, key, now)[2] - now
 
-    def reserve(self, applying: Applying, wish: Wish, now: int, lease_ms: int) -> Outcome:
+    def reserve(self, applying: Applying, wish: Wish, now: int, lease_ms: int, passed: int | None = None) -> Outcome:
         request = wish.request_id
         if request in self.closed:
             return Outcome("closed")
         if request in self.records:
             return Outcome("again", self.records[request][0])
-        if any(limit.is_calendar for limit in applying.limits) and not self.base:
+        if passed is None and any(limit.is_calendar for limit in applying.limits) and not self.base:
             return Outcome("unknown")
         keys = {limit.key: self.key(applying.tenant, limit, now) for limit in applying.limits}
         rooms = [(limit, self.room(limit, keys[limit.key], now)) for limit in applying.limits]
@@ -239,11 +254,15 @@ class Model:
             return check
 
         least = min(LEAST_GRANT, wish.output)
-        full = tuple(pair[0] for pair in rooms if not fits(least)(pair))
+        full = () if passed is not None else tuple(pair[0] for pair in rooms if not fits(least)(pair))
         if full:
             return Outcome("refused", full=full)
-        grant = next(grant for grant in range(wish.output, least - 1, -1) if all(map(fits(grant), rooms)))
-        taken = [self._take(limit, keys[limit.key], wish, grant, now, lease_ms) for limit in applying.limits]
+        grants = range(wish.output, least - 1, -1)
+        grant = wish.output if passed is not None else next(one for one in grants if all(map(fits(one), rooms)))
+        counting = [
+            limit for limit in applying.limits if passed is None or self._counts(limit, keys[limit.key], passed, now)
+        ]
+        taken = [self._take(limit, keys[limit.key], wish, grant, now, lease_ms, passed) for limit in counting]
         self.records[request] = (grant, taken if applying.settles else [])
         if applying.settles:
             self.open.add(request)
@@ -252,20 +271,30 @@ class Model:
             self._keep(applying.user, max(ends), now)
         return Outcome("allowed", grant)
 
-    def _take(self, limit: Limit, key: str, wish: Wish, grant: int, now: int, lease_ms: int) -> Taken:
-        taken = Taken(limit, key, amount_of(limit, wish, grant), now=now)
-        if limit.kind.shape == "slots":
+    def _counts(self, limit: Limit, key: str, passed: int, now: int) -> bool:
+        """Whether what was let through at that moment still does."""
+        if limit.kind.shape == "window":
+            window = self.window(limit, key)
+            return window.cell(now) - passed // window.unit_ms <= window.units
+        return not limit.is_calendar or passed >= self.calendar(limit, key, now)[1]
+
+    def _take(
+        self, limit: Limit, key: str, wish: Wish, grant: int, now: int, lease_ms: int, passed: int | None
+    ) -> Taken:
+        at = now if passed is None else passed
+        taken = Taken(limit, key, amount_of(limit, wish, grant), now=at)
+        if limit.kind.shape == "slots" and passed is None:
             self.slots.setdefault(key, {})[wish.request_id] = now + lease_ms
         elif limit.kind.shape == "window":
             window = self.window(limit, key)
-            taken.at = window.cell(now)
-            taken.on_credit = window.take(limit, now, taken.amount)
+            taken.at = window.cell(now) if passed is None else min(passed // window.unit_ms, window.cell(now))
+            taken.on_credit = window.take(limit, now, taken.at, taken.amount, on_credit=passed is None)
             self._warn_of_window(limit, key, now)
         elif limit.is_calendar:
             taken.at = self.calendar(limit, key, now)[1]
             sums = self.calendars[key]
             sums.turn(taken.at)
-            sums.reserved += taken.amount
+            sums.hold(at // DAY_MS if limit.is_credits else 0, taken.amount, now)
             self._warn(limit, key, now, sums)
         return taken
 
@@ -276,7 +305,7 @@ class Model:
             return used
         if limit.kind.shape == "window":
             return used - self.window(limit, key).reserved(now)
-        return used - self.calendar(limit, key, now)[0].reserved
+        return used - self.calendar(limit, key, now)[0].reserved(now)
 
     def _warn_of_window(self, limit: Limit, key: str, now: int) -> None:
         window, spent = self.window(limit, key), self.spent(limit, key, now)
@@ -287,7 +316,7 @@ class Model:
             self._alert(limit, key, now, (cell - window.units) * window.unit_ms, spent)
 
     def _warn(self, limit: Limit, key: str, now: int, sums: Calendar) -> None:
-        spent = sums.settled + (sums.reserved if limit.kind.dimension == "requests" else 0)
+        spent = sums.settled + (sums.reserved(now) if limit.kind.dimension == "requests" else 0)
         soft = soft_of(limit, now)
         if soft is not None and spent > soft and not sums.warned and sums.start is not None:
             sums.warned = True
@@ -328,7 +357,7 @@ class Model:
     def _give_back(self, taken: Taken, one: Settled, now: int) -> None:
         limit = taken.limit
         if limit.kind.shape == "slots":
-            self.slots[taken.key].pop(one.request_id, None)
+            self.slots.get(taken.key, {}).pop(one.request_id, None)
             return
         real = real_of(limit.kind.dimension, one)
         if limit.kind.shape == "window":
@@ -345,7 +374,8 @@ class Model:
             return
         sums = self.calendars[taken.key]
         if sums.start == taken.at:
-            sums.reserved -= min(taken.amount, sums.reserved)
+            day = taken.now // DAY_MS if limit.is_credits else 0
+            sums.held[day] = max(0, sums.held.get(day, 0) - taken.amount)
             if taken.key != limit.key:
                 sums.others += real
 

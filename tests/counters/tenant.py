@@ -54,13 +54,17 @@ class Tenant:
         return self.limits.applying(key_id, model, user)
 
     def reserve(
-        self, wish: Wish | str, now: int | str = START, lease_ms: int = LEASE_MS, applying: Applying | None = None
+        self,
+        wish: Wish | str,
+        now: int | str = START,
+        lease_ms: int = LEASE_MS,
+        applying: Applying | None = None,
+        passed_ms: int = 0,
     ) -> Verdict:
         wish = Wish(wish, EPOCH) if isinstance(wish, str) else wish
         applying = applying or self.applying()
-        return read_verdict(
-            applying, self.run(reserve_call(applying, wish, lease_ms, now, most_users=self.most_users))
-        )
+        call = reserve_call(applying, wish, lease_ms, now, most_users=self.most_users, passed_ms=passed_ms)
+        return read_verdict(applying, self.run(call))
 
     def settle(
         self,

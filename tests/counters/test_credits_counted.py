@@ -8,7 +8,7 @@ from redis import Redis
 
 from headgate.counters.limits import TenantLimits
 from headgate.counters.reservation import Verdict, Wish
-from headgate.counters.scripts import MOST_USERS
+from headgate.counters.scripts import MOST_USERS, record_key
 from headgate.counters.settlement import Settled, Sum
 from headgate.credits import CreditsRow, Ending
 from headgate.limits import LimitRow, LimitsRow
@@ -194,3 +194,46 @@ def test_32_clients_at_once_never_get_more_than_there_is(
 def warned(verdict: Verdict) -> list[tuple[str, int]]:
     assert not verdict.refused
     return [(limit.name, used) for limit, used in zip(verdict.warned, verdict.warned_used, strict=True)]
+
+
+def test_what_a_lost_record_holds_comes_back_in_days(raw: Redis) -> None:
+    """Without an end of the window nothing else would ever give it back."""
+    tenant = Tenant(raw, ROW, account=account())
+    tenant.reserve(spends("lost", 80))
+    raw.delete(record_key("acme", "lost"))
+    charged(tenant, 80)  # the ledger knows of it all the same
+    tenant.settle("lost")
+    assert left(tenant) == 0
+    later = (TODAY + 4) * DAY_MS
+    assert left(tenant, later - 1) == 0
+    assert left(tenant, later) == 20
+    assert not tenant.reserve(spends("a", 20), now=later).refused
+    assert held_fields(raw) == [b"r:%d" % (TODAY + 4)]
+
+
+def test_what_is_held_over_midnight_is_given_back(raw: Redis) -> None:
+    tenant = Tenant(raw, ROW, account=account())
+    midnight = (TODAY + 1) * DAY_MS
+    tenant.reserve(spends("a", 40), now=midnight - 1)
+    tenant.reserve(spends("b", 50), now=midnight)
+    assert left(tenant, midnight) == 10
+    tenant.settle("a", now=midnight)
+    assert left(tenant, midnight) == 50
+    tenant.settle("b", now=midnight)
+    assert left(tenant, midnight) == 100
+    assert held_fields(raw) == []
+
+
+def test_what_is_reserved_late_is_held_by_the_day_on_which_it_passed(raw: Redis) -> None:
+    tenant = Tenant(raw, ROW, account=account())
+    midnight = (TODAY + 1) * DAY_MS
+    tenant.reserve(spends("a", 130), now=midnight + 1000, passed_ms=midnight - 1000)
+    assert held_fields(raw) == [b"r:%d" % TODAY]
+    assert tenant.standing(now=midnight + 1000)["credits"].reserved == 130
+    tenant.settle("a", now=midnight + 2000)
+    assert left(tenant, midnight + 2000) == 100
+
+
+def held_fields(raw: Redis) -> list[bytes]:
+    (key,) = raw.keys("hg:{acme}:*:credits")  # type: ignore[misc]
+    return [name for name in raw.hkeys(key) if name.startswith(b"r")]  # type: ignore[union-attr]

@@ -127,6 +127,25 @@ class Scripts(RuleBasedStateMachine):
             self.asked[request] = (self.tenant.applying(*caller), wish, self.now)
             self.reserve(request)
 
+    @rule(
+        wish=wishes,
+        caller=callers,
+        ago=st.integers(-3000, 70_000) | st.sampled_from([1000 * edge for edge in EDGES]) | st.just(DAY_MS),
+    )
+    def a_request_that_was_let_through_is_reserved(self, wish: Wish, caller: tuple[str, str, str], ago: int) -> None:
+        self.number += 1
+        request, applying = f"r{self.number}", self.tenant.applying(*caller)
+        wish = Wish(request, EPOCH, wish.input, wish.output, wish.times, wish.fixed_nano, wish.rate_nano)
+        at = self.now - ago
+        self.asked[request] = (applying, wish, at)
+        outcome = self.model.reserve(applying, wish, self.now, LEASE_MS, min(at, self.now))
+        verdict = self.tenant.reserve(wish, self.now, LEASE_MS, applying, at)
+        assert outcome.kind == "allowed"
+        assert (verdict.refused, verdict.grant) == (None, outcome.grant)
+        self.stands(applying)
+        if applying.settles:
+            self.compare_record(applying, wish, outcome.grant)
+
     @precondition(lambda self: self.asked.keys() - self.lost)
     @rule(data=st.data())
     def the_same_request_again(self, data: st.DataObject) -> None:
@@ -291,7 +310,7 @@ class Scripts(RuleBasedStateMachine):
             assert now.used + now.reserved == self.used(limit)
             assert now.left == (None if room is None else max(0, room))
             if limit.is_calendar:
-                assert now.reserved == self.model.calendar(limit, self.key(limit), self.now)[0].reserved
+                assert now.reserved == self.model.calendar(limit, self.key(limit), self.now)[0].reserved(self.now)
             elif limit.kind.shape == "window":
                 assert now.reserved == self.model.window(limit, self.key(limit)).reserved(self.now)
 
