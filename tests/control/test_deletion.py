@@ -1,7 +1,9 @@
 """A tenant's deletion over all stores: until a look finds nothing, whatever fails or is killed in between."""
 
-import multiprocessing
+import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -113,10 +115,11 @@ def test_two_holdings_of_one_name_are_a_mistake(store: Store) -> None:
         Deletions(store, [Shelf(), Shelf()])
 
 
-def _work_forever(url: str, begun: "multiprocessing.synchronize.Event") -> None:
+def work_forever(url: str) -> None:
+    """In a process of its own, which says when it begins."""
     store = Store(open_engine(url))
     work = Deletions(store, [DatabaseHolding(store), Shelf("shelf", 1)])
-    begun.set()
+    print("begun", flush=True)  # noqa: T201
     while True:
         work.work()
 
@@ -128,14 +131,13 @@ def test_a_process_that_is_killed_is_followed_by_one_that_goes_on(migrated: Data
         deletions = [started(store, name) for name in ("a", "b", "c")]
         for _ in range(20):
             write_key(store, "b")
-        context = multiprocessing.get_context("spawn")
-        begun = context.Event()
-        process = context.Process(target=_work_forever, args=(migrated.url, begun))
-        process.start()
-        begun.wait(60)
-        time.sleep(after_s)
-        process.kill()
-        process.join()
+        script = f"from test_deletion import work_forever; work_forever({migrated.url!r})"
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment) as process:
+            assert process.stdout
+            assert process.stdout.readline() == b"begun\n"
+            time.sleep(after_s)
+            process.kill()
         work = Deletions(store, [DatabaseHolding(store), Shelf("shelf", 1)])
         work.start()
         try:
