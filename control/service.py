@@ -157,11 +157,15 @@ class Control:
             with self.store.read() as reader:
                 if not accounts_that_end(reader):
                     return
-            ask = importlib.import_module("control.invoices.usage").asking(contract.USAGE_SOCKET)
-            place = importlib.import_module("control.invoices.standing").usage_place
-            make = importlib.import_module("control.credits.ending").Endings
-            self._endings = make(self.store, ask, host_id(), lambda: place(self.declared().usage, host_id()))
+            self._endings = importlib.import_module("control.credits.ending").Endings(self.store, self._usage_here)
         self._endings.work(dt.datetime.now(dt.UTC))
+
+    def _usage_here(self) -> Any:
+        usage = importlib.import_module("control.invoices.usage")
+        make = importlib.import_module("control.invoices.checked").UsageHere
+        place = importlib.import_module("control.invoices.standing").usage_place(self.declared().usage, host_id())
+        socket = contract.USAGE_SOCKET
+        return make(usage.asking(socket), usage.asking_marks(socket), host_id(), place)
 
     def _account(self, tenant: str) -> CreditAccount | None:
         """As the database has it now. Raises StoreError."""

@@ -7,7 +7,7 @@ another one. And a gateway that this database knows nothing of may be another da
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
-from control.invoices.months import Month
+from control.invoices.months import Period
 from control.store.usage_gateways import UsageGateway
 from headgate.usage_questions import Mark
 
@@ -31,24 +31,28 @@ def standing_of(known: UsageGateway | None, stored: Iterable[Mark], hosts: Colle
         return "known"
     if known.place == known.host_id and known.host_id not in hosts:
         return "known"  # it had a store of its own, which went with it
-    mine = (mark for mark in stored if mark.gateway == known.id and mark.run == known.run)
-    return "known" if any(mark.batch >= known.batch for mark in mine) else "lacking"
+    return "known" if is_stored(known.id, known.run, known.batch, stored) else "lacking"
+
+
+def is_stored(gateway: str, run: int, batch: int, stored: Iterable[Mark]) -> bool:
+    """Whether that run of the gateway is there as far as that."""
+    return any((mark.gateway, mark.run) == (gateway, run) and mark.batch >= batch for mark in stored)
 
 
 def check_gateways(
-    month: Month, stored: Collection[Mark], known: Mapping[str, UsageGateway], hosts: Collection[str]
+    period: Period, stored: Collection[Mark], known: Mapping[str, UsageGateway], hosts: Collection[str]
 ) -> None:
-    """Raises UsageWentBack, UnknownGateways."""
+    """Of the month that the period is in. Raises UsageWentBack, UnknownGateways."""
     for gateway in known.values():
         if standing_of(gateway, stored, hosts) == "lacking":
             raise UsageWentBack(
                 f"the usage store has less of gateway {gateway.id} than it had: it was put back from a copy, made"
                 " anew, or is another one; put its rows back, or accept what it has"
             )
-    unknown = sorted({mark.gateway for mark in stored if mark.month == month.number} - known.keys())
+    unknown = sorted({mark.gateway for mark in stored if mark.month == period.month_number} - known.keys())
     if unknown:
         raise UnknownGateways(
-            f"the usage store has usage of {month.name} by gateways that are of no host of this database:"
+            f"the usage store has usage of {period.month} by gateways that are of no host of this database:"
             f" {_named(unknown)}; give other databases' gateways another store, or accept them as this one's"
         )
 

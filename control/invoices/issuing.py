@@ -19,6 +19,7 @@ from control.credits.days import day_of_moment
 from control.credits.ending import brought_up
 from control.credits.months import MonthOfCredits, month_of_credits
 from control.invoices.amounts import nano_of
+from control.invoices.checked import UsageHere, check_usage
 from control.invoices.document import (
     Charged,
     Head,
@@ -27,17 +28,15 @@ from control.invoices.document import (
     invoice_document,
     sorted_overages,
 )
-from control.invoices.gateways import check_gateways
 from control.invoices.months import Month
 from control.invoices.page import page_of
-from control.invoices.readiness import check_over, check_stored
+from control.invoices.readiness import check_over
 from control.invoices.standing import usage_place
 from control.invoices.tenants import customer_of
-from control.invoices.usage import daily_use, lines_of, overages_of, stored_until, tenants_with_usage
+from control.invoices.usage import daily_use, lines_of, overages_of, tenants_with_usage
 from control.store.columns import to_the_ms
 from control.store.credits import CreditEntry, entries_of, find_account
 from control.store.events import add_event
-from control.store.hosts import list_hosts
 from control.store.invoices import (
     Issued,
     Texts,
@@ -48,8 +47,6 @@ from control.store.invoices import (
     texts_of,
 )
 from control.store.unit import Unit
-from control.store.usage_gateways import UsageGateway, list_usage_gateways
-from headgate.usage_questions import Marks
 
 AT_ONCE = 50  # tenants that one request is about: its answer has to come in time
 Status = Literal["issued", "already_issued", "nothing_to_charge", "tenant_deleted", "not_issued"]
@@ -87,7 +84,7 @@ def drafts_of(call: Call, month: Month, tenant: str | None, after: str | None) -
             there = find_invoice(reader, tenant, month.name)
         if there is not None:
             return [Draft(tenant, there=there)], None
-    _check_stored(call, month)
+    _check_usage(call, month)
     names: Sequence[str] = (tenant,) if tenant is not None else tenants_with_usage(call.tools.ask_usage, month)
     names = [name for name in names if after is None or name > after]
     chosen = names[:AT_ONCE]
@@ -177,17 +174,10 @@ def _stored(unit: Unit, call: Call, drawn: Issued, document: dict[str, object]) 
     return issued
 
 
-def _check_stored(call: Call, month: Month) -> None:
-    until = stored_until(call.tools.ask_usage, month)
-    with call.read() as reader:
-        hosts = list_hosts(reader)
-    place = usage_place(call.declared.usage, call.tools.host)
-    check_stored(month, until, call.tools.host, place, hosts, dt.datetime.now(dt.UTC))
-    with call.read() as reader:
-        known = list_usage_gateways(reader)
-    said = call.tools.ask_marks(Marks(stored=True))
-    known = {said.gateway: UsageGateway(id=said.gateway, host_id=call.tools.host)} | known  # not noted yet
-    check_gateways(month, said.stored, known, {host.id for host in hosts})
+def _check_usage(call: Call, month: Month) -> None:
+    tools = call.tools
+    here = UsageHere(tools.ask_usage, tools.ask_marks, tools.host, usage_place(call.declared.usage, tools.host))
+    check_usage(call.store, here, month, dt.datetime.now(dt.UTC))
 
 
 def _draft(call: Call, month: Month, tenant: str) -> Draft:

@@ -32,9 +32,14 @@ class Period:
         return self.end + LATEST
 
     @property
-    def number(self) -> int:
-        """202611."""
-        return int(self.name.replace("-", ""))
+    def month(self) -> str:
+        """That it is in: 2026-11."""
+        return self.name[:7]
+
+    @property
+    def month_number(self) -> int:
+        """Likewise: 202611."""
+        return int(self.month.replace("-", ""))
 
     @property
     def start_s(self) -> int:

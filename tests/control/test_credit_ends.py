@@ -7,18 +7,22 @@ from typing import Any
 import pytest
 from databases import Database
 from rows import ADMIN
+from structlog.testing import capture_logs
 
 from control.credits.booking import book, ms_of
-from control.credits.ending import Endings
+from control.credits.ending import LATER, Endings
+from control.invoices.checked import UsageHere
 from control.invoices.months import LATEST
 from control.invoices.standing import note
 from control.store.audit_log import verify_log
 from control.store.credits import CreditEntry, entries_of, find_account
 from control.store.hosts import list_hosts, note_host, note_usage
 from control.store.store import Store
+from control.store.usage_gateways import UsageGateway, put_usage_gateway
 from control.store.values import CreditAccount, Host
 from headgate.usage_client import UsageAway
-from tests.control.usage_of_rows import answer, asked_of, row
+from headgate.usage_questions import Mark
+from tests.control.usage_of_rows import answer, asked_of, marks_of, row
 
 BOOKED = dt.datetime(2026, 10, 1, 12, tzinfo=dt.UTC)
 LAST = dt.date(2026, 10, 10)
@@ -38,14 +42,16 @@ class Clocked:
 
     def __init__(self, store: Store) -> None:
         self.now = BOOKED
+        self.stored: list[Mark] = []  # marks that the usage store has
         self.store = Store(store.engine, clock=lambda: self.now)
 
     def book(self, amount: int, tenant: str = "acme", kind: Any = "granted", **more: Any) -> CreditEntry:
         with self.store.write(ADMIN) as unit:
             return book(unit, CreditEntry(customer=tenant, kind=kind, amount_nano=amount, created_by="x", **more))
 
-    def endings(self, ask: Any = None, host: str = "host_here") -> Endings:
-        return Endings(self.store, ask or self.ask, host, lambda: PLACE)
+    def endings(self, ask: Any = None) -> Endings:
+        here = UsageHere(ask or self.ask, lambda asked: marks_of(self.stored)(asked), "host_here", PLACE)
+        return Endings(self.store, lambda: here)
 
     def ask(self, question: Any) -> Any:
         """All rows that there are by now, and all that has ended by now is stored."""
@@ -171,15 +177,47 @@ def test_without_the_usage_store_ends_wait(clocked: Clocked) -> None:
     assert clocked.work(KNOWN) == 1
 
 
+def test_of_a_usage_store_that_invoices_refuse_nothing_is_booked(clocked: Clocked) -> None:
+    """It was put back or made anew, or has another database's usage of that month."""
+    clocked.book(100, expires_on=LAST)
+    mark = Mark(gateway="here", run=5, month=202610, batch=7)
+    with clocked.store.write_aside() as writer:
+        put_usage_gateway(writer, UsageGateway(id="here", host_id="host_here", place=PLACE, run=5, batch=7), BOOKED)
+    clocked.stored = [mark, Mark(gateway="theirs", run=1, month=202610, batch=1)]
+    assert clocked.work(KNOWN) == 0, "another database's"
+    clocked.stored = [Mark(gateway="here", run=8, month=202610, batch=9)]
+    assert clocked.work(KNOWN) == 0, "less than it had"
+    assert clocked.amounts() == [("granted", 100)]
+    clocked.stored = [mark, Mark(gateway="theirs", run=1, month=202611, batch=1)]
+    assert clocked.work(KNOWN) == 1, "what others have of other months is no matter"
+
+
+def test_why_nothing_is_booked_is_said_once_for_all_accounts_and_not_each_minute(clocked: Clocked) -> None:
+    clocked.stored = [Mark(gateway="theirs", run=1, month=202610, batch=1)]
+    for tenant in ("acme", "other"):
+        clocked.book(100, tenant, expires_on=LAST)
+        clocked.book(100, tenant, expires_on=dt.date(2026, 10, 11))  # its midnight is near, and looked at each minute
+    endings, near = clocked.endings(), MIDNIGHT + dt.timedelta(days=1)
+
+    def said(minute: int) -> list[str]:
+        clocked.now = near + LATEST - dt.timedelta(days=1) + dt.timedelta(minutes=minute)
+        with capture_logs() as logs:
+            assert endings.work(clocked.now) == 0
+        return [line["reason"] for line in logs if line["event"] == "ends of credits are not booked"]
+
+    (reason,) = said(0)
+    assert ": theirs; give" in reason
+    assert [said(minute) for minute in range(1, 10)] == [[]] * 9
+    assert said(int(LATER / dt.timedelta(minutes=1))) == [reason]
+
+
 def test_two_hosts_at_once_book_an_end_once(clocked: Clocked, migrated: Database) -> None:
     for number in range(6):
         clocked.book(100, f"t{number}", expires_on=LAST)
     clocked.now = KNOWN
+    here = UsageHere(asked_of([], ms_of(KNOWN)), marks_of(()), "host_here", PLACE)
     with migrated.engine() as one, migrated.engine() as two:
-        works = [
-            Endings(Store(engine, clock=lambda: clocked.now), asked_of([], ms_of(KNOWN)), "host_here", lambda: PLACE)
-            for engine in (one, two)
-        ]
+        works = [Endings(Store(engine, clock=lambda: clocked.now), lambda: here) for engine in (one, two)]
         with ThreadPoolExecutor(2) as threads:
             booked = list(threads.map(lambda work: work.work(KNOWN), works))
     assert sum(booked) == 6

@@ -14,10 +14,21 @@ from typing import Any
 
 import msgspec
 
-from headgate.usage_questions import Answer, Dimension, Export, Failure, SumRow, Sums, SumsAnswer
+from headgate.usage_questions import (
+    Answer,
+    Dimension,
+    Export,
+    Failure,
+    Marks,
+    MarksAnswer,
+    SumRow,
+    Sums,
+    SumsAnswer,
+)
 from ledger.rows import Row
 
 UNTIL_MS = 1_893_456_000_000  # what is said of how fresh it is
+_NO_MARKS = MarksAnswer(gateway="here", own=None, stored=[])
 _COUNTS = (
     *("requests", "prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens"),
     *("reasoning_tokens", "units", "price_nano"),
@@ -140,9 +151,10 @@ def serving(store: RowStore, path: Path) -> Iterator[None]:
     ready, done = threading.Event(), asyncio.Event()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        question = msgspec.json.decode(await reader.readline(), type=Sums | Export)
-        assert isinstance(question, Sums)
-        writer.write(msgspec.json.encode(store.answer(question)) + b"\n")
+        question = msgspec.json.decode(await reader.readline(), type=Sums | Marks | Export)
+        assert not isinstance(question, Export)
+        said = _NO_MARKS if isinstance(question, Marks) else store.answer(question)
+        writer.write(msgspec.json.encode(said) + b"\n")
         await writer.drain()
         writer.close()
 
