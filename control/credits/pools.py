@@ -1,10 +1,11 @@
 """What use has taken of which credits, day by day. Pure, in whole nano-USD; days are UTC's, since 1970.
 
 Use takes from what ends first, then from what was granted before what was paid for, then from the oldest; so does a
-negative adjustment. What nothing is left for is a debt, which the next credits pay, the oldest debt first. What is
-left of an entry at the end of its last day has ended: how much that was is what was booked of it, once it is. Where
-the use of that day turns out to be another one later, the difference is a debt, or is given back, so that what is
-left of all, less all debts, is always what was booked less what was used.
+negative adjustment. What nothing is left for is a debt, which the next credits pay: of corrections first, then the
+oldest. A day's entries are booked in their order, before its use. What is left of an entry at the end of its last day
+has ended: how much that was is what was booked of it, once it is. Where the use of that day turns out to be another
+one later, the difference is a debt, or is given back, so that what is left of all, less all debts, is always what was
+booked less what was used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -91,7 +92,8 @@ class Standing:
             self.debts.append(Debt(day, missing))
 
     def _pay(self) -> None:
-        for debt in self.debts:
+        """Debts of corrections first: use can still be billed, by the month that it is of, and they can't."""
+        for debt in sorted(self.debts, key=lambda debt: debt.day is not None):
             debt.amount = self._take(debt.amount)
         self.debts = [debt for debt in self.debts if debt.amount]
 
@@ -137,9 +139,8 @@ def replayed(entries: Sequence[CreditEntry], used: Mapping[int, int], through: i
         for entry in booked.get(day, ()):
             if entry.amount_nano > 0:
                 standing._give(entry, entry.amount_nano)
-        standing._pay()
-        for entry in booked.get(day, ()):
-            if entry.amount_nano < 0:
+                standing._pay()
+            else:
                 standing._owe(None, -entry.amount_nano)
         standing._owe(day, used.get(day, 0))
         standing._close(day, ended)

@@ -81,6 +81,29 @@ def test_a_negative_adjustment_takes_as_use_does_and_its_debt_is_no_use() -> Non
     assert replayed(entries, {}, FIRST + 2).balance == -2
 
 
+def test_an_invoice_that_is_made_anew_on_a_day_leaves_the_current_month_as_it_was() -> None:
+    """A month is billed; it is taken back and billed again, while there is use of the next month that none is for."""
+    entries = numbered(
+        entry("prepaid", 10),
+        entry("adjustment", 7, 32),  # paid for by the invoice of October, on 2 November
+        entry("adjustment", -7, 40),  # its credit note
+        entry("adjustment", 7, 40),  # the next invoice of October
+    )
+    used = {FIRST + 4: 17, FIRST + 33: 5, FIRST + 50: 1}
+    october = month_of_credits(entries, used, OCTOBER)
+    november = month_of_credits(entries, used, month_of("2026-11"))
+    assert october
+    assert november
+    assert (october.uncovered, november.uncovered, november.closing) == (7, 6, -6)
+
+
+def test_credits_pay_corrections_before_use_which_can_still_be_billed() -> None:
+    """The next invoice of the month that was taken back is issued a day later, and pays what the credit note owes."""
+    entries = numbered(entry("prepaid", 10), entry("adjustment", -7, 2), entry("adjustment", 7, 3))
+    standing = replayed(entries, {FIRST + 1: 15}, FIRST + 9)
+    assert (standing.balance, standing.owed_of(FIRST, FIRST + 9)) == (-5, 5)
+
+
 _booked = st.one_of(
     st.builds(entry, st.sampled_from(["prepaid", "granted"]), st.integers(1, 50), st.integers(0, 30)),
     st.builds(
