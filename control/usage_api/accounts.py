@@ -1,7 +1,8 @@
 """What `GET /v1/usage` says of a tenant's credits: what the database has of its account, and what was used of it.
 
-What was used the ledger tells, where the tenant has a limit by its credits, and else the usage store. Without the
-database nothing is said of them: whether there is an account at all is known there alone.
+What was used the ledger tells, where the tenant has a limit by its credits and the counters have all of it, and else
+the usage store. Without the database nothing is said of them: whether there is an account at all is known there
+alone.
 """
 
 import asyncio
@@ -37,7 +38,7 @@ async def account_of(
         return {}
     if account is None:
         return {KIND: None}
-    used = _live(standing["limits"])
+    used = _live(standing["limits"]) if standing["complete"] else None
     if used is None:
         used = await _stored(account, store, now_s)
     return {KIND: _shown(account, used, now_s)}

@@ -51,13 +51,20 @@ async def test_of_one_key_the_whole_account_is_shown() -> None:
     assert await credits_of(api(), models=("chat",)) == SHOWN
 
 
+def counting(used: str, *, complete: bool) -> Any:
+    """A ledger with a limit by credits."""
+    limit = LIMIT | {"name": "credits", "limit": "credits", "unit": "usd", "used": used, "left": "0"}
+    said = {"limits": [limit], "complete": complete, "cut": False, "by_user": False}
+    return lambda question: {"tenant": question["tenant"], **said}
+
+
 async def test_what_the_ledger_counts_comes_first() -> None:
-    limit = LIMIT | {"name": "credits", "limit": "credits", "unit": "usd", "used": "99.000000001", "left": "0"}
-
-    def ledger(question: Any) -> Any:
-        return {"tenant": question["tenant"], "limits": [limit], "complete": True, "cut": False, "by_user": False}
-
+    ledger = counting("99.000000001", complete=True)
     assert await credits_of(api(ledger=ledger)) == SHOWN | {"used": "99.000000001", "left": "-6.000000001"}
+
+
+async def test_while_counters_that_were_emptied_are_filled_again_the_store_says_what_was_used() -> None:
+    assert await credits_of(api(ledger=counting("0", complete=False))) == SHOWN
 
 
 async def test_without_the_usage_store_it_is_not_known_what_was_used() -> None:
