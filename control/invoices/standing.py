@@ -5,7 +5,7 @@ import datetime as dt
 import structlog
 
 from control.holdings import host_id
-from control.invoices.gateways import standing_of
+from control.invoices.gateways import is_stored, standing_of
 from control.invoices.months import LATEST, day_before, month_before
 from control.invoices.usage import Ask, AskMarks, asking, asking_marks, stored_until
 from control.store.credits import accounts_that_end
@@ -39,7 +39,8 @@ def note_standing(store: Store, declared: str | None, *, several: bool) -> None:
 def note_mark(store: Store, ask: AskMarks, host: str, place: str, now: dt.datetime) -> None:
     """How far this host's gateway is in the usage store: what is noted has to be there for good.
 
-    A mark that is there no more is kept, until somebody accepts that. Raises UsageError, StoreError.
+    A mark that is there no more is kept, until somebody accepts that; and the writer's own is none either, where the
+    store has not got it: it may be of before the store was put back. Raises UsageError, StoreError.
     """
     said = ask(Marks())
     if not said.gateway:
@@ -47,15 +48,19 @@ def note_mark(store: Store, ask: AskMarks, host: str, place: str, now: dt.dateti
     with store.read() as reader:
         known = list_usage_gateways(reader).get(said.gateway)
         hosts = {one.id for one in list_hosts(reader)}
-    run, batch = (said.own.run, said.own.batch) if said.own else (None, None)
-    if known is not None and known.host_id == host and (said.own is None or (known.run, known.batch) == (run, batch)):
+    own, known_here = said.own, known is not None and known.host_id == host
+    run, batch = (known.run, known.batch) if known else (None, None)
+    if known_here and (own is None or (run, batch) == (own.run, own.batch)):
         return
-    if known is not None and known.run is not None:
-        if standing_of(known, ask(Marks(stored=True)).stored, hosts) == "lacking":
-            log.error("the usage store has less than it had: no invoice is issued of it", gateway=known.id)
+    if own is not None or run is not None:
+        stored = ask(Marks(stored=True)).stored
+        if standing_of(known, stored, hosts) == "lacking":
+            log.error("the usage store has less than it had: no invoice is issued of it", gateway=said.gateway)
             return
-        if said.own is None:
-            run, batch = known.run, known.batch
+        if own is not None and is_stored(said.gateway, own.run, own.batch, stored):
+            run, batch = own.run, own.batch
+        elif known_here:
+            return
     with store.write_aside() as writer:
         gateway = UsageGateway(id=said.gateway, host_id=host, place=place, run=run, batch=batch)
         put_usage_gateway(writer, gateway, now)

@@ -134,12 +134,31 @@ def test_what_is_known_of_a_gateway_goes_on_with_it(store: Store) -> None:
         return known.run, known.batch
 
     assert once(None, []) == (None, None)
+    assert not any(question.stored for question in asked), "the store is not opened for that"
     assert once(mark(), [mark()]) == (5, 7)
+    asked.clear()
     assert once(mark(), [mark()]) == (5, 7)
     assert once(None, [mark()]) == (5, 7), "a process that has stored nothing yet says nothing"
-    assert not any(question.stored for question in asked), "the store is not opened for that"
+    assert not any(question.stored for question in asked), "nor for what is known"
     assert once(mark(batch=8), [mark(batch=8)]) == (5, 8)
     assert once(mark(run=9, batch=9), [mark(batch=8), mark(run=9, batch=9)]) == (9, 9)
+
+
+async def test_what_was_accepted_stays_so_while_the_writer_has_a_mark_of_before(store: Store) -> None:
+    """It has written nothing since its store was made anew under it, and says what it had written then."""
+    note(store, mark(), [mark()])
+    admin = admin_of(store, [])
+    assert await said(admin) == (409, "usage_store_went_back")
+    accepted = await admin.post("/usage-gateways/here/accept", {"reason": "lost for good"})
+    assert accepted.json()["state"] == "known"
+    for _ in range(2):
+        note(store, mark(), [])
+        assert await said(admin, tenant="nobody") == (200, "not_issued")
+    after = mark(run=11, batch=12)
+    note(store, after, [after])
+    with store.read() as reader:
+        known = list_usage_gateways(reader)["here"]
+    assert (known.run, known.batch) == (11, 12)
 
 
 @pytest.fixture
