@@ -8,6 +8,7 @@ prefix.
 import os
 import threading
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import structlog
@@ -24,9 +25,9 @@ log = structlog.get_logger()
 class Seen(msgspec.Struct, frozen=True):
     """`sha256` is of its document, in hex."""
 
-    seq: int
+    seq: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
     number: str
-    sha256: str
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
     @property
     def prefix(self) -> str:
@@ -68,12 +69,16 @@ class SeenInvoices:
         put_lost(unit, seen.prefix, seen.seq, {"number": seen.number, "sha256": seen.sha256, "reason": reason})
 
     def note(self, store: Store) -> None:
-        """The last one that there is, if nothing is missing. Raises StoreError, OSError."""
+        """The last one that there is, if nothing is missing and the file can be read. Raises StoreError, OSError."""
         with self._lock:
-            with store.read() as reader:
-                last = last_issued(reader)
-                if last is None or self._is_noted(last) or self.missing(reader):
-                    return
+            try:
+                with store.read() as reader:
+                    last = last_issued(reader)
+                    if last is None or self._is_noted(last) or self.missing(reader):
+                        return
+            except InvoicesWentBack as unreadable:
+                log.error("no invoices are issued", reason=str(unreadable))  # noqa: TRY400
+                return
             self._write(_seen(last))
 
     def _is_noted(self, last: Issued) -> bool:
@@ -84,8 +89,11 @@ class SeenInvoices:
             return msgspec.json.decode(self._path.read_bytes(), type=Seen)
         except FileNotFoundError:
             return None
-        except msgspec.DecodeError:
-            raise InvoicesWentBack(f"{self._path} can't be read: which invoice was the last is not known") from None
+        except (OSError, ValueError) as error:  # ValueError: msgspec's, and of bytes that are no text
+            raise InvoicesWentBack(
+                f"{self._path} of this host can't be read, which says which invoice was the last ({error}): put it"
+                " right, or a copy back; or, where the database has the last invoice that there is, move it away"
+            ) from None
 
     def _write(self, seen: Seen) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -95,6 +103,15 @@ class SeenInvoices:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self._path)
+        _sync(self._path.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _seen(issued: Issued) -> Seen:

@@ -274,7 +274,7 @@ def _tell(call: Call) -> None:
     call.tools.hand_over()
     try:
         call.tools.seen_invoices.note(call.store)
-    except (OSError, StoreError, InvoicesWentBack) as error:  # what is issued is; control comes back to it
+    except (OSError, StoreError) as error:  # what is issued is; control comes back to it
         log.warning("the last invoice can't be noted", error=str(error))
 
 

@@ -143,7 +143,25 @@ async def test_a_newer_copy_is_enough(books: Bookkeeping) -> None:
     assert await billed(books.admin("acme", "other")) == ["INV-000002"]
 
 
-async def test_a_file_that_can_not_be_read_stops_invoices(books: Bookkeeping, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content", [b"{", b"\xff", b'{"seq": 1, "number": "INV-000001", "sha256": "?"}', None], ids=str
+)
+async def test_a_file_that_can_not_be_read_stops_invoices_until_it_is_moved_away(
+    books: Bookkeeping, tmp_path: Path, content: bytes | None
+) -> None:
+    """None: there is a folder in its place."""
     await billed(books.admin("acme"))
-    (tmp_path / "one" / "last-invoice.json").write_text("{")
-    assert "can't be read" in await refused(books.admin("acme", "other"))
+    file = tmp_path / "one" / "last-invoice.json"
+    noted = file.read_bytes()
+    file.unlink()
+    file.mkdir() if content is None else file.write_bytes(content)
+    admin = books.admin("acme", "other")
+    assert "can't be read" in (why := await refused(admin))
+    assert "move it away" in why
+    lost = await admin.post("/lost-invoices", REASON)
+    assert (lost.status_code, lost.json()["code"], lost.json()["detail"]) == (409, "invoices_went_back", why)
+    books.note("one")
+    file.rename(file.with_name("aside"))
+    books.note("one")
+    assert file.read_bytes() == noted
+    assert await billed(admin) == ["INV-000002"]
