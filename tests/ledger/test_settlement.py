@@ -27,7 +27,7 @@ from spending import (
 
 from headgate.counters.limits import TenantLimits
 from headgate.counters.reservation import Verdict, Wish, read_verdict, reserve_call
-from headgate.counters.scripts import limit_key
+from headgate.counters.scripts import REMEMBER_MS, limit_key, record_key
 from headgate.limits import LimitRow, LimitsRow, user_name
 from tests.counters.valkey_server import ValkeyServer, valkey_server
 
@@ -64,6 +64,14 @@ def test_what_ended_without_counters_is_added(limited: Ledger, valkey: Redis) ->
     limited.append(E1, used_line("a", reserved=None) + used_line("b", reserved=None, attempts=0, status=403))
     wait_until(lambda: calendar_of(valkey) == settled_as(charged(limited.spool)))
     assert stands(valkey, LIMITS)["tpm"][0] == 120
+
+
+def test_what_ended_without_counters_is_known_for_as_long_as_it_may_be_reserved(
+    limited: Ledger, valkey: Redis
+) -> None:
+    limited.append(E1, used_line("a", time=time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), reserved=None))
+    wait_until(lambda: valkey.exists(record_key("acme", "a")))
+    assert int(valkey.pttl(record_key("acme", "a"))) > REMEMBER_MS  # type: ignore[arg-type]
 
 
 def test_a_new_limit_is_unknown_until_its_sums_are_there(limited: Ledger, valkey: Redis) -> None:
