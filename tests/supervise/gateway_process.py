@@ -78,7 +78,7 @@ class GatewayProcess:
         return self._log().read_text()
 
     def pids(self, prefix: str = "") -> dict[str, int]:
-        """Without control, which comes when it will: nobody waits for it."""
+        """Without control and the usage store's part, which come when they will: nobody waits for them."""
         parts = json.loads((self.state / "parts.json").read_bytes())["parts"]
         return {name: record["pid"] for name, record in parts.items() if _is(name, prefix)}
 
@@ -158,8 +158,11 @@ class GatewayProcess:
         remove_memory_folders(self.state)
 
 
+_WAITED_FOR_BY_NOBODY = ("control", "usage")
+
+
 def _is(name: str, prefix: str) -> bool:
-    return name.startswith(prefix) and (name != "control" or prefix == "control")
+    return name.startswith(prefix) and (name not in _WAITED_FOR_BY_NOBODY or prefix == name)
 
 
 def remove_memory_folders(state: Path) -> None:
