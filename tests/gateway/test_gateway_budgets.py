@@ -183,7 +183,8 @@ async def test_money_is_not_passed_and_resets_with_the_month(capped: Capped) -> 
     key = "hg:{provider/money}:monthly_usd"
     await until(lambda: int(capped.counters.hget(key, "u") or 0) == cost)
     assert cost <= Decimal(USD) * NANO
-    assert cost > Decimal(USD) * NANO * Decimal("0.8")
+    # All at once, requests reserve more than they then cost: 16 of them have room at least, for 0.024 each.
+    assert cost > Decimal(USD) * NANO * Decimal("0.7")
 
     refused = ask(capped.gateway, "money", max_tokens=100)
     now = round(time.time() * 1000)
