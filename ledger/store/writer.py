@@ -71,6 +71,8 @@ class Writer:
         self._shown = 0.0
         for kind in (StoreAway, StoreTooNew, StoreRefused, JournalAway):
             USAGE_STORE_ERRORS.labels(kind.__name__)  # what is shown as 0 before can be seen to grow
+        for is_estimated in ("false", "true"):
+            USAGE_STORED_ROWS.labels(is_estimated)
 
     @property
     def stored_until_ms(self) -> int:

@@ -21,8 +21,8 @@ from headgate.usage_questions import Mark, Marks, MarksAnswer
 from ledger.store import writer
 from ledger.store.questions import Questions
 from tests.control.usage_of_rows import asked_of, marks_of, row
+from tests.store.made_rows import NOVEMBER_MS, make_rows
 from tests.store.place import GATEWAY, Place
-from tests.store.rows import NOVEMBER_MS, make_rows
 
 NOW = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
 OCTOBER = {"month": "2026-10"}

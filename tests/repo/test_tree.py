@@ -104,6 +104,13 @@ MACHINE = re.compile(r"(?<![\w.$}~/-])/(?:tmp|root|home|work|Users)/\w")
 HERE = Path(__file__)
 
 
+def test_no_two_modules_of_the_tests_have_the_same_name() -> None:
+    """pytest puts the folder of each into the path, and the first of a name would be taken for the other."""
+    names = [path.name for path in TRACKED if path.is_relative_to(ROOT / "tests") and path.suffix == ".py"]
+    twice = {name for name in names if names.count(name) > 1} - {"conftest.py", "__init__.py"}
+    assert twice == set()
+
+
 def test_no_path_of_one_machine() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"

@@ -7,7 +7,7 @@ from ledger.journal.reader import JournalReader
 from ledger.rows import Row
 from ledger.store import writer
 from ledger.store.schema import REQUESTS, ROLLUPS
-from tests.store.rows import Journal, sums_of
+from tests.store.made_rows import Journal, sums_of
 from tests.store.stores import open_store, stored_sums, twice
 
 GATEWAY = "gateway-1"

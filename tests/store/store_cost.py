@@ -15,7 +15,7 @@ from ledger.journal.reader import JournalReader
 from ledger.rows import Row
 from ledger.store import writer
 from ledger.store.schema import REQUESTS
-from tests.store.rows import NOVEMBER_MS, Chance, Journal, make_row
+from tests.store.made_rows import NOVEMBER_MS, Chance, Journal, make_row
 from tests.store.stores import open_store
 
 BLOCKS = (5_000, 20_000, 100_000)

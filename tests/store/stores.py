@@ -6,7 +6,7 @@ from typing import Any
 from ledger.store.client import Store
 from ledger.store.migrations import bring_up, migrations
 from ledger.store.schema import REQUESTS, ROLLUPS, SUM_COLUMNS
-from tests.store.rows import sums_of
+from tests.store.made_rows import sums_of
 
 NAMES = tuple(sums_of(()))
 

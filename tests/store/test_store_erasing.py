@@ -14,8 +14,8 @@ from ledger.store import erasing, writer
 from ledger.store.client import StoreAway
 from ledger.store.erasing import StoreEraser
 from ledger.store.schema import REQUESTS, ROLLUPS
+from tests.store.made_rows import NOVEMBER_MS, Journal, make_rows, sums_of
 from tests.store.place import Place, in_all
-from tests.store.rows import NOVEMBER_MS, Journal, make_rows, sums_of
 from tests.store.stores import stored_sums
 
 

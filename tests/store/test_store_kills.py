@@ -11,7 +11,7 @@ import pytest
 
 from ledger.journal.progress import read_progress
 from ledger.store.schema import ROLLUPS
-from tests.store.rows import Journal, make_rows, sums_of
+from tests.store.made_rows import Journal, make_rows, sums_of
 from tests.store.stores import open_store, stored_sums, twice
 
 KILLS = 35

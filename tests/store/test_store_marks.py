@@ -12,8 +12,8 @@ from ledger.store.migrations import bring_up, migrations
 from ledger.store.questions import Questions
 from ledger.store.schema import GATEWAYS
 from ledger.store.writer import Writer
+from tests.store.made_rows import NOVEMBER_MS, make_rows
 from tests.store.place import GATEWAY, Place
-from tests.store.rows import NOVEMBER_MS, make_rows
 
 DAY_MS = 86_400_000
 

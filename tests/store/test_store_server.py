@@ -15,7 +15,7 @@ from ledger.store import writer
 from ledger.store.client import Store
 from ledger.store.migrations import bring_up, migrations
 from ledger.store.schema import ROLLUPS
-from tests.store.rows import Journal, make_rows, sums_of
+from tests.store.made_rows import Journal, make_rows, sums_of
 from tests.store.servers import running_server
 from tests.store.stores import stored_sums, twice
 

@@ -18,7 +18,7 @@ from headgate.supervise.probes import SILENCE, usage_answers, usage_store_up
 from headgate.usage_client import UsageClient
 from headgate.usage_questions import Mark, Marks, Sums
 from tests.stopped import stop
-from tests.store.rows import NOVEMBER_MS, Journal, make_rows, sums_of
+from tests.store.made_rows import NOVEMBER_MS, Journal, make_rows, sums_of
 from tests.store.servers import running_server
 
 HEADGATE = str(Path(sys.executable).with_name("headgate"))

@@ -16,8 +16,8 @@ from ledger.store import batches, writer
 from ledger.store.client import Store, StoreAway, StoreTooNew
 from ledger.store.migrations import bring_up, migrations
 from ledger.store.schema import BY_DAY, BY_HOUR, BY_MINUTE, GROUP_COLUMNS, REQUEST_COLUMNS, REQUESTS, ROLLUPS
+from tests.store.made_rows import NOVEMBER_MS, Chance, Journal, make_row, make_rows, sums_of
 from tests.store.place import GATEWAY, Place, in_all
-from tests.store.rows import NOVEMBER_MS, Chance, Journal, make_row, make_rows, sums_of
 from tests.store.stores import open_store, stored_rows, stored_sums
 
 
