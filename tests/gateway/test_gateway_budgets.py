@@ -58,8 +58,9 @@ def configuration(engine: str, counters: str, dead: str) -> dict[str, Any]:
         target = {"provider": name, "model": "m"}
         models[name] = {"targets": [target], "price": PRICE}
         models[f"{name}-or-spare"] = {"targets": [target, {"provider": "spare", "model": "m"}], "price": PRICE}
-    keys = [{"key": f"env:{name}", "name": name} for name in SECRETS]
-    keys[0]["budget"] = {"rpm": OF_KEY}
+    keys: list[dict[str, Any]] = [{"key": f"env:{name}", "name": name} for name in SECRETS]
+    # Keys are drawn by weight: with so much of it the first is drawn until it has no room.
+    keys[0] |= {"budget": {"rpm": OF_KEY}, "weight": 100}
     providers["pool"] = {
         "api": "openai",
         "base_url": f"http://{engine}/v1",
