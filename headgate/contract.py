@@ -136,6 +136,9 @@ NO_TARGET_CLUSTER = "headgate/no-target"  # where a request without a plan would
 TELEMETRY_CLUSTER = "headgate/telemetry"  # the OTLP collector, when gateway.yaml names one
 
 
+RECORDS_ENDING = ".inflight"  # beside a spool file: what its Envoy's requests have come to (envoy/module/recorder.h)
+
+
 def epoch_of(spool: str) -> str:
     """What one Envoy's life is called: its spool file's name, up to the first dot. Rotated files keep it."""
     return Path(spool).name.partition(".")[0]

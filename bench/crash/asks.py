@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 VICTIMS = ("envoy", "filters-", "valkey", "ledger", "usage")  # how the names of their parts begin
-TENANTS = ("acme", "globex")
+TENANTS = ("acme", "globex", "free")
+UNLIMITED = "free"  # of these: nothing is counted before, and nothing is reserved
 PER_EVENT = {"continuous": 1, "final": 3, "mixed": 2}  # tokens, by model
 INPUT_NANO, OUTPUT_NANO = 1_000, 2_000  # what a token costs
 # Of each kind of answer: enough for the ledger to learn what its events are worth. Some of `mixed` teach nothing.
@@ -73,7 +74,7 @@ def lessons() -> list[Ask]:
     for model, times in LESSONS.items():
         for turn in range(times):
             tokens, words = 6 * (1 + turn % (_MOST_TOKENS // 6)), _WORDS[turn * 7 % len(_WORDS)]
-            found.append(Ask(-1 - len(found), TENANTS[turn % 2], model, turn % 4 > 0, tokens, words))
+            found.append(Ask(-1 - len(found), TENANTS[turn % len(TENANTS)], model, turn % 4 > 0, tokens, words))
     return found
 
 

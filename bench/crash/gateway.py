@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from bench.crash.asks import INPUT_NANO, OUTPUT_NANO, PER_EVENT, TENANTS, Kill
+from bench.crash.asks import INPUT_NANO, OUTPUT_NANO, PER_EVENT, TENANTS, UNLIMITED, Kill
 from bench.failure import Failure
 from bench.gateway import new_key, records, up
 from headgate.supervise import binaries
@@ -143,7 +143,7 @@ def _config(port: int, admin: int, engine: int, keys: dict[str, str]) -> dict[st
         "plans": {"counted": _PLAN},
         "tenants": {
             tenant: {
-                "plan": "counted",
+                **({} if tenant == UNLIMITED else {"plan": "counted"}),
                 "models": list(PER_EVENT),
                 "keys": [{"name": "ci", "sha256": sha256(key.encode()).hexdigest()}],
             }

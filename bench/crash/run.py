@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.crash.asks import Kill, Options, asks, kills, lessons
+from bench.crash.asks import UNLIMITED, Kill, Options, asks, kills, lessons
 from bench.crash.clients import Answer, Clients
 from bench.crash.engine import engine, made_by
 from bench.crash.gateway import Victim, victim
@@ -27,7 +27,7 @@ def run(options: Options, folder: Path | None = None) -> Verdict:
             loaded = time.monotonic()
             gateway.wait_until_settled()
             settled = time.monotonic()
-            limits = {tenant: gateway.limits(tenant) for tenant in gateway.keys}
+            limits = {tenant: gateway.limits(tenant) for tenant in gateway.keys if tenant != UNLIMITED}
             gateway.end()
         verdict = verdict_of([*answers, *more], killed, made_by(record), kept_in(gateway.state), limits)
         verdict.figures |= {"load, s": round(loaded - began, 1), "until settled, s": round(settled - loaded, 1)}

@@ -1,8 +1,8 @@
 """Holds what clients saw, the engine made, the ledger counted and the store has against each other. Pure.
 
-A request is *recorded* when the store has its line's row, and *covered* when it has its charged reservation instead:
-then Envoy was killed before the line was on the disk. Everything that is not as it must be is a sentence in
-`problems`.
+A request is *recorded* when the store has its line's row; *recovered* too when Envoy was killed before that line was
+on the disk, and the ledger made one of the request's record. It is *covered* when the store has its charged
+reservation instead. Everything that is not as it must be is a sentence in `problems`.
 """
 
 from collections import Counter, defaultdict
@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.crash.asks import INPUT_NANO, OUTPUT_NANO, Kill
+from bench.crash.asks import INPUT_NANO, OUTPUT_NANO, UNLIMITED, Kill
 from bench.crash.cases import Case, cases_of
 from bench.crash.clients import Answer
 from bench.crash.engine import Made
 from bench.crash.kept import Kept, Stored, Sums
+from ledger.spool.lines import RECOVERED
 
 ESTIMATES_WITHIN = 0.05
 FLUSH_S = 0.02  # --file-flush-interval-msec, headgate/supervise/parts.py
 SLACK_S = 0.5  # until the thread that writes has its turn on a machine that has none to spare
-TOGETHER_S = 2.0  # three of them within such a time may take a request with them
 
 _SHOWN = 5
 
@@ -70,7 +70,7 @@ def verdict_of(
     _look_at_presence(verdict, cases, killed)
     _look_at_recorded(verdict, cases)
     _look_at_estimates(verdict, cases)
-    _look_at_covered(verdict, cases, killed, kept)
+    _look_at_unwritten(verdict, cases, killed, kept)
     _look_at_sums(verdict, kept, limits)
     verdict.figures |= {"requests": len(answers), "kills": dict(Counter(kill.part for kill in killed))}
     return verdict
@@ -94,12 +94,6 @@ def _look_at_ids(verdict: Verdict, cases: Sequence[Case], silent: Sequence[Answe
     )
 
 
-def _three_died(answer: Answer, killed: Sequence[Kill]) -> bool:
-    """Whether it may have been let through by a worker that died before the counters were back, and its Envoy."""
-    around = [kill.part for kill in killed if abs(kill.at - answer.sent_at) < TOGETHER_S]
-    return {"valkey", "envoy"} <= set(around) and any(part.startswith("filters-") for part in around)
-
-
 def _age_s(answer: Answer, killed: Sequence[Kill]) -> float:
     """How long before Envoy was killed it had ended. A client may read a while later what Envoy had sent."""
     moments = (kill.at for kill in killed if kill.part == "envoy")
@@ -117,10 +111,7 @@ def _look_at_presence(verdict: Verdict, cases: Sequence[Case], killed: Sequence[
     verdict.figures["refusals that were lost"] = len(free)
     old = [case for case in free if case.answer and _age_s(case.answer, killed) > FLUSH_S + SLACK_S]
     verdict.hold(not old, f"refusals were lost that are older than a flush: {old[:_SHOWN]}")
-    with_all = [case for case in lost if case.answer and _three_died(case.answer, killed)]
-    verdict.figures["lost with counters, worker and Envoy"] = len(with_all)
-    lost = [case for case in lost if case not in with_all]
-    verdict.hold(not lost, f"{len(lost)} requests are neither recorded nor covered: {lost[:_SHOWN]}")
+    verdict.hold(not lost, f"{len(lost)} requests are lost: {lost[:_SHOWN]}")
 
 
 def _look_at_recorded(verdict: Verdict, cases: Sequence[Case]) -> None:
@@ -138,7 +129,8 @@ def _look_at_recorded(verdict: Verdict, cases: Sequence[Case]) -> None:
             verdict.hold(row.output == row.input == 0, f"a failure is charged tokens: {case}")
         elif row.estimated:
             counts["estimated"] += 1
-            counts["of these finished, of providers that report"] += case.is_finished and row.provider != "none"
+            guessed = case.is_finished and row.provider != "none"
+            verdict.hold(not guessed, f"finished, and guessed though it was reported: {case}")
         elif case.is_finished:
             counts["finished"] += 1
             told, true = (row.input, row.output), (case.words, case.generated)
@@ -148,8 +140,6 @@ def _look_at_recorded(verdict: Verdict, cases: Sequence[Case]) -> None:
             counts["aborted"] += 1
             in_order = case.delivered <= row.output <= case.generated
             verdict.hold(in_order, f"aborted: {case.delivered} <= {row.output} <= {case.generated}: {case}")
-    guessed, known = counts["of these finished, of providers that report"], counts["finished"]
-    verdict.hold(guessed <= known, f"{guessed} finished requests are estimated, and only {known} known")
     verdict.figures |= counts
 
 
@@ -172,17 +162,18 @@ def _look_at_estimates(verdict: Verdict, cases: Sequence[Case]) -> None:
         verdict.hold(estimates.fit, f"{name} are not within 5 %: {estimates}")
 
 
-def _look_at_covered(verdict: Verdict, cases: Sequence[Case], killed: Sequence[Kill], kept: Kept) -> None:
-    """What Envoy took with it is charged what was reserved, and was not over for longer than the flush interval."""
+def _look_at_unwritten(verdict: Verdict, cases: Sequence[Case], killed: Sequence[Kill], kept: Kept) -> None:
+    """What Envoy took with it was not over for longer than the flush interval; a reservation covers what was made."""
+    recovered = [case for case in cases if case.row and case.row.flags == RECOVERED]
     covered = [case for case in cases if case.row and case.row.reason]
-    late: list[float] = []
+    late = [_age_s(case.answer, killed) for case in (*recovered, *covered) if case.answer and case.answer.whole]
     for case in covered:
-        row, answer = case.row, case.answer
-        verdict.hold(bool(row and row.output >= case.generated), f"covered by less than was made: {case}")
-        if answer and answer.whole:
-            late.append(_age_s(answer, killed))
+        verdict.hold(bool(case.row and case.row.output >= case.generated), f"covered by less than was made: {case}")
+    verdict.figures["recovered"] = len(recovered)
+    unlimited = [case for case in recovered if case.row and case.row.tenant == UNLIMITED]
+    verdict.figures["of these without limits"] = len(unlimited)
     verdict.figures["covered by their reservation"] = len(covered)
-    verdict.figures["of these answered whole"] = len(late)
+    verdict.figures["of both answered whole"] = len(late)
     oldest = max(late, default=0.0)
     verdict.figures["at most so long before the kill, ms"] = round(1000 * oldest, 1)
     verdict.hold(oldest <= FLUSH_S + SLACK_S, f"lines were lost that are older: {sorted(late)[-_SHOWN:]}")
@@ -203,6 +194,8 @@ def _look_at_sums(verdict: Verdict, kept: Kept, limits: Mapping[str, Mapping[str
     for table, rolled in kept.rollups.items():
         verdict.hold(dict(rolled) == stored, f"{table} has {rolled}, the rows have {stored}")
     for tenant, sums in kept.settled.items():
+        if tenant not in limits:
+            continue
         tokens, usd = (limits[tenant][name]["used"] for name in ("monthly_tokens", "monthly_usd"))
         told = (int(tokens), round(float(usd) * 1e9))
         verdict.hold(told == (sums.input + sums.output, sums.nano_usd), f"{tenant}'s limits say {told}, not {sums}")

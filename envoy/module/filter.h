@@ -17,7 +17,7 @@ struct stream {
 
 struct filter {
   const char *name;
-  struct config *(*configure)(void *envoy); // NULL: no memory
+  struct config *(*configure)(void *envoy, struct bytes text); // NULL: no memory
   void (*unconfigure)(struct config *config);
   struct stream *(*start)(const struct config *config); // never NULL
   void (*end)(struct stream *stream);
@@ -33,8 +33,8 @@ struct filter {
 
 extern const struct filter metering_filter, hold_filter;
 
-// What the plan has written of a request, for all filters to read.
-extern const struct bytes request_metadata;
+// What authz, the plan and the limiter have written of a request, for all filters to read.
+extern const struct bytes authz_metadata, request_metadata, limiter_metadata;
 
 // A header's value; false where there is none. `number`, if asked for: how many there are.
 bool header_of(void *envoy, enum header_map map, struct bytes name, struct bytes *value, size_t index,

@@ -85,8 +85,8 @@ static void set_header(void *envoy, struct bytes name, struct bytes value) {
 
 // Hooks ----------------------------------------------------------------------------------------------------------
 
-static struct config *configure(void *envoy) {
-  (void)envoy;
+static struct config *configure(void *envoy, struct bytes text) {
+  (void)envoy, (void)text;
   struct config *config = calloc(1, sizeof *config);
   if (!config) return NULL;
   config->filter = &hold_filter;

@@ -2,8 +2,9 @@
 // puts what that grants into the request (grant.h).
 //
 // Runs for every response. The counts go into dynamic metadata with every frame, each number when it has changed, so
-// that an access log line has them however and whenever the stream ends. It never buffers a body and never fails on
-// what a provider sends. Names that other parts read are in headgate/contract.py.
+// that an access log line has them however and whenever the stream ends, and into the request's record (recorder.h),
+// which outlives an Envoy that is killed. It never buffers a body and never fails on what a provider sends. Names that
+// other parts read are in headgate/contract.py.
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,20 +13,24 @@
 #include "filter.h"
 #include "grant.h"
 #include "meter.h"
+#include "recorder.h"
 #include "timer.h"
 
 static const struct bytes usage_metadata = {"hg.usage", 8};
 
-enum { FEW_CHUNKS = 16, NUMBERS = 8 };
+enum { FEW_CHUNKS = 16, NUMBERS = RECORDED_COUNTS };
 
-struct counters {
+struct settings {
   struct config config;
-  size_t unmetered, unhidden; // their ids
+  size_t unmetered, unhidden, unrecorded; // ids of counters
+  struct bytes records;                   // where they go; empty for nowhere
+  char text[];
 };
 
 struct metered {
   struct stream stream;
-  const struct counters *counters;
+  const struct settings *settings;
+  struct record *record; // NULL: there is none
   struct grant grant;
   bool is_metered;
   struct meter meter;
@@ -145,7 +150,7 @@ static void report(struct metered *stream, void *envoy) {
   const struct {
     struct bytes key;
     int64_t value;
-  } numbers[NUMBERS] = {
+  } numbers[NUMBERS] = { // in the recorder's order
       {TEXT("prompt"), counts->usage.prompt},
       {TEXT("completion"), counts->usage.completion},
       {TEXT("cached"), counts->usage.cached},
@@ -158,6 +163,7 @@ static void report(struct metered *stream, void *envoy) {
   for (size_t i = 0; i < NUMBERS; i++) {
     if (numbers[i].value == stream->written[i]) continue;
     stream->written[i] = numbers[i].value;
+    if (stream->record) recorder_set_count(stream->record, (enum recorder_count)i, numbers[i].value);
     // A number that a later report left out is unknown again: the access log writes NaN as null.
     double value = numbers[i].value == SCAN_UNKNOWN ? NAN : (double)numbers[i].value;
     envoy_dynamic_module_callback_http_set_dynamic_metadata_number(envoy, usage_metadata, numbers[i].key, value);
@@ -167,7 +173,7 @@ static void report(struct metered *stream, void *envoy) {
                                                                    (double)(timer_now_ms() - stream->began_ms));
     stream->began_ms = 0;
   }
-  count_up(envoy, stream->counters->unhidden, stream->meter.unhidden - stream->unhidden);
+  count_up(envoy, stream->settings->unhidden, stream->meter.unhidden - stream->unhidden);
   stream->unhidden = stream->meter.unhidden;
 }
 
@@ -175,7 +181,7 @@ static void report(struct metered *stream, void *envoy) {
 // may have destroyed the stream on return.
 static bool give_up(struct metered *stream, void *envoy) {
   bool is_broken = stream->meter.held.length > 0;
-  count_up(envoy, stream->counters->unmetered, 1);
+  count_up(envoy, stream->settings->unmetered, 1);
   stream->is_metered = false;
   if (is_broken) envoy_dynamic_module_callback_http_filter_reset_stream(envoy, LOCAL_RESET, TEXT("metering"));
   return !is_broken;
@@ -199,19 +205,105 @@ static enum body_status meter_chunks(struct metered *stream, void *envoy, const 
   return BODY_CONTINUE;
 }
 
+// What is recorded -----------------------------------------------------------------------------------------------
+
+static struct bytes text_of(void *envoy, struct bytes name_space, struct bytes key) {
+  struct bytes found;
+  bool is_there =
+      envoy_dynamic_module_callback_http_get_metadata_string(envoy, DYNAMIC_METADATA, name_space, key, &found);
+  return is_there ? found : (struct bytes){NULL, 0};
+}
+
+static int64_t number_of(void *envoy, struct bytes name_space, struct bytes key) {
+  double found;
+  bool is_there =
+      envoy_dynamic_module_callback_http_get_metadata_number(envoy, DYNAMIC_METADATA, name_space, key, &found);
+  return is_there && found >= 0 && found < 1e15 ? (int64_t)found : RECORDER_UNKNOWN;
+}
+
+static int64_t truth_of(void *envoy, struct bytes name_space, struct bytes key) {
+  bool found;
+  bool is_there =
+      envoy_dynamic_module_callback_http_get_metadata_bool(envoy, DYNAMIC_METADATA, name_space, key, &found);
+  return is_there ? found : RECORDER_UNKNOWN;
+}
+
+// The client's body, or what has become of it.
+static int64_t body_length(void *envoy) {
+  struct bytes value;
+  int64_t length = number_of(envoy, request_metadata, TEXT("bytes_in"));
+  if (length > 0) return length;
+  length = 0;
+  if (!header_of(envoy, REQUEST_HEADERS, TEXT("content-length"), &value, 0, NULL)) return RECORDER_UNKNOWN;
+  for (size_t i = 0; i < value.length; i++) {
+    if (value.at[i] < '0' || value.at[i] > '9' || length > INT32_MAX) return RECORDER_UNKNOWN;
+    length = length * 10 + (value.at[i] - '0');
+  }
+  return length;
+}
+
+// Of what may go to a provider now. Names are those of the spool's fields.
+static void begin_record(struct metered *stream, void *envoy) {
+  struct bytes id, tenant = text_of(envoy, authz_metadata, TEXT("tenant"));
+  if (stream->settings->records.length == 0 || tenant.length == 0 || !has_provider(envoy)) return;
+  if (!header_of(envoy, REQUEST_HEADERS, TEXT("x-request-id"), &id, 0, NULL)) return;
+  const struct recorded recorded = {
+      .texts =
+          {
+              [RECORDED_REQUEST_ID] = id,
+              [RECORDED_TENANT] = tenant,
+              [RECORDED_KEY_ID] = text_of(envoy, authz_metadata, TEXT("key_id")),
+              [RECORDED_SURFACE] = text_of(envoy, request_metadata, TEXT("surface")),
+              [RECORDED_MODEL] = text_of(envoy, request_metadata, TEXT("model")),
+              [RECORDED_UPSTREAM_MODEL] = text_of(envoy, request_metadata, TEXT("upstream_model")),
+              [RECORDED_UNIT] = text_of(envoy, request_metadata, TEXT("unit")),
+              [RECORDED_VARIANT] = text_of(envoy, request_metadata, TEXT("variant")),
+              [RECORDED_TRACE_ID] = text_of(envoy, request_metadata, TEXT("trace_id")),
+              [RECORDED_USER] = text_of(envoy, request_metadata, TEXT("user")),
+          },
+      .numbers =
+          {
+              [RECORDED_BYTES_IN] = body_length(envoy),
+              [RECORDED_ESTIMATED] = number_of(envoy, request_metadata, TEXT("estimated")),
+              [RECORDED_ESTIMATED_COMPLETION] = number_of(envoy, request_metadata, TEXT("estimated_output")),
+              [RECORDED_COUNTED] = number_of(envoy, request_metadata, TEXT("counted")),
+              [RECORDED_ESTIMATED_UNITS] = number_of(envoy, request_metadata, TEXT("estimated_units")),
+              [RECORDED_GENERATION] = number_of(envoy, authz_metadata, TEXT("generation")),
+              [RECORDED_STREAMED] = truth_of(envoy, request_metadata, TEXT("streamed")),
+              [RECORDED_RESERVED] = truth_of(envoy, limiter_metadata, TEXT("reserved")),
+          },
+  };
+  stream->record = recorder_begin(stream->settings->records, &recorded);
+  if (!stream->record) count_up(envoy, stream->settings->unrecorded, 1);
+}
+
 // Hooks ----------------------------------------------------------------------------------------------------------
 
-static struct config *configure(void *envoy) {
-  struct counters *counters = calloc(1, sizeof *counters);
-  if (!counters) return NULL;
-  counters->config.filter = &metering_filter;
-  int failed = envoy_dynamic_module_callback_http_filter_config_define_counter(envoy, TEXT("unmetered"), NULL, 0,
-                                                                               &counters->unmetered);
-  failed |= envoy_dynamic_module_callback_http_filter_config_define_counter(envoy, TEXT("unhidden"), NULL, 0,
-                                                                            &counters->unhidden);
-  if (!failed) return &counters->config;
-  free(counters);
-  return NULL;
+// The text has a line for nobody, then where records go.
+static struct config *configure(void *envoy, struct bytes text) {
+  const char *line_end = text.length > 0 ? memchr(text.at, '\n', text.length) : NULL;
+  size_t skipped = line_end ? (size_t)(line_end - text.at) + 1 : text.length;
+  struct settings *settings = calloc(1, sizeof *settings + text.length - skipped);
+  if (!settings) return NULL;
+  settings->config.filter = &metering_filter;
+  settings->records = (struct bytes){settings->text, text.length - skipped};
+  if (settings->records.length > 0) memcpy(settings->text, text.at + skipped, settings->records.length);
+  const struct {
+    struct bytes name;
+    size_t *id;
+  } counters[] = {
+      {.name = TEXT("unmetered"), .id = &settings->unmetered},
+      {.name = TEXT("unhidden"), .id = &settings->unhidden},
+      {.name = TEXT("unrecorded"), .id = &settings->unrecorded},
+  };
+  for (size_t i = 0; i < sizeof counters / sizeof *counters; i++) {
+    if (envoy_dynamic_module_callback_http_filter_config_define_counter(envoy, counters[i].name, NULL, 0,
+                                                                        counters[i].id) != 0) {
+      free(settings);
+      return NULL;
+    }
+  }
+  return &settings->config;
 }
 
 static void unconfigure(struct config *config) { free(config); }
@@ -220,13 +312,14 @@ static struct stream *start(const struct config *config) {
   struct metered *metered = calloc(1, sizeof *metered);
   if (!metered) return (struct stream *)&unmetered_stream.stream;
   metered->stream.filter = &metering_filter;
-  metered->counters = (const struct counters *)config;
+  metered->settings = (const struct settings *)config;
   return &metered->stream;
 }
 
 static void end(struct stream *stream) {
   struct metered *metered = (struct metered *)stream;
   if (metered == &unmetered_stream) return;
+  if (metered->record) recorder_end(metered->record);
   meter_end(&metered->meter);
   free(metered);
 }
@@ -235,7 +328,10 @@ static void request_headers(struct stream *stream, void *envoy) { (void)stream, 
 
 static enum headers_status request_waits(struct stream *stream, void *envoy, bool is_end) {
   struct metered *metered = (struct metered *)stream;
-  if (metered != &unmetered_stream && is_set(envoy, TEXT("timed"))) metered->began_ms = timer_now_ms();
+  if (metered != &unmetered_stream) {
+    begin_record(metered, envoy);
+    if (is_set(envoy, TEXT("timed"))) metered->began_ms = timer_now_ms();
+  }
   return grant_take(metered == &unmetered_stream ? NULL : &metered->grant, envoy, is_end);
 }
 
@@ -247,6 +343,7 @@ static enum headers_status response_headers(struct stream *stream, void *envoy, 
   struct metered *metered = (struct metered *)stream;
   struct bytes source;
   int status = status_of(envoy);
+  if (metered->record) recorder_set_status(metered->record, status);
   if (status >= 400 && !header_of(envoy, RESPONSE_HEADERS, TEXT("x-headgate-error-source"), &source, 0, NULL)) {
     envoy_dynamic_module_callback_http_set_header(envoy, RESPONSE_HEADERS, TEXT("x-headgate-error-source"),
                                                   TEXT("provider"));
@@ -256,7 +353,7 @@ static enum headers_status response_headers(struct stream *stream, void *envoy, 
     return HEADERS_CONTINUE;
   }
   metered->is_metered = start_meter(metered, envoy);
-  if (!metered->is_metered && !passes(envoy)) count_up(envoy, metered->counters->unmetered, 1);
+  if (!metered->is_metered && !passes(envoy)) count_up(envoy, metered->settings->unmetered, 1);
   return HEADERS_CONTINUE;
 }
 

@@ -6,7 +6,9 @@
 
 #include "filter.h"
 
-const struct bytes request_metadata = {"hg.request", 10};
+const struct bytes authz_metadata = TEXT("envoy.filters.http.ext_authz");
+const struct bytes request_metadata = TEXT("hg.request");
+const struct bytes limiter_metadata = TEXT("envoy.filters.http.ratelimit");
 
 static const struct filter *const filters[] = {&metering_filter, &hold_filter};
 
@@ -36,9 +38,8 @@ int status_of(void *envoy) {
 const char *envoy_dynamic_module_on_program_init(void) { return MODULE_ABI_VERSION; }
 
 const void *envoy_dynamic_module_on_http_filter_config_new(void *envoy, struct bytes name, struct bytes text) {
-  (void)text;
   for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
-    if (equal(name, (struct bytes){filters[i]->name, strlen(filters[i]->name)})) return filters[i]->configure(envoy);
+    if (equal(name, (struct bytes){filters[i]->name, strlen(filters[i]->name)})) return filters[i]->configure(envoy, text);
   }
   return NULL;
 }

@@ -57,7 +57,7 @@ def make_plan(exchange: Exchange) -> None:
         own=(
             ("user", printable(user_of(exchange.document, exchange.surface)[:_USER_LIMIT])),
             ("trace_id", _trace_id(incoming.traceparent)),
-            *_use(exchange.use),
+            *_use(exchange.use, len(exchange.raw_body)),
             *_units(exchange),
             *_stored(exchange),
             *((("budgets", written(chain[0].purse, exchange.held)),) if exchange.held else ()),
@@ -115,10 +115,14 @@ def _directory(incoming: Incoming) -> tuple[tuple[str, str], ...]:
     return (("directory", str(incoming.directory)),) if incoming.directory else ()
 
 
-def _use(use: Use | None) -> tuple[tuple[str, str | int | None], ...]:
-    """Texts for the limiter, since only such are descriptors; numbers for the spool."""
+def _use(use: Use | None, size: int) -> tuple[tuple[str, str | int | None], ...]:
+    """Texts for the limiter, since only such are descriptors; numbers for the spool.
+
+    Where nobody has counted, the body's size, for the request's record (envoy/module/recorder.h): prompts are guessed
+    by that, and what Envoy sends on has another one.
+    """
     if use is None:
-        return ()
+        return (("bytes_in", size),)
     return (
         ("input", str(use.prompt)),
         ("output", str(use.answer)),

@@ -78,7 +78,7 @@ def http_filters(
         HttpFilter(name="envoy.filters.http.buffer", typed_config=pack(_buffer(max_body_bytes))),
         HttpFilter(name="envoy.filters.http.ext_proc", typed_config=pack(_ext_proc(epoch_of(spool)))),
         HttpFilter(name=LIMITER, typed_config=pack(_limiter(epoch_of(spool)))),
-        HttpFilter(name="envoy.filters.http.dynamic_modules", typed_config=pack(module_filter("metering"))),
+        HttpFilter(name="envoy.filters.http.dynamic_modules", typed_config=pack(_metering(spool))),
         HttpFilter(name="headgate.translated", typed_config=pack(translated_answers())),
         HttpFilter(name="headgate.watched", typed_config=pack(watched_answers())),
         HttpFilter(name="envoy.filters.http.router", typed_config=pack(_router(spool))),
@@ -112,16 +112,21 @@ def lua_filter(stat_prefix: str, source: str) -> Lua:
     return Lua(default_source_code=DataSource(inline_string=source), stat_prefix=stat_prefix)
 
 
-def module_filter(name: str) -> DynamicModuleFilter:
-    """A filter of envoy/module."""
+def _metering(spool: str) -> DynamicModuleFilter:
+    """Its records lie beside the spool file (envoy/module/recorder.h)."""
+    return module_filter("metering", str(Path(spool).with_name(epoch_of(spool))))
+
+
+def module_filter(name: str, text: str = "") -> DynamicModuleFilter:
+    """A filter of envoy/module, which reads the text."""
     module = MODULE.read_bytes() if MODULE.is_file() else b""  # without it Envoy says what is missing
     return DynamicModuleFilter(
         filter_name=name,
-        # Read by nobody: another module is another configuration, so that `up` takes no old one over.
-        filter_config=pack(StringValue(value=hashlib.sha256(module).hexdigest())),
+        # The first line nobody reads: another module is another configuration, so that `up` takes no old one over.
+        filter_config=pack(StringValue(value=f"{hashlib.sha256(module).hexdigest()}\n{text}")),
         dynamic_module_config=DynamicModuleConfig(
             module=AsyncDataSource(local=DataSource(filename=str(MODULE))),
-            metrics_namespace=f"headgate.{name}",  # its counters, of metering: `unmetered`, `unhidden`
+            metrics_namespace=f"headgate.{name}",  # its counters, of metering: `unmetered`, `unhidden`, `unrecorded`
         ),
     )
 

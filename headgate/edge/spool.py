@@ -34,7 +34,7 @@ TRIED_MODEL = "x-headgate-tried-model"  # on 429s, by envoy/attempt.lua: the rou
 
 
 # All that the router's log can say: it sees the attempt, not what was learned about the request.
-_KNOWN_AT_START = ("v", "type", "time", "request_id", "target")
+_KNOWN_AT_START = ("v", "type", "time", "request_id", "target", "provider_key")
 
 
 def _fields(line_type: str, *, traced: bool = False) -> dict[str, Any]:

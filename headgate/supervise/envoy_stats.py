@@ -80,6 +80,7 @@ _WHOLE: dict[str, tuple[Family, Labels]] = {
     "tracing.opentelemetry.spans_dropped": (families.TRACE_SPANS, ("dropped",)),
     "headgate.metering.unmetered": (families.METERING, ("unmetered",)),
     "headgate.metering.unhidden": (families.METERING, ("unhidden",)),
+    "headgate.metering.unrecorded": (families.METERING, ("unrecorded",)),
 }
 
 # Wherever they stand in a name, and summed: filters count per cluster, secrets per name.

@@ -77,7 +77,7 @@ FILTER_ERRORS = Family(
     ("filter",),
 )
 METERING = Family(
-    "headgate_metering_problems_total", "Answers that the metering filter could not treat fully.", ("problem",)
+    "headgate_metering_problems_total", "Requests that the metering filter could not treat fully.", ("problem",)
 )
 WORKERS = Family("headgate_filter_workers", "Filter workers that Envoy knows.")
 WORKERS_HEALTHY = Family("headgate_filter_workers_healthy", "Filter workers that Envoy sends calls to.")

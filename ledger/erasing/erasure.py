@@ -21,7 +21,9 @@ from ledger.alerting.alerts import Alerts
 from ledger.erasing.erased import Erased
 from ledger.settling.books import Books
 from ledger.settling.usage import FileId
+from ledger.spool import recorder
 from ledger.spool.follower import Follower
+from ledger.spool.lines import Line
 from ledger.spool.quarantine import Quarantine
 from ledger.spool.scrub import count_of, draft_of, remove_drafts
 
@@ -94,8 +96,9 @@ class Eraser:
         log.info("a deleted tenant's data is erased here", deletion=erasure.id, **erased)
 
     async def _scrub(self, follower: Follower) -> int:
-        """Write finished files anew where needed; how many lines were changed."""
-        ids, lines, files = self._erased.ids, 0, follower.finished()
+        """Write finished files anew where needed, and wipe records; how many lines and records that were."""
+        ids, files = self._erased.ids, follower.finished()
+        lines = await asyncio.to_thread(recorder.forget, self._is_meant)
         for file in files:
             if self._looked_through.get(file.inode) == ids:
                 continue
@@ -112,11 +115,14 @@ class Eraser:
         self._looked_through = {inode: known for inode, known in self._looked_through.items() if inode in kept}
         return lines
 
+    def _is_meant(self, line: Line) -> bool:
+        return self._erased.name_of(line) is not None
+
     async def _left(self, tenant: str, follower: Follower) -> dict[str, int]:
         paths = [file.path for file in follower.finished()]
         lines = [await asyncio.to_thread(count_of, path, self._erased.scrubbed) for path in paths]
         return {
-            "spool": sum(lines),
+            "spool": sum(lines) + await asyncio.to_thread(recorder.count_of, self._is_meant),
             "usage": await self._books.rows_of(tenant),
             "alerts": await self._alerts.waiting_of(tenant),
             "counters": len([key async for key in self._keys(tenant)]),

@@ -29,6 +29,7 @@ from ledger.spool.attempt_files import AttemptFiles
 from ledger.spool.epochs import LivingEnvoy
 from ledger.spool.folder import Folder, complete
 from ledger.spool.reading import LineReader
+from ledger.spool.recovery import Recovery
 from ledger.spool.rotation import Rotation
 from ledger.spool.settled_until import SettledUntil
 from ledger.spool.spool_file import SpoolFile
@@ -101,6 +102,7 @@ class Follower:
         self._rescan = True
         self._held_up = False  # something can go on once more is settled
         self._closing: dict[str, asyncio.Task[None]] = {}
+        self._recovery = Recovery(self._look_soon)
         self._rotation = Rotation()
         self._last_look = 0.0
         self._watch: Watch | None = None  # until the directory is watched, too
@@ -164,6 +166,7 @@ class Follower:
                 settler.result()
         finally:
             watch.close()
+            self._recovery.stop()
             for task in (settler, *beside, *self._closing.values()):
                 task.cancel()
             with contextlib.suppress(OSError):
@@ -180,6 +183,9 @@ class Follower:
         self._rescan |= other_files
         self._woken.set()
 
+    def _look_soon(self) -> None:
+        self._on_change(other_files=True)
+
     async def _wait(self, stop: asyncio.Event) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TICK_S):
@@ -194,6 +200,7 @@ class Follower:
         if looks:
             self._rescan = self._held_up = False
             self._watch_directory()
+            self._recovery.look()
             self._folder.rescan()
             self._attempts.rescan()
         if not self._attempts.read():
@@ -302,7 +309,7 @@ class Follower:
         metrics.LEDGER_BEHIND.set(self._folder.behind_bytes())
         if self._folder.unread:
             self._settled_until.hold()
-        elif not self._closing:  # what those charge is to come
+        elif not self._closing and not self._recovery.is_busy:  # what those charge is to come
             self._settled_until.look(self._folder.unfinished())
         try:
             self._folder.save()
@@ -321,7 +328,9 @@ class Follower:
                 self._folder.finish(file)
             else:
                 self._held_up = True
-        if not alive and epoch not in self._folder.closed and all(file.descriptor < 0 for file in files):
+        if alive or epoch in self._folder.closed or not self._recovery.is_done(epoch):
+            return
+        if all(file.descriptor < 0 for file in files):
             self._close(epoch)
 
     def _read_to_end(self, file: SpoolFile) -> bool:
@@ -336,7 +345,7 @@ class Follower:
 
     def _is_done_with(self, file: SpoolFile) -> bool:
         is_stored = file.head is None or self._are_stored(FileId(file.epoch, file.head), file.done_at or time.time())
-        return is_stored and file.epoch not in self._closing
+        return is_stored and file.epoch not in self._closing and not self._recovery.is_waiting(file.epoch)
 
     def _remove(self, file: SpoolFile) -> None:
         try:

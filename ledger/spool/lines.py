@@ -4,6 +4,7 @@ import msgspec
 
 LINE_TYPES = ("start", "progress", "end")
 _CLIENT_LEFT = ("DC", "DR")  # Envoy's response flags: the client closed the connection, or reset the stream
+RECOVERED = "recovered"  # in the place of Envoy's flags: it was killed, and the ledger has made the line
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
@@ -64,9 +65,16 @@ class Line(msgspec.Struct, frozen=True, gc=False):
         return any(flag in _CLIENT_LEFT for flag in flags.split(","))
 
     @property
+    def was_cut_off(self) -> bool:
+        """Whether Envoy was killed before it had its answer."""
+        return self.flags == RECOVERED and not self.status
+
+    @property
     def was_worked_on(self) -> bool:
-        """Whether a provider answered it, or had the prompt when the client left."""
-        return 200 <= (self.status or 0) < 300 or (self.client_left and bool(self.attempts))
+        """Whether a provider answered it, or had the prompt when the client left or Envoy was killed."""
+        if 200 <= (self.status or 0) < 300:
+            return True
+        return bool(self.attempts) and (self.client_left or self.was_cut_off)
 
 
 # Not strict: Envoy writes whole numbers as 1e+06 at times.

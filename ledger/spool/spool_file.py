@@ -10,6 +10,7 @@ from headgate.contract import epoch_of
 
 BATCH_BYTES = 256 * 1024
 LINE_LIMIT_BYTES = 1024 * 1024  # a line is about one kB; what goes on for longer is none
+RECOVERED_ENDING = ".recovered.ndjson"  # of the file with what a dead Envoy could not write
 _HEAD_BYTES = 256
 _SHOWN_BYTES = 4096
 
@@ -55,7 +56,7 @@ class SpoolFile:
     @property
     def epoch(self) -> str:
         """The Envoy that wrote it."""
-        return _order_of(self.path.name)[0]
+        return order_of(self.path.name)[0]
 
     @property
     def rotated(self) -> bool:
@@ -64,8 +65,8 @@ class SpoolFile:
 
     @property
     def order(self) -> tuple[str, int, int]:
-        """Envoys in the order of their starts, each one's rotated files before the current one."""
-        return _order_of(self.path.name)
+        """Envoys in the order of their starts, each one's rotated files, the current one, what is recovered."""
+        return order_of(self.path.name)
 
     def size(self) -> int:
         """Bytes that it has now."""
@@ -134,7 +135,9 @@ class SpoolFile:
 
 
 @lru_cache(maxsize=1024)
-def _order_of(name: str) -> tuple[str, int, int]:
-    """By the file's name alone; asked several times for each of Envoy's flushes."""
+def order_of(name: str) -> tuple[str, int, int]:
+    """`SpoolFile.order` by the file's name alone; asked several times for each of Envoy's flushes."""
     epoch, rest = epoch_of(name), name.split(".")[1:]
+    if name.endswith(RECOVERED_ENDING):
+        return epoch, 2, 0
     return (epoch, 0, int(rest[0])) if len(rest) > 1 and rest[0].isdecimal() else (epoch, 1, 0)

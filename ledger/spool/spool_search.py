@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Collection
-from pathlib import Path
 
 import msgspec
 
 from headgate.contract import SPOOL
 from ledger.spool.line_times import began_ms
 from ledger.spool.lines import Line, parsed
-from ledger.spool.spool_file import SpoolFile
+from ledger.spool.spool_file import SpoolFile, order_of
 
 _CLOCKS_MS = 60_000  # the counters' clock and this machine's may differ
 
@@ -37,12 +36,13 @@ class SpoolSearch:
         self._read: dict[int, int] = {}  # by inode
         self.ended: dict[str, Line] = {}
         self.began_ms: dict[str, int] = {}  # of those that reached a provider
+        self.started: dict[str, Line] = {}  # the last `start` line of these
         self.heads: set[str] = set()
         self.oldest_ms: int | None = None  # when its oldest file begins
 
     def go_on(self) -> None:
         """Read all whole lines that there are."""
-        for path in sorted(SPOOL.glob(f"{self._epoch}*.ndjson"), key=_in_order):
+        for path in sorted(SPOOL.glob(f"{self._epoch}*.ndjson"), key=lambda path: order_of(path.name)):
             try:
                 file = SpoolFile.open(path)
             except OSError:
@@ -87,10 +87,7 @@ class SpoolSearch:
             return
         if line.type == "end":
             self.ended[glance.request_id] = line
-        elif line.type == "start" and (began := began_ms(line)) is not None:
-            self.began_ms.setdefault(glance.request_id, began)
-
-
-def _in_order(path: Path) -> tuple[bool, str]:
-    """Rotated files first, by their numbers."""
-    return path.name.count(".") == 1, path.name
+        elif line.type == "start":
+            self.started[glance.request_id] = line
+            if (began := began_ms(line)) is not None:
+                self.began_ms.setdefault(glance.request_id, began)

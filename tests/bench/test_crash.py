@@ -33,5 +33,5 @@ def test_every_token_is_accounted_for_once(tmp_path: Path, capsys: pytest.Captur
     assert len(killed) == KILLS
     assert {sum(part.startswith(victim) for part in killed) for victim in VICTIMS} == {KILLS // len(VICTIMS)}
     # All of it has happened, or nothing was shown.
-    for kind in ("finished", "aborted", "estimated", "failed", "covered by their reservation"):
+    for kind in ("finished", "aborted", "estimated", "failed", "recovered", "of these without limits"):
         assert figures[kind] > 0, kind

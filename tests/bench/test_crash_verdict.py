@@ -9,6 +9,7 @@ from bench.crash.clients import Answer
 from bench.crash.engine import Made
 from bench.crash.kept import Kept, Stored, Sums
 from bench.crash.verdict import Verdict, verdict_of
+from ledger.spool.lines import RECOVERED
 
 WORDS, TOKENS, NANO = 300, 30, 300 * INPUT_NANO + 30 * OUTPUT_NANO
 ROW = Stored("id", 1, "acme", "continuous", "continuous", "7", 200, "-", 1, WORDS, TOKENS, False, "", NANO)
@@ -44,7 +45,7 @@ def priced(row: Stored, *, output: int) -> Stored:
 @pytest.mark.parametrize(
     ("verdict", "problem"),
     [
-        (judged(), "neither recorded nor covered"),
+        (judged(), "requests are lost"),
         (judged(ROW, ROW), "count otherwise than once"),
         (judged(ROW, ROW._replace(sign=-1)), "count otherwise than once"),
         (judged(priced(ROW, output=29)), "finished: stored (300, 29), made (300, 30)"),
@@ -52,9 +53,9 @@ def priced(row: Stored, *, output: int) -> Stored:
         (judged(priced(ROW, output=9), answer=CUT), "aborted: 10 <= 9 <= 30"),
         (judged(priced(ROW, output=31), answer=CUT), "aborted: 10 <= 31 <= 30"),
         (judged(priced(ROW, output=40)._replace(estimated=True)), "estimated: 30 <= 40 <= 30"),
-        (judged(ROW._replace(estimated=True)), "1 finished requests are estimated, and only 0 known"),
+        (judged(ROW._replace(estimated=True)), "guessed though it was reported"),
         (judged(ROW._replace(status=503), answer=replace(WHOLE, status=503)), "a failure is charged tokens"),
-        (judged(ROW._replace(request_id="other")), "neither recorded nor covered"),
+        (judged(ROW._replace(request_id="other")), "requests are lost"),
         (judged(ROW, lost=True), "settled {'acme'"),
         (judged(priced(ROW, output=20)._replace(reason="epoch")), "covered by less than was made"),
         (judged(ROW._replace(reason="epoch"), kills=(Kill("envoy", 102.0),)), "lines were lost that are older"),
@@ -75,8 +76,8 @@ def test_a_refusal_may_be_lost_in_the_last_moment_alone() -> None:
         assert (verdict.problems == []) is is_fine
 
 
-def test_a_request_may_be_lost_with_three_at_once_and_no_fewer() -> None:
-    three = tuple(Kill(part, 100.5) for part in ("valkey", "filters-0", "envoy"))
-    assert judged(kills=three).problems == []
-    assert judged(kills=three[:2]).problems
-    assert judged(kills=three[1:]).problems
+def test_what_is_recovered_is_exact_and_ended_right_before_the_kill() -> None:
+    recovered = ROW._replace(flags=RECOVERED)
+    assert judged(recovered, kills=(Kill("envoy", 101.01),)).problems == []
+    assert judged(recovered, kills=(Kill("envoy", 102.0),)).problems
+    assert judged(priced(recovered, output=29), kills=(Kill("envoy", 101.01),)).problems

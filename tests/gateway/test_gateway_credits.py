@@ -102,11 +102,15 @@ async def test_many_clients_use_up_what_is_booked_and_never_more(admin: AdminGat
     row = await account(admin)
     assert row["cap"] == "2.2"
     assert Decimal(row["used"]) == spent(admin) <= Decimal("2.2")
-    while (last := ask(admin)).status_code == 200:
+    refused_in_turn = 0
+    while refused_in_turn < 3:  # one alone may be because the counters have not answered within 20 ms
+        last = ask(admin)
         row = await account(admin)
-        assert last.headers["x-headgate-warning"].startswith("credits; balance=")
+        refused_in_turn = 0 if last.status_code == 200 else refused_in_turn + 1
+        if last.status_code == 200:
+            assert last.headers["x-headgate-warning"].startswith("credits; balance=")
     assert Decimal(row["used"]) == spent(admin) <= Decimal("2.2")
-    assert spent(admin) + Decimal("0.05") > Decimal("2.2")  # less than a request may take is left
+    assert spent(admin) + Decimal("0.1") > Decimal("2.2")  # a request takes 0.02, and reserves what it may take
     assert ask(admin, "free").status_code == 200
 
     with counters_of(admin.gateway) as counters:

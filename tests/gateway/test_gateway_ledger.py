@@ -13,12 +13,14 @@ from typing import Any
 
 import httpx2
 import pytest
-from limited import Limited, ask, counters_of, limited, metric, push, until
+from json_lines import Line
+from limited import Limited, ask, counters_of, limited, push, until
 from redis import Redis
 from running_gateway import RunningGateway, running_gateway
 from tenants import CHAT, chat
 from upstreams import Engine
 
+from ledger.spool.lines import RECOVERED
 from tests.counters.valkey_server import valkey_server
 from tests.stopped import stop
 
@@ -52,9 +54,15 @@ def lines_of(gateway: RunningGateway) -> list[dict[str, Any]]:
     return found
 
 
-def ends_of(gateway: RunningGateway) -> Counter[str]:
-    """How many `end` lines each request has."""
-    return Counter(line["request_id"] for line in lines_of(gateway) if line["type"] == "end")
+def counted(gateway: RunningGateway, kind: str) -> Counter[str]:
+    """How many lines of a type each request has."""
+    return Counter(line["request_id"] for line in lines_of(gateway) if line["type"] == kind)
+
+
+def is_whole(gateway: RunningGateway, requests: int) -> bool:
+    """Whether each of so many has begun and ended. A file that is renamed meanwhile is missed: ask again."""
+    ends = counted(gateway, "end")
+    return len(ends) == requests and counted(gateway, "start").keys() == ends.keys()
 
 
 def answers(gateway: RunningGateway, key: str) -> bool:
@@ -88,6 +96,10 @@ async def streams(gateway: RunningGateway, key: str, number: int) -> "list[async
     async with asyncio.timeout(60):
         await asyncio.gather(*(event.wait() for event in begun))
     return tasks
+
+
+def recovered(gateway: RunningGateway) -> list[Line]:
+    return [line for line in gateway.spool.all() if line.get("flags") == RECOVERED]
 
 
 async def test_the_ledger_is_killed_under_load(settled: RunningGateway, setup: Limited, counters: Redis) -> None:
@@ -178,9 +190,8 @@ async def test_envoy_is_killed(
 async def test_what_began_without_counters_is_charged_when_its_envoy_dies(
     settled: RunningGateway, setup: Limited, counters: Redis
 ) -> None:
-    """Nothing but a reservation could say that there were such requests."""
-    charged = 'headgate_estimated_charges_total{reason="epoch"}'
-    before = metric(settled, charged)
+    """By its records, and nothing of it stays reserved."""
+    before = len(recovered(settled))
     (pid,) = settled.pids("valkey").values()
     stop(pid)
     try:
@@ -192,7 +203,8 @@ async def test_what_began_without_counters_is_charged_when_its_envoy_dies(
     (pid,) = settled.pids("envoy").values()
     os.kill(pid, signal.SIGKILL)
     await asyncio.gather(*tasks)
-    await until(lambda: metric(settled, charged) == before + 5)
+    await until(lambda: len(recovered(settled)) == before + 5)
+    await until(lambda: not counters.exists(OPEN))
     await until(lambda: answers(settled, setup.keys["globex"]))
 
 
@@ -244,10 +256,8 @@ async def test_rotation_loses_and_doubles_no_line(
         if keep == "0s":
             await until(lambda: len(list((gateway.state / "spool").glob("*.ndjson"))) == 1)
         else:
-            await until(lambda: len(ends_of(gateway)) == 3600)
-            assert set(ends_of(gateway).values()) == {1}
-            starts = Counter(line["request_id"] for line in lines_of(gateway) if line["type"] == "start")
-            assert starts.keys() == ends_of(gateway).keys()
+            await until(lambda: is_whole(gateway, 3600))
+            assert set(counted(gateway, "end").values()) == {1}
             assert len(files) >= 3
         assert len(current) == 1
         assert int(gateway.admin("/stats?filter=^filesystem.reopen_failed").rpartition(b" ")[2]) == 0

@@ -120,7 +120,7 @@ static struct {
   struct bytes trailing;
   uint32_t frame;
   size_t write_count;
-  uint64_t counters[2];
+  uint64_t counters[3];
 } envoy;
 
 static struct write writes[WRITES];
@@ -225,7 +225,9 @@ bool envoy_dynamic_module_callback_http_append_body(void *filter, enum body body
 }
 
 static const struct member *member_of(void *filter, struct bytes name_space, struct bytes key) {
-  if (filter != &envoy || !equal(name_space, (struct bytes){"hg.request", 10})) abort();
+  if (filter != &envoy) abort();
+  if (equal(name_space, authz_metadata) || equal(name_space, limiter_metadata)) return NULL;
+  if (!equal(name_space, request_metadata)) abort();
   for (size_t i = 0; i < envoy.member_count; i++) {
     if (equal(envoy.members[i].key, key)) return &envoy.members[i];
   }
@@ -281,14 +283,14 @@ void envoy_dynamic_module_callback_http_filter_reset_stream(void *filter, enum r
 int envoy_dynamic_module_callback_http_filter_config_define_counter(void *config, struct bytes name,
                                                                     struct bytes *labels, size_t label_count,
                                                                     size_t *id) {
-  if (config != &envoy || name.length == 0 || labels || label_count || defined == 2) abort();
+  if (config != &envoy || name.length == 0 || labels || label_count || defined == 3) abort();
   *id = ++defined;
   return 0;
 }
 
 int envoy_dynamic_module_callback_http_filter_increment_counter(void *filter, size_t id, struct bytes *labels,
                                                                 size_t label_count, uint64_t value) {
-  if (filter != &envoy || id < 1 || id > 2 || labels || label_count) abort();
+  if (filter != &envoy || id < 1 || id > 3 || labels || label_count) abort();
   envoy.counters[id - 1] += value;
   return 0;
 }

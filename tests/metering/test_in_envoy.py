@@ -194,12 +194,16 @@ def test_large_numbers_are_written_in_full(metering: Metering) -> None:
 
 def test_what_could_not_be_metered_is_counted(metering: Metering) -> None:
     before = metering.counters()
-    assert sorted(name.rpartition(".")[2] for name in before) == ["unhidden", "unmetered"]
+    assert sorted(name.rpartition(".")[2] for name in before) == ["unhidden", "unmetered", "unrecorded"]
     metering.ask(HEAD + b"content-encoding: gzip\r\ncontent-length: 2\r\n\r\n", b"xx")
     large = event(chunk({"content": "x" * 1_200_000}, usage=SMALL_USAGE))
     assert body_of(metering.ask(CHUNKED + chunked(large, DONE))) == large + DONE
     after = metering.counters()
-    assert {name.rpartition(".")[2]: after[name] - before[name] for name in before} == {"unhidden": 1, "unmetered": 1}
+    assert {name.rpartition(".")[2]: after[name] - before[name] for name in before} == {
+        "unhidden": 1,
+        "unmetered": 1,
+        "unrecorded": 0,
+    }
 
 
 def test_messages_through_envoy(messages_metering: Metering) -> None:

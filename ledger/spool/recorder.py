@@ -1,0 +1,198 @@
+"""What an Envoy that was killed had under way: reads its records, and makes the `end` lines that it could not write.
+
+envoy/module/recorder.h writes them. A file has a head of 4,096 bytes, which begins with `HGFLY`, two zeros and the
+layout's version, and then records of 1,024 bytes in the machine's byte order: those of `_RECORD`, and texts one
+behind the other. A record whose digest is wrong says nothing. Blocks.
+"""
+
+import datetime as dt
+import mmap
+import os
+import struct
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from headgate.contract import RECORDS_ENDING, SPOOL
+from headgate.supervise.files import write_atomic
+from ledger.spool.lines import RECOVERED, Line
+from ledger.spool.spool_file import RECOVERED_ENDING
+from ledger.spool.spool_search import SpoolSearch
+
+HEAD_BYTES = 4096
+RECORD_BYTES = 1024
+REST_MS = 2000  # Envoy forgets what ended longer ago when the next request comes or goes
+_MAGIC = b"HGFLY\0\0\1"
+_LIVE, _ENDED = 1, 2
+_COUNTS = (
+    *("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"),
+    *("units", "content_events", "content_bytes"),
+)
+_NUMBERS = (
+    *("bytes_in", "estimated_tokens", "estimated_completion_tokens", "counted_tokens", "estimated_units"),
+    *("price_generation", "streamed", "reserved"),
+)
+_TEXTS = (
+    *("request_id", "tenant", "key_id", "surface", "model", "upstream_model", "unit", "variant", "trace_id"),
+    "user",
+)
+_RECORD = struct.Struct(f"=Qqqq{len(_COUNTS)}qQ{len(_NUMBERS)}q{len(_TEXTS)}H")
+_COVERED_FROM = _RECORD.size - struct.calcsize(f"={len(_NUMBERS)}q{len(_TEXTS)}H")  # by the digest, with began_ms
+_TEXT_BYTES = 768
+_STATE = struct.Struct("=Q")
+
+log = structlog.get_logger()
+
+
+class Record(NamedTuple):
+    """One request. `counts` and `numbers` are by the line's fields, where they are known; times are Unix ms."""
+
+    place: int  # in its file
+    began_ms: int
+    ended_ms: int  # 0: it was under way
+    status: int
+    counts: dict[str, int]
+    numbers: dict[str, int]
+    texts: dict[str, str]
+
+    @property
+    def request_id(self) -> str:
+        """The gateway's own."""
+        return self.texts["request_id"]
+
+    def line(self, ended_ms: int, start: Line | None = None) -> Line:
+        """The `end` line that Envoy would have written, as far as anybody knows; `start` is its last attempt's.
+
+        What it holds of providers' budgets is not among it: it stays reserved, and is charged as that.
+        """
+        ended_ms = max(self.ended_ms or ended_ms, self.began_ms)
+        numbers: dict[str, int | bool | None] = dict(self.numbers)
+        numbers["config_generation"] = numbers.get("price_generation")
+        for name in ("streamed", "reserved"):
+            numbers[name] = bool(numbers[name]) if name in self.numbers else None
+        known = {
+            "type": "end",
+            "time": dt.datetime.fromtimestamp(ended_ms / 1000, dt.UTC).isoformat(timespec="milliseconds"),
+            "target": start.target if start else None,
+            "provider_key": start.provider_key if start else None,
+            "attempts": 1,
+            "status": self.status,
+            "flags": RECOVERED,
+            "request_ms": 0,
+            "duration_ms": ended_ms - self.began_ms,
+        }
+        texts = {name: text or None for name, text in self.texts.items()}
+        return msgspec.convert({**known, **texts, **self.counts, **numbers}, Line)
+
+
+def recover(epoch: str) -> int:
+    """Write what an Envoy that has ended left into a spool file of its own, on the disk; how many lines that are.
+
+    Requests whose own line is in the spool are left out, and those whose line was there once are not counted again.
+    Done again it does no harm. Raises OSError.
+    """
+    paths = _files_of(epoch)
+    if not paths:
+        return 0
+    records = [record for path in paths for record in records_of(path)]
+    lines = _lines(epoch, records) if records else []
+    if lines:
+        text = b"".join(msgspec.json.encode({"v": 1, **msgspec.structs.asdict(line)}) + b"\n" for line in lines)
+        write_atomic(SPOOL / f"{epoch}{RECOVERED_ENDING}", text, durable=True)
+        log.warning(
+            "requests that an envoy had under way are taken from its records", epoch=epoch, requests=len(lines)
+        )
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return len(lines)
+
+
+def _lines(epoch: str, records: list[Record]) -> list[Line]:
+    search = SpoolSearch(epoch, [one.request_id for one in records], min(one.began_ms for one in records))
+    search.go_on()
+    spool = [path.stat().st_mtime for path in SPOOL.glob(f"{epoch}*.ndjson")]
+    last_ms = max(round(max(spool, default=0) * 1000), *(max(one.began_ms, one.ended_ms) for one in records))
+    left = [one for one in records if one.request_id not in search.ended]
+    return [one.line(last_ms, search.started.get(one.request_id)) for one in left]
+
+
+def forget(is_meant: Callable[[Line], bool]) -> int:
+    """Wipe what has ended, and is in the spool by now, out of all records that are meant; how many those were.
+
+    An Envoy that runs may take such a place at this moment: then that record's digest is wrong, and it says nothing.
+    Raises OSError.
+    """
+    wiped = 0
+    for path in SPOOL.glob(f"*{RECORDS_ENDING}"):
+        for record in list(_meant(path, is_meant)):
+            with path.open("r+b") as file:
+                os.pwrite(file.fileno(), bytes(RECORD_BYTES - _STATE.size), _at(record.place) + _STATE.size)
+            wiped += 1
+    return wiped
+
+
+def count_of(is_meant: Callable[[Line], bool]) -> int:
+    """How many records there are that `forget` would wipe."""
+    return sum(1 for path in SPOOL.glob(f"*{RECORDS_ENDING}") for _ in _meant(path, is_meant))
+
+
+def _meant(path: Path, is_meant: Callable[[Line], bool]) -> Iterator[Record]:
+    before_ms = time.time_ns() // 1_000_000 - REST_MS
+    for record in records_of(path):
+        if 0 < record.ended_ms <= before_ms and is_meant(record.line(record.ended_ms)):
+            yield record
+
+
+def records_of(path: Path) -> Iterable[Record]:
+    """All that can be read of a file; nothing of one that is gone, or none of ours."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if data[: len(_MAGIC)] != _MAGIC:
+                return []
+            places = range((len(data) - HEAD_BYTES) // RECORD_BYTES)
+            used = [place for place in places if _STATE.unpack_from(data, _at(place))[0] in {_LIVE, _ENDED}]
+            return [found for place in used if (found := _record(data[_at(place) : _at(place + 1)], place))]
+    except (FileNotFoundError, ValueError):  # gone; empty: it was not begun
+        return []
+
+
+def _record(data: bytes, place: int) -> Record | None:
+    state, began_ms, ended_ms, status, *rest = _RECORD.unpack_from(data)
+    counts, digest = rest[: len(_COUNTS)], rest[len(_COUNTS)]
+    numbers, lengths = rest[len(_COUNTS) + 1 : -len(_TEXTS)], rest[-len(_TEXTS) :]
+    end = _RECORD.size + sum(lengths)
+    if end > _RECORD.size + _TEXT_BYTES or digest != _digest(data[8:16] + data[_COVERED_FROM:end]):
+        return None
+    texts, at = {}, _RECORD.size
+    for name, length in zip(_TEXTS, lengths, strict=True):
+        texts[name] = data[at : at + length].decode(errors="ignore")  # the last one may be cut within a character
+        at += length
+    return Record(
+        place,
+        began_ms,
+        max(ended_ms, 1) if state == _ENDED else 0,
+        status,
+        {name: count for name, count in zip(_COUNTS, counts, strict=True) if count >= 0},
+        {name: number for name, number in zip(_NUMBERS, numbers, strict=True) if number >= 0},
+        texts,
+    )
+
+
+def _digest(data: bytes) -> int:
+    """FNV-1a, 64 bits."""
+    digest = 0xCBF29CE484222325
+    for byte in data:
+        digest = (digest ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return digest
+
+
+def _at(place: int) -> int:
+    return HEAD_BYTES + place * RECORD_BYTES
+
+
+def _files_of(epoch: str) -> list[Path]:
+    return sorted(SPOOL.glob(f"{epoch}.*{RECORDS_ENDING}"))

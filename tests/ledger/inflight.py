@@ -1,0 +1,45 @@
+"""Files of records as envoy/module/recorder.c writes them; tests/metering/test_recorder.py reads its own."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ledger.spool import recorder
+
+LIVE, ENDED = 1, 2
+
+
+@dataclass(frozen=True)
+class Inflight:
+    """One request; numbers and texts by the names of the spool's fields, those that are not given are unknown."""
+
+    request_id: str
+    began_ms: int
+    ended_ms: int = 0
+    status: int = 0
+    state: int = LIVE
+    counts: dict[str, int] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+
+
+def write_records(path: Path, *records: Inflight) -> None:
+    """With a hundred places, of which these are the first."""
+    places = [_packed(one) for one in records]
+    places += [bytes(recorder.RECORD_BYTES)] * (100 - len(places))
+    path.write_bytes(recorder._MAGIC.ljust(recorder.HEAD_BYTES, b"\0") + b"".join(places))
+
+
+def _packed(one: Inflight) -> bytes:
+    texts = {"tenant": "acme", "model": "chat", "surface": "chat", **one.texts, "request_id": one.request_id}
+    said = [texts.get(name, "").encode() for name in recorder._TEXTS]
+    values = (
+        *(one.state, one.began_ms, one.ended_ms, one.status),
+        *(one.counts.get(name, -1) for name in recorder._COUNTS),
+        0,
+        *(one.numbers.get(name, -1) for name in recorder._NUMBERS),
+        *map(len, said),
+    )
+    data = bytearray(recorder._RECORD.pack(*values) + b"".join(said))
+    digest = recorder._digest(data[8:16] + data[recorder._COVERED_FROM :])
+    data[recorder._COVERED_FROM - 8 : recorder._COVERED_FROM] = digest.to_bytes(8, "little")
+    return bytes(data.ljust(recorder.RECORD_BYTES, b"\0"))

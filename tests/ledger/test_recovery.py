@@ -1,0 +1,139 @@
+"""What a dead Envoy had under way is settled once, from its records, whatever is killed when."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inflight import ENDED, Inflight, write_records
+from ledger_process import Ledger, end_line, open_slots, reserve, wait_until
+from redis import Redis
+
+from headgate.limits import LimitRow, LimitsRow
+from ledger.spool import recorder
+from ledger.spool.lines import RECOVERED
+
+E1, E2 = "20260101T000000-aaaaaa", "20260102T000000-bbbbbb"
+LIMITS = LimitsRow((LimitRow("tpm", 10**9),))
+NOW_MS = time.time_ns() // 1_000_000
+ASKED = {"bytes_in": 400, "estimated_tokens": 100, "streamed": 1, "reserved": 1, "price_generation": 1}
+
+
+def stream(request_id: str, completion: int = 7, **more: Any) -> Inflight:
+    counts = {"prompt_tokens": 90, "completion_tokens": completion, "content_events": completion}
+    return Inflight(request_id, NOW_MS - 5000, status=200, counts=counts, numbers=ASKED, **more)
+
+
+def start_line(request_id: str, target: str) -> bytes:
+    line = {"v": 1, "type": "start", "request_id": request_id, "target": target, "provider_key": "first"}
+    return json.dumps(line).encode() + b"\n"
+
+
+def charged(ledger: Ledger) -> dict[str, tuple[str, int, int, bool]]:
+    """By request: who answered, and tokens."""
+    rows = {row.request_id: row for row in ledger.journal()}
+    assert len(rows) == len(ledger.journal())
+    return {
+        one: (row.provider, row.prompt_tokens, row.completion_tokens, row.estimated)
+        for one, row in rows.items()
+        if row.flags == RECOVERED
+    }
+
+
+def records(ledger: Ledger, epoch: str = E1) -> Path:
+    return ledger.spool / f"{epoch}.0.inflight"
+
+
+def test_what_was_under_way_is_settled_as_far_as_it_had_come(ledger: Ledger, valkey: Redis) -> None:
+    ledger.alive(E2)
+    ledger.tables({"acme": LIMITS})
+    reserve(valkey, E1, "streamed", "waiting", "written", limits=LIMITS, input=100, output=50)
+    ledger.append(E1, start_line("streamed", "first") + start_line("streamed", "second") + end_line("written"))
+    write_records(
+        records(ledger),
+        stream("streamed"),
+        Inflight("waiting", NOW_MS - 900, numbers=ASKED),
+        stream("written", state=ENDED, ended_ms=NOW_MS - 10),
+        stream("unwritten", state=ENDED, ended_ms=NOW_MS - 10),
+        Inflight("refused", NOW_MS - 800, status=400, state=ENDED, ended_ms=NOW_MS, numbers=ASKED),
+        stream("alone", texts={"tenant": "globex", "user": "ann"}),
+    )
+    ledger.start()
+    wait_until(lambda: not open_slots(valkey) and len(ledger.journal()) == 6)
+    assert charged(ledger) == {
+        "streamed": ("second", 90, 7, False),
+        "waiting": ("", 100, 0, True),
+        "unwritten": ("", 90, 7, False),
+        "refused": ("", 0, 0, False),
+        "alone": ("", 90, 7, False),
+    }
+    assert not records(ledger).exists()
+    alone = next(row for row in ledger.journal() if row.request_id == "alone")
+    assert (alone.tenant, alone.user, alone.began_ms) == ("globex", "ann", NOW_MS - 5000)
+    assert ledger.logged("requests without a record are charged their estimate") == []
+
+
+def test_records_of_an_envoy_that_lives_are_left_alone(ledger: Ledger) -> None:
+    ledger.alive(E1)
+    ledger.append(E1, end_line("written"))
+    write_records(records(ledger), stream("streamed"))
+    ledger.start()
+    wait_until(lambda: len(ledger.journal()) == 1)
+    time.sleep(2.5)
+    assert records(ledger).exists()
+    assert len(ledger.journal()) == 1
+
+
+def test_killed_at_any_moment_each_is_counted_once(ledger: Ledger) -> None:
+    """Also where the file of lines was written and the records have stayed."""
+    ledger.alive(E2)
+    some = [stream(f"r{number}", number + 1) for number in range(60)]
+    write_records(records(ledger), *some)
+    ledger.append(E1, start_line("r0", "local"))
+    for pause_s in (0.0, 0.05, 0.1, 0.2, 0.4, 0.8):
+        ledger.start()
+        time.sleep(pause_s)
+        ledger.kill()
+        write_records(records(ledger), *some)
+    ledger.start()
+    wait_until(lambda: not records(ledger).exists() and len(ledger.journal()) == 60)
+    time.sleep(1.5)
+    assert sum(row.completion_tokens for row in ledger.journal()) == sum(range(1, 61))
+
+
+def test_while_the_lines_cannot_be_written_the_records_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spool = tmp_path / "spool"
+    in_the_way = spool / f"{E1}.recovered.ndjson"
+    in_the_way.mkdir(parents=True)
+    write_records(spool / f"{E1}.0.inflight", stream("a"))
+    with pytest.raises(OSError, match="directory"):
+        recorder.recover(E1)
+    assert [path.name for path in spool.iterdir() if path.is_file()] == [f"{E1}.0.inflight"]
+    in_the_way.rmdir()
+    assert recorder.recover(E1) == 1
+    assert recorder.recover(E1) == 0
+    assert [path.name for path in spool.iterdir()] == [in_the_way.name]
+
+
+def test_what_a_deleted_tenant_has_in_records_is_wiped_once_it_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spool").mkdir()
+    path = tmp_path / "spool" / f"{E1}.0.inflight"
+    now_ms = time.time_ns() // 1_000_000
+    write_records(
+        path,
+        stream("long ago", state=ENDED, ended_ms=now_ms - 5000, texts={"user": "ann"}),
+        stream("just now", state=ENDED, ended_ms=now_ms),
+        stream("under way"),
+        stream("another", state=ENDED, ended_ms=now_ms - 5000, texts={"tenant": "globex"}),
+    )
+    assert recorder.count_of(lambda line: line.tenant == "acme") == 1
+    assert recorder.forget(lambda line: line.tenant == "acme") == 1
+    assert recorder.count_of(lambda line: line.tenant == "acme") == 0
+    assert {record.request_id for record in recorder.records_of(path)} == {"just now", "under way", "another"}
+    assert b"long ago" not in path.read_bytes()
+    assert b"ann" not in path.read_bytes()
