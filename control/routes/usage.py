@@ -14,8 +14,17 @@ from control.tools import LedgerAway
 routes = Routes("usage")
 
 
+class UsedAccount(Shown):
+    """How the account of a limit by credits stands, in US dollars as text; `since` null: there is none."""
+
+    balance: str
+    floor: str
+    low: str | None
+    since: str | None
+
+
 class UsedLimit(Shown):
-    """A limit. Amounts of money are text, in US dollars; `left` null: nothing is refused."""
+    """A limit. Amounts of money are text, in US dollars; `left` null: nothing is refused. `account` is of credits."""
 
     name: str
     limit: str
@@ -31,6 +40,7 @@ class UsedLimit(Shown):
     resets_in_ms: int | None
     resets_at: str | None
     overage: dict[str, Any] | None
+    account: UsedAccount | None = None
 
 
 class Usage(Shown):

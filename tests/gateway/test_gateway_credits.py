@@ -121,6 +121,8 @@ async def test_many_clients_use_up_what_is_booked_and_never_more(admin: AdminGat
     usage = admin.ask("GET", "/v1/usage", key=KEY).json()
     (limit,) = usage["limits"]
     assert (limit["limit"], limit["account"]["floor"], limit["account"]["low"]) == ("credits", "0", "0.2")
+    of_admin = admin.ask("GET", "/admin/v1/tenants/acme/usage", key=admin.admin_key()).json()
+    assert of_admin["limits"][0]["account"] == limit["account"]
     book(admin, "1")
     await until(lambda: ask(admin).status_code == 200)
     assert Decimal((await account(admin))["used"]) == spent(admin)
