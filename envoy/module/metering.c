@@ -259,6 +259,7 @@ static void begin_record(struct metered *stream, void *envoy) {
               [RECORDED_UNIT] = text_of(envoy, request_metadata, TEXT("unit")),
               [RECORDED_VARIANT] = text_of(envoy, request_metadata, TEXT("variant")),
               [RECORDED_TRACE_ID] = text_of(envoy, request_metadata, TEXT("trace_id")),
+              [RECORDED_BUDGETS] = text_of(envoy, request_metadata, TEXT("budgets")),
               [RECORDED_USER] = text_of(envoy, request_metadata, TEXT("user")),
           },
       .numbers =
@@ -328,11 +329,11 @@ static void request_headers(struct stream *stream, void *envoy) { (void)stream, 
 
 static enum headers_status request_waits(struct stream *stream, void *envoy, bool is_end) {
   struct metered *metered = (struct metered *)stream;
-  if (metered != &unmetered_stream) {
-    begin_record(metered, envoy);
-    if (is_set(envoy, TEXT("timed"))) metered->began_ms = timer_now_ms();
-  }
-  return grant_take(metered == &unmetered_stream ? NULL : &metered->grant, envoy, is_end);
+  if (metered == &unmetered_stream) return grant_take(NULL, envoy, is_end);
+  if (is_set(envoy, TEXT("timed"))) metered->began_ms = timer_now_ms();
+  enum headers_status status = grant_take(&metered->grant, envoy, is_end);
+  if (status == HEADERS_CONTINUE || metered->grant.is_given) begin_record(metered, envoy); // else it is refused
+  return status;
 }
 
 static enum body_status request_body(struct stream *stream, void *envoy, bool is_end) {
@@ -343,7 +344,10 @@ static enum headers_status response_headers(struct stream *stream, void *envoy, 
   struct metered *metered = (struct metered *)stream;
   struct bytes source;
   int status = status_of(envoy);
-  if (metered->record) recorder_set_status(metered->record, status);
+  if (metered->record) {
+    recorder_set_status(metered->record, status);
+    recorder_set_model(metered->record, text_of(envoy, request_metadata, TEXT("upstream_model")));
+  }
   if (status >= 400 && !header_of(envoy, RESPONSE_HEADERS, TEXT("x-headgate-error-source"), &source, 0, NULL)) {
     envoy_dynamic_module_callback_http_set_header(envoy, RESPONSE_HEADERS, TEXT("x-headgate-error-source"),
                                                   TEXT("provider"));

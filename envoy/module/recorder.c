@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -19,8 +20,9 @@ enum {
   RECORDS = 8192, // of a thread, at once
   HEAD_BYTES = 4096,
   RECORD_BYTES = 1024,
-  TEXT_BYTES = 768,
-  REST_MS = 2000, // after its end: Envoy writes lines every 20 ms
+  TEXT_BYTES = 640,
+  MODEL_BYTES = 120,
+  REST_MS = 5000, // after its end: Envoy writes lines every 20 ms, if the disk lets it
   AGAIN_MS = 10000, // to try for a file where there was none
   PATH_LIMIT = 4096,
 };
@@ -28,7 +30,9 @@ enum {
 #define FILE_BYTES (HEAD_BYTES + (size_t)RECORDS * RECORD_BYTES)
 
 // Where a write may fail for want of room although the blocks are there, which would kill Envoy: every one copies.
-static const unsigned long copying[] = {0x9123683E /* btrfs */, 0x2FC12FC1 /* zfs */, 0xCA451A4E /* bcachefs */};
+static const unsigned long copying[] = {
+    0x9123683E /* btrfs */, 0x2FC12FC1 /* zfs */, 0xCA451A4E /* bcachefs */, 0x3434 /* nilfs2 */, 0x24051905 /* ubifs */,
+};
 
 static const char magic[8] = "HGFLY\0\0\1"; // the last byte is the layout's version
 
@@ -39,6 +43,8 @@ struct record {
   int64_t began_ms, ended_ms; // Unix time
   int64_t status; // 0: no answer has begun
   int64_t counts[RECORDED_COUNTS];
+  uint64_t model_length; // written behind the model; 0: it is the first attempt's
+  char model[MODEL_BYTES];
   uint64_t digest; // of began_ms and all that follows
   int64_t numbers[RECORDED_NUMBERS];
   uint16_t lengths[RECORDED_TEXTS];
@@ -80,14 +86,15 @@ static char *map_file(const char *path) {
   int descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (descriptor < 0) return NULL;
   char *at = MAP_FAILED;
-  if (!may_copy(descriptor) && posix_fallocate(descriptor, 0, (off_t)FILE_BYTES) == 0) {
+  if (!may_copy(descriptor) && flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
+      posix_fallocate(descriptor, 0, (off_t)FILE_BYTES) == 0) {
     at = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
   }
-  close(descriptor);
   if (at == MAP_FAILED) {
+    close(descriptor);
     unlink(path);
     return NULL;
-  }
+  } // else it stays open, and with it the lock
   memcpy(at, magic, sizeof magic);
   return at;
 }
@@ -168,6 +175,7 @@ static bool fill(struct record *record, const struct recorded *recorded, int64_t
   for (size_t i = 0; i < RECORDED_COUNTS; i++) record->counts[i] = RECORDER_UNKNOWN;
   record->began_ms = now;
   record->ended_ms = record->status = 0;
+  record->model_length = 0;
   record->digest = digest_of(record, at);
   return true;
 }
@@ -187,6 +195,14 @@ struct record *recorder_begin(struct bytes base, const struct recorded *recorded
 }
 
 void recorder_set_status(struct record *record, int status) { record->status = status; }
+
+void recorder_set_model(struct record *record, struct bytes model) {
+  size_t length = model.length < MODEL_BYTES ? model.length : MODEL_BYTES;
+  if (length == 0) return;
+  memcpy(record->model, model.at, length);
+  atomic_signal_fence(memory_order_release);
+  record->model_length = length;
+}
 
 void recorder_set_count(struct record *record, enum recorder_count count, int64_t value) {
   record->counts[count] = value;

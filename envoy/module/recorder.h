@@ -1,8 +1,9 @@
 // What each request has taken so far, where a SIGKILL of Envoy does not take it: in a file that is mapped into memory.
 //
-// A record is there from when a request may go to a provider until two seconds after its end, when its line is in the
-// spool. ledger/spool/recorder.py reads what an Envoy left and has the layout, too. Nothing here waits for a disk: the
-// file's blocks are there before the first record. A thread has a file of its own, and no lock.
+// A record is there from when a request may go to a provider until five seconds after its end, when its line is in the
+// spool, and then until the next one on its thread begins or ends. ledger/spool/recorder.py reads what an Envoy left
+// and has the layout, too. A thread has a file of its own, whose blocks are there before the first record, and nothing
+// is ever written for. Envoy holds its lock as long as it lives.
 
 #ifndef HEADGATE_MODULE_RECORDER_H
 #define HEADGATE_MODULE_RECORDER_H
@@ -26,6 +27,7 @@ enum recorder_text {
   RECORDED_UNIT,
   RECORDED_VARIANT,
   RECORDED_TRACE_ID,
+  RECORDED_BUDGETS,
   RECORDED_USER,
   RECORDED_TEXTS,
 };
@@ -69,6 +71,8 @@ struct record *recorder_begin(struct bytes base, const struct recorded *recorded
 
 // By the thread that began it, of one that is not NULL.
 void recorder_set_status(struct record *record, int status);
+// Of the attempt that answers, where it is another than the first one's. Cut where there is no room.
+void recorder_set_model(struct record *record, struct bytes model);
 void recorder_set_count(struct record *record, enum recorder_count count, int64_t value);
 void recorder_end(struct record *record);
 

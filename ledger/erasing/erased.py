@@ -50,7 +50,8 @@ class Erased:
     @property
     def ids(self) -> frozenset[str]:
         """The deletions that lines are looked through for."""
-        return frozenset(self._marks)
+        before = _before()
+        return frozenset(one.id for one in self._marks.values() if one.until_ms is None or one.until_ms > before)
 
     def start(self, erasure: Erasure) -> None:
         """From now on all lines of the tenant are meant."""
@@ -99,7 +100,7 @@ class Erased:
         return found
 
     def _keep(self, mark: Mark) -> None:
-        before = time.time_ns() // 1_000_000 - KEPT_MS
+        before = _before()
         kept = {one.id: one for one in self._marks.values() if one.until_ms is None or one.until_ms > before}
         kept[mark.id] = mark
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
@@ -109,6 +110,11 @@ class Erased:
             os.fsync(file.fileno())
         draft.replace(self._path)
         self._marks, self._known = kept, {}
+
+
+def _before() -> int:
+    """Deletions that were done by then, Unix ms, are of no interest any more."""
+    return time.time_ns() // 1_000_000 - KEPT_MS
 
 
 def _digest(erasure_id: str, tenant: str) -> str:

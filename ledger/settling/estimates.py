@@ -167,7 +167,9 @@ class Estimates:
                     continue
                 began_ms = self._began_ms(one, record, search)
                 entry = self._entry(one, record, began_ms)
-                if record is None or not search.covers(began_ms, heads):
+                # A purse that the request's line does not name only held something: it gets that back.
+                is_told = line is not None and purses.is_purse(one.tenant)
+                if record is None or is_told or not search.covers(began_ms, heads):
                     entry = entry._replace(amounts=Amounts())
                 else:
                     estimates.append(self._estimate(one, entry, began_ms, reason))

@@ -15,7 +15,7 @@ from prometheus_client import Counter, Histogram
 from headgate import metrics
 from headgate.metrics import OTHER
 from ledger.pricing.prices import Unpriced, may_cost
-from ledger.spool.lines import Line
+from ledger.spool.lines import RECOVERED, Line
 
 # Reloads may bring ever new names: a cap keeps the series, and every scrape, bounded.
 TENANTS_CAP = 1_000
@@ -124,7 +124,7 @@ class RequestMetrics:
             add(metrics.FALLBACKS, route)
         if line.client_left:
             add(metrics.DISCONNECTS, route)
-        elif may_cost(line) and line.status == 200 and _is_silent(line):
+        elif line.flags != RECOVERED and may_cost(line) and line.status == 200 and _is_silent(line):
             add(metrics.UNMETERED, route)
         if line.first_byte_ms is not None:
             first_byte.observe(line.first_byte_ms / 1000)

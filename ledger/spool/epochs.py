@@ -36,7 +36,7 @@ def living() -> dict[str, LivingEnvoy] | None:
 
 
 def is_open_somewhere(paths: Iterable[Path]) -> bool:
-    """Whether a process other than this one has one of these files open. Looks at all we may see."""
+    """Whether a process other than this one has one of these files open to write. Looks at all we may see."""
     found = [path.stat() for path in paths if path.exists()]
     wanted, own = {(one.st_dev, one.st_ino) for one in found}, str(os.getpid())
     return bool(wanted) and any(
@@ -51,8 +51,17 @@ def _opens(process: Path, wanted: set[tuple[int, int]]) -> bool:
                 found = descriptor.stat()
             except OSError:
                 continue
-            if (found.st_dev, found.st_ino) in wanted:
+            if (found.st_dev, found.st_ino) in wanted and _writes(process, descriptor.name):
                 return True
     except OSError:
         return False  # ended, or another user's
     return False
+
+
+def _writes(process: Path, descriptor: str) -> bool:
+    """Whether it may write: who only reads the spool is no Envoy. As far as anybody can see."""
+    try:
+        said = dict(line.split(":", 1) for line in (process / "fdinfo" / descriptor).read_text().splitlines())
+        return int(said["flags"], 8) & os.O_ACCMODE != os.O_RDONLY
+    except (OSError, ValueError, KeyError):
+        return True

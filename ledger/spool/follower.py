@@ -24,7 +24,7 @@ from ledger.settling.ends import End
 from ledger.settling.estimates import Estimates
 from ledger.settling.settlement import Piece, Settlement
 from ledger.settling.usage import EndLine, FileId
-from ledger.spool import epochs, rotation
+from ledger.spool import epochs, recorder, rotation
 from ledger.spool.attempt_files import AttemptFiles
 from ledger.spool.epochs import LivingEnvoy
 from ledger.spool.folder import Folder, complete
@@ -302,6 +302,8 @@ class Follower:
         living = epochs.living()
         for epoch, files in self._folder.epochs():
             await self._look_at(epoch, files, living)
+        for epoch in recorder.epochs() - self.epochs() - (living or {}).keys() if living is not None else ():
+            self._recovery.is_done(epoch)  # its spool was taken away
         for file in self._folder.files():
             if rotation.may_go(file, self._tables.spool.keep_s) and self._is_done_with(file):
                 self._remove(file)
@@ -328,7 +330,7 @@ class Follower:
                 self._folder.finish(file)
             else:
                 self._held_up = True
-        if alive or epoch in self._folder.closed or not self._recovery.is_done(epoch):
+        if alive or not self._recovery.is_done(epoch) or epoch in self._folder.closed:
             return
         if all(file.descriptor < 0 for file in files):
             self._close(epoch)

@@ -6,6 +6,7 @@ behind the other. A record whose digest is wrong says nothing. Blocks.
 """
 
 import datetime as dt
+import fcntl
 import mmap
 import os
 import struct
@@ -17,15 +18,16 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from headgate.contract import RECORDS_ENDING, SPOOL
+from headgate.contract import RECORDS_ENDING, SPOOL, epoch_of
 from headgate.supervise.files import write_atomic
 from ledger.spool.lines import RECOVERED, Line
-from ledger.spool.spool_file import RECOVERED_ENDING
+from ledger.spool.spool_file import RECOVERED_ENDING, is_recovered
 from ledger.spool.spool_search import SpoolSearch
 
 HEAD_BYTES = 4096
 RECORD_BYTES = 1024
-REST_MS = 2000  # Envoy forgets what ended longer ago when the next request comes or goes
+REST_MS = 5000  # Envoy forgets what ended longer ago when the next request comes or goes
+WRITTEN_MS = 60_000  # what ended so long before Envoy's last word is in the spool, or has been there
 _MAGIC = b"HGFLY\0\0\1"
 _LIVE, _ENDED = 1, 2
 _COUNTS = (
@@ -38,11 +40,12 @@ _NUMBERS = (
 )
 _TEXTS = (
     *("request_id", "tenant", "key_id", "surface", "model", "upstream_model", "unit", "variant", "trace_id"),
-    "user",
+    *("budgets", "user"),
 )
-_RECORD = struct.Struct(f"=Qqqq{len(_COUNTS)}qQ{len(_NUMBERS)}q{len(_TEXTS)}H")
+_MODEL_BYTES = 120
+_RECORD = struct.Struct(f"=Qqqq{len(_COUNTS)}qQ{_MODEL_BYTES}sQ{len(_NUMBERS)}q{len(_TEXTS)}H")
 _COVERED_FROM = _RECORD.size - struct.calcsize(f"={len(_NUMBERS)}q{len(_TEXTS)}H")  # by the digest, with began_ms
-_TEXT_BYTES = 768
+_TEXT_BYTES = 640
 _STATE = struct.Struct("=Q")
 
 log = structlog.get_logger()
@@ -64,11 +67,8 @@ class Record(NamedTuple):
         """The gateway's own."""
         return self.texts["request_id"]
 
-    def line(self, ended_ms: int, start: Line | None = None) -> Line:
-        """The `end` line that Envoy would have written, as far as anybody knows; `start` is its last attempt's.
-
-        What it holds of providers' budgets is not among it: it stays reserved, and is charged as that.
-        """
+    def line(self, ended_ms: int, start: Line | None = None, attempts: int = 1) -> Line:
+        """The `end` line that Envoy would have written, as far as anybody knows; `start` is its last attempt's."""
         ended_ms = max(self.ended_ms or ended_ms, self.began_ms)
         numbers: dict[str, int | bool | None] = dict(self.numbers)
         numbers["config_generation"] = numbers.get("price_generation")
@@ -79,7 +79,7 @@ class Record(NamedTuple):
             "time": dt.datetime.fromtimestamp(ended_ms / 1000, dt.UTC).isoformat(timespec="milliseconds"),
             "target": start.target if start else None,
             "provider_key": start.provider_key if start else None,
-            "attempts": 1,
+            "attempts": attempts,
             "status": self.status,
             "flags": RECOVERED,
             "request_ms": 0,
@@ -93,11 +93,13 @@ def recover(epoch: str) -> int:
     """Write what an Envoy that has ended left into a spool file of its own, on the disk; how many lines that are.
 
     Requests whose own line is in the spool are left out, and those whose line was there once are not counted again.
-    Done again it does no harm. Raises OSError.
+    Done again it does no harm. Raises OSError, BlockingIOError where the Envoy lives after all.
     """
     paths = _files_of(epoch)
     if not paths:
         return 0
+    for path in paths:
+        _check_dead(path)
     records = [record for path in paths for record in records_of(path)]
     lines = _lines(epoch, records) if records else []
     if lines:
@@ -111,13 +113,28 @@ def recover(epoch: str) -> int:
     return len(lines)
 
 
+def epochs() -> set[str]:
+    """The Envoys whose records are here."""
+    return {epoch_of(path.name) for path in SPOOL.glob(f"*{RECORDS_ENDING}")}
+
+
+def _check_dead(path: Path) -> None:
+    """Its Envoy holds a lock on it, whatever can be seen of its process. Raises BlockingIOError."""
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
 def _lines(epoch: str, records: list[Record]) -> list[Line]:
-    search = SpoolSearch(epoch, [one.request_id for one in records], min(one.began_ms for one in records))
+    words = [path.stat().st_mtime for path in SPOOL.glob(f"{epoch}*.ndjson") if not is_recovered(path.name)]
+    last_ms = max(round(max(words, default=0) * 1000), *(max(one.began_ms, one.ended_ms) for one in records))
+    left = [one for one in records if not one.ended_ms or one.ended_ms >= last_ms - WRITTEN_MS]
+    search = SpoolSearch(epoch, [one.request_id for one in left], min((one.began_ms for one in left), default=0))
     search.go_on()
-    spool = [path.stat().st_mtime for path in SPOOL.glob(f"{epoch}*.ndjson")]
-    last_ms = max(round(max(spool, default=0) * 1000), *(max(one.began_ms, one.ended_ms) for one in records))
-    left = [one for one in records if one.request_id not in search.ended]
-    return [one.line(last_ms, search.started.get(one.request_id)) for one in left]
+    return [
+        one.line(last_ms, search.started.get(one.request_id), max(search.attempts[one.request_id], 1))
+        for one in left
+        if one.request_id not in search.ended
+    ]
 
 
 def forget(is_meant: Callable[[Line], bool]) -> int:
@@ -142,35 +159,40 @@ def count_of(is_meant: Callable[[Line], bool]) -> int:
 
 def _meant(path: Path, is_meant: Callable[[Line], bool]) -> Iterator[Record]:
     before_ms = time.time_ns() // 1_000_000 - REST_MS
-    for record in records_of(path):
+    for record in records_of(path, is_checked=False):
         if 0 < record.ended_ms <= before_ms and is_meant(record.line(record.ended_ms)):
             yield record
 
 
-def records_of(path: Path) -> Iterable[Record]:
-    """All that can be read of a file; nothing of one that is gone, or none of ours."""
+def records_of(path: Path, *, is_checked: bool = True) -> Iterable[Record]:
+    """All that can be read of a file; nothing of one that is gone, or none of ours. Checking takes most of it."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if data[: len(_MAGIC)] != _MAGIC:
                 return []
             places = range((len(data) - HEAD_BYTES) // RECORD_BYTES)
             used = [place for place in places if _STATE.unpack_from(data, _at(place))[0] in {_LIVE, _ENDED}]
-            return [found for place in used if (found := _record(data[_at(place) : _at(place + 1)], place))]
+            found = (_record(data[_at(place) : _at(place + 1)], place, is_checked) for place in used)
+            return [record for record in found if record]
     except (FileNotFoundError, ValueError):  # gone; empty: it was not begun
         return []
 
 
-def _record(data: bytes, place: int) -> Record | None:
+def _record(data: bytes, place: int, is_checked: bool) -> Record | None:
     state, began_ms, ended_ms, status, *rest = _RECORD.unpack_from(data)
-    counts, digest = rest[: len(_COUNTS)], rest[len(_COUNTS)]
-    numbers, lengths = rest[len(_COUNTS) + 1 : -len(_TEXTS)], rest[-len(_TEXTS) :]
+    counts, (model_length, model, digest) = rest[: len(_COUNTS)], rest[len(_COUNTS) : len(_COUNTS) + 3]
+    numbers, lengths = rest[len(_COUNTS) + 3 : -len(_TEXTS)], rest[-len(_TEXTS) :]
     end = _RECORD.size + sum(lengths)
-    if end > _RECORD.size + _TEXT_BYTES or digest != _digest(data[8:16] + data[_COVERED_FROM:end]):
+    if end > _RECORD.size + _TEXT_BYTES:
+        return None
+    if is_checked and digest != _digest(data[8:16] + data[_COVERED_FROM:end]):
         return None
     texts, at = {}, _RECORD.size
     for name, length in zip(_TEXTS, lengths, strict=True):
         texts[name] = data[at : at + length].decode(errors="ignore")  # the last one may be cut within a character
         at += length
+    if 0 < model_length <= _MODEL_BYTES:  # of who answers
+        texts["upstream_model"] = model[:model_length].decode(errors="ignore")
     return Record(
         place,
         began_ms,

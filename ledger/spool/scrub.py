@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from headgate.contract import SPOOL
-from ledger.spool.spool_file import SpoolFile
+from ledger.spool.spool_file import RECOVERED_ENDING, SpoolFile
 
 _PREFIX = ".scrubbed-"  # the follower leaves alone what begins with a dot
 
@@ -48,9 +48,10 @@ def count_of(path: Path, scrubbed: Callable[[bytes], bytes]) -> int:
 
 
 def remove_drafts() -> None:
-    """Those that an earlier process has left."""
-    for path in SPOOL.glob(f"{_PREFIX}*"):
-        path.unlink(missing_ok=True)
+    """Those that an earlier process has left, of recovered files too."""
+    for pattern in (f"{_PREFIX}*", f".*{RECOVERED_ENDING}.*"):
+        for path in SPOOL.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def _count(path: Path, scrubbed: Callable[[bytes], bytes]) -> int:

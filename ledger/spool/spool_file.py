@@ -138,6 +138,11 @@ class SpoolFile:
 def order_of(name: str) -> tuple[str, int, int]:
     """`SpoolFile.order` by the file's name alone; asked several times for each of Envoy's flushes."""
     epoch, rest = epoch_of(name), name.split(".")[1:]
-    if name.endswith(RECOVERED_ENDING):
+    if is_recovered(name):
         return epoch, 2, 0
     return (epoch, 0, int(rest[0])) if len(rest) > 1 and rest[0].isdecimal() else (epoch, 1, 0)
+
+
+def is_recovered(name: str) -> bool:
+    """Whether the ledger has made this file."""
+    return name.endswith(RECOVERED_ENDING)

@@ -1,6 +1,7 @@
 """Looks for requests in the spool of one Envoy: whether they have an `end` line, and when they began."""
 
 import os
+from collections import Counter
 from collections.abc import Collection
 
 import msgspec
@@ -37,6 +38,7 @@ class SpoolSearch:
         self.ended: dict[str, Line] = {}
         self.began_ms: dict[str, int] = {}  # of those that reached a provider
         self.started: dict[str, Line] = {}  # the last `start` line of these
+        self.attempts: Counter[str] = Counter()  # how many such lines they have
         self.heads: set[str] = set()
         self.oldest_ms: int | None = None  # when its oldest file begins
 
@@ -85,9 +87,10 @@ class SpoolSearch:
         line = parsed(text)
         if line is None:
             return
-        if line.type == "end":
+        if line.type == "end" and line.tenant:  # of a line of nobody's the id is the client's word
             self.ended[glance.request_id] = line
         elif line.type == "start":
             self.started[glance.request_id] = line
+            self.attempts[glance.request_id] += 1
             if (began := began_ms(line)) is not None:
                 self.began_ms.setdefault(glance.request_id, began)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from headgate.feed.figures import MOST_FIGURES, Mean, TimeOf
 from headgate.snapshot import TenantRow
 from ledger.spool.attempts import Attempt, kind_of
-from ledger.spool.lines import Line
+from ledger.spool.lines import RECOVERED, Line
 from ledger.tables import Tables
 
 HALF_LIFE_S = 30.0  # of what a request says about how fast a target is
@@ -55,7 +55,8 @@ class FigureLearner:
 
     def on_line(self, line: Line) -> None:
         """A request has ended."""
-        snapshot = self._tables.snapshot() if line.type == "end" and line.attempts else None
+        says_all = line.type == "end" and line.attempts and line.flags != RECOVERED
+        snapshot = self._tables.snapshot() if says_all else None
         row = snapshot.models.get(line.model or "") if snapshot else None
         if row is None:
             return

@@ -20,6 +20,7 @@ class Inflight:
     counts: dict[str, int] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
+    answered_by: str = ""  # the model of another attempt than the first one
 
 
 def write_records(path: Path, *records: Inflight) -> None:
@@ -35,7 +36,7 @@ def _packed(one: Inflight) -> bytes:
     values = (
         *(one.state, one.began_ms, one.ended_ms, one.status),
         *(one.counts.get(name, -1) for name in recorder._COUNTS),
-        0,
+        *(len(one.answered_by), one.answered_by.encode(), 0),
         *(one.numbers.get(name, -1) for name in recorder._NUMBERS),
         *map(len, said),
     )

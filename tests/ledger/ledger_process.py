@@ -172,7 +172,7 @@ class Ledger:
         write_snapshot(snapshot, self.state / "snapshot.json")
 
 
-def end_line(request_id: str, tenant: str = "acme", **more: Any) -> bytes:
+def end_line(request_id: str, tenant: str | None = "acme", **more: Any) -> bytes:
     """An `end` line as Envoy writes it, shortened."""
     line = {
         "v": 1,

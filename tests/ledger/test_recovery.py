@@ -32,8 +32,9 @@ def start_line(request_id: str, target: str) -> bytes:
 
 def charged(ledger: Ledger) -> dict[str, tuple[str, int, int, bool]]:
     """By request: who answered, and tokens."""
-    rows = {row.request_id: row for row in ledger.journal()}
-    assert len(rows) == len(ledger.journal())
+    all_rows = [row for row in ledger.journal() if row.tenant]
+    rows = {row.request_id: row for row in all_rows}
+    assert len(rows) == len(all_rows)
     return {
         one: (row.provider, row.prompt_tokens, row.completion_tokens, row.estimated)
         for one, row in rows.items()
@@ -72,6 +73,30 @@ def test_what_was_under_way_is_settled_as_far_as_it_had_come(ledger: Ledger, val
     alone = next(row for row in ledger.journal() if row.request_id == "alone")
     assert (alone.tenant, alone.user, alone.began_ms) == ("globex", "ann", NOW_MS - 5000)
     assert ledger.logged("requests without a record are charged their estimate") == []
+
+
+def test_what_anybody_can_write_hides_no_request_and_what_is_long_over_is_not_charged_again(ledger: Ledger) -> None:
+    """A line of nobody's has the id that its client sent; the line of what ended days ago may be gone by now."""
+    ledger.alive(E2)
+    ledger.append(E1, end_line("streamed", tenant=None) + start_line("streamed", "a") + start_line("streamed", "b"))
+    write_records(
+        records(ledger),
+        stream("streamed", texts={"upstream_model": "first"}, answered_by="second"),
+        stream("long ago", state=ENDED, ended_ms=NOW_MS - 4 * 86_400_000),
+    )
+    ledger.start()
+    wait_until(lambda: not records(ledger).exists() and charged(ledger))
+    assert charged(ledger) == {"streamed": ("b", 90, 7, False)}
+    row = next(row for row in ledger.journal() if row.flags == RECOVERED)
+    assert (row.upstream_model, row.attempts) == ("second", 2)
+
+
+def test_records_whose_spool_was_taken_away_are_settled_all_the_same(ledger: Ledger) -> None:
+    ledger.alive(E2)
+    write_records(records(ledger), stream("streamed"))
+    ledger.start()
+    wait_until(lambda: charged(ledger) == {"streamed": ("", 90, 7, False)})
+    assert not records(ledger).exists()
 
 
 def test_records_of_an_envoy_that_lives_are_left_alone(ledger: Ledger) -> None:
@@ -126,10 +151,10 @@ def test_what_a_deleted_tenant_has_in_records_is_wiped_once_it_has_ended(
     now_ms = time.time_ns() // 1_000_000
     write_records(
         path,
-        stream("long ago", state=ENDED, ended_ms=now_ms - 5000, texts={"user": "ann"}),
+        stream("long ago", state=ENDED, ended_ms=now_ms - 9000, texts={"user": "ann"}),
         stream("just now", state=ENDED, ended_ms=now_ms),
         stream("under way"),
-        stream("another", state=ENDED, ended_ms=now_ms - 5000, texts={"tenant": "globex"}),
+        stream("another", state=ENDED, ended_ms=now_ms - 9000, texts={"tenant": "globex"}),
     )
     assert recorder.count_of(lambda line: line.tenant == "acme") == 1
     assert recorder.forget(lambda line: line.tenant == "acme") == 1

@@ -58,6 +58,11 @@ int main(int number, char **arguments) {
       recorder_set_count(records[place], (enum recorder_count)what, value);
       printf("done\n");
       break;
+    case 'm':
+      if (sscanf(line, "m %zu %4095s", &place, user) != 2) return 2;
+      recorder_set_model(records[place], text(user));
+      printf("done\n");
+      break;
     case 'e':
       if (sscanf(line, "e %zu", &place) != 1) return 2;
       recorder_end(records[place]);
