@@ -37,6 +37,7 @@ _FIXED: dict[str, Any] = {
     "reserved": True,
     "config_generation": 1,
     "price_generation": 1,
+    "price_factor": None,
 }
 _TEXTS = ("time", "request_id", "trace_id", "tenant", "user")
 _NUMBERS = (

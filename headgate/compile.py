@@ -11,7 +11,7 @@ from headgate.config.given_limits import given_limits
 from headgate.config.model import Alerts, Gateway, Model, Plan, Target, Tenant
 from headgate.contract import otlp_traces_url
 from headgate.issuer_tables import client_rows, issuer_rows
-from headgate.price_tables import costs_of, own_costs_of, price_row, terms_of, terms_row
+from headgate.price_tables import costs_of, own_costs_of, price_row, terms_row
 from headgate.profiles import hedged_profile_of, profile_of
 from headgate.snapshot import (
     AlertsRow,
@@ -58,7 +58,6 @@ def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
         provider_prices=provider_prices_of(gateway),
         costs=costs_of(gateway),
         own_costs=own_costs_of(gateway),
-        terms=terms_of(gateway),
         chains=chains,
         plans={name: _plan_row(plan) for name, plan in gateway.plans.items()},
         otlp_traces=otlp_traces_url(str(gateway.telemetry.otlp)) if gateway.telemetry else None,

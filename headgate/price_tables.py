@@ -1,11 +1,10 @@
 """Prices and terms of gateway.yaml as the tables carry them. Pure."""
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 
 from headgate.config.model import Gateway, Target
-from headgate.config.prices import Price, Pricing, Terms
-from headgate.prices import LIST_PRICE, PriceRow, TermsRow
+from headgate.config.prices import Price, Pricing
+from headgate.prices import PriceRow, TermsRow, factor_with
 from headgate.purses import price_name
 
 
@@ -19,23 +18,8 @@ def terms_row(pricing: Pricing | None) -> TermsRow | None:
     """What a plan or a tenant says; None where it says nothing."""
     if pricing is None:
         return None
-    return TermsRow(_factor(pricing), {name: _factor(terms) for name, terms in pricing.models.items()})
-
-
-def terms_of(gateway: Gateway) -> dict[str, TermsRow]:
-    """Of all tenants: its own, or its plan's. Nobody's where none has any and no plan."""
-    if not plan_terms_of(gateway) and not any(tenant.pricing for tenant in gateway.tenants.values()):
-        return {}
-    plans = {name: plan.pricing for name, plan in gateway.plans.items()}
-    return {
-        name: terms_row(tenant.pricing or plans.get(tenant.plan or "")) or TermsRow()
-        for name, tenant in gateway.tenants.items()
-    }
-
-
-def plan_terms_of(gateway: Gateway) -> dict[str, TermsRow]:
-    """Of the plans that have some."""
-    return {name: terms for name, plan in gateway.plans.items() if (terms := terms_row(plan.pricing))}
+    models = {name: factor_with(terms.markup, terms.discount) for name, terms in pricing.models.items()}
+    return TermsRow(factor_with(pricing.markup, pricing.discount), models)
 
 
 def costs_of(gateway: Gateway) -> dict[str, PriceRow]:
@@ -77,8 +61,3 @@ def _row(price: Price, later: tuple[PriceRow, ...] = ()) -> PriceRow:
         from_ms=price.from_ms or 0,
         later=later,
     )
-
-
-def _factor(terms: Terms) -> Decimal:
-    percent = terms.markup if terms.discount is None else -terms.discount
-    return LIST_PRICE if percent is None else LIST_PRICE + percent.scaleb(-2)

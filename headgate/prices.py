@@ -32,6 +32,7 @@ FREE_SURFACES = (
 
 
 LIST_PRICE = Decimal(1)
+FACTOR = r"[0-9]{1,2}(\.[0-9]{1,6})?"  # as text: of percentages with at most 4 digits after the point
 
 
 class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,6 +83,12 @@ class PriceRow(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.of_unit(unit) is None and bool(self.input or self.output)
 
 
+def factor_with(markup: Decimal | None, discount: Decimal | None) -> Decimal:
+    """What is paid of a price, with so many percent on top of it or off it: one of both, or neither."""
+    percent = markup if discount is None else -discount
+    return LIST_PRICE if percent is None else LIST_PRICE + percent.scaleb(-2)
+
+
 class TermsRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is paid of the models' prices: a factor, 0.9 for a discount of 10%, and those of single models."""
 
@@ -97,16 +104,14 @@ class PriceList(msgspec.Struct, frozen=True, omit_defaults=True):
     """One generation's prices, by the model as clients name it. A model that is not there has none.
 
     `providers` has what budgets of money count, by `headgate.purses.price_name`. `costs` has what providers take by
-    the prices of targets, by the same name, and `own_costs` by those of tenants' own targets.
-    `terms` are those of all tenants of gateway.yaml, where anybody has some; `plans` those of its plans, for others.
+    the prices of targets, by the same name, and `own_costs` by those of tenants' own targets. What a tenant pays of
+    its model's price is on the request's line.
     """
 
     models: dict[str, PriceRow]
     providers: dict[str, PriceRow] = {}
     costs: dict[str, PriceRow] = {}
     own_costs: dict[str, dict[str, PriceRow]] = {}
-    terms: dict[str, TermsRow] = {}
-    plans: dict[str, TermsRow] = {}
 
     def cost_row(self, tenant: str, provider: str, model: str, upstream_model: str) -> PriceRow | None:
         """What the provider takes; None where nobody says."""

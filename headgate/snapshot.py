@@ -155,8 +155,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """One generation of the tables.
 
     `loads`: clusters by what their statistics are called, PROVIDER or PROVIDER/KEY, where some strategy goes by load.
-    `budgets` of providers are by `Purse.name`, what these take by `headgate.purses.price_name`; `costs`, `own_costs`
-    and `terms` are for the file of prices, whose PriceList says what they are.
+    `budgets` of providers are by `Purse.name`, what these take by `headgate.purses.price_name`; `costs` and
+    `own_costs` are for the file of prices, whose PriceList says what they are.
     `chains` has all targets of each model, in order of priority, and `plans` gateway.yaml's: tenants of the directory
     are made of them (headgate/tenants.py, which is whom to ask for any tenant).
     """
@@ -172,7 +172,6 @@ class Snapshot(msgspec.Struct, frozen=True):
     provider_prices: dict[str, PriceRow] = {}
     costs: dict[str, PriceRow] = {}
     own_costs: dict[str, dict[str, PriceRow]] = {}
-    terms: dict[str, TermsRow] = {}
     chains: dict[str, list[ZonedTarget]] = {}
     plans: dict[str, PlanRow] = {}
     spool: SpoolRow = SpoolRow()
@@ -204,8 +203,6 @@ def prices_of(snapshot: Snapshot) -> PriceList:
         providers=snapshot.provider_prices,
         costs=snapshot.costs,
         own_costs=snapshot.own_costs,
-        terms=snapshot.terms,
-        plans={name: plan.terms for name, plan in snapshot.plans.items() if plan.terms},
     )
 
 

@@ -113,7 +113,7 @@ class Parts:
         self.key_uses = KeyUses()
         self.tables = Tables(Following(DIRECTORY))
         self.guesses = Guesses()
-        self.prices = PriceLists(self.tables.plan_of, self.guesses.guess_of)
+        self.prices = PriceLists(self.guesses.guess_of)
         self.alerts = Alerts(self.tables)
         self.corrections = Corrections(self.publisher.take_factors, self.tables)
         self.figures = FigureLearner(self.publisher.take_figures, self.tables)

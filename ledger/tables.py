@@ -55,11 +55,6 @@ class Tables:
         row = self.tenant(tenant)
         return row.usage_retention_s if row else None
 
-    def plan_of(self, name: str) -> str | None:
-        """The plan of a tenant of the database; None for others."""
-        entry = self.directory.tenant(name)
-        return entry.plan if entry else None
-
     @property
     def spool(self) -> SpoolRow:
         """How the spool is to be kept."""

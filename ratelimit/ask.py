@@ -1,8 +1,10 @@
 """What the limiter is asked. Pure."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from headgate.error_shapes import Api, api_of_surface
+from headgate.prices import LIST_PRICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +12,8 @@ class Ask:
     """Who wants to send what. What Envoy did not know is "".
 
     `input` tokens are in the prompt, up to `output` may be in each of `times` answers; 0 where nobody had to count.
-    `units` of `unit` are asked for beside them, and then `output` cannot be lowered.
+    `units` of `unit` are asked for beside them, and then `output` cannot be lowered. `price_factor` is what is paid
+    of the model's price.
     """
 
     epoch: str
@@ -25,6 +28,7 @@ class Ask:
     times: int = 1
     unit: str = ""
     units: int = 0
+    price_factor: Decimal = LIST_PRICE
     directory: int = 0  # the version that the caller was found in; 0 for one that it does not have
 
     @property

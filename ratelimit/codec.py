@@ -1,9 +1,12 @@
 """Envoy's RateLimitService on the wire: the one place in ratelimit that knows Envoy's messages."""
 
+import re
 from collections.abc import Iterable
+from decimal import Decimal
 
 from headgate.contract import ANSWERED, MAX_TOKENS, RESERVED
 from headgate.error_shapes import rendered
+from headgate.prices import FACTOR, LIST_PRICE
 from headgate.wire.ratelimit_pb2 import RateLimitRequest, RateLimitResponse
 from ratelimit.ask import Ask
 from ratelimit.refusal import Refusal
@@ -13,10 +16,11 @@ SERVICE, METHOD = "envoy.service.ratelimit.v3.RateLimitService", "ShouldRateLimi
 
 # Whatever the number that a client wrote: larger than every limit, and the counters' numbers are exact up to here.
 _MOST = 2**53
+_FACTOR = re.compile(FACTOR)
 
 
 def decode(data: bytes) -> Ask:
-    """Reads a RateLimitRequest. Raises ValueError for a number that is none."""
+    """Reads a RateLimitRequest. Raises ValueError for a number or a factor that is none."""
     request = RateLimitRequest.FromString(data)
     known = {entry.key: entry.value for descriptor in request.descriptors for entry in descriptor.entries}
     return Ask(
@@ -32,6 +36,7 @@ def decode(data: bytes) -> Ask:
         times=max(1, _number(times)) if (times := known.get("times")) else 1,
         unit=known.get("unit", ""),
         units=_number(units) if (units := known.get("units")) else 0,
+        price_factor=_factor(factor) if (factor := known.get("price_factor")) else LIST_PRICE,
         directory=_number(directory) if (directory := known.get("directory")) else 0,
     )
 
@@ -63,6 +68,12 @@ def _number(text: str) -> int:
     if not text.isdecimal():
         raise ValueError("a count of tokens that is no number")
     return min(int(text), _MOST) if len(text) < 20 else _MOST
+
+
+def _factor(text: str) -> Decimal:
+    if not _FACTOR.fullmatch(text):
+        raise ValueError("a factor of a price that is none")
+    return Decimal(text)
 
 
 def _ok(reserved: bool | None) -> bytes:

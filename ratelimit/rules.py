@@ -7,7 +7,7 @@ from headgate.counters.price import FREE, DatedPrice
 from headgate.counters.reservation import LEAST_GRANT, Wish
 from headgate.credits import CreditsRow
 from headgate.limits import LimitsRow
-from headgate.prices import FREE_SURFACES, TermsRow
+from headgate.prices import FREE_SURFACES
 from headgate.snapshot import Snapshot
 from ratelimit.ask import Ask
 
@@ -32,10 +32,10 @@ class Rules:
         row = self._models.get(model)
         return lease_ms(row.total_ms if row else None)
 
-    def wish(self, ask: Ask, terms: TermsRow | None = None, *, has_credits: bool = False) -> Wish:
-        """What is asked for, with what a tenant with these terms pays for it now: the most, where credits pay it."""
+    def wish(self, ask: Ask, *, has_credits: bool = False) -> Wish:
+        """What is asked for, with what its tenant pays for it now: the most, where credits pay it."""
         prices = self._prices.get(ask.model)
-        price = prices.now(terms, ask.model) if prices else FREE
+        price = prices.now(ask.price_factor) if prices else FREE
         pieces = 0 if ask.surface in FREE_SURFACES else price.of_pieces(ask.unit, ask.units)
         prompt = price.of_prompt_at_most(ask.input) if has_credits else price.of_prompt(ask.input)
         fixed, rate = prompt + pieces, price.per_output_token

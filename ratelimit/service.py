@@ -73,7 +73,7 @@ class Limiter:
             if span:
                 span.end(headgate__tenant=ask.tenant)
             return codec.UNLIMITED
-        wish = rules.wish(ask, row.terms, has_credits=limits.has_credits)
+        wish = rules.wish(ask, has_credits=limits.has_credits)
         answer = self._reserve(ask, applying, wish, rules.lease_ms(ask.model))
         return _traced(span, ask, answer) if span else answer
 

@@ -260,6 +260,7 @@ static void begin_record(struct metered *stream, void *envoy) {
               [RECORDED_VARIANT] = text_of(envoy, request_metadata, TEXT("variant")),
               [RECORDED_TRACE_ID] = text_of(envoy, request_metadata, TEXT("trace_id")),
               [RECORDED_BUDGETS] = text_of(envoy, request_metadata, TEXT("budgets")),
+              [RECORDED_PRICE_FACTOR] = text_of(envoy, request_metadata, TEXT("price_factor")),
               [RECORDED_USER] = text_of(envoy, request_metadata, TEXT("user")),
           },
       .numbers =
@@ -269,7 +270,7 @@ static void begin_record(struct metered *stream, void *envoy) {
               [RECORDED_ESTIMATED_COMPLETION] = number_of(envoy, request_metadata, TEXT("estimated_output")),
               [RECORDED_COUNTED] = number_of(envoy, request_metadata, TEXT("counted")),
               [RECORDED_ESTIMATED_UNITS] = number_of(envoy, request_metadata, TEXT("estimated_units")),
-              [RECORDED_GENERATION] = number_of(envoy, authz_metadata, TEXT("generation")),
+              [RECORDED_GENERATION] = number_of(envoy, request_metadata, TEXT("generation")),
               [RECORDED_STREAMED] = truth_of(envoy, request_metadata, TEXT("streamed")),
               [RECORDED_RESERVED] = truth_of(envoy, limiter_metadata, TEXT("reserved")),
           },

@@ -16,6 +16,7 @@ from extproc.steps.units import unit_of
 from extproc.surface import Surface
 from extproc.surfaces import CHAT, CHAT_LIST, COMPLETIONS, OF_RESPONSES, RESPONSES, SHOW_STORED
 from headgate.presets import keeps_responses
+from headgate.prices import LIST_PRICE
 from headgate.purses import written
 from headgate.snapshot import TargetRow
 
@@ -59,6 +60,7 @@ def make_plan(exchange: Exchange) -> None:
             ("trace_id", _trace_id(incoming.traceparent)),
             *_use(exchange.use, len(exchange.raw_body)),
             *_units(exchange),
+            *_terms(exchange),
             *_stored(exchange),
             *((("budgets", written(chain[0].purse, exchange.held)),) if exchange.held else ()),
             *_directory(incoming),
@@ -140,6 +142,16 @@ def _units(exchange: Exchange) -> tuple[tuple[str, str | int | None], ...]:
     return (("units", str(exchange.units) if exchange.use else ""), ("estimated_units", exchange.units))
 
 
+def _terms(exchange: Exchange) -> tuple[tuple[str, str], ...]:
+    """What the tenant pays of the model's price, where that is not all of it: for the limiter and for the spool.
+
+    So a request is reserved and charged by the same terms, those of its beginning, whenever its line is read.
+    """
+    terms = exchange.tenant.terms if exchange.tenant else None
+    factor = terms.of(exchange.model) if terms else LIST_PRICE
+    return () if factor == LIST_PRICE else (("price_factor", f"{factor:f}"),)
+
+
 def _of_request(exchange: Exchange) -> list[tuple[str, Value]]:
     surface = exchange.surface
     special: list[tuple[str, Value]] = [("variant", exchange.variant)] if exchange.variant else []
@@ -147,6 +159,7 @@ def _of_request(exchange: Exchange) -> list[tuple[str, Value]]:
         special.append(("timed", True))
     return [
         *special,
+        ("generation", exchange.snapshot.generation),
         ("surface", surface.name),
         ("endpoint", surface.path),
         ("operation", surface.operation),

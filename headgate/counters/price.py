@@ -6,13 +6,14 @@ from fractions import Fraction
 from math import ceil
 
 from headgate.limits import NANO
-from headgate.prices import LIST_PRICE, PriceRow, TermsRow
+from headgate.prices import LIST_PRICE, PriceRow
 from headgate.units import UNITS
 
 # USD per million tokens are nano-USD per thousandth of a token.
 _NANO_PER_TOKEN = 1000
 
 
+_MOST_MADE = 4096  # of a model: terms of the database change for as long as a generation lasts
 _DIGITS = 64  # of a price 24 at most, of a factor 8
 _EXACT = Context(prec=_DIGITS)
 
@@ -54,15 +55,17 @@ class DatedPrice:
         self._listed = Price(row)
         self._made: dict[tuple[int, Decimal], Price] = {}
 
-    def now(self, terms: TermsRow | None = None, model: str = "") -> Price:
-        """The price of a request that begins."""
-        if terms is None and not self._row.later:
+    def now(self, factor: Decimal = LIST_PRICE) -> Price:
+        """The price of a request that begins, for whom pays so much of it."""
+        if factor == LIST_PRICE and not self._row.later:
             return self._listed
         row = self._row.at(self._clock() * 1000) if self._row.later else self._row
-        name = row.from_ms, terms.of(model) if terms else LIST_PRICE
+        name = row.from_ms, factor
         found = self._made.get(name)
         if found is None:
-            found = self._made[name] = Price(row, name[1])
+            if len(self._made) >= _MOST_MADE:
+                self._made.clear()
+            found = self._made[name] = Price(row, factor)
         return found
 
 

@@ -137,7 +137,8 @@ def _descriptors() -> RateLimit:
         "tenant": AUTHZ,
         "key_id": AUTHZ,
         **dict.fromkeys(
-            ("model", "user", "surface", "input", "output", "times", "unit", "units", "directory"), REQUEST
+            ("model", "user", "surface", "input", "output", "times", "unit", "units", "price_factor", "directory"),
+            REQUEST,
         ),
     }
     return RateLimit(

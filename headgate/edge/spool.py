@@ -82,7 +82,9 @@ def _fields(line_type: str, *, traced: bool = False) -> dict[str, Any]:
         "budgets": f"%DYNAMIC_METADATA({REQUEST}:budgets)%",
         "reserved": f"%DYNAMIC_METADATA({LIMITER}:{RESERVED})%",
         "config_generation": f"%DYNAMIC_METADATA({AUTHZ}:generation)%",
-        "price_generation": f"%DYNAMIC_METADATA({AUTHZ}:generation)%",
+        # The terms and the prices that one worker has planned it with: another one may be a generation ahead.
+        "price_generation": f"%DYNAMIC_METADATA({REQUEST}:generation)%",
+        "price_factor": f"%DYNAMIC_METADATA({REQUEST}:price_factor)%",
     }
     if line_type == "start":
         return {name: value if name in _KNOWN_AT_START else None for name, value in fields.items()}

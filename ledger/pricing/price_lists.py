@@ -15,7 +15,7 @@ import structlog
 
 from headgate.contract import PRICES, SPOOL, epoch_of
 from headgate.prices import PriceList, price_file, priced_generations, read_prices
-from ledger.pricing.prices import NOTHING, PlanOf, Unpriced, cost_of_request, may_cost
+from ledger.pricing.prices import NOTHING, Unpriced, cost_of_request, may_cost
 from ledger.pricing.pricing import (
     NO_GUESS,
     UNPRICED,
@@ -42,12 +42,11 @@ log = structlog.get_logger()
 class PriceLists:
     """Ask it what a line's request costs; have it `prune` now and then.
 
-    `plan_of` knows tenants of the database; `guess_of` what tokens were, where nobody has reported them. Who asks for
-    a price that is there and can't be read gets PricesAway.
+    `guess_of` knows what tokens were, where nobody has reported them. Who asks for a price that is there and can't be
+    read gets PricesAway.
     """
 
-    def __init__(self, plan_of: PlanOf = lambda _: None, guess_of: GuessOf = lambda _: NO_GUESS) -> None:
-        self._plan_of = plan_of
+    def __init__(self, guess_of: GuessOf = lambda _: NO_GUESS) -> None:
         self._guess_of = guess_of
         self._lists: dict[int, PriceList] = {}
         self._missing: dict[int | None, float] = {}  # and when (monotonic) to look again
@@ -57,14 +56,14 @@ class PriceLists:
         """What the request of an `end` line costs its tenant, by the generation and the moment that it began with."""
         if not may_cost(line):
             return NOTHING
-        return cost_of_request(line, self._of(line.price_generation), self._plan_of)
+        return cost_of_request(line, self._of(line.price_generation))
 
     def price_of(self, line: Line) -> Pricing:
         """What it is charged by; without prices where its model has none, or they are lost."""
         if not line.attempts:
             return UNPRICED
         prices = self._of(line.price_generation)
-        return pricing_of(line, prices, self._plan_of, self._guess_of(line))
+        return pricing_of(line, prices, self._guess_of(line))
 
     def provider_price_of(self, line: Line) -> Pricing:
         """What the provider that answered takes, where it has a budget of money."""

@@ -3,7 +3,6 @@
 Exact: Decimals in, Decimals out, no float and no rounding on the way.
 """
 
-from collections.abc import Callable
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from enum import Enum
 
@@ -20,8 +19,6 @@ _PER_MILLION = -6  # as a power of ten
 _MOST_TOKENS = 2**53 - 1  # Envoy writes doubles: beyond, a count is not what was counted
 
 NOTHING = Decimal(0)
-
-PlanOf = Callable[[str], str | None]  # of a tenant of the database
 
 # Their answers report no completion tokens, since there are none.
 WITHOUT_OUTPUT = ("embeddings", "moderations", "rerank")
@@ -69,7 +66,7 @@ def cost_of(usage: Usage, price: PriceRow) -> Decimal | None:
     return _EXACT.scaleb(add_product(said, price.output, total), _PER_MILLION)
 
 
-def cost_of_request(line: Line, prices: PriceList | None, plan_of: PlanOf = lambda _: None) -> Decimal | Unpriced:
+def cost_of_request(line: Line, prices: PriceList | None) -> Decimal | Unpriced:
     """What the request of an `end` line costs its tenant; `prices` are those of its generation, None when lost."""
     if not may_cost(line):
         return NOTHING
@@ -82,7 +79,7 @@ def cost_of_request(line: Line, prices: PriceList | None, plan_of: PlanOf = lamb
     cost, pieces = cost_of(_usage_of(line, price), price), cost_of_pieces(line, price, known_units(line))
     if cost is None or pieces is None:
         return Unpriced.UNKNOWN
-    return times(_EXACT.add(cost, pieces), factor_of(line, prices, plan_of))
+    return times(_EXACT.add(cost, pieces), factor_of(line))
 
 
 def held_by(line: Line, price: PriceRow) -> PriceRow:
@@ -90,16 +87,9 @@ def held_by(line: Line, price: PriceRow) -> PriceRow:
     return price.at(began_ms(line) or 0) if price.later else price
 
 
-def factor_of(line: Line, prices: PriceList, plan_of: PlanOf) -> Decimal:
-    """What the line's tenant pays of the model's price.
-
-    A tenant of gateway.yaml has its terms in the list. Another has those of the plan that it has now, if that one is
-    of gateway.yaml.
-    """
-    terms = prices.terms.get(line.tenant or "")
-    if terms is None and prices.plans:
-        terms = prices.plans.get(plan_of(line.tenant or "") or "")
-    return LIST_PRICE if terms is None else terms.of(line.model or "")
+def factor_of(line: Line) -> Decimal:
+    """What the line's tenant pays of the model's price, by the terms that the request began with."""
+    return LIST_PRICE if line.price_factor is None else Decimal(line.price_factor)
 
 
 def times(usd: Decimal, factor: Decimal) -> Decimal:

@@ -1,7 +1,7 @@
 """What one request is priced by: the price of its moment, its tenant's terms, what its provider takes. Pure.
 
-Chosen from the list of the generation that it began with, by the moment that its body was there: a price that changes
-later changes nothing.
+Chosen from the list of the generation that it began with, by the moment that its body was there, and by the terms on
+its line: what changes later changes nothing.
 """
 
 from decimal import Decimal
@@ -10,7 +10,7 @@ import msgspec
 
 from headgate.prices import LIST_PRICE, PriceList, PriceRow
 from headgate.purses import price_name
-from ledger.pricing.prices import PlanOf, factor_of, held_by
+from ledger.pricing.prices import factor_of, held_by
 from ledger.spool.lines import Line
 
 
@@ -40,7 +40,7 @@ class Pricing(msgspec.Struct, frozen=True, gc=False):
 UNPRICED = Pricing()
 
 
-def pricing_of(line: Line, prices: PriceList | None, plan_of: PlanOf, guess: Guess = NO_GUESS) -> Pricing:
+def pricing_of(line: Line, prices: PriceList | None, guess: Guess = NO_GUESS) -> Pricing:
     """What a request costs its tenant, and its provider us. None for `prices`: they are lost."""
     if prices is None:
         return Pricing(guess=guess)
@@ -48,7 +48,7 @@ def pricing_of(line: Line, prices: PriceList | None, plan_of: PlanOf, guess: Gue
     cost = prices.cost_row(line.tenant or "", line.target or "", line.model or "", line.upstream_model or "")
     return Pricing(
         held_by(line, price) if price else None,
-        factor_of(line, prices, plan_of) if price else LIST_PRICE,
+        factor_of(line) if price else LIST_PRICE,
         held_by(line, cost) if cost else None,
         guess,
     )

@@ -1,10 +1,16 @@
 """Lines of the spool as types. docs/spool.md says what the fields mean. Pure."""
 
+from typing import Annotated
+
 import msgspec
+
+from headgate.prices import FACTOR
 
 LINE_TYPES = ("start", "progress", "end")
 _CLIENT_LEFT = ("DC", "DR")  # Envoy's response flags: the client closed the connection, or reset the stream
 RECOVERED = "recovered"  # in the place of Envoy's flags: it was killed, and the ledger has made the line
+
+Factor = Annotated[str, msgspec.Meta(pattern=f"^{FACTOR}$")]
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
@@ -55,6 +61,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     reserved: bool | None = None
     config_generation: int | None = None
     price_generation: int | None = None
+    price_factor: Factor | None = None
 
     @property
     def client_left(self) -> bool:

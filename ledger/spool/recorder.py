@@ -40,7 +40,7 @@ _NUMBERS = (
 )
 _TEXTS = (
     *("request_id", "tenant", "key_id", "surface", "model", "upstream_model", "unit", "variant", "trace_id"),
-    *("budgets", "user"),
+    *("budgets", "price_factor", "user"),
 )
 _MODEL_BYTES = 120
 _RECORD = struct.Struct(f"=Qqqq{len(_COUNTS)}qQ{_MODEL_BYTES}sQ{len(_NUMBERS)}q{len(_TEXTS)}H")

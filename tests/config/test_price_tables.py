@@ -44,8 +44,8 @@ tenants:
 """
 
 
-def snapshot(check_text: Checking, text: str = TEXT) -> Snapshot:
-    checked = check_text(text)
+def snapshot(check_text: Checking) -> Snapshot:
+    checked = check_text(TEXT)
     assert checked.gateway, checked.problems
     return compile_snapshot(checked.gateway, 1)
 
@@ -76,20 +76,10 @@ def test_what_a_strategy_goes_by_changes_too(check_text: Checking) -> None:
 def test_terms_of_a_tenant_take_the_place_of_its_plans(check_text: Checking) -> None:
     found = snapshot(check_text)
     planned = TermsRow(Decimal("1.125"), {"other": Decimal(0)})
-    assert found.terms == {"own": TermsRow(Decimal("0.9")), "planned": planned, "none": TermsRow()}
     assert {name: row.terms for name, row in found.tenants.items()} == {
         "own": TermsRow(Decimal("0.9")), "planned": planned, "none": None
     }  # fmt: skip
-    assert prices_of(found).plans == {"small": planned}
     assert (planned.of("chat"), planned.of("other")) == (Decimal("1.125"), Decimal(0))
-
-
-def test_where_nobody_has_terms_none_are_written(check_text: Checking) -> None:
-    text = TEXT.replace(", pricing: {discount: 10%}", "").replace(
-        "pricing: {markup: 12.5%, models: {other: {discount: 100%}}}", ""
-    )
-    found = prices_of(snapshot(check_text, text))
-    assert (found.terms, found.plans) == ({}, {})
 
 
 def test_costs_are_what_targets_say(check_text: Checking) -> None:

@@ -19,7 +19,7 @@ def test_what_the_limiter_is_told() -> None:
             (segment,) = told["metadata_key"]["path"]
             assert segment["key"] == told["descriptor_key"]
             found[told["descriptor_key"]] = told["metadata_key"]["key"]
-    planned = ("model", "user", "surface", "input", "output", "times", "unit", "units", "directory")
+    planned = ("model", "user", "surface", "input", "output", "times", "unit", "units", "price_factor", "directory")
     assert found == {"tenant": AUTHZ, "key_id": AUTHZ} | dict.fromkeys(planned, REQUEST)
 
 
@@ -28,3 +28,4 @@ def test_the_spool_has_what_was_counted() -> None:
         line = log["typed_config"]["log_format"]["json_format"]
         assert line["estimated_tokens"] == f"%DYNAMIC_METADATA({REQUEST}:estimated)%"
         assert line["counted_tokens"] == f"%DYNAMIC_METADATA({REQUEST}:counted)%"
+        assert line["price_factor"] == f"%DYNAMIC_METADATA({REQUEST}:price_factor)%"

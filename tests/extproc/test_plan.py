@@ -50,6 +50,8 @@ def test_a_plan() -> None:
         ["final", "openai", "big", "final"],
     ]
     assert request == {
+        "generation": 1,
+        "bytes_in": len(body),
         "surface": "chat",
         "endpoint": "/chat/completions",
         "operation": "chat",

@@ -58,6 +58,7 @@ FIELDS = {
     "reserved": bool,
     "config_generation": int,
     "price_generation": int,
+    "price_factor": str,
 }
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 NO_USAGE: dict[str, Any] = dict.fromkeys(
@@ -126,6 +127,7 @@ def test_the_end_of_a_chat(gateway: RunningGateway, keys: Keys, model: str, stre
         content_bytes=len(text.encode()) if stream else len(reply.content),
         config_generation=1,
         price_generation=1,
+        price_factor=None,
     )
     assert 0 <= line["request_ms"] <= line["first_byte_ms"] <= line["duration_ms"]
     assert line["bytes_out"] >= len(reply.content)

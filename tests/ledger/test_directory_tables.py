@@ -102,16 +102,6 @@ def test_whose_limits_have_changed() -> None:
     assert known.tables.limits_of("filed").row == LimitsRow()
 
 
-def test_the_plan_that_a_tenant_of_the_database_is_in_now() -> None:
-    known = Changing()
-    known.take(snapshot=snapshot())
-    assert [known.tables.plan_of(name) for name in ("t", "filed", "free", "yaml", "nobody")] == [
-        "p", "file", None, None, None
-    ]  # fmt: skip
-    known.take(TenantEntry("t", plan="file"))
-    assert known.tables.plan_of("t") == "file"
-
-
 def test_a_plan_of_the_file_changes_tenants_of_the_database() -> None:
     known = Changing()
     known.take(snapshot=snapshot())

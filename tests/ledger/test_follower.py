@@ -65,6 +65,10 @@ def test_garbage_is_counted_and_passed_over(ledger: Ledger, valkey: Redis) -> No
         b"[1]\n",
         b'{"type":"end"}\n',
         b'{"type":7,"request_id":"r"}\n',
+        *(
+            b'{"type":"end","request_id":"r","price_factor":%s}\n' % text
+            for text in (b'"NaN"', b'"-1"', b'"1e9"', b"1")
+        ),
         b"\x00" * 99 + b"\n",
     ]
     ledger.append(E1, end_line("r0") + b"".join(junk) + end_line("r1"))

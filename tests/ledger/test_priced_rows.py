@@ -6,7 +6,7 @@ from typing import Any
 
 from ledger_process import Ledger, end_line, wait_until
 
-from headgate.prices import PriceList, PriceRow, TermsRow, write_prices
+from headgate.prices import PriceList, PriceRow, write_prices
 from headgate.purses import price_name
 from ledger.journal.reader import JournalReader
 from ledger.pricing.fits import LEAST_SAMPLES
@@ -19,21 +19,21 @@ TARGET = price_name("p", "chat", "gpt")
 
 
 def list_of(usd: int, cost: str) -> PriceList:
-    """A price that has changed in March, to twice as much; acme has a discount of a tenth."""
+    """A price that has changed in March, to twice as much."""
     later = PriceRow(*[Decimal(2 * usd)] * 4, from_ms=int(CHANGED.timestamp() * 1000))
     return PriceList(
         {"chat": PriceRow(*[Decimal(usd)] * 4, later=(later,))},
         costs={TARGET: PriceRow(*[Decimal(cost)] * 4)},
-        terms={"acme": TermsRow(Decimal("0.9")), "plain": TermsRow()},
     )
 
 
 def answered(request_id: str, generation: int, began: dt.datetime = CHANGED, **more: Any) -> bytes:
-    """A million tokens each way; it took a second after its body was there."""
+    """A million tokens each way, at a discount of a tenth; it took a second after its body was there."""
     told = {
         "time": (began + dt.timedelta(seconds=1)).isoformat(timespec="milliseconds"), "duration_ms": 1000,
         "target": "p", "upstream_model": "gpt", "surface": "chat", "attempts": 1, "status": 200, "flags": "-",
         "prompt_tokens": 1_000_000, "completion_tokens": 1_000_000, "price_generation": generation,
+        "price_factor": "0.90",
     }  # fmt: skip
     return end_line(request_id, **(told | more))
 
@@ -47,7 +47,7 @@ def test_a_row_has_the_price_and_the_cost_of_its_request(ledger: Ledger) -> None
     ledger.alive(E1)
     write_prices(list_of(1, "0.7"), ledger.state / "prices", 1)
     before = CHANGED - dt.timedelta(milliseconds=1)
-    ledger.append(E1, answered("old", 1, before) + answered("new", 1) + answered("list", 1, tenant="plain"))
+    ledger.append(E1, answered("old", 1, before) + answered("new", 1) + answered("list", 1, price_factor=None))
     ledger.append(
         E1, answered("unknown", 1, target="other") + answered("none", 1, attempts=0, status=401, target=None)
     )
@@ -84,7 +84,7 @@ def test_what_was_guessed_is_said_and_learned_for_good(ledger: Ledger) -> None:
     """A stream that was left after 300 events of 3 tokens, before and after the ledger was started again."""
     ledger.alive(E1)
     write_prices(PriceList({"chat": ONE_DOLLAR}), ledger.state / "prices", 1)
-    stream = {"streamed": True, "bytes_in": 4000}
+    stream = {"streamed": True, "bytes_in": 4000, "price_factor": None}
     lesson = {**stream, "prompt_tokens": 1000, "completion_tokens": 300, "content_events": 100, "content_bytes": 1500}
     left = {
         **stream, "flags": "DC", "prompt_tokens": None, "completion_tokens": None, "content_events": 300,

@@ -1,7 +1,6 @@
 """What a request is charged and what it costs, by the prices of its moment and its tenant's terms: exactly."""
 
 import datetime as dt
-from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from headgate.prices import PriceList, PriceRow, TermsRow
+from headgate.prices import PriceList, PriceRow
 from headgate.purses import price_name
 from ledger.pricing.prices import Unpriced, cost_of_request
 from ledger.pricing.pricing import Guess, Pricing, pricing_of, provider_pricing_of
@@ -28,8 +27,6 @@ LISTED = PriceList(
     models={"chat": CHAT},
     costs={price_name("p", "chat", "gpt"): PriceRow(*[Decimal("0.7")] * 4)},
     own_costs={"own": {price_name("p", "chat", "gpt"): PriceRow(*[Decimal("0.5")] * 4)}},
-    terms={"acme": TermsRow(Decimal("0.9")), "own": TermsRow(models={"chat": Decimal("1.2")}), "plain": TermsRow()},
-    plans={"cheap": TermsRow(Decimal("0.5"))},
 )
 
 COUNTS = st.integers(0, MOST_TOKENS)
@@ -61,8 +58,8 @@ def at(moment: dt.datetime, **fields: Any) -> Line:
     return millions(time=ended.isoformat(), duration_ms=61_000, request_ms=1000, **fields)
 
 
-def charged(found: Line, prices: PriceList | None = LISTED, plans: Mapping[str, str] | None = None) -> Charge:
-    return charge_of(found, pricing_of(found, prices, (plans or {}).get))
+def charged(found: Line, prices: PriceList | None = LISTED) -> Charge:
+    return charge_of(found, pricing_of(found, prices))
 
 
 def test_each_request_is_charged_by_the_price_of_its_moment() -> None:
@@ -79,18 +76,22 @@ def test_a_price_that_is_changed_leaves_what_began_before_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tenant", "usd", "cost"),
+    ("tenant", "factor", "usd", "cost"),
     [
-        ("acme", "1.8", "1.4"),
-        ("own", "2.4", "1"),
-        ("plain", "2", "1.4"),
-        ("stored", "1", "1.4"),  # by its plan
-        ("nobody", "2", "1.4"),
+        ("acme", "0.9", "1.8", "1.4"),
+        ("own", "1.2", "2.4", "1"),
+        ("acme", None, "2", "1.4"),
+        ("acme", "0", "0", "1.4"),
+        ("acme", "11.000000", "22", "1.4"),
     ],
 )
-def test_terms_change_what_tenants_pay_and_not_what_providers_take(tenant: str, usd: str, cost: str) -> None:
-    found = charged(millions(tenant=tenant), plans={"stored": "cheap", "nobody": "unknown", "plain": "cheap"})
+def test_terms_change_what_tenants_pay_and_not_what_providers_take(
+    tenant: str, factor: str | None, usd: str, cost: str
+) -> None:
+    request = millions(tenant=tenant, price_factor=factor)
+    found = charged(request)
     assert (found.usd_nano, found.cost) == (Decimal(usd) * 10**9, Decimal(cost))
+    assert cost_of_request(request, LISTED) == Decimal(usd)
 
 
 def test_a_budget_counts_what_its_provider_takes_whoever_asks() -> None:

@@ -19,6 +19,7 @@ static struct record *begin(const char *id, const char *tenant, const char *user
   struct recorded recorded = {.numbers = {1, 2, 3, 4, 5, 6, 1, RECORDER_UNKNOWN}};
   recorded.texts[RECORDED_REQUEST_ID] = text(id);
   recorded.texts[RECORDED_TENANT] = text(tenant);
+  recorded.texts[RECORDED_PRICE_FACTOR] = text("0.9");
   recorded.texts[RECORDED_USER] = text(user);
   return recorder_begin(text(base), &recorded);
 }

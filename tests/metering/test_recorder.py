@@ -109,6 +109,7 @@ def test_a_request_is_there_with_all_that_is_known_of_it(start: Callable[..., Si
     line = record.line(record.began_ms + 700)
     assert (line.duration_ms, line.status, line.attempts, line.streamed, line.reserved) == (700, 200, 1, True, None)
     assert (line.price_generation, line.config_generation, line.model, line.units) == (6, 6, None, None)
+    assert line.price_factor == "0.9"
 
 
 def test_what_has_ended_is_there_for_five_seconds_more(start: Callable[..., Side]) -> None:
@@ -165,7 +166,7 @@ def test_a_user_is_cut_and_what_is_too_long_otherwise_is_not_recorded(start: Cal
     assert side.begin(1, "t" * 500, "ü" * 300) != "none"
     assert side.begin(2, "t" * 650) == "none"
     (record,) = side.left()
-    assert record.texts["user"] == "ü" * ((640 - 500 - 36) // 2)
+    assert record.texts["user"] == "ü" * ((640 - 500 - 36 - len("0.9")) // 2)
 
 
 @pytest.mark.parametrize("at", [8, 15, 224, 232, 290, 300, 320, 356])

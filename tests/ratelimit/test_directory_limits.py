@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -90,6 +91,22 @@ def test_the_descriptors_say_the_version() -> None:
     for name, value in {"tenant": "t", "request_id": "r", "directory": "77"}.items():
         request.descriptors.add().entries.add(key=name, value=value)
     assert codec.decode(request.SerializeToString()).directory == 77
+
+
+@pytest.mark.parametrize(("said", "factor"), [(None, "1"), ("0.90", "0.9"), ("11.000000", "11"), ("0.00", "0")])
+def test_the_descriptors_say_what_the_tenant_pays(said: str | None, factor: str) -> None:
+    request = RateLimitRequest(domain="e")
+    if said is not None:
+        request.descriptors.add().entries.add(key="price_factor", value=said)
+    assert codec.decode(request.SerializeToString()).price_factor == Decimal(factor)
+
+
+@pytest.mark.parametrize("said", ["NaN", "-1", "1e9", "0.1234567", "100", "½"])
+def test_a_factor_that_is_none_is_an_error(said: str) -> None:
+    request = RateLimitRequest(domain="e")
+    request.descriptors.add().entries.add(key="price_factor", value=said)
+    with pytest.raises(ValueError, match="factor"):
+        codec.decode(request.SerializeToString())
 
 
 @pytest.mark.usefixtures("_counters")

@@ -18,7 +18,7 @@ from headgate.contract import COUNTERS_URL_ENV
 from headgate.counters.limits import TenantLimits
 from headgate.counters.reservation import estimate_nano, read_verdict, reserve_call
 from headgate.limits import LimitRow, LimitsRow
-from headgate.prices import PriceRow, TermsRow
+from headgate.prices import PriceRow
 from headgate.snapshot import ModelRow, Snapshot, TenantRow
 from headgate.tenants import Tenants
 from ratelimit.ask import Ask
@@ -144,26 +144,25 @@ def test_what_pieces_may_cost(unit: str, units: int, surface: str, nano: int, le
 
 
 @pytest.mark.parametrize(
-    ("now_s", "terms", "fixed", "rate"),
+    ("now_s", "factor", "fixed", "rate"),
     [
-        (0, None, 812_000, "2000"),
-        (100, None, 1_624_000, "7000"),  # reasoning is dearer
-        (99, TermsRow(Decimal("0.9")), 730_800, "1800"),
-        (100, TermsRow(Decimal("0.9")), 1_461_600, "6300"),
-        (100, TermsRow(Decimal("0.9"), {"chat": Decimal("1.5")}), 2_436_000, "10500"),
-        (100, TermsRow(Decimal(0)), 0, "0"),
-        (100, TermsRow(), 1_624_000, "7000"),
+        (0, "1", 812_000, "2000"),
+        (100, "1", 1_624_000, "7000"),  # reasoning is dearer
+        (99, "0.9", 730_800, "1800"),
+        (100, "0.90", 1_461_600, "6300"),
+        (100, "1.5", 2_436_000, "10500"),
+        (100, "0", 0, "0"),
     ],
 )
 def test_a_tenant_reserves_at_what_it_pays_at_the_moment(
-    monkeypatch: pytest.MonkeyPatch, now_s: int, terms: TermsRow | None, fixed: int, rate: str
+    monkeypatch: pytest.MonkeyPatch, now_s: int, factor: str, fixed: int, rate: str
 ) -> None:
     one, two = [Decimal(1)] * 3, [Decimal(2)] * 3
     later = PriceRow(*two, Decimal(5), reasoning=Decimal(7), from_ms=100_000)
     monkeypatch.setattr(time, "time", lambda: now_s)
     rules = Rules(snapshot(PriceRow(*one, Decimal(2), later=(later,))))
     for _ in range(2):  # the second time as it was made
-        wish = rules.wish(ask(812, 512), terms)
+        wish = rules.wish(replace(ask(812, 512), price_factor=Decimal(factor)))
         assert (wish.fixed_nano, wish.rate_nano) == (fixed, rate)
 
 
@@ -180,7 +179,8 @@ def test_what_was_reserved_is_enough(
     """For the same tokens, whichever of them are thought: the charge is never above it, but for what doubles lose."""
     prompt, said, reasoned = tokens
     price = PriceRow(given, given, given, made, reasoning=thought)
-    wish = Rules(snapshot(price)).wish(ask(prompt, said + reasoned), TermsRow(factor))
+    asked = replace(ask(prompt, said + reasoned), price_factor=factor)
+    wish = Rules(snapshot(price)).wish(asked)
     of_thought = made if thought is None else thought
     parts = ((given, prompt), (made, said), (of_thought, reasoned))
     charge = ceil(sum(Fraction(each) * count for each, count in parts) * Fraction(factor) * 1000)
