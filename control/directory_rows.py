@@ -1,5 +1,6 @@
 """From the store's rows to what the directory tells of them. Pure; no secret and nothing personal but the subject."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from control.store.values import (
@@ -44,9 +45,10 @@ def _entry_of(row: Any) -> rows.Row:
                 deleting=row.deleting_at is not None,
                 version=row.version,
                 usage_retention_days=row.usage_retention_days,
+                pricing=_document(row.pricing),
             )
         case Plan():
-            return rows.PlanEntry(row.id, dict(row.limits), row.zones, row.version)
+            return rows.PlanEntry(row.id, dict(row.limits), row.zones, row.version, _document(row.pricing))
         case Limits():
             return rows.LimitsEntry(row.tenant_id, row.subject, row.subject_id, dict(row.limits), row.version)
         case Grant():
@@ -61,6 +63,10 @@ def _entry_of(row: Any) -> rows.Row:
     raise TypeError(f"the directory has no place for {type(row).__name__}")
 
 
+def _document(written: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if written is None else dict(written)
+
+
 def _key(key: VirtualKey) -> rows.KeyRow:
     return rows.KeyRow(
         id=key.id,
@@ -70,7 +76,7 @@ def _key(key: VirtualKey) -> rows.KeyRow:
         role=key.role,
         endpoints=key.endpoints,
         models=key.models,
-        limits=None if key.limits is None else dict(key.limits),
+        limits=_document(key.limits),
         ends_at=None if key.ends_at is None else key.ends_at.timestamp(),
         disabled=key.disabled,
         version=key.version,

@@ -52,7 +52,7 @@ def unsaid(alias: str) -> Any:
 
 def size_of_json(value: Any) -> int:
     """Bytes, without white space."""
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode())
 
 
 def text(most: int, least: int = 1) -> Callable[[Any], str]:

@@ -8,19 +8,17 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import PlainValidator, ValidationError, WithJsonSchema
+from pydantic import PlainValidator, WithJsonSchema
 
-from control.fields import size_of_json
-from control.problems import Finding, Problem, finding_of, invalid
+from control.documents import an_object, check_document
+from control.problems import Finding, invalid
 from headgate.config.limit_rules import unusable_limits
 from headgate.config.limits import UNLIMITED, Limits, PlanLimits, TenantLimits
-from headgate.config.shape import findings_of
 from headgate.config.values import MAX_WHOLE
-from headgate.config.wording import KeyPath, shown_path
+from headgate.config.wording import KeyPath
 from headgate.limits import KINDS, KINDS_OF_PARTS, NANO, SCOPES, Kind
 
 Holder = Literal["plan", "tenant", "key"]
-MOST_BYTES = 32 * 1024  # of a document as JSON
 MOST_RULES = 64  # in `per`
 # Where gateway.yaml has such limits, and their type.
 _PLACES: Mapping[Holder, tuple[KeyPath, type[Limits]]] = {
@@ -36,28 +34,12 @@ def stored(document: Mapping[str, Any], holder: Holder, models: Iterable[str], a
     Raises Problem.
     """
     written: dict[str, Any] = _written(document)
-    if size_of_json(written) > MOST_BYTES:
-        raise invalid(Finding(at=at, expected=f"at most {MOST_BYTES} bytes of JSON"))
     rules = written.get("per")
     if isinstance(rules, list) and len(rules) > MOST_RULES:
         raise invalid(Finding(at=f"{at}.per", expected=f"at most {MOST_RULES} rules", found=f"{len(rules)}"))
     place, kind = _PLACES[holder]
-    root = _root(place, written, models)
-    try:
-        kind.model_validate(written)
-    except ValidationError as error:
-        found = findings_of(error, root, place)
-    else:
-        found = [one for one in unusable_limits(root) if one.path[: len(place)] == place]
-    errors = [finding_of(_at(at, finding.path[len(place) :]), finding.text) for finding in found]
-    errors += [_nothing(_at(at, path)) for path in _nothings(written, ())]
-    if errors:
-        raise _problem(errors)
+    check_document(_root(place, written, models), place, kind, unusable_limits, at)
     return written
-
-
-def _problem(errors: list[Finding]) -> Problem:
-    return invalid(*errors)
 
 
 def _root(place: KeyPath, document: Any, models: Iterable[str]) -> dict[str, Any]:
@@ -77,29 +59,6 @@ def _written(value: Any) -> Any:
         return {key: _written(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_written(item) for item in value]
-    return value
-
-
-def _nothings(value: Any, path: KeyPath) -> list[KeyPath]:
-    """Members that are null: taking one for "not given" could lift a limit that somebody meant to set."""
-    if value is None:
-        return [path]
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [found for key, child in children for found in _nothings(child, (*path, key))]
-
-
-def _nothing(at: str) -> Finding:
-    return Finding(at=at, expected="a value, or no such member", found="nothing")
-
-
-def _at(start: str, path: KeyPath) -> str:
-    shown = shown_path(path)
-    return f"{start}{'' if not shown or shown.startswith('[') else '.'}{shown}"
-
-
-def _object(value: Any) -> Any:
-    if not isinstance(value, dict):
-        raise ValueError("expected an object")  # noqa: TRY004 - pydantic would not collect a TypeError
     return value
 
 
@@ -167,6 +126,6 @@ def _schema(holder: Holder) -> dict[str, Any]:
     }
 
 
-PlanDocument = Annotated[dict[str, Any], PlainValidator(_object), WithJsonSchema(_schema("plan"))]
-TenantDocument = Annotated[dict[str, Any], PlainValidator(_object), WithJsonSchema(_schema("tenant"))]
-KeyDocument = Annotated[dict[str, Any], PlainValidator(_object), WithJsonSchema(_schema("key"))]
+PlanDocument = Annotated[dict[str, Any], PlainValidator(an_object), WithJsonSchema(_schema("plan"))]
+TenantDocument = Annotated[dict[str, Any], PlainValidator(an_object), WithJsonSchema(_schema("tenant"))]
+KeyDocument = Annotated[dict[str, Any], PlainValidator(an_object), WithJsonSchema(_schema("key"))]

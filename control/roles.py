@@ -43,7 +43,7 @@ ACTIONS: Mapping[str, Action] = {
     ),
     "tenants.create": Action("create tenants", _PLATFORM, of_tenant=False),
     "tenants.read": Action("read a tenant", _EVERYBODY),
-    "tenants.update": Action("change a tenant: plan, zones, settings", _PLATFORM),
+    "tenants.update": Action("change a tenant: plan, pricing, zones, settings", _PLATFORM),
     "tenants.delete": Action("delete a tenant and all that it has", _PLATFORM),
     "grants.read": Action("list the models that a tenant may use", _EVERYBODY),
     "grants.write": Action("grant models, and take them back", _PLATFORM),
@@ -67,7 +67,9 @@ ACTIONS: Mapping[str, Action] = {
     "platform.users.read": Action("list people", _PLATFORM, of_tenant=False),
     "platform.users.write": Action("create, change and delete people", _PLATFORM, of_tenant=False),
     "platform.plans.read": Action("list plans", _PLATFORM, of_tenant=False),
-    "platform.plans.write": Action("create, change and delete plans", _PLATFORM, of_tenant=False),
+    "platform.plans.write": Action(
+        "create, change and delete plans, with their limits and pricing", _PLATFORM, of_tenant=False
+    ),
     "platform.models.read": Action("list models and their targets", _PLATFORM, of_tenant=False),
     "platform.providers.read": Action("list providers", _PLATFORM, of_tenant=False),
     "platform.credentials.write": Action("store and remove providers' credentials", _PLATFORM, of_tenant=False),

@@ -18,6 +18,7 @@ from headgate.declared import (
     DeclaredTenant,
 )
 from headgate.declared_limits import written
+from headgate.declared_pricing import written_pricing
 
 
 def compile_declared(gateway: Gateway, generation: int) -> Declared:
@@ -57,6 +58,7 @@ def _tenant(tenant: Tenant) -> DeclaredTenant:
         keys=[_key(key) for key in tenant.keys],
         store_prompts=tenant.store_prompts,
         usage_retention_days=tenant.usage_retention_days,
+        pricing=written_pricing(tenant.pricing),
     )
 
 
@@ -66,12 +68,12 @@ def _key(key: Key) -> DeclaredKey:
 
 
 def _plan(plan: Plan) -> DeclaredPlan:
-    return DeclaredPlan(written(plan), plan.zones)
+    return DeclaredPlan(written(plan), plan.zones, written_pricing(plan.pricing))
 
 
 def _model(gateway: Gateway, model: Model) -> DeclaredModel:
     targets = [DeclaredTarget(one.provider, one.model, gateway.providers[one.provider].zone) for one in model.targets]
-    return DeclaredModel(targets, model.strategy)
+    return DeclaredModel(targets, model.strategy, priced=model.price is not None)
 
 
 def _provider(provider: Provider) -> DeclaredProvider:

@@ -23,7 +23,7 @@ class DeclaredKey(msgspec.Struct, frozen=True):
 
 
 class DeclaredTenant(msgspec.Struct, frozen=True):
-    """A tenant; `models` are its grants, `zones` None is every zone of its plan."""
+    """A tenant; `models` are its grants, `zones` None is every zone of its plan, `pricing` None its plan's."""
 
     plan: str | None = None
     zones: list[str] | None = None
@@ -34,6 +34,7 @@ class DeclaredTenant(msgspec.Struct, frozen=True):
     keys: list[DeclaredKey] = []
     store_prompts: bool = False
     usage_retention_days: int | None = None
+    pricing: dict[str, Any] | None = None
 
 
 class DeclaredPlan(msgspec.Struct, frozen=True):
@@ -41,6 +42,7 @@ class DeclaredPlan(msgspec.Struct, frozen=True):
 
     limits: dict[str, Any] = {}
     zones: list[str] | None = None
+    pricing: dict[str, Any] | None = None
 
 
 class DeclaredTarget(msgspec.Struct, frozen=True):
@@ -52,10 +54,11 @@ class DeclaredTarget(msgspec.Struct, frozen=True):
 
 
 class DeclaredModel(msgspec.Struct, frozen=True):
-    """A model as clients name it; the targets in the order of gateway.yaml."""
+    """A model as clients name it; the targets in the order of gateway.yaml. `priced`: it has a price."""
 
     targets: list[DeclaredTarget]
     strategy: str = "order"
+    priced: bool = False
 
 
 class DeclaredProvider(msgspec.Struct, frozen=True):

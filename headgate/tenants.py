@@ -19,10 +19,12 @@ from headgate.directory.directory import Directory
 from headgate.directory.following import Following
 from headgate.directory.rows import TenantEntry
 from headgate.limits import GivenLimits, LimitRow, LimitsRow
+from headgate.prices import TermsRow
 from headgate.snapshot import PlanRow, Snapshot, TargetRow, TenantRow
 from headgate.tenant_limits import NOTHING, with_callers
 from headgate.tenant_rows import Said, tenant_row
 from headgate.written_limits import written_limits
+from headgate.written_terms import written_terms
 
 MOST_KEPT = 20_000  # tenants; some 1 kB each, where they have no limits of their own
 
@@ -133,6 +135,7 @@ class Tenants:
             pins=entry.pin_targets,
             disabled=entry.disabled or entry.deleting,
             usage_retention_days=entry.usage_retention_days,
+            terms=_terms(entry.pricing, "its pricing"),
         )
         row = tenant_row(said, self._snapshot.chains)
         if lacking := [model for model in said.models if model not in row.models]:
@@ -145,7 +148,8 @@ class Tenants:
             return declared
         if entry is None:
             raise MisconfiguredError(f'neither gateway.yaml nor the database has its plan "{name}"')
-        return PlanRow(_read(entry.limits, f'the limits of its plan "{name}"'), entry.zones)
+        limits = _read(entry.limits, f'the limits of its plan "{name}"')
+        return PlanRow(limits, entry.zones, _terms(entry.pricing, f'the pricing of its plan "{name}"'))
 
     def _shared(self, row: TenantRow, said: Said, plan: str | None) -> TenantRow:
         """The same row, with what other tenants have as well in memory once."""
@@ -181,5 +185,12 @@ def _same(written: bytes) -> GivenLimits:
 def _read(written: Mapping[str, Any], whose: str) -> GivenLimits:
     try:
         return written_limits(written)
+    except ValueError as error:
+        raise MisconfiguredError(f"{whose} can't be read: {error}") from error
+
+
+def _terms(written: Mapping[str, Any] | None, whose: str) -> TermsRow | None:
+    try:
+        return None if written is None else written_terms(written)
     except ValueError as error:
         raise MisconfiguredError(f"{whose} can't be read: {error}") from error

@@ -1,6 +1,5 @@
 """`/plans`: those of gateway.yaml, which are read-only here, and those of the database."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from control.fields import UNSAID, Body, DisplayName, Name, Names, Shown, Time
 from control.limits_in import PlanDocument, stored
 from control.lists import MOST_ON_A_PAGE, After, Limit, by_name
 from control.masking import text_of
+from control.pricing_in import PricingDocument, checked_pricing
 from control.problems import managed_by_file, not_found
 from control.routing import Routes
 from control.store.paging import Wish
@@ -24,12 +24,13 @@ routes = Routes("plans")
 
 
 class Plan(Shown):
-    """Limits that tenants share the numbers of; `zones` null is every zone."""
+    """What tenants have in common; `zones` null is every zone, `pricing` null the models' prices."""
 
     id: str
     display_name: str
     limits: dict[str, Any]
     zones: list[str] | None
+    pricing: dict[str, Any] | None
     created_at: Time | None
     updated_at: Time | None
     managed_by: Literal["file", "database"]
@@ -49,14 +50,16 @@ class NewPlan(Body):
     display_name: DisplayName | None = None
     limits: PlanDocument = Field(default={})
     zones: Names | None = None
+    pricing: PricingDocument | None = None
 
 
 class PlanChange(Body):
-    """What is to be another; what is not named stays. `limits` takes the place of all of them."""
+    """What is to be another; what is not named stays. `limits` takes the place of all of them, so does `pricing`."""
 
     display_name: DisplayName = UNSAID
     limits: PlanDocument = UNSAID
     zones: Names | None = UNSAID
+    pricing: PricingDocument | None = UNSAID
 
 
 @routes.serve("GET", "/plans", "platform.plans.read", Plans, fails=(400,))
@@ -79,13 +82,13 @@ def read_plans(call: Called, limit: Limit = MOST_ON_A_PAGE, after: After = None)
 @routes.serve("POST", "/plans", "platform.plans.write", Plan, status=201)
 def create_plan(call: Called, body: NewPlan) -> Response:
     """A plan of the database."""
-    document = stored(body.limits, "plan", call.declared.models)
+    said = checked_pricing(body.model_dump(), call.declared.models)
+    said["limits"] = stored(body.limits, "plan", call.declared.models)
 
     def make(unit: Any) -> Done:
         if body.id in call.declared.plans:
             raise managed_by_file(f"plans.{body.id}")
-        row = Row(id=body.id, display_name=body.display_name or body.id, limits=document, zones=body.zones)
-        made = insert_plan(unit, row)
+        made = insert_plan(unit, Row(**said | {"display_name": body.display_name or body.id}))
         unit.record("plan.create", "plan", made.id, after=made)
         return shown(_of_row(made), made.version, status=201, location=f"/admin/v1/plans/{made.id}")
 
@@ -109,7 +112,7 @@ def update_one_plan(call: Called, plan: str, body: PlanChange) -> Response:
     """For all tenants that have it, from their next request on."""
     if plan in call.declared.plans:
         raise managed_by_file(f"plans.{plan}")
-    said = {name: getattr(body, name) for name in body.model_fields_set}
+    said = checked_pricing({name: getattr(body, name) for name in body.model_fields_set}, call.declared.models)
     if "limits" in said:
         said["limits"] = stored(said["limits"], "plan", call.declared.models)
     with call.change() as unit:
@@ -140,19 +143,20 @@ def delete_one_plan(call: Called, plan: str) -> Response:
 
 
 def _of_file(name: str, declared: DeclaredPlan) -> Plan:
-    return _plan(name, name, declared.limits, declared.zones, None)
+    return _plan(name, name, declared, None)
 
 
 def _of_row(row: Row) -> Plan:
-    return _plan(row.id, row.display_name, row.limits, row.zones, row)
+    return _plan(row.id, row.display_name, row, row)
 
 
-def _plan(name: str, display_name: str, limits: Mapping[str, Any], zones: Any, row: Row | None) -> Plan:
+def _plan(name: str, display_name: str, said: DeclaredPlan | Row, row: Row | None) -> Plan:
     return Plan(
         id=name,
         display_name=display_name,
-        limits=plain(limits),
-        zones=None if zones is None else list(zones),
+        limits=plain(said.limits),
+        zones=plain(said.zones),
+        pricing=plain(said.pricing),
         created_at=text_of(row.created_at) if row else None,
         updated_at=text_of(row.updated_at) if row else None,
         managed_by="database" if row else "file",

@@ -6,11 +6,13 @@ from typing import Any, Literal
 from pydantic import Field
 from starlette.responses import Response
 
+from control.bounds import plain
 from control.call import Call, Called, Done, shown
 from control.fields import UNSAID, Body, Days, DisplayName, Flag, Metadata, Name, Names, Shown, Time, unsaid
 from control.found_tenant import Found, changeable_tenant, is_being_deleted, tenant_of
 from control.lists import MOST_ON_A_PAGE, After, Limit, by_name, of_names
 from control.masking import text_of
+from control.pricing_in import PricingDocument, checked_pricing
 from control.problems import Problem, conflict, managed_by_file, not_found
 from control.roles import tenants_of
 from control.routes.deletions import Deletion, deletion_shown
@@ -26,7 +28,7 @@ routes = Routes("tenants")
 
 
 class Tenant(Shown):
-    """A tenant. One of gateway.yaml has no times, and nobody who made it."""
+    """A tenant. One of gateway.yaml has no times, and nobody who made it. `pricing` null: its plan's."""
 
     id: str
     display_name: str
@@ -35,6 +37,7 @@ class Tenant(Shown):
     pin_targets: bool
     store_prompts: bool
     usage_retention: str | None
+    pricing: dict[str, Any] | None
     disabled: bool
     metadata: dict[str, str]
     created_at: Time | None
@@ -52,7 +55,7 @@ class Tenants(Shown):
 
 
 class NewTenant(Body):
-    """A tenant to be. `zones` null: its plan's; `usage_retention` null: the usage store's."""
+    """A tenant to be. `zones` and `pricing` null: its plan's; `usage_retention` null: the usage store's."""
 
     id: Name
     display_name: DisplayName | None = None
@@ -61,12 +64,13 @@ class NewTenant(Body):
     pin_targets: bool = False
     store_prompts: bool = False
     usage_retention_days: Days | None = Field(default=None, alias="usage_retention")
+    pricing: PricingDocument | None = None
     disabled: bool = False
     metadata: Metadata = Field(default={})
 
 
 class TenantChange(Body):
-    """What is to be another; what is not named stays. `plan`, `zones` and `usage_retention` may be null."""
+    """What is to be another; what is not named stays. `plan`, `zones`, `usage_retention`, `pricing` may be null."""
 
     display_name: DisplayName = UNSAID
     plan: Name | None = UNSAID
@@ -74,6 +78,7 @@ class TenantChange(Body):
     pin_targets: bool = UNSAID
     store_prompts: bool = UNSAID
     usage_retention_days: Days | None = unsaid("usage_retention")
+    pricing: PricingDocument | None = UNSAID
     disabled: bool = UNSAID
     metadata: Metadata = UNSAID
 
@@ -115,6 +120,7 @@ def read_tenants(
 @routes.serve("POST", "/tenants", "tenants.create", Tenant, status=201)
 def create_tenant(call: Called, body: NewTenant) -> Response:
     """A tenant of the database."""
+    said = checked_pricing(body.model_dump(), call.declared.models)
 
     def make(unit: Any) -> Done:
         if body.id in call.declared.tenants:
@@ -122,8 +128,8 @@ def create_tenant(call: Called, body: NewTenant) -> Response:
         if is_being_deleted(unit, body.id):
             raise conflict("tenant_deleting", "a tenant of this name is being deleted: wait until it has gone")
         _check_plan(call, unit, body.plan)
-        said = body.model_dump() | {"display_name": body.display_name or body.id, "created_by": call.creator}
-        made = insert_tenant(unit, Row(**said))
+        more = {"display_name": body.display_name or body.id, "created_by": call.creator}
+        made = insert_tenant(unit, Row(**said | more))
         unit.record("tenant.create", "tenant", made.id, tenant_id=made.id, after=made)
         place = f"/admin/v1/tenants/{made.id}"
         return shown(tenant_shown(Found(made.id, None, made)), made.version, status=201, location=place)
@@ -141,17 +147,17 @@ def read_tenant(call: Called, tenant: str) -> Response:  # noqa: ARG001 - the pa
 
 @routes.serve("PATCH", "/tenants/{tenant}", "tenants.update", Tenant)
 def update_one_tenant(call: Called, tenant: str, body: TenantChange) -> Response:
-    """Its settings. A plan that is changed is in force for the next request."""
+    """Its settings. A plan and pricing that are changed are in force for the next request."""
+    said = checked_pricing({name: getattr(body, name) for name in body.model_fields_set}, call.declared.models)
     with call.change() as unit:
         found = changeable_tenant(call, unit)
         if found.declared is not None or found.row is None:
             raise managed_by_file(f"tenants.{tenant}")
         call.check_match(found.row.version)
         _check_plan(call, unit, body.plan)
-        wanted = replace(found.row, **{name: getattr(body, name) for name in body.model_fields_set})
         made = found.row
-        if wanted != found.row:
-            made = update_tenant(unit, wanted)
+        if any(plain(getattr(made, name)) != plain(value) for name, value in said.items()):
+            made = update_tenant(unit, replace(made, **said))
             unit.record("tenant.update", "tenant", made.id, tenant_id=made.id, before=found.row, after=made)
     return _shown(Found(made.id, None, made)).response()
 
@@ -186,6 +192,7 @@ def tenant_shown(one: Found) -> Tenant:
             pin_targets=declared.pin_targets,
             store_prompts=declared.store_prompts,
             usage_retention=_days(declared.usage_retention_days),
+            pricing=declared.pricing,
             disabled=declared.disabled,
             metadata={},
             created_at=None,
@@ -204,6 +211,7 @@ def tenant_shown(one: Found) -> Tenant:
         pin_targets=row.pin_targets,
         store_prompts=row.store_prompts,
         usage_retention=_days(row.usage_retention_days),
+        pricing=plain(row.pricing),
         disabled=row.disabled,
         metadata=dict(row.metadata),
         created_at=text_of(row.created_at),

@@ -45,7 +45,9 @@ from control.store.values import Deletion, User
 
 _COLUMNS = tuple(table_of(DeletionRow).c[name] for name in Deletion.__slots__)
 AT_ONCE = 5000  # rows of a kind that one unit erases: others write in between
-_BARE: dict[str, Any] = {"display_name": "", "plan": None, "zones": None, "metadata": {}, "created_by": ""}
+_BARE: dict[str, Any] = {
+    "display_name": "", "plan": None, "zones": None, "pricing": None, "metadata": {}, "created_by": ""
+}  # fmt: skip
 _SCOPES: dict[str, Any] = {"endpoints": None, "models": None, "limits": None}
 _LEFT: dict[Rows[Any], dict[str, Any]] = {  # what a tombstone has in place of what is the tenant's
     LIMITS: {"limits": {}},

@@ -39,7 +39,7 @@ def delete_plan(unit: Unit, plan: Plan) -> Plan:
     """Raises InUse while a tenant of the database has it; Missing or Stale."""
     if unit.row(TENANTS.living(TenantRow.plan == plan.id).limit(1)) is not None:
         raise InUse("tenants have this plan; give them another one first")
-    return PLANS.delete(unit, plan, limits={})
+    return PLANS.delete(unit, plan, limits={}, pricing=None)
 
 
 def find_limits(reader: Reader, tenant_id: str, subject: LimitsSubject, subject_id: str) -> Limits | None:

@@ -71,19 +71,21 @@ class TenantRow(Directory, Base):
     store_prompts: Mapped[bool]
     disabled: Mapped[bool]
     usage_retention_days: Mapped[int | None]
+    pricing: Mapped[Any] = mapped_column(Document, nullable=True)
     note: Mapped[Any] = mapped_column("metadata", Document)
     created_by: Mapped[str] = mapped_column(Words(128))
     deleting_at: Mapped[dt.datetime | None]
 
 
 class PlanRow(Directory, Base):
-    """Limits in the shape of gateway.yaml's `plans.<name>`, and zones."""
+    """Limits and pricing in the shape of gateway.yaml's `plans.<name>`, and zones."""
 
     __tablename__ = "plans"
     id: Mapped[str] = mapped_column(Words(64), primary_key=True)
     display_name: Mapped[str] = mapped_column(Words(256))
     limits: Mapped[Any] = mapped_column(Document)
     zones: Mapped[Any] = mapped_column(Document, nullable=True)
+    pricing: Mapped[Any] = mapped_column(Document, nullable=True)
 
 
 class LimitsRow(Directory, Base):

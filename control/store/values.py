@@ -27,9 +27,9 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant(Kept):
-    """A tenant of the database. `zones` None: its plan's; `usage_retention_days` None: the usage store's.
+    """A tenant of the database. `zones` and `pricing` None: its plan's.
 
-    While `deleting_at` is set its data is being removed.
+    `usage_retention_days` None: the usage store's. While `deleting_at` is set its data is being removed.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Tenant(Kept):
     pin_targets: bool = False
     store_prompts: bool = False
     usage_retention_days: int | None = None
+    pricing: Mapping[str, Any] | None = None
     disabled: bool = False
     metadata: Mapping[str, str]
     deleting_at: dt.datetime | None = None
@@ -47,12 +48,13 @@ class Tenant(Kept):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(Kept):
-    """`limits` as below `plans.<name>` in gateway.yaml."""
+    """`limits` and `pricing` as below `plans.<name>` in gateway.yaml."""
 
     id: str
     display_name: str
     limits: Mapping[str, Any]
     zones: tuple[str, ...] | None = None
+    pricing: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import click
 
 from headgate.admin_client.paths import path_of
 from headgate.commands.admin.deletion import follow
-from headgate.commands.admin.given import CLEARED, changes, given, listed, metadata
+from headgate.commands.admin.given import CLEARED, Pricing, changes, given, listed, metadata
 from headgate.commands.admin.listing import list_options, show_list
 from headgate.commands.admin.session import confirm, over_the_api, yes_option
 from headgate.commands.admin.shown import Shown
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _ZONE = "One of the zones that its requests may go to; may be repeated."
 _RETENTION = "How long the usage store keeps its requests: 30d, at most 3650d."
+_PRICING = "What it pays of the models' prices, in the place of its plan's: '{discount: 10%}'."
 _COLUMNS = ("id", "display_name", "plan", "zones", "disabled", "managed_by")
 
 
@@ -51,6 +52,7 @@ def show(client: "AdminClient", shown: Shown, tenant: str) -> None:
 @click.option("--pin-targets", is_flag=True, default=None, help="Its requests may name their target.")
 @click.option("--store-prompts", is_flag=True, default=None, help="Its prompts may be kept.")
 @click.option("--usage-retention", metavar="DAYS", help=_RETENTION)
+@click.option("--pricing", type=Pricing(), help=_PRICING)
 @click.option("--metadata", "pairs", multiple=True, metavar="NAME=VALUE", help="Anything of yours; may be repeated.")
 @over_the_api
 def create(
@@ -63,6 +65,7 @@ def create(
     pin_targets: bool | None,
     store_prompts: bool | None,
     usage_retention: str | None,
+    pricing: dict[str, Any] | None,
     pairs: tuple[str, ...],
 ) -> None:
     """Create a tenant. TENANT is its name for good: as in gateway.yaml, and never another's."""
@@ -74,6 +77,7 @@ def create(
         pin_targets=pin_targets,
         store_prompts=store_prompts,
         usage_retention=usage_retention,
+        pricing=pricing,
         metadata=metadata(pairs),
     )
     shown.one(client.post("tenants", body).body)
@@ -90,6 +94,8 @@ def create(
 @click.option("--store-prompts/--no-store-prompts", default=None, help="Whether its prompts may be kept.")
 @click.option("--usage-retention", metavar="DAYS", help=_RETENTION)
 @click.option("--no-usage-retention", is_flag=True, help="As long as the store keeps everybody's.")
+@click.option("--pricing", type=Pricing(), help=_PRICING)
+@click.option("--no-pricing", is_flag=True, help="Its plan's holds again.")
 @click.option("--disable/--enable", "disabled", default=None, help="Whether its requests are refused.")
 @click.option("--metadata", "pairs", multiple=True, metavar="NAME=VALUE", help="In place of what is there.")
 @over_the_api
@@ -103,6 +109,8 @@ def update(
     no_zones: bool,
     usage_retention: str | None,
     no_usage_retention: bool,
+    pricing: dict[str, Any] | None,
+    no_pricing: bool,
     pairs: tuple[str, ...],
     **settings: Any,
 ) -> None:
@@ -111,6 +119,7 @@ def update(
         plan=CLEARED if no_plan else plan,
         zones=listed(zones, no_zones),
         usage_retention=CLEARED if no_usage_retention else usage_retention,
+        pricing=CLEARED if no_pricing else pricing,
         metadata=metadata(pairs),
         **settings,
     )

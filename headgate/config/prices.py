@@ -11,13 +11,11 @@ from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 from headgate.config import values
 from headgate.config.entry import Entry, ModelName, Usd
 
-MOST_MARKUP = 1000
-
 _BY_PIECE = ("request", "image", "second", "character", "search")
 
 Moment = Annotated[int, PlainValidator(values.moment_ms)]
-Discount = Annotated[Decimal, PlainValidator(values.percent(100))]
-Markup = Annotated[Decimal, PlainValidator(values.percent(MOST_MARKUP))]
+Discount = Annotated[Decimal, PlainValidator(values.discount)]
+Markup = Annotated[Decimal, PlainValidator(values.markup)]
 
 
 class Price(Entry):

@@ -222,6 +222,9 @@ def percent(high: int) -> Callable[[Any], Decimal]:
     return parse
 
 
+markup, discount = percent(1000), percent(100)  # on top of prices, and off them
+
+
 def moment_ms(value: Any) -> int:
     """A date (its first moment, UTC) or a date and time with a time zone -> Unix milliseconds."""
     text = value if isinstance(value, str) else ""

@@ -41,7 +41,10 @@ class KeyRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class TenantEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A tenant of the database. `zones` None: its plan's. `deleting`: its data is being removed."""
+    """A tenant of the database. `zones` and `pricing` None: its plan's. `deleting`: its data is being removed.
+
+    `pricing` is as below `tenants.<name>` in gateway.yaml.
+    """
 
     id: str
     plan: str | None = None
@@ -52,6 +55,7 @@ class TenantEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     deleting: bool = False
     version: int = 0
     usage_retention_days: int | None = None
+    pricing: dict[str, Any] | None = None
 
     @property
     def place(self) -> Place:
@@ -60,12 +64,13 @@ class TenantEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class PlanEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`limits` as below `plans.<name>` in gateway.yaml."""
+    """`limits` and `pricing` as below `plans.<name>` in gateway.yaml."""
 
     id: str
     limits: dict[str, Any]
     zones: tuple[str, ...] | None = None
     version: int = 0
+    pricing: dict[str, Any] | None = None
 
     @property
     def place(self) -> Place:

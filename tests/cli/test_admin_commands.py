@@ -57,6 +57,8 @@ def test_a_tenants_life(admin: Served) -> None:
         "internal",
         "--usage-retention",
         "30d",
+        "--pricing",
+        "{discount: 10%, models: {big: {markup: 5%}}}",
         "--metadata",
         "contract=7",
         "--json",
@@ -69,6 +71,7 @@ def test_a_tenants_life(admin: Served) -> None:
         "pin_targets": False,
         "store_prompts": False,
         "usage_retention": "30d",
+        "pricing": {"discount": "10%", "models": {"big": {"markup": "5%"}}},
         "disabled": False,
         "metadata": {"contract": "7"},
         "created_at": "",
@@ -84,6 +87,7 @@ def test_a_tenants_life(admin: Served) -> None:
         "--no-plan",
         "--no-zones",
         "--no-usage-retention",
+        "--no-pricing",
         "--disable",
         "--display-name",
         "Acme",
@@ -91,7 +95,7 @@ def test_a_tenants_life(admin: Served) -> None:
     )
     found = one(admin.run(*changed))
     assert (found["plan"], found["zones"], found["disabled"], found["display_name"]) == (None, None, True, "Acme")
-    assert (found["metadata"], found["usage_retention"]) == ({"contract": "7"}, None)
+    assert (found["metadata"], found["usage_retention"], found["pricing"]) == ({"contract": "7"}, None, None)
     listed = rows(admin.run("tenants", "list"))
     assert [row[0] for row in listed] == ["acme", "filed"]
     assert [row[0] for row in rows(admin.run("tenants", "list", "--disabled"))] == ["acme"]
@@ -223,7 +227,18 @@ def test_people_and_their_roles(acme: Served) -> None:
 
 def test_plans_and_limits(acme: Served) -> None:
     plan = ("plans", "create", "small", "rpm=60", "tpm={limit: 40000, burst: 10000}", "monthly_usd=25.50", "--json")
-    made = one(acme.run(*plan))
+    made = one(acme.run(*plan, "--pricing", "{markup: 2.5%}"))
+    assert made["pricing"] == {"markup": "2.5%"}
+    assert one(acme.run("plans", "update", "small", "--no-pricing", "--json"))["pricing"] is None
+    assert one(acme.run("plans", "update", "small", "--pricing", "discount: 10%", "--json"))["pricing"] == {
+        "discount": "10%"
+    }
+    assert "pricing.discount: expected a percentage" in refused(
+        acme.run("plans", "update", "small", "--pricing", "{discount: 10}")
+    )
+    wrong = acme.run("plans", "update", "small", "--pricing", "10%")
+    assert wrong.exit_code == 2
+    assert "expected terms as in gateway.yaml" in wrong.stderr
     assert made["limits"]["rpm"] == 60
     assert made["limits"]["tpm"]["burst"] == 10000
     assert made["limits"]["monthly_usd"] == "25.50"

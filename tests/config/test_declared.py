@@ -32,7 +32,8 @@ models:
   chat: {targets: [{provider: local, model: llama}, {provider: open, model: gpt-4o-mini}], strategy: cheapest,
          price: {input: 1, output: 1}}
 plans:
-  starter: {rpm: 60, monthly_usd: 100.50, tpm: {limit: 5, burst: 7, refill: 250ms}, zones: [internal], anniversary: 5}
+  starter: {rpm: 60, monthly_usd: 100.50, tpm: {limit: 5, burst: 7, refill: 250ms}, zones: [internal], anniversary: 5,
+            pricing: {markup: 12.50%, models: {chat: {discount: 100%}}}}
 tenants:
   acme:
     plan: starter
@@ -40,6 +41,7 @@ tenants:
     pin_targets: true
     store_prompts: true
     usage_retention: 30d
+    pricing: {discount: 10%}
     limits: {rpm: unlimited, monthly_usd: {limit: 5, soft: 4, overage: {ceiling: 6}}, per: [{by: [user], rpm: 1}]}
     keys: [{name: ci, sha256: "FIRST", expires: 2030-01-01T00:00:00Z, limits: {rpm: 1}}, {name: b, sha256: "SECOND"}]
 """.replace("FIRST", "a" * 64).replace("SECOND", "b" * 64)
@@ -78,6 +80,7 @@ def test_what_a_file_declares(check_text: Checking, tmp_path: Path) -> None:
                 ],
                 "store_prompts": True,
                 "usage_retention_days": 30,
+                "pricing": {"discount": "10%"},
             }
         },
         "plans": {
@@ -89,6 +92,7 @@ def test_what_a_file_declares(check_text: Checking, tmp_path: Path) -> None:
                     "anniversary": 5,
                 },
                 "zones": ["internal"],
+                "pricing": {"markup": "12.50%", "models": {"chat": {"discount": "100%"}}},
             }
         },
         "models": {
@@ -98,6 +102,7 @@ def test_what_a_file_declares(check_text: Checking, tmp_path: Path) -> None:
                     {"provider": "open", "model": "gpt-4o-mini", "zone": "external"},
                 ],
                 "strategy": "cheapest",
+                "priced": True,
             }
         },
         "has_database": False,

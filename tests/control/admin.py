@@ -37,7 +37,8 @@ URL = "http://gateway"
 _FOLDER = tempfile.TemporaryDirectory()  # of files that each app has for itself
 
 MODELS = {
-    name: DeclaredModel([DeclaredTarget("local", "llama", "internal")]) for name in ("chat", "big", "org/name:8b")
+    name: DeclaredModel([DeclaredTarget("local", "llama", "internal")], priced=name != "org/name:8b")
+    for name in ("chat", "big", "org/name:8b")
 }
 DECLARED = Declared(
     generation=7,
@@ -49,6 +50,7 @@ DECLARED = Declared(
             keys=[DeclaredKey("ci", limits={"rpm": 5}), DeclaredKey("old", disabled=True, expires=1_800_000_000.0)],
             store_prompts=True,
             usage_retention_days=30,
+            pricing={"discount": "10%"},
         )
     },
     plans={"starter": DeclaredPlan({"rpm": 60, "per": [{"by": ["key"], "tpm": 1000}]})},

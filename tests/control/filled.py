@@ -39,8 +39,16 @@ DUMPS = Path(__file__).parent / "schemas"
 
 def fill(store: Store) -> None:
     """Something in every table, tombstones and forgotten parts of the audit log too."""
-    write_tenant(store, "acme", plan="gold", zones=("eu",), metadata={"größe": "ü"}, usage_retention_days=30)
-    write_tenant(store, "gone")
+    write_tenant(
+        store,
+        "acme",
+        plan="gold",
+        zones=("eu",),
+        metadata={"größe": "ü"},
+        usage_retention_days=30,
+        pricing={"discount": "10%"},
+    )
+    write_tenant(store, "gone", pricing={"markup": "5%"})
     write_member(store, "acme", user(), "owner")
     write_member(store, "gone", user("bob"))
     kept, revoked = write_key(store, expires_at=dt.datetime(2027, 1, 31, tzinfo=dt.UTC)), write_key(store, name="old")
@@ -48,7 +56,15 @@ def fill(store: Store) -> None:
     write_key(store, "gone", Actor("user", "user_bob", "gone", "192.0.2.7", "req-7"))
     with store.write(ADMIN) as unit:
         revoke_key(unit, revoked)
-        insert_plan(unit, Plan(id="gold", display_name="Gold", limits={"rpm": 60, "tpm": {"limit": 5, "soft": 4}}))
+        insert_plan(
+            unit,
+            Plan(
+                id="gold",
+                display_name="Gold",
+                limits={"rpm": 60, "tpm": {"limit": 5, "soft": 4}},
+                pricing={"models": {"chat": {"markup": "2.5%"}}},
+            ),
+        )
         insert_limits(unit, Limits(tenant_id="acme", subject="tenant", subject_id="acme", limits={"rpm": 9}))
         insert_grant(unit, Grant(tenant_id="acme", model="chat", created_by=ADMIN.id))
         insert_data_key(unit, DataKey(id="dk_1", wrapped=bytes(40), wrapped_by="file:data-key"))

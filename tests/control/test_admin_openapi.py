@@ -28,9 +28,9 @@ from headgate.identity import Identity, sign
 ASKED = os.environ.get("HEADGATE_ADMIN_EXAMPLES")
 EXAMPLES = int(ASKED or 3)
 # What no schema can say: whether a cursor is one, which numbers of a limit fit together, what time it is, what was
-# read or sent before, how large an object is as a whole, what a kind of entry wants.
+# read or sent before, how large an object is as a whole, what a kind of entry wants, which models there are.
 _CODES = ("bad_cursor", "stale", "idempotency_key_reused")
-_MEMBERS = ("limits", "expires_at", "metadata", "amount", "expires_on", "note")
+_MEMBERS = ("limits", "pricing", "expires_at", "metadata", "amount", "expires_on", "note")
 USED = {"tenant": "filed", "limits": [], "complete": True, "cut": False, "by_user": False}
 
 

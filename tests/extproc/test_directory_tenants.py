@@ -12,7 +12,7 @@ from test_stored import Knows as KnowsCompletions
 
 from extproc.kept import KeptResponses
 from extproc.stored_answer import Owner, _own
-from headgate.directory.rows import GrantEntry, LimitsEntry, Row, TenantEntry
+from headgate.directory.rows import GrantEntry, LimitsEntry, PlanEntry, Row, TenantEntry
 from tests.tenants.still import Late, Still, directory_of
 
 SNAPSHOT = snapshot_of("""\
@@ -24,9 +24,9 @@ providers:
 models:
   one: {targets: [{provider: a, model: up}, {provider: b, model: over}]}
   two: {targets: [{provider: a, model: up}]}
-  claude: {targets: [{provider: claude, model: c}]}
+  claude: {targets: [{provider: claude, model: c}], price: {input: 1, output: 2}}
   rank: {targets: [{provider: cohere, model: r}]}
-plans: {small: {tpm: 50}}
+plans: {small: {tpm: 50}, cheap: {pricing: {discount: 12.5%}}}
 tenants:
   acme: {models: [one, two, claude, rank], pin_targets: true}
 """)
@@ -54,6 +54,25 @@ def test_its_limits_are_counted_by() -> None:
     assert "input" not in send(in_database()).metadata["hg.request"]
     for following in (in_database(plan="small"), in_database(LimitsEntry("t", "tenant", "", {"daily_usd": "1"}))):
         assert int(send(following).metadata["hg.request"]["input"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("tenant", "rows", "factor"),
+    [
+        ({}, (), None),
+        ({"plan": "cheap"}, (), "0.875"),
+        ({"plan": "cheap", "pricing": {"markup": "20%"}}, (), "1.20"),
+        ({"plan": "cheap", "pricing": {"models": {"two": {"markup": "20%"}}}}, (), None),
+        ({"pricing": {"markup": "20%", "models": {"one": {"discount": "66.6667%"}}}}, (), "0.333333"),
+        ({"pricing": {"discount": "100%"}}, (), "0.00"),
+        ({"pricing": {"discount": "0%"}}, (), None),
+        ({"plan": "own"}, (PlanEntry("own", {}, pricing={"discount": "5%"}),), "0.95"),
+    ],
+)
+def test_what_it_pays_goes_with_the_plan(tenant: dict[str, Any], rows: tuple[Row, ...], factor: str | None) -> None:
+    said = send(in_database(*rows, **tenant)).metadata["hg.request"]
+    assert said.get("price_factor") == factor
+    assert said["generation"] == SNAPSHOT.generation
 
 
 def test_a_model_that_was_not_granted_is_unknown() -> None:

@@ -42,6 +42,17 @@ def zone_lists() -> st.SearchStrategy[list[str] | None]:
     return st.none() | st.lists(st.sampled_from(sorted(ZONES.values())), min_size=1, unique=True)
 
 
+def terms() -> st.SearchStrategy[dict[str, Any]]:
+    percent = st.decimals(0, 100, places=4, allow_nan=False).map("{:f}%".format)
+    return st.tuples(st.sampled_from(["markup", "discount"]), percent).map(lambda one: {one[0]: one[1]})
+
+
+def pricing() -> st.SearchStrategy[dict[str, Any] | None]:
+    """Of all models, of single ones, or of both."""
+    models = st.dictionaries(st.sampled_from(NAMES), terms(), min_size=1).map(lambda some: {"models": some})
+    return st.none() | terms() | models | st.tuples(terms(), models).map(lambda both: both[0] | both[1])
+
+
 TENANTS = st.fixed_dictionaries(
     {
         "models": st.lists(st.sampled_from(NAMES), unique=True),
@@ -51,7 +62,8 @@ TENANTS = st.fixed_dictionaries(
         "pin_targets": st.booleans(),
         "disabled": st.booleans(),
         "usage_retention": st.none() | st.integers(1, 3650).map("{}d".format),
-        "plan": st.none() | st.tuples(entries(NAMES), zone_lists()),
+        "pricing": pricing(),
+        "plan": st.none() | st.tuples(entries(NAMES), zone_lists(), pricing()),
     }
 )
 
@@ -74,6 +86,7 @@ def snapshot_of(said: dict[str, Any], plan: dict[str, Any] | None) -> Snapshot |
     ]
     tenant = {**said, "keys": keys, "models": reach(said), "plan": "p" if plan is not None else None}
     usable = {model for rule in said["limits"].get("per", ()) for model in rule.get("models", ())}
+    usable |= set((said["pricing"] or {}).get("models", ()))
     if not usable <= set(tenant["models"]):
         return None
     text = json.dumps(
@@ -102,6 +115,7 @@ def rows_of(said: dict[str, Any], plan: dict[str, Any] | None) -> list[Row]:
         pin_targets=said["pin_targets"],
         disabled=said["disabled"],
         usage_retention_days=None if said["usage_retention"] is None else int(said["usage_retention"][:-1]),
+        pricing=said["pricing"],
     )
     rows: list[Row] = [tenant, LimitsEntry("database", "tenant", "", said["limits"])]
     rows += [GrantEntry("database", model) for model in said["models"]]
@@ -111,16 +125,16 @@ def rows_of(said: dict[str, Any], plan: dict[str, Any] | None) -> list[Row]:
     ]
     if plan is not None:
         zones = plan.get("zones")
-        given = {name: value for name, value in plan.items() if name != "zones"}
-        rows.append(PlanEntry("p", given, None if zones is None else tuple(zones)))
+        given = {name: value for name, value in plan.items() if name not in ("zones", "pricing")}
+        rows.append(PlanEntry("p", given, None if zones is None else tuple(zones), pricing=plan.get("pricing")))
     return rows
 
 
 def plan_of(said: dict[str, Any]) -> dict[str, Any] | None:
     if said["plan"] is None:
         return None
-    given, zones = said["plan"]
-    return given if zones is None else {**given, "zones": zones}
+    given, zones, terms = said["plan"]
+    return given | {name: value for name, value in (("zones", zones), ("pricing", terms)) if value is not None}
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
@@ -134,7 +148,8 @@ def plan_of(said: dict[str, Any]) -> dict[str, Any] | None:
         "pin_targets": True,
         "disabled": False,
         "usage_retention": "400d",
-        "plan": ({"rpm": 50, "per": [{"by": ["key"], "rpm": 60}]}, ["us", "external"]),
+        "pricing": {"discount": "10%", "models": {"two": {"markup": "2.5%"}}},
+        "plan": ({"rpm": 50, "per": [{"by": ["key"], "rpm": 60}]}, ["us", "external"], {"markup": "20%"}),
     },
     of_yaml=True,
 )

@@ -63,18 +63,54 @@ class Known:
         self.directory.take(self.directory.version + 1, [change_to(row) for row in rows])
 
 
-def test_terms_are_those_of_a_plan_of_the_file() -> None:
-    terms = TermsRow(Decimal("0.9"))
+def terms_of(known: Known) -> dict[str, TermsRow | None]:
+    return {name: row.terms for name in known.tenants.names() if (row := known.tenants.find(name))}
+
+
+def test_terms_are_a_tenants_own_or_its_plans() -> None:
+    terms, stored = TermsRow(Decimal("0.9")), TermsRow(Decimal("1.2"), {"chat": Decimal(0)})
     known = Known(
         TenantEntry("filed", plan="file"),
         TenantEntry("stored", plan="p"),
+        TenantEntry("own", plan="p", pricing={"models": {"chat": {"markup": "1000%"}}}),
+        TenantEntry("plain", plan="q"),
         TenantEntry("none"),
-        TenantEntry("yaml", plan="file"),
-        PlanEntry("p", {"rpm": 5}),
+        TenantEntry("yaml", plan="file", pricing={"discount": "50%"}),
+        PlanEntry("p", {"rpm": 5}, pricing={"markup": "20%", "models": {"chat": {"discount": "100%"}}}),
+        PlanEntry("q", {}),
         snapshot=replace(SNAPSHOT, plans={"file": PlanRow(terms=terms)}),
     )
-    found = {name: row.terms for name in known.tenants.names() if (row := known.tenants.find(name))}
-    assert found == {"filed": terms, "stored": None, "none": None, "yaml": None}
+    own = TermsRow(models={"chat": Decimal(11)})
+    expected = {"filed": terms, "stored": stored, "own": own, "plain": None, "none": None, "yaml": None}
+    assert terms_of(known) == expected
+    known.change(PlanEntry("q", {}, pricing={"discount": "2.5%"}), TenantEntry("own", plan="p"))
+    assert terms_of(known) == expected | {"plain": TermsRow(Decimal("0.975")), "own": stored}
+
+
+@pytest.mark.parametrize(
+    ("pricing", "problem"),
+    [
+        ({"discount": 10}, "expected a percentage such as 10% or 2.5%, found 10"),
+        ({"discount": "101%"}, "expected a percentage of at most 100%"),
+        ({"models": {"chat": {"markup": "1001%"}}}, "expected a percentage of at most 1000%"),
+        ({"discount": "1%", "markup": "1%"}, "both a markup and a discount"),
+        ({"models": {"chat": {"rebate": "1%"}}}, "unknown term 'rebate'"),
+        ({"models": ["chat"]}, "no mapping"),
+    ],
+)
+def test_pricing_that_can_not_be_read_closes_the_tenant(pricing: dict[str, Any], problem: str) -> None:
+    """Nothing goes through at a price that nobody has set."""
+    known = Known(
+        TenantEntry("t", pricing=pricing), TenantEntry("planned", plan="p"), PlanEntry("p", {}, pricing=pricing)
+    )
+    with capture_logs() as logs:
+        assert [known.tenants.find(name) for name in ("t", "planned")] == [None, None]
+    assert known.tenants.is_misconfigured("t")
+    assert [entry["problem"].partition(" can't be read: ")[0] for entry in logs] == [
+        "its pricing",
+        'the pricing of its plan "p"',
+    ]
+    assert all(problem in entry["problem"] for entry in logs)
 
 
 def test_a_tenant_of_the_database() -> None:

@@ -1,5 +1,6 @@
 """What is given on the command line, in the form that the API takes: names and values, moments, secrets."""
 
+import contextlib
 import datetime as dt
 import re
 import sys
@@ -63,6 +64,23 @@ class Duration(click.ParamType[str]):
         if not re.fullmatch(r"\d{1,9}[smh]", value, re.ASCII):
             self.fail(f"expected a duration such as 90s, 30m or 24h, found {value!r}", param, ctx)
         return str(value)
+
+
+class Pricing(click.ParamType[dict[str, Any]]):
+    """`{discount: 10%, models: {big: {markup: 5%}}}`, as gateway.yaml has it."""
+
+    name = "terms"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        """Reads it; what is in it is for the API to judge."""
+        import yaml
+
+        found = None
+        with contextlib.suppress(yaml.YAMLError):
+            found = yaml.load(value, Loader=yaml.BaseLoader)  # noqa: S506 - texts alone
+        if not isinstance(found, dict):
+            self.fail(f"expected terms as in gateway.yaml, such as '{{discount: 10%}}', found {value!r}", param, ctx)
+        return found
 
 
 def pairs_of(texts: Sequence[str], what: str = "NAME=VALUE") -> dict[str, str]:

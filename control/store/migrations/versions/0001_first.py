@@ -85,6 +85,7 @@ def _directory() -> None:
         _column("zones", sa.Text(), null=True),
         *(_column(name, sa.Boolean()) for name in ("pin_targets", "store_prompts", "disabled")),
         _column("usage_retention_days", sa.BigInteger(), null=True),
+        _column("pricing", sa.Text(), null=True),
         _column("metadata", sa.Text()),
         _column("created_by", _words(128)),
         _column("deleting_at", sa.BigInteger(), null=True),
@@ -99,6 +100,7 @@ def _directory() -> None:
         _column("display_name", _words(256)),
         _column("limits", sa.Text()),
         _column("zones", sa.Text(), null=True),
+        _column("pricing", sa.Text(), null=True),
         *_row_of_the_directory(),
         key=("id",),
     )
