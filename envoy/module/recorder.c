@@ -73,20 +73,21 @@ static int64_t now_ms(clockid_t clock) {
 
 // The file ------------------------------------------------------------------------------------------------------
 
-static bool may_copy(int descriptor) {
+// Whether the file system keeps blocks that are there, and has room to spare: lines come first.
+static bool is_fit(int descriptor) {
   struct statfs found;
-  if (fstatfs(descriptor, &found) != 0) return true;
+  if (fstatfs(descriptor, &found) != 0) return false;
   for (size_t i = 0; i < sizeof copying / sizeof *copying; i++) {
-    if ((unsigned long)found.f_type == copying[i]) return true;
+    if ((unsigned long)found.f_type == copying[i]) return false;
   }
-  return false;
+  return (uint64_t)found.f_bavail * (uint64_t)found.f_bsize >= 2 * FILE_BYTES;
 }
 
 static char *map_file(const char *path) {
   int descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (descriptor < 0) return NULL;
   char *at = MAP_FAILED;
-  if (!may_copy(descriptor) && flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
+  if (is_fit(descriptor) && flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
       posix_fallocate(descriptor, 0, (off_t)FILE_BYTES) == 0) {
     at = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
   }

@@ -24,7 +24,7 @@ _FILTERS = (
     click.option("--actor", help="Only what this key, user or client did, by its id."),
     click.option("--action", help="Only this action, such as key.create."),
     click.option("--object", "object_", metavar="ID", help="Only what was done to this."),
-    click.option("--since", type=Moment(ahead=False), help="From then on: 2027-01-31, or 7d ago."),
+    click.option("--since", type=Moment(ahead=False), help="From then on: 2027-01-31, or 7d for 7 days ago."),
     click.option("--until", type=Moment(ahead=False), help="Before then."),
 )
 

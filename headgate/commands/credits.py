@@ -37,7 +37,7 @@ def command() -> None:
 @click.argument("tenant")
 @click.option("--kind", type=click.Choice(["prepaid", "granted", "adjustment"]), required=True, help="What it is.")
 @click.option("--amount", required=True, metavar="USD", help="In US dollars, exactly; of an adjustment also below 0.")
-@click.option("--expires", type=Day(), help="The last day of UTC that it can be used on, or 90d from now.")
+@click.option("--expires", type=Day(), help="The last day (UTC) it can be used on: 2027-01-31, or 90d.")
 @click.option("--note", "why", help="What is to be known of it; an adjustment has to say why.")
 @over_the_api
 def book(

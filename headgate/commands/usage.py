@@ -34,7 +34,7 @@ _ValuesOf = Callable[[SumRow], dict[str, Any]]
 @state_option
 @click.option("--tenant", help="Of this tenant alone.  [default: of all]")
 @click.option("--month", metavar="YYYY-MM", help="Of this month of UTC's calendar.  [default: this one, until now]")
-@click.option("--since", type=Moment(ahead=False), help="From then on: 2027-01-31, or 7d ago.")
+@click.option("--since", type=Moment(ahead=False), help="From then on: 2027-01-31, or 7d for 7 days ago.")
 @click.option("--until", type=Moment(ahead=False), help="Before then.")
 @click.option("--by", metavar="WHAT,…", help="A row for each: tenant, model, key, user, …; minute, hour, day, month.")
 @click.option("--requests", is_flag=True, help="The requests themselves; with --csv or --json, a line for each.")
@@ -60,7 +60,9 @@ def command(
     since_s, until_s = period(month, since, until, dt.datetime.now(dt.UTC))
     dimensions, width = grouped(by)
     if by and (requests or form == "focus"):
-        raise click.UsageError("--by: sums have it; neither --requests nor --focus")
+        raise click.UsageError("--by groups sums: --requests and --focus have rows of their own")
+    if "key_id" in dimensions and "tenant" not in dimensions and tenant is None:
+        dimensions = ("tenant", *dimensions)  # each tenant has keys of its own, whatever their names are
     question = Sums(tenant=tenant, since_s=since_s, until_s=until_s, by=dimensions, width=width, limit=MOST_SUMS)
     client = UsageClient(contract.USAGE_SOCKET)
     with _failures(state):

@@ -20,6 +20,7 @@ from headgate.contract import FILTERS_CLUSTER
 from headgate.counters.address import EMBEDDED, CountersAddress, parsed
 from headgate.counters.connection import Lost, accepted, connect
 from headgate.counters.unavailable import reason_of
+from headgate.spool_room import free_bytes
 from headgate.standing import ASK_STANDING, Standing
 from headgate.supervise.control_socket import Unreadable, control_standing
 from headgate.supervise.envoy_admin import EnvoyAdmin
@@ -117,6 +118,18 @@ def usage_answers(path: Path) -> Probe:
         return None
 
     return _guarded(probe)
+
+
+def shortage(min_free_bytes: int) -> Probe | None:
+    """Of room for the spool, while there is too little: then every request is refused."""
+    free = free_bytes()
+    if free is None or free >= min_free_bytes:
+        return None
+
+    async def probe() -> str | None:
+        return f"{free} bytes are free, spool.min_free is {min_free_bytes}: every request is 503 spool_full"
+
+    return probe
 
 
 def usage_store_up(path: Path) -> Probe:

@@ -127,6 +127,8 @@ class Supervisor:
         certificates = certificate_files(gateway, self._plan.config.parent)
         issuers = issuer_rows(gateway.auth)
         outside = [*self._outside, *([Outside("issuers", keys_fetched(issuers), essential=False)] if issuers else [])]
+        if short := probes.shortage(gateway.spool.min_free_bytes):
+            outside.append(Outside("spool", short))
         return View(reloader.report(), self._parts, outside, self._stage, reloader.outcomes, certificates, issuers)
 
     async def _started(self) -> bool:

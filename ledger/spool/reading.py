@@ -17,6 +17,7 @@ from ledger.settling.budget_ends import BudgetEnds
 from ledger.settling.charges import NO_CHARGE
 from ledger.settling.ends import End, PriceOf, end_of
 from ledger.settling.usage import EndLine
+from ledger.spool.line_times import is_ahead, made_at
 from ledger.spool.lines import LINE_TYPES, Line, parsed, problem_of
 from ledger.spool.quarantine import TEXT_BYTES, Bad, Quarantine
 from ledger.spool.spool_file import Batch, SpoolFile
@@ -62,6 +63,7 @@ class LineReader:
         lines: list[EndLine] = []
         bad: list[Bad] = []
         types: Counter[str] = Counter()
+        ahead = 0
         at, epoch, read_ms = batch.start, file.epoch, time.time_ns() // 1_000_000
         for text in batch.lines:
             start, at = at, at + len(text) + 1
@@ -69,6 +71,8 @@ class LineReader:
             if line is None or line.type not in LINE_TYPES:
                 bad.append(Bad(file.path.name, start, len(text), problem_of(text), text[:TEXT_BYTES]))
                 continue
+            if is_ahead(line, read_ms):  # a window that is to come would stand for the one that is
+                line, ahead = made_at(line, read_ms), ahead + 1
             line = self._erased.renamed(line)
             if line.type == "end":
                 try:
@@ -82,6 +86,8 @@ class LineReader:
             if at > file.seen:
                 types[line.type] += 1
                 self._show(line)
+        if ahead:
+            log.warning("lines are dated ahead: they count from now", name=file.path.name, lines=ahead)
         self._set_apart(file, bad)
         self._count(types)
         self._after()

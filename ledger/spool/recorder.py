@@ -115,7 +115,7 @@ def recover(epoch: str) -> int:
 
 def epochs() -> set[str]:
     """The Envoys whose records are here."""
-    return {epoch_of(path.name) for path in SPOOL.glob(f"*{RECORDS_ENDING}")}
+    return {epoch_of(path.name) for path in _files_of("*")}
 
 
 def _check_dead(path: Path) -> None:
@@ -144,7 +144,7 @@ def forget(is_meant: Callable[[Line], bool]) -> int:
     Raises OSError.
     """
     wiped = 0
-    for path in SPOOL.glob(f"*{RECORDS_ENDING}"):
+    for path in _files_of("*"):
         for record in list(_meant(path, is_meant)):
             with path.open("r+b") as file:
                 os.pwrite(file.fileno(), bytes(RECORD_BYTES - _STATE.size), _at(record.place) + _STATE.size)
@@ -154,7 +154,7 @@ def forget(is_meant: Callable[[Line], bool]) -> int:
 
 def count_of(is_meant: Callable[[Line], bool]) -> int:
     """How many records there are that `forget` would wipe."""
-    return sum(1 for path in SPOOL.glob(f"*{RECORDS_ENDING}") for _ in _meant(path, is_meant))
+    return sum(1 for path in _files_of("*") for _ in _meant(path, is_meant))
 
 
 def _meant(path: Path, is_meant: Callable[[Line], bool]) -> Iterator[Record]:
@@ -217,4 +217,4 @@ def _at(place: int) -> int:
 
 
 def _files_of(epoch: str) -> list[Path]:
-    return sorted(SPOOL.glob(f"{epoch}.*{RECORDS_ENDING}"))
+    return sorted(path for path in SPOOL.glob(f"{epoch}.*{RECORDS_ENDING}") if path.is_file())

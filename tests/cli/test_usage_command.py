@@ -151,7 +151,7 @@ def test_focus_has_a_row_for_each_day_and_price(state: Path) -> None:
         (("--since", "1970-01-01", "--until", "2101-01-01"), "--until: expected a time from 1970"),
         (("--month", "2026-11", "--since", "2026-11-01"), "either --month, or --since and --until"),
         (("--since", "2026-11-02", "--until", "2026-11-01"), "--since: needs to be before --until"),
-        (("--focus", "--by", "model"), "neither --requests nor --focus"),
+        (("--focus", "--by", "model"), "--requests and --focus have rows of their own"),
         (("--requests",), "--requests: give --csv or --json"),
         (("--requests", "--focus"), "--requests: give --csv or --json"),
     ],

@@ -38,8 +38,12 @@ async def test_min_free_is_more_than_there_is(setup: Limited, engine: Engine, tm
         for _ in range(5):
             assert_refused(gateway, ask(gateway, setup.keys["acme"]), engine)
         assert gateway.get("/v1/models", setup.keys["acme"]).status_code == 503
+        said = gateway.readyz()
+        assert not said["ready"]
+        assert "spool.min_free is 1099511627776" in said["parts"]["spool"]["detail"]
         path.write_text(usual)
         await until(lambda: all_answer(gateway, setup, 200))
+        assert gateway.readyz()["ready"]
 
 
 def all_answer(gateway: RunningGateway, setup: Limited, status: int) -> bool:
