@@ -98,9 +98,7 @@ def show(client: "AdminClient", shown: Shown, tenant: str | None, platform: bool
 @click.option("--endpoint", "endpoints", multiple=True, help="Only these endpoints (chat); may be repeated.")
 @click.option("--model", "models", multiple=True, help="Only these of the tenant's models; may be repeated.")
 @click.option("--set-limit", "limits", multiple=True, metavar="LIMIT=VALUE", help="A limit of its own (rpm=5).")
-@click.option(
-    "--expires", type=Moment(ahead=True), help="When it ends: 2027-01-31, or 90d for in 90 days."
-)
+@click.option("--expires", type=Moment(ahead=True), help="When it ends: 2027-01-31, or 90d for in 90 days.")
 @click.option("--metadata", "pairs", multiple=True, metavar="NAME=VALUE", help="Anything of yours; may be repeated.")
 @_of_somebody
 def create(
@@ -138,9 +136,7 @@ def create(
 @click.option("--all-models", is_flag=True, help="Every model of the tenant's again.")
 @click.option("--set-limit", "limits", multiple=True, metavar="LIMIT=VALUE", help="In place of all that it has.")
 @click.option("--no-limits", is_flag=True, help="No limits of its own any more.")
-@click.option(
-    "--expires", type=Moment(ahead=True), help="When it ends: 2027-01-31, or 90d for in 90 days."
-)
+@click.option("--expires", type=Moment(ahead=True), help="When it ends: 2027-01-31, or 90d for in 90 days.")
 @click.option("--never-expires", is_flag=True, help="It does not end by itself.")
 @click.option("--disable/--enable", "disabled", default=None, help="Whether it is refused.")
 @click.option("--metadata", "pairs", multiple=True, metavar="NAME=VALUE", help="In place of what is there.")
