@@ -16,13 +16,16 @@ from ledger.spool.lines import RECOVERED
 
 E1, E2 = "20260101T000000-aaaaaa", "20260102T000000-bbbbbb"
 LIMITS = LimitsRow((LimitRow("tpm", 10**9),))
-NOW_MS = time.time_ns() // 1_000_000
 ASKED = {"bytes_in": 400, "estimated_tokens": 100, "streamed": 1, "reserved": 1, "price_generation": 1}
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def stream(request_id: str, completion: int = 7, **more: Any) -> Inflight:
     counts = {"prompt_tokens": 90, "completion_tokens": completion, "content_events": completion}
-    return Inflight(request_id, NOW_MS - 5000, status=200, counts=counts, numbers=ASKED, **more)
+    return Inflight(request_id, now_ms() - 5000, status=200, counts=counts, numbers=ASKED, **more)
 
 
 def start_line(request_id: str, target: str) -> bytes:
@@ -54,10 +57,10 @@ def test_what_was_under_way_is_settled_as_far_as_it_had_come(ledger: Ledger, val
     write_records(
         records(ledger),
         stream("streamed"),
-        Inflight("waiting", NOW_MS - 900, numbers=ASKED),
-        stream("written", state=ENDED, ended_ms=NOW_MS - 10),
-        stream("unwritten", state=ENDED, ended_ms=NOW_MS - 10),
-        Inflight("refused", NOW_MS - 800, status=400, state=ENDED, ended_ms=NOW_MS, numbers=ASKED),
+        Inflight("waiting", now_ms() - 900, numbers=ASKED),
+        stream("written", state=ENDED, ended_ms=now_ms() - 10),
+        stream("unwritten", state=ENDED, ended_ms=now_ms() - 10),
+        Inflight("refused", now_ms() - 800, status=400, state=ENDED, ended_ms=now_ms(), numbers=ASKED),
         stream("alone", texts={"tenant": "globex", "user": "ann"}),
     )
     ledger.start()
@@ -71,7 +74,8 @@ def test_what_was_under_way_is_settled_as_far_as_it_had_come(ledger: Ledger, val
     }
     assert not records(ledger).exists()
     alone = next(row for row in ledger.journal() if row.request_id == "alone")
-    assert (alone.tenant, alone.user, alone.began_ms) == ("globex", "ann", NOW_MS - 5000)
+    assert (alone.tenant, alone.user) == ("globex", "ann")
+    assert now_ms() - 60_000 < alone.began_ms < now_ms() - 5000
     assert ledger.logged("requests without a record are charged their estimate") == []
 
 
@@ -82,7 +86,7 @@ def test_what_anybody_can_write_hides_no_request_and_what_is_long_over_is_not_ch
     write_records(
         records(ledger),
         stream("streamed", texts={"upstream_model": "first"}, answered_by="second"),
-        stream("long ago", state=ENDED, ended_ms=NOW_MS - 4 * 86_400_000),
+        stream("long ago", state=ENDED, ended_ms=now_ms() - 4 * 86_400_000),
     )
     ledger.start()
     wait_until(lambda: not records(ledger).exists() and charged(ledger))
@@ -148,13 +152,12 @@ def test_what_a_deleted_tenant_has_in_records_is_wiped_once_it_has_ended(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "spool").mkdir()
     path = tmp_path / "spool" / f"{E1}.0.inflight"
-    now_ms = time.time_ns() // 1_000_000
     write_records(
         path,
-        stream("long ago", state=ENDED, ended_ms=now_ms - 9000, texts={"user": "ann"}),
-        stream("just now", state=ENDED, ended_ms=now_ms),
+        stream("long ago", state=ENDED, ended_ms=now_ms() - 9000, texts={"user": "ann"}),
+        stream("just now", state=ENDED, ended_ms=now_ms()),
         stream("under way"),
-        stream("another", state=ENDED, ended_ms=now_ms - 9000, texts={"tenant": "globex"}),
+        stream("another", state=ENDED, ended_ms=now_ms() - 9000, texts={"tenant": "globex"}),
     )
     assert recorder.count_of(lambda line: line.tenant == "acme") == 1
     assert recorder.forget(lambda line: line.tenant == "acme") == 1
