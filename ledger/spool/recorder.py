@@ -67,8 +67,17 @@ class Record(NamedTuple):
         """The gateway's own."""
         return self.texts["request_id"]
 
-    def line(self, ended_ms: int, start: Line | None = None, attempts: int = 1) -> Line:
-        """The `end` line that Envoy would have written, as far as anybody knows; `start` is its last attempt's."""
+    def line(self, ended_ms: int, start: Line | None = None, attempts: int = 1) -> Line | None:
+        """The `end` line that Envoy would have written, as far as anybody knows; `start` is its last attempt's.
+
+        None where what it says can be none: it was read while it was written, or the disk has lost a part of it.
+        """
+        try:
+            return self._line(ended_ms, start, attempts)
+        except (ValueError, OverflowError, OSError, msgspec.ValidationError):  # of a time, or of its members
+            return None
+
+    def _line(self, ended_ms: int, start: Line | None, attempts: int) -> Line:
         ended_ms = max(self.ended_ms or ended_ms, self.began_ms)
         numbers: dict[str, int | bool | None] = dict(self.numbers)
         numbers["config_generation"] = numbers.get("price_generation")
@@ -130,11 +139,14 @@ def _lines(epoch: str, records: list[Record]) -> list[Line]:
     left = [one for one in records if not one.ended_ms or one.ended_ms >= last_ms - WRITTEN_MS]
     search = SpoolSearch(epoch, [one.request_id for one in left], min((one.began_ms for one in left), default=0))
     search.go_on()
-    return [
+    made = [
         one.line(last_ms, search.started.get(one.request_id), max(search.attempts[one.request_id], 1))
         for one in left
         if one.request_id not in search.ended
     ]
+    if bad := made.count(None):
+        log.error("records of an envoy that can't be", epoch=epoch, records=bad)
+    return [line for line in made if line]
 
 
 def forget(is_meant: Callable[[Line], bool]) -> int:
@@ -160,7 +172,8 @@ def count_of(is_meant: Callable[[Line], bool]) -> int:
 def _meant(path: Path, is_meant: Callable[[Line], bool]) -> Iterator[Record]:
     before_ms = time.time_ns() // 1_000_000 - REST_MS
     for record in records_of(path, is_checked=False):
-        if 0 < record.ended_ms <= before_ms and is_meant(record.line(record.ended_ms)):
+        line = record.line(record.ended_ms) if 0 < record.ended_ms <= before_ms else None
+        if line and is_meant(line):
             yield record
 
 

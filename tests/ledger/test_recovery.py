@@ -131,6 +131,17 @@ def test_killed_at_any_moment_each_is_counted_once(ledger: Ledger) -> None:
     assert sum(row.completion_tokens for row in ledger.journal()) == sum(range(1, 61))
 
 
+def test_a_record_that_cannot_be_keeps_no_other_one_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut may leave anything where nothing is checked."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spool").mkdir()
+    odd = stream("odd", state=ENDED, ended_ms=2**62), stream("none", texts={"price_factor": "much"})
+    write_records(tmp_path / "spool" / f"{E1}.0.inflight", *odd, stream("good", state=ENDED, ended_ms=2**62 - 1))
+    assert recorder.forget(lambda _: True) == 0
+    write_records(tmp_path / "spool" / f"{E1}.0.inflight", *odd[1:], stream("good"))
+    assert recorder.recover(E1) == 1
+
+
 def test_while_the_lines_cannot_be_written_the_records_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     spool = tmp_path / "spool"

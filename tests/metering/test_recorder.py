@@ -107,6 +107,7 @@ def test_a_request_is_there_with_all_that_is_known_of_it(start: Callable[..., Si
     }
     assert (record.request_id, record.texts["tenant"], record.texts["user"]) == (ID % 1, "acme", "ünser")
     line = record.line(record.began_ms + 700)
+    assert line
     assert (line.duration_ms, line.status, line.attempts, line.streamed, line.reserved) == (700, 200, 1, True, None)
     assert (line.price_generation, line.config_generation, line.model, line.units) == (6, 6, None, None)
     assert line.price_factor == "0.9"
