@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import SecretBytes, SecretStr
 
-from headgate.config.values import SecretRef
+from headgate.config.secret_refs import SecretRef
 from headgate.virtual_key import KEY, PREFIX
 
 MASK = "***"

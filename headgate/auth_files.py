@@ -8,7 +8,7 @@ import hashlib
 from pathlib import Path
 
 from headgate.config.auth import Auth
-from headgate.config.values import SecretRef
+from headgate.config.secret_refs import SecretRef
 from headgate.contract import PEPPER, SECRETS, SERVICE_KEY
 from headgate.snapshot import AuthRow
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate.config.model import Aws, Provider
-from headgate.config.values import SecretRef
+from headgate.config.secret_refs import SecretRef
 from headgate.contract import cluster_name
 
 # What the workers alone go by: it needs no other cluster. Of a pool's keys each cluster has its own, as `api_key`.

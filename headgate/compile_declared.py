@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from headgate.auth_files import auth_row
 from headgate.config.billing import Billing
 from headgate.config.model import Gateway, Key, Model, Plan, Provider, Tenant
-from headgate.config.values import SecretRef
+from headgate.config.secret_refs import SecretRef
 from headgate.declared import (
     Declared,
     DeclaredBilling,

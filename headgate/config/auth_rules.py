@@ -9,8 +9,8 @@ from typing import Any
 
 from headgate.config.auth import Auth
 from headgate.config.model import Gateway
+from headgate.config.secret_refs import SecretRef, secret_ref
 from headgate.config.shape import Finding, children_of, value_at
-from headgate.config.values import SecretRef, secret_ref
 from headgate.config.wording import KeyPath, shown_path
 
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, PlainValidator
 
-from headgate.config import addresses, values
+from headgate.config import addresses, secret_refs, values
 from headgate.config.addresses import Address, Url
-from headgate.config.values import SecretRef
+from headgate.config.secret_refs import SecretRef
 
 
 def _parsed(kind: type, parser: Callable[[Any], Any]) -> PlainValidator:
@@ -29,9 +29,9 @@ Sha256 = Annotated[str, PlainValidator(values.sha256)]
 Expiry = Annotated[dt.datetime, _parsed(dt.datetime, values.expiry)]
 Listening = Annotated[Address, _parsed(Address, addresses.address)]
 HttpUrl = Annotated[Url, _parsed(Url, addresses.url)]
-Secret = Annotated[SecretRef, _parsed(SecretRef, values.secret_ref)]
-LocalSecret = Annotated[SecretRef, _parsed(SecretRef, values.local_secret_ref)]
-ProviderSecret = Annotated[SecretRef, _parsed(SecretRef, values.provider_secret_ref)]
+Secret = Annotated[SecretRef, _parsed(SecretRef, secret_refs.secret_ref)]
+LocalSecret = Annotated[SecretRef, _parsed(SecretRef, secret_refs.local_secret_ref)]
+ProviderSecret = Annotated[SecretRef, _parsed(SecretRef, secret_refs.provider_secret_ref)]
 FilePath = Annotated[Path, _parsed(Path, values.file_path)]
 RequestPath = Annotated[str, PlainValidator(values.request_path)]
 HeaderName = Annotated[str, PlainValidator(values.forwarded_header)]

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from headgate.config.secret_refs import SecretRef, name_of_reference, provider_secret_ref
 from headgate.config.shape import Finding, children_of
-from headgate.config.values import SecretRef, name, name_of_reference, provider_secret_ref
+from headgate.config.values import name
 from headgate.config.wording import KeyPath, quoted
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
 
-from headgate.config import addresses, bedrock, values
+from headgate.config import addresses, bedrock, secret_refs, values
 from headgate.config.addresses import Address, Url
 from headgate.config.auth import Auth
 from headgate.config.billing import Billing
@@ -114,7 +114,7 @@ class PoolKey(Entry):
     @property
     def called(self) -> str:
         """Its name in metrics, logs and records."""
-        return self.name or values.name_of_reference(self.key)
+        return self.name or secret_refs.name_of_reference(self.key)
 
 
 class Provider(Entry):

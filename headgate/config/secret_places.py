@@ -5,7 +5,7 @@ from typing import Any
 
 from headgate.config.entry import Entry
 from headgate.config.model import Gateway
-from headgate.config.values import SecretRef
+from headgate.config.secret_refs import SecretRef
 
 
 def secret_places(gateway: Gateway) -> Iterator[tuple[str, SecretRef]]:

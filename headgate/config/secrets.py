@@ -8,7 +8,7 @@ The value goes to the caller and nowhere else: no message, no repr and no cache 
 from collections.abc import Mapping
 from pathlib import Path
 
-from headgate.config.values import SecretRef
+from headgate.config.secret_refs import SecretRef
 from headgate.config.wording import quoted
 from headgate.contract import SECRETS
 from headgate.vault.files import read_value

@@ -16,9 +16,10 @@ from headgate.config.auth_rules import own_secrets
 from headgate.config.certificates import CertificateError, expiry_text, read_authorities, read_pair
 from headgate.config.database import database_url, files_of, sqlite_file
 from headgate.config.issuer_rules import issuer_paths
+from headgate.config.secret_refs import SecretRef, name_of_reference, secret_ref
 from headgate.config.secrets import SecretError, resolve, resolve_long, resolve_signing
 from headgate.config.shape import Finding, children_of, value_at
-from headgate.config.values import SecretRef, file_path, name_of_reference, secret_ref
+from headgate.config.values import file_path
 from headgate.config.vault import Secrets
 from headgate.config.vault_rules import uses_vault
 from headgate.config.wording import KeyPath, quoted, shown_path

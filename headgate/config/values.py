@@ -1,4 +1,4 @@
-"""The scalar values of gateway.yaml: durations, sizes, prices, names, dates, secret references.
+"""The scalar values of gateway.yaml: durations, sizes, prices, names, dates. Those of secrets are in secret_refs.py.
 
 Each parser takes what the tree holds (str, int, Decimal, bool, None, dict, list) and returns the value in its
 unit, or raises ValueError (pydantic would not collect a TypeError) with a text for the operator. Parsers of
@@ -8,10 +8,9 @@ secret-like fields never quote what they were given. No IO here.
 import datetime as dt
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from headgate.config.wording import found, nearest, quoted
 from headgate.limits import NANO
@@ -33,7 +32,6 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9._:-]+(/[A-Za-z0-9._:-]+)*")
 _VAULT_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
-_VAULT_PLACE = re.compile(r"[!\"$-.0-~]+(/[!\"$-.0-~]+)+#[^#\s]+")  # printable ASCII but # in each part
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _CREDENTIALS = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization")
 _HOP_BY_HOP = (  # RFC 9110, 7.6.1
@@ -52,69 +50,6 @@ _NEVER_FORWARDED = frozenset(_CREDENTIALS + _HOP_BY_HOP + _REWRITTEN)
 _OWN_HEADERS = ("x-headgate-", "x-envoy-", "x-forwarded-", "x-amz-")  # the last are signed
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
 _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class SecretRef:
-    """Where a secret is: an environment variable's name, a file's path, or `path#field` in Vault.
-
-    What is stored has no place: it is known by the provider and the field that say so.
-    """
-
-    kind: Literal["env", "file", "vault", "stored"]
-    place: str
-
-    def __repr__(self) -> str:
-        return "***"
-
-    __str__ = __repr__
-
-
-def secret_ref(value: Any) -> SecretRef:
-    """`env:NAME`, `file:path` or `vault:path#field`, where the path begins with a mount."""
-    scheme, _, place = value.partition(":") if isinstance(value, str) else ("", "", "")
-    if scheme == "vault" and _VAULT_PLACE.fullmatch(place) and not {".", ".."} & set(re.split("[/#]", place)):
-        return SecretRef("vault", place)
-    if value == "stored":
-        raise ValueError(
-            "cannot be stored: only a provider's api_key, api_keys and token can "
-            "(a key of AWS's is a pair, which has to change at once)"
-        )
-    return _local(value, "env:NAME, file:PATH or vault:MOUNT/PATH#FIELD")
-
-
-def local_secret_ref(value: Any) -> SecretRef:
-    """`env:NAME` or `file:path`: what opens a Vault."""
-    return _local(value, "env:NAME or file:PATH")
-
-
-def provider_secret_ref(value: Any) -> SecretRef:
-    """A secret of a provider's: `stored`, or a reference."""
-    if value == "stored":
-        return SecretRef("stored", "")
-    try:
-        return secret_ref(value)
-    except ValueError:
-        return _local(value, "env:NAME, file:PATH, vault:MOUNT/PATH#FIELD or stored")
-
-
-def _local(value: Any, expected: str) -> SecretRef:
-    scheme, _, place = value.partition(":") if isinstance(value, str) else ("", "", "")
-    if scheme == "env" and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", place):
-        return SecretRef("env", place)
-    if scheme == "file" and place and place.isprintable():
-        return SecretRef("file", place)
-    raise ValueError(f"expected a reference to a secret, {expected}; the secret itself is never in this file")
-
-
-def name_of_reference(ref: SecretRef) -> str:
-    """What a key is called that has no other name: the variable's name, the file's, the field's in Vault.
-
-    Stored ones have to have one: `key_rules` asks for it.
-    """
-    place = ref.place.rpartition("#" if ref.kind == "vault" else "/")[2]
-    found = _NAME.search(re.sub(r"[^A-Za-z0-9._-]", "-", place))
-    return found[0] if found else "key"
 
 
 def duration(value: Any) -> float:

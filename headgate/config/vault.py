@@ -8,7 +8,7 @@ from pydantic import Field, PlainValidator
 from headgate.config import values
 from headgate.config.entry import Entry, FilePath, HttpUrl, LocalSecret, VaultPath
 from headgate.config.kms import Kms
-from headgate.config.values import SecretRef
+from headgate.config.secret_refs import SecretRef
 from headgate.config.wording import found
 
 MIN_REFRESH_S = 0.5  # each look is a request for every secret that is referred to

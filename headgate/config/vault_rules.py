@@ -8,8 +8,9 @@ from contextlib import suppress
 from typing import Any
 
 from headgate.config.addresses import url
+from headgate.config.secret_refs import provider_secret_ref
 from headgate.config.shape import Finding, children_of, value_at
-from headgate.config.values import name, provider_secret_ref
+from headgate.config.values import name
 from headgate.config.vault import KEYS_OF
 from headgate.config.wording import KeyPath, shown_path
 from headgate.stored_files import MAX_FIELD_CHARS, pool_field

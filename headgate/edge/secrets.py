@@ -39,8 +39,8 @@ from headgate.cluster_names import Account, accounts_of
 from headgate.config.auth import Auth
 from headgate.config.certificates import CertificateError, read_authorities, read_pair
 from headgate.config.model import Aws, Gateway, Provider
+from headgate.config.secret_refs import SecretRef
 from headgate.config.secrets import SecretError, resolve, resolve_long, resolve_signing
-from headgate.config.values import SecretRef
 from headgate.contract import SECRETS, cluster_name
 from headgate.edge.messages import document, pack
 from headgate.edge.stand_in import stand_in

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from headgate.config.secret_refs import SecretRef
 from headgate.config.secrets import SecretError, resolve
-from headgate.config.values import SecretRef
 from headgate.config.vault import Secrets
 from headgate.vault.errors import VaultRefused
 from headgate.vault.login import Credentials, Read

@@ -25,7 +25,7 @@ from control.store.failures import BadCursor
 from control.store.paging import Wish
 from control.store.store import Store
 from control.store.unit import Reader
-from headgate.config.values import SecretRef
+from headgate.config.secret_refs import SecretRef
 from headgate.virtual_key import make_key
 
 BOB = Actor("user", "user_bob", "acme", "192.0.2.7", "req-7")
