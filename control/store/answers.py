@@ -11,8 +11,9 @@ from hashlib import sha256
 from sqlalchemy import delete, insert, select
 
 from control.canonical import canonical
+from control.store.base import table_of
 from control.store.failures import OtherRequest
-from control.store.tables import AnswerRow, table_of
+from control.store.tables import AnswerRow
 from control.store.unit import Writer
 from control.store.values import Answer
 

@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 
 from control import audit_chain
 from control.audit_chain import COLUMNS, ERASE, FIRST, Entry, Head, Part, Verdict, ranges_of
+from control.store.base import table_of
 from control.store.paging import Page, Wish, cursor_of, filled, place_of
-from control.store.tables import AuditRow, table_of
+from control.store.tables import AuditRow
 from control.store.unit import Reader, Unit
 
 AT_ONCE = 10_000  # entries that one unit drops parts of

@@ -7,13 +7,14 @@ from typing import Any
 from sqlalchemy import and_, delete, func, select, tuple_, update
 
 from control.audit_chain import FIRST, Head
+from control.store.base import table_of
 from control.store.credentials import CREDENTIALS
 from control.store.credits import ACCOUNTS
 from control.store.failures import Gap, StoreDamaged
 from control.store.keys import KEYS
 from control.store.plans import LIMITS, PLANS
 from control.store.rows import Rows
-from control.store.tables import AuditRow, DirectoryVersion, table_of
+from control.store.tables import AuditRow, DirectoryVersion
 from control.store.tenants import GRANTS, TENANTS
 from control.store.unit import Reader, Writer
 from control.store.users import MEMBERSHIPS, USERS

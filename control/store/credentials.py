@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from sqlalchemy import select, update
 
+from control.store.base import table_of
 from control.store.failures import InUse, Missing
 from control.store.rows import Rows
-from control.store.tables import CredentialRow, DataKeyRow, table_of
+from control.store.tables import CredentialRow, DataKeyRow
 from control.store.unit import Reader, Unit
 from control.store.values import Credential, DataKey
 

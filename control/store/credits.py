@@ -11,10 +11,11 @@ from typing import Any, Literal
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
+from control.store.base import table_of
+from control.store.billing_tables import CreditAccountRow, CreditEntryRow
 from control.store.ids import new_id
 from control.store.paging import Page, Wish, cursor_of, filled, place_of
 from control.store.rows import Rows
-from control.store.tables import CreditAccountRow, CreditEntryRow, table_of
 from control.store.unit import Reader, Unit
 from control.store.values import NEVER, CreditAccount
 

@@ -4,9 +4,10 @@ from typing import Any
 
 from sqlalchemy import BigInteger, literal, select, tuple_
 
+from control.store.base import table_of
 from control.store.failures import BadValue
 from control.store.paging import MOST, Page, Wish, cursor_of, place_of
-from control.store.tables import DeletionRow, table_of
+from control.store.tables import DeletionRow
 from control.store.unit import Reader
 from control.store.values import NEVER, Deletion
 

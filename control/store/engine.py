@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
 from control.store.failures import ForeignSchema, StoreAway, StoreBusy, StoreDamaged, named
-from control.store.tables import Base
+from control.store.tables import ALL
 
 _WRITES = "headgate_writes"
 _REWRITE_S = 600
@@ -199,5 +199,5 @@ def overwrite_erased(engine: Engine) -> None:
         with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             allow(connection, _REWRITE_S)
             connection.exec_driver_sql("SET lock_timeout = '3s'")
-            connection.exec_driver_sql(f"VACUUM (FULL) {', '.join(sorted(Base.metadata.tables))}")
+            connection.exec_driver_sql(f"VACUUM (FULL) {', '.join(sorted(ALL.tables))}")
             connection.invalidate()  # with its settings

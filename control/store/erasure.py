@@ -18,6 +18,8 @@ from sqlalchemy import delete, func, insert, or_, select, update
 
 from control.audit_chain import Actor
 from control.store.audit_log import drop_parts_of_tenant, drop_parts_of_user
+from control.store.base import table_of
+from control.store.billing_tables import CreditEntryRow, InvoiceRow
 from control.store.credits import ACCOUNTS, attached_credits, detach_credits
 from control.store.failures import Missing
 from control.store.ids import new_id
@@ -26,18 +28,7 @@ from control.store.keys import KEYS
 from control.store.plans import LIMITS
 from control.store.rows import Rows
 from control.store.store import Store
-from control.store.tables import (
-    AnswerRow,
-    Base,
-    CreditEntryRow,
-    DeletionRow,
-    EventRow,
-    InvoiceRow,
-    KeyUseRow,
-    MembershipRow,
-    UserRow,
-    table_of,
-)
+from control.store.tables import ALL, AnswerRow, DeletionRow, EventRow, KeyUseRow, MembershipRow, UserRow
 from control.store.tenants import GRANTS, TENANTS
 from control.store.unit import Reader, Unit, Writer
 from control.store.users import MEMBERSHIPS, USERS, delete_user
@@ -65,7 +56,7 @@ def is_tenants(column: str) -> bool:
 
 TABLES_OF_TENANTS = tuple(
     table
-    for table in Base.metadata.sorted_tables
+    for table in ALL.sorted_tables
     if table is TENANTS.table or any(is_tenants(column.name) for column in table.c)
 )
 

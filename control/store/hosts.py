@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from sqlalchemy import delete, insert, select, update
 
+from control.store.base import table_of
 from control.store.failures import Missing
-from control.store.tables import HostRow, table_of
+from control.store.tables import HostRow
 from control.store.unit import Reader, Unit, Writer
 from control.store.values import Host
 

@@ -14,9 +14,10 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.elements import ColumnElement
 
+from control.store.base import table_of
+from control.store.billing_tables import InvoiceRow
 from control.store.failures import StoreDamaged
 from control.store.paging import Page, Wish, cursor_of, filled, place_of
-from control.store.tables import InvoiceRow, table_of
 from control.store.unit import Reader, Unit
 from control.store.values import NEVER
 

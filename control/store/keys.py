@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, func, insert, select, update
 
+from control.store.base import table_of
 from control.store.columns import Moment
 from control.store.paging import Page, Wish
 from control.store.rows import Rows
-from control.store.tables import KeyUseRow, VirtualKeyRow, table_of
+from control.store.tables import KeyUseRow, VirtualKeyRow
 from control.store.unit import Reader, Unit, Writer
 from control.store.values import VirtualKey
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import insert, select
 
-from control.store.tables import LostInvoicesRow
+from control.store.billing_tables import LostInvoicesRow
 from control.store.unit import Reader, Unit
 
 

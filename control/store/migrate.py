@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, inspect
 from control.store.engine import allow, writing
 from control.store.failures import ForeignSchema, NewerSchema, named
 from control.store.migrations import VERSION_TABLE
-from control.store.tables import Base
+from control.store.tables import ALL
 
 _LOCK = 0x6865616467617465  # "headgate": the advisory lock's number
 _FOLDER = Path(__file__).with_name("migrations")
@@ -66,7 +66,7 @@ def _revision(connection: Connection, steps: ScriptDirectory) -> str | None:
     options = {"version_table": VERSION_TABLE}
     found = MigrationContext.configure(connection, opts=options).get_current_revision()
     if found is None:
-        there = set(inspect(connection).get_table_names()) & Base.metadata.tables.keys()
+        there = set(inspect(connection).get_table_names()) & ALL.tables.keys()
         if there:
             raise ForeignSchema(
                 f"the database has tables of somebody else's: {', '.join(sorted(there))};"

@@ -7,10 +7,10 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import BigInteger, ColumnElement, and_, insert, literal, select, tuple_, update
 
+from control.store.base import Base, table_of
 from control.store.columns import Moment
 from control.store.failures import Exists, Missing, Stale
 from control.store.paging import Page, Wish, cursor_of, filled, place_of
-from control.store.tables import Base, table_of
 from control.store.unit import Reader, Unit
 from control.store.values import NEVER, Kept
 

@@ -7,46 +7,19 @@ searches among them begins with it.
 """
 
 import datetime as dt
-from typing import Any, ClassVar, cast
+from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, Table, Text, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-from control.store.columns import Day, Digest, Document, Moment, Words
+from control.store import billing_tables  # noqa: F401 - for ALL
+from control.store.base import Base, Directory, one_of
+from control.store.columns import Digest, Document, Words
 from headgate.roles import TENANT_ROLES
 
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
 SUBJECTS = ("tenant", "user")  # whom a row of `limits` is about
-INVOICE_KINDS = ("invoice", "credit_note")
-CREDIT_KINDS = ("prepaid", "granted", "adjustment", "expired")
 _LIVING = text("deleted_at IS NULL")
 _UNFINISHED = text("finished_at IS NULL")
-
-
-def _one_of(column: str, words: tuple[str, ...]) -> str:
-    return f"{column} IN ({', '.join(repr(word) for word in words)})"
-
-
-class Base(DeclarativeBase):
-    """All tables."""
-
-    metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map: ClassVar[dict[Any, Any]] = {dt.datetime: Moment, int: BigInteger}
-
-
-class Directory:
-    """The columns of a row that workers are told about."""
-
-    version: Mapped[int] = mapped_column(index=True)
-    created_at: Mapped[dt.datetime]
-    updated_at: Mapped[dt.datetime]
-    deleted_at: Mapped[dt.datetime | None]
 
 
 class DirectoryVersion(Base):
@@ -92,7 +65,7 @@ class LimitsRow(Directory, Base):
     """Limits in place of the plan's, in the shape of `tenants.<name>.limits`: of a tenant, or of one of its users."""
 
     __tablename__ = "limits"
-    __table_args__ = (CheckConstraint(_one_of("subject", SUBJECTS), name="subject"),)
+    __table_args__ = (CheckConstraint(one_of("subject", SUBJECTS), name="subject"),)
     tenant_id: Mapped[str] = mapped_column(Words(64), primary_key=True)
     subject: Mapped[str] = mapped_column(Words(16), primary_key=True)
     subject_id: Mapped[str] = mapped_column(Words(64), primary_key=True)
@@ -137,7 +110,7 @@ class MembershipRow(Directory, Base):
     """A user's role in a tenant."""
 
     __tablename__ = "memberships"
-    __table_args__ = (CheckConstraint(_one_of("role", TENANT_ROLES), name="role"),)
+    __table_args__ = (CheckConstraint(one_of("role", TENANT_ROLES), name="role"),)
     tenant_id: Mapped[str] = mapped_column(Words(64), primary_key=True)
     user_id: Mapped[str] = mapped_column(Words(64), ForeignKey("users.id"), primary_key=True, index=True)
     role: Mapped[str] = mapped_column(Words(16))
@@ -152,7 +125,7 @@ class VirtualKeyRow(Directory, Base):
     __tablename__ = "virtual_keys"
     __table_args__ = (
         CheckConstraint(
-            f"(role = 'admin' AND tenant_id IS NULL) OR ({_one_of('role', TENANT_ROLES)} AND tenant_id IS NOT NULL)",
+            f"(role = 'admin' AND tenant_id IS NULL) OR ({one_of('role', TENANT_ROLES)} AND tenant_id IS NOT NULL)",
             name="role",
         ),
         CheckConstraint("length(digest) = 32", name="digest"),
@@ -265,107 +238,6 @@ class HostRow(Base):
     usage_place: Mapped[str | None] = mapped_column(Words(256))
 
 
-class UsageGatewayRow(Base):
-    """A gateway whose usage is this database's to bill: it stays when its host is removed.
-
-    `run` and `batch` are the mark that it has had in the usage store `place`; null: none, or the loss was accepted.
-    `host_id` null: no host has said that it is its own, an admin has.
-    """
-
-    __tablename__ = "usage_gateways"
-    id: Mapped[str] = mapped_column(Words(64), primary_key=True)
-    host_id: Mapped[str | None] = mapped_column(Words(64))
-    place: Mapped[str | None] = mapped_column(Words(256))
-    run: Mapped[int | None]
-    batch: Mapped[int | None]
-    noted_at: Mapped[dt.datetime]
-
-
-class LostInvoicesRow(Base):
-    """Numbers that were given by a database that was put back since, as an admin has said: none is given again."""
-
-    __tablename__ = "lost_invoices"
-    prefix: Mapped[str] = mapped_column(Words(64), primary_key=True)
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    noted_at: Mapped[dt.datetime]
-
-
-class InvoiceRow(Base):
-    """An invoice, or the credit note of one, as it was issued: triggers refuse gaps and changes.
-
-    `customer` is no `tenant_id`: what was billed is kept when a tenant is deleted. `detached_at` says that it was, so
-    that a later tenant of that name sees none of it. `revision` counts the invoices of one customer and month, and
-    `corrects` is the `seq` of the invoice that a credit note takes back.
-    """
-
-    __tablename__ = "invoices"
-    __table_args__ = (
-        CheckConstraint(_one_of("kind", INVOICE_KINDS), name="kind"),
-        CheckConstraint("(kind = 'credit_note') = (corrects IS NOT NULL)", name="corrects"),
-        Index("uq_invoices_customer_month_revision_kind", "customer", "month", "revision", "kind", unique=True),
-        Index("uq_invoices_number", "number", unique=True),
-        Index("uq_invoices_corrects", "corrects", unique=True),
-        Index("ix_invoices_month_seq", "month", "seq"),
-    )
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    number: Mapped[str] = mapped_column(Words(64))
-    kind: Mapped[str] = mapped_column(Words(16))
-    customer: Mapped[str] = mapped_column(Words(256))
-    month: Mapped[str] = mapped_column(Words(7))
-    revision: Mapped[int]
-    corrects: Mapped[int | None]
-    issued_at: Mapped[dt.datetime]
-    total_cents: Mapped[int]
-    document: Mapped[str] = mapped_column(Text)
-    document_digest: Mapped[bytes] = mapped_column(Digest)
-    page: Mapped[str] = mapped_column(Text)
-    page_digest: Mapped[bytes] = mapped_column(Digest)
-    detached_at: Mapped[dt.datetime | None]
-
-
-class CreditEntryRow(Base):
-    """What was booked on a tenant's account of credits, in whole nano-USD: triggers refuse gaps and changes.
-
-    `customer` and `detached_at` are as an invoice's. `ended` is the `seq` of the entry whose rest has expired.
-    """
-
-    __tablename__ = "credit_entries"
-    __table_args__ = (
-        CheckConstraint(_one_of("kind", CREDIT_KINDS), name="kind"),
-        CheckConstraint("(kind = 'expired') = (ended IS NOT NULL)", name="ended"),
-        CheckConstraint(
-            "(kind IN ('prepaid', 'granted') AND amount_nano > 0) OR (kind = 'expired' AND amount_nano <= 0)"
-            " OR (kind = 'adjustment' AND amount_nano <> 0)",
-            name="amount_nano",
-        ),
-        CheckConstraint("expires_on IS NULL OR kind IN ('prepaid', 'granted')", name="expires_on"),
-        Index("uq_credit_entries_id", "id", unique=True),
-        Index("uq_credit_entries_ended", "ended", unique=True),
-        Index("ix_credit_entries_customer_seq", "customer", "seq"),
-    )
-    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    id: Mapped[str] = mapped_column(Words(64))
-    customer: Mapped[str] = mapped_column(Words(64))
-    kind: Mapped[str] = mapped_column(Words(16))
-    amount_nano: Mapped[int]
-    expires_on: Mapped[dt.date | None] = mapped_column(Day)
-    note: Mapped[str] = mapped_column(Words(256))
-    ended: Mapped[int | None]
-    created_at: Mapped[dt.datetime]
-    created_by: Mapped[str] = mapped_column(Words(128))
-    detached_at: Mapped[dt.datetime | None]
-
-
-class CreditAccountRow(Directory, Base):
-    """What workers are told of a tenant's account: headgate/credits.py. Made of its entries."""
-
-    __tablename__ = "credit_accounts"
-    tenant_id: Mapped[str] = mapped_column(Words(64), primary_key=True)
-    since_day: Mapped[int]
-    booked_nano: Mapped[int]
-    ending: Mapped[Any] = mapped_column(Document)
-
-
 class EventRow(Base):
     """What a receiver of webhooks is still to be told: gone once the ledger of a host has it."""
 
@@ -409,6 +281,4 @@ class AuditRow(Base):
     hash: Mapped[bytes] = mapped_column(Digest)
 
 
-def table_of(rows: type[Base]) -> Table:
-    """The table by itself, for statements that no class is to be made of."""
-    return cast("Table", rows.__table__)
+ALL = Base.metadata  # with those of billing_tables.py

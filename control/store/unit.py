@@ -15,9 +15,10 @@ from sqlalchemy import Connection, Executable, Row, select, update
 from control.audit_chain import COLUMNS, FIRST, SALT_BYTES, Actor, Entry, Part, hash_of, part_digest
 from control.canonical import canonical
 from control.masking import document_of
+from control.store.base import table_of
 from control.store.columns import to_the_ms
 from control.store.failures import StoreDamaged, named
-from control.store.tables import AuditRow, DirectoryVersion, table_of
+from control.store.tables import AuditRow, DirectoryVersion
 
 _AT_ONCE = 1000
 Found = Row[*tuple[Any, ...]]

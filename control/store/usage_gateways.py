@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
 
-from control.store.tables import UsageGatewayRow, table_of
+from control.store.base import table_of
+from control.store.billing_tables import UsageGatewayRow
 from control.store.unit import Reader, Unit, Writer
 from control.store.values import NEVER
 

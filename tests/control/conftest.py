@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from admin import Caller, api
 from databases import Database, PostgresDatabase, SqliteDatabase
+from fastapi import FastAPI
 from postgres_server import PostgresServer, postgres_server
 
 from control.store.migrate import migrate
@@ -61,3 +63,15 @@ def migrated(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
 def store(migrated: Database) -> Iterator[Store]:
     with migrated.engine() as engine:
         yield Store(engine)
+
+
+@pytest.fixture
+def app(store: Store) -> FastAPI:
+    """The admin API on this database."""
+    return api(store)
+
+
+@pytest.fixture
+def admin(app: FastAPI) -> Caller:
+    """A platform admin."""
+    return Caller(app)

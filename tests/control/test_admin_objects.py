@@ -21,16 +21,6 @@ from headgate.declared import DeclaredProvider
 from headgate.directory.rows import TenantEntry, row_of
 
 
-@pytest.fixture
-def app(store: Store) -> FastAPI:
-    return api(store)
-
-
-@pytest.fixture
-def admin(app: FastAPI) -> Caller:
-    return Caller(app)
-
-
 def actions(store: Store) -> list[tuple[str, str | None, str | None]]:
     with store.read() as reader:
         page = list_entries(reader, Wish(100))

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from admin import Caller, api
+from admin import Caller
 from fastapi import FastAPI
 from sqlalchemy import select
 
@@ -19,16 +19,6 @@ from headgate.roles import TENANT_ROLES
 
 PRICING = {"discount": "10%", "models": {"big": {"markup": "2.5%"}}}
 OTHER = {"markup": "1000%"}
-
-
-@pytest.fixture
-def app(store: Store) -> FastAPI:
-    return api(store)
-
-
-@pytest.fixture
-def admin(app: FastAPI) -> Caller:
-    return Caller(app)
 
 
 def told(store: Store) -> dict[str, Any]:

@@ -22,16 +22,6 @@ from headgate.declared import Declared
 
 
 @pytest.fixture
-def app(store: Store) -> FastAPI:
-    return api(store)
-
-
-@pytest.fixture
-def admin(app: FastAPI) -> Caller:
-    return Caller(app)
-
-
-@pytest.fixture
 def logged() -> Iterator[list[Any]]:
     with structlog.testing.capture_logs() as lines:
         yield lines

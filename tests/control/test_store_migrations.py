@@ -22,7 +22,7 @@ from control.store.failures import ForeignSchema, NewerSchema, Unusable
 from control.store.migrate import migrate
 from control.store.migrations import VERSION_TABLE
 from control.store.store import Store
-from control.store.tables import Base
+from control.store.tables import ALL
 
 FOLDER = Path(migrate.__code__.co_filename).with_name("migrations")
 CHILD = (sys.executable, str(Path(__file__).with_name("child.py")))
@@ -126,7 +126,7 @@ def shape_of(engine: Engine) -> dict[str, Any]:
                 for index in look.get_indexes(table)
             ),
         }
-        for table in Base.metadata.tables
+        for table in ALL.tables
     }
 
 
@@ -136,13 +136,13 @@ def _where(options: dict[str, Any]) -> Any:
 
 def test_the_migrations_make_what_the_model_says(database: Database, tmp_path: Path) -> None:
     with database.engine() as engine:
-        Base.metadata.create_all(engine)
+        ALL.create_all(engine)
         of_the_model = shape_of(engine)
-        Base.metadata.drop_all(engine)
+        ALL.drop_all(engine)
         migrate(engine)
         with engine.connect() as connection:
             context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-            assert compare_metadata(context, Base.metadata) == []
+            assert compare_metadata(context, ALL) == []
         assert shape_of(engine) == of_the_model
 
 
@@ -170,7 +170,7 @@ def test_several_processes_may_start_at_once(database: Database) -> None:
     for process in asked:
         _, said = process.communicate(timeout=200)
         assert process.returncode == 0, said.decode()
-    assert tables_of(database) == {*Base.metadata.tables, VERSION_TABLE}
+    assert tables_of(database) == {*ALL.tables, VERSION_TABLE}
 
 
 def test_a_migration_that_is_killed_anywhere_leaves_what_was_there(database: Database) -> None:
@@ -184,7 +184,7 @@ def test_a_migration_that_is_killed_anywhere_leaves_what_was_there(database: Dat
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 30  # so often was it killed, once before each statement
-    assert tables_of(database) == {*Base.metadata.tables, VERSION_TABLE}
+    assert tables_of(database) == {*ALL.tables, VERSION_TABLE}
     with database.engine() as engine:
         fill(Store(engine))
 

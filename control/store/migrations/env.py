@@ -3,11 +3,11 @@
 from alembic import context
 
 from control.store.migrations import VERSION_TABLE
-from control.store.tables import Base
+from control.store.tables import ALL
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Base.metadata,
+    target_metadata=ALL,
     version_table=VERSION_TABLE,
     transactional_ddl=True,
     render_as_batch=True,
