@@ -9,6 +9,8 @@ from pathlib import Path
 
 from headgate.config.auth_rules import unshared_auth, unusable_auth
 from headgate.config.budget_rules import unusable_budgets
+from headgate.config.engine_providers import place_in_file, tree_with_engines
+from headgate.config.engine_rules import unusable_engines
 from headgate.config.filter_rules import unusable_filters
 from headgate.config.hedge_rules import unusable_hedges
 from headgate.config.issuer_rules import unusable_clients, unusable_issuers
@@ -62,32 +64,34 @@ def check(path: Path, environ: Mapping[str, str], content: bytes | None = None) 
     except TreeError as error:
         return Checked(None, [Problem(str(path), error.line, "", str(error))], [])
     gateway, findings = validated(tree.root)
-    findings += unresolved(tree.root)
-    findings += unusable_keys(tree.root)
-    findings += unusable_limits(tree.root)
-    findings += unusable_hedges(tree.root)
-    findings += unusable_orders(tree.root)
-    findings += unusable_budgets(tree.root)
-    findings += unusable_prices(tree.root)
-    findings += unusable_auth(tree.root)
-    findings += unusable_vault(tree.root)
-    findings += unusable_kms(tree.root)
-    findings += unstorable(tree.root)
-    findings += unusable_issuers(tree.root)
-    findings += unusable_clients(tree.root)
-    findings += unusable_filters(tree.root)
-    findings += missing(tree.root, path.parent, environ)
+    root = tree_with_engines(tree.root)
+    findings += unusable_engines(tree.root)
+    findings += unresolved(root)
+    findings += unusable_keys(root)
+    findings += unusable_limits(root)
+    findings += unusable_hedges(root)
+    findings += unusable_orders(root)
+    findings += unusable_budgets(root)
+    findings += unusable_prices(root)
+    findings += unusable_auth(root)
+    findings += unusable_vault(root)
+    findings += unusable_kms(root)
+    findings += unstorable(root)
+    findings += unusable_issuers(root)
+    findings += unusable_clients(root)
+    findings += unusable_filters(root)
+    findings += missing(root, path.parent, environ)
     # A scalar that a fault has spoiled (a tag, a recursive alias) is not also of the wrong shape.
     spoiled = {fault.path for fault in tree.faults if not isinstance(value_at(tree.root, fault.path), dict | list)}
     problems = _problems(path, tree, (finding for finding in findings if finding.path not in spoiled))
     problems += [Problem(str(path), fault.line, shown_path(fault.path), fault.text) for fault in tree.faults]
     if problems:
         gateway = None
-    warnings = [*unknown_zones(tree.root)]
+    warnings = [*unknown_zones(root)]
     if gateway:
-        warnings += [*unserved(gateway), *unshared_auth(gateway), *in_the_clear(tree.root)]
-        warnings += kms_in_the_clear(tree.root)
-        warnings += expiring(tree.root, path.parent)
+        warnings += [*unserved(gateway), *unshared_auth(gateway), *in_the_clear(root)]
+        warnings += kms_in_the_clear(root)
+        warnings += expiring(root, path.parent)
     return Checked(gateway, _sorted(problems), _sorted(_problems(path, tree, warnings)))
 
 
@@ -112,15 +116,13 @@ def _text(content: bytes) -> str:
 
 
 def _problems(path: Path, tree: Tree, findings: Iterable[Finding]) -> list[Problem]:
-    return [
-        Problem(
-            str(path),
-            tree.line(finding.path if finding.at is None else finding.at),
-            shown_path(finding.path),
-            finding.text,
-        )
-        for finding in findings
-    ]
+    return [_problem(path, tree, finding) for finding in findings]
+
+
+def _problem(path: Path, tree: Tree, finding: Finding) -> Problem:
+    where = place_in_file(tree.root, finding.path)
+    at = where if finding.at is None else place_in_file(tree.root, finding.at)
+    return Problem(str(path), tree.line(at), shown_path(where), finding.text)
 
 
 def _sorted(problems: list[Problem]) -> list[Problem]:

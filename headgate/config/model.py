@@ -15,6 +15,7 @@ from headgate.config.auth import Auth
 from headgate.config.billing import Billing
 from headgate.config.budgets import Budget
 from headgate.config.database import database_url
+from headgate.config.engines import Engine
 from headgate.config.entry import (
     ApiVersion,
     AtOnce,
@@ -46,13 +47,13 @@ from headgate.config.entry import (
 from headgate.config.filter_hosts import FilterHosts
 from headgate.config.limits import Limits, PlanLimits, TenantLimits
 from headgate.config.prices import Prices, Pricing
+from headgate.config.upstreams import USAGE_REPORTS, RetryBudget, UsageReport, one_cluster
 from headgate.config.vault import Secrets
 from headgate.kafka_url import kafka_url
 from headgate.presets import PRESETS, defaults_of
 
 Family = Literal["openai", "anthropic", "gemini", "bedrock", "cohere"]
 Api = Literal[Family, "azure"]
-UsageReport = Literal["final", "continuous", "unasked", "none"]
 RetryOn = Literal["connect", "reset", "5xx", "429", "timeout", "context_window"]
 Strategy = Literal["order", "weighted", "cheapest", "fastest", "least_busy"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
@@ -86,13 +87,6 @@ class Listen(Entry):
     max_memory_bytes: Memory = Field(default=2 * 2**30, alias="max_memory")
     headers_timeout_s: Seconds = Field(default=10.0, alias="headers_timeout")
     request_timeout_s: Seconds = Field(default=120.0, alias="request_timeout")
-
-
-class RetryBudget(Entry):
-    """How many further attempts there may be at once: a share of what the provider is busy with, or this many."""
-
-    share: Share = 0.2
-    at_least: AtOnce = 256
 
 
 class Aws(Entry):
@@ -132,7 +126,7 @@ class Provider(Entry):
     aws: Aws | None = None
     health_check: RequestPath | None = None
     responses: Flag | None = None
-    usage: Annotated[UsageReport, PlainValidator(values.one_of("final", "continuous", "unasked", "none"))] = "final"
+    usage: Annotated[UsageReport, PlainValidator(values.one_of(*USAGE_REPORTS))] = "final"
     zone: Name = "external"
     forward_headers: list[HeaderName] = Field(default=[])
     ca: FilePath | None = None
@@ -158,11 +152,7 @@ class Provider(Entry):
     @field_validator("endpoints")
     @classmethod
     def _one_cluster(cls, endpoints: list[Url]) -> list[Url]:
-        if len({(endpoint.scheme, endpoint.path) for endpoint in endpoints}) > 1:
-            raise ValueError("expected endpoints that share one scheme and one path")
-        if len(set(endpoints)) < len(endpoints):
-            raise ValueError("an endpoint is given twice")
-        return endpoints
+        return one_cluster(endpoints)
 
     @property
     def family(self) -> Family:
@@ -332,10 +322,11 @@ class Alerts(Entry):
 
 
 class Gateway(Entry):
-    """The whole file."""
+    """The whole file. Engines are among the providers, too (`headgate.config.engine_providers`)."""
 
     listen: Listen = Listen(http=Address("127.0.0.1", 8080))
-    providers: dict[Name, Provider]
+    providers: dict[Name, Provider] = Field(default={})
+    engines: dict[Name, Engine] = Field(default={})
     models: dict[ModelName, Model]
     plans: dict[Name, Plan] = Field(default={})
     tenants: dict[Name, Tenant] = Field(default={})

@@ -15,10 +15,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 class SecretRef:
     """Where a secret is: an environment variable's name, a file's path, or `path#field` in Vault.
 
-    What is stored has no place: it is known by the provider and the field that say so.
+    What is stored has no place: it is known by the provider and the field that say so. `own` is what this host has
+    made, in a file of the state directory; gateway.yaml has no such reference.
     """
 
-    kind: Literal["env", "file", "vault", "stored"]
+    kind: Literal["env", "file", "vault", "stored", "own"]
     place: str
 
     def __repr__(self) -> str:

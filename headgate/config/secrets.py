@@ -32,6 +32,8 @@ def resolve(ref: SecretRef, base: Path, environ: Mapping[str, str]) -> str:
         place, secret = f"environment variable {ref.place}", environ.get(ref.place)
         if secret is None:
             raise SecretError(f"{place} is not set")
+    elif ref.kind == "own":  # of the state directory, which parts work in
+        place, secret = f"file {quoted(ref.place)}", _read(Path(ref.place), quoted(ref.place))
     else:
         place, secret = f"file {quoted(ref.place)}", _read(base / ref.place, quoted(ref.place))
     if not secret:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from headgate.config.engine_providers import tree_with_engines, with_engines
 from headgate.config.entry import Entry
 from headgate.config.model import Api, Gateway
 from headgate.config.wording import KeyPath, kind, nearest, quoted
@@ -48,7 +49,7 @@ def validated(root: dict[str, Any]) -> tuple[Gateway | None, list[Finding]]:
         details = error.errors(include_url=False, include_input=False)
         shapes = [_finding(root, detail) for detail in details]
     else:
-        return (None if rules or nothings else gateway), [*rules, *nothings.values()]
+        return (None if rules or nothings else with_engines(gateway)), [*rules, *nothings.values()]
     # One mistake, one text: an unknown key may be empty, and what is empty has no right shape either.
     unknown = {finding.at for finding in shapes}
     shapes = [finding for finding in shapes if finding.at is not None or finding.path not in nothings]
@@ -104,7 +105,9 @@ def _key_rules(root: dict[str, Any]) -> Iterator[Finding]:
         value_at(root, ("listen", "https", "address"))
     ).endswith(":0"):
         yield Finding(("listen", "https", "http3"), "needs a fixed port in address: TCP and UDP share it")
-    for path, provider in children_of(root, ("providers",)):
+    if not {"providers", "engines"} & root.keys():
+        yield Finding((), 'missing required key "providers"')
+    for path, provider in children_of(tree_with_engines(root), ("providers",)):
         if not isinstance(provider, dict):
             continue
         given = {"endpoints", "base_url"} & provider.keys()

@@ -48,6 +48,7 @@ def missing(root: dict[str, Any], base: Path, environ: Mapping[str, str]) -> Ite
     yield from _missing_sign_in(root, base, environ)
     yield from _missing_database_files(root, base)
     yield from _missing_store_password(root, environ)
+    yield from _missing_models(root, base)
 
 
 def expiring(root: dict[str, Any], base: Path) -> Iterator[Finding]:
@@ -190,6 +191,20 @@ def _missing_database_files(root: dict[str, Any], base: Path) -> Iterator[Findin
     for option, path in files_of(url).items():
         if problem := _unreadable(base, path):
             yield Finding(at, f"{option}: {problem}")
+
+
+def _missing_models(root: dict[str, Any], base: Path) -> Iterator[Finding]:
+    """What managed engines are started with. The interpreter's own place is looked at when they are."""
+    for path, engine in children_of(root, ("engines",)):
+        if value_at(engine, ("kind",)) != "vllm" or value_at(engine, ("endpoints",)) is not None:
+            continue
+        model, python = _file_at(root, (*path, "model")), _file_at(root, (*path, "python"))
+        if model and not (base / model).is_dir():
+            yield Finding((*path, "model"), f"there is no folder {quoted(str(model))}; nothing is downloaded")
+        elif model and (problem := _unreadable(base, model / "config.json")):
+            yield Finding((*path, "model"), f"expected a model's folder: {problem}")
+        if python and not os.access(base / python, os.X_OK):
+            yield Finding((*path, "python"), f"{quoted(str(python))} can't be run")
 
 
 def _missing_sign_in(root: dict[str, Any], base: Path, environ: Mapping[str, str]) -> Iterator[Finding]:

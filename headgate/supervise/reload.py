@@ -41,7 +41,7 @@ from headgate.supervise.watch import POLL_S, Watch
 log = structlog.get_logger()
 
 # What a reload may change. The rest is in Envoy's bootstrap, in a part's command or both.
-RELOADED = ("providers", "models", "plans", "tenants", "alerts", "auth", "billing", "spool")
+RELOADED = ("providers", "engines", "models", "plans", "tenants", "alerts", "auth", "billing", "spool")
 
 ENVOY_WITHIN_S = 10.0
 TABLES_WITHIN_S = 10.0

@@ -10,7 +10,7 @@ import pytest
 
 from headgate.auth_secrets import LOOKS_EVERY_S, AuthSecrets, SecretAway
 from headgate.config.check import Checked
-from headgate.contract import PEPPER, SERVICE_KEY
+from headgate.contract import ENGINES_KEY, PEPPER, SERVICE_KEY
 from headgate.peppers import Peppers, pepper_id
 from headgate.snapshot import AuthRow
 from headgate.supervise.own_secrets import make_own_secrets
@@ -18,6 +18,7 @@ from headgate.supervise.refusal import Refusal
 
 MODELS = 'providers: {a: {api: openai, base_url: "http://a/v1"}}\nmodels: {m: {targets: [{provider: a, model: x}]}}\n'
 ONE, TWO, THREE = (letter * 40 for letter in "abc")
+OWN = (PEPPER, SERVICE_KEY, ENGINES_KEY)
 KEY = f"hg-{'k' * 43}"
 
 Checking = Callable[[str], Checked]
@@ -98,14 +99,14 @@ def test_what_is_no_secret_takes_no_ones_place(tmp_path: Path, then: str | None)
 def test_a_host_makes_its_secrets_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     make_own_secrets()
-    made = [path.read_text() for path in (PEPPER, SERVICE_KEY)]
-    assert [len(text) for text in made] == [44, 44]
-    assert len(set(made)) == 2
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (PEPPER, SERVICE_KEY)} == {0o600}
+    made = [path.read_text() for path in OWN]
+    assert [len(text) for text in made] == [44, 44, 44]
+    assert len(set(made)) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in OWN} == {0o600}
     assert stat.S_IMODE(PEPPER.parent.stat().st_mode) == 0o700
     make_own_secrets()
-    assert [path.read_text() for path in (PEPPER, SERVICE_KEY)] == made
-    assert sorted(PEPPER.parent.iterdir()) == [PEPPER, SERVICE_KEY]
+    assert [path.read_text() for path in OWN] == made
+    assert sorted(PEPPER.parent.iterdir()) == sorted(OWN)
     AuthSecrets(AuthRow()).peppers()
 
 

@@ -1,0 +1,114 @@
+"""Engines are providers too, and their replicas keep their places."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from headgate.cluster_names import cluster_of
+from headgate.config.check import Checked
+from headgate.config.engine_places import FIRST_PORT, LAST_PORT, Place, given_places
+from headgate.config.engine_providers import with_engines
+from headgate.config.engines import Engine
+from headgate.config.model import Gateway
+
+Checking = Callable[[str], Checked]
+
+FILE = """
+engines:
+  llama:
+    kind: simulator
+    replicas: 3
+    max_running: 8
+  cluster: {kind: vllm, endpoints: ["http://10.0.0.5:8000"], api_key: env:OPENAI_API_KEY, zone: eu, served_name: big}
+models:
+  chat: {targets: [{provider: llama, model: llama}, {provider: cluster, model: big}]}
+"""
+
+
+def gateway_of(checked: Checked) -> Gateway:
+    assert checked.gateway, checked.problems
+    return checked.gateway
+
+
+def simulators(**replicas: int) -> dict[str, Engine]:
+    return {name: Engine.model_validate({"kind": "simulator", "replicas": count}) for name, count in replicas.items()}
+
+
+def vllm(gpus: int, replicas: int = 1) -> Engine:
+    return Engine.model_validate({"kind": "vllm", "model": "m", "gpus": gpus, "replicas": replicas})
+
+
+def test_an_engine_is_a_provider(check_text: Checking) -> None:
+    gateway = gateway_of(check_text(FILE))
+    managed, external = gateway.providers["llama"], gateway.providers["cluster"]
+    assert [url.host for url in managed.endpoints] == ["127.0.0.1"] * 3
+    assert len({url.port for url in managed.endpoints}) == 3
+    assert (managed.api, managed.preset, managed.usage, managed.zone) == ("openai", "vllm", "continuous", "internal")
+    assert (managed.health_check, managed.api_key is not None) == ("/health", True)
+    assert (external.zone, [str(url) for url in external.endpoints]) == ("eu", ["http://10.0.0.5:8000"])
+
+
+def test_an_edit_of_how_replicas_run_needs_no_other_cluster(check_text: Checking) -> None:
+    before = gateway_of(check_text(FILE)).providers["llama"]
+    edited = FILE.replace("max_running: 8", "max_running: 9\n    args: {ttft: 1s}\n    drain_timeout: 5s")
+    assert cluster_of("llama", gateway_of(check_text(edited)).providers["llama"]) == cluster_of("llama", before)
+    more = gateway_of(check_text(FILE.replace("replicas: 3", "replicas: 4"))).providers["llama"]
+    assert more.endpoints[:3] == before.endpoints
+    assert cluster_of("llama", more) != cluster_of("llama", before)
+
+
+def test_flags_as_they_are_written(check_text: Checking) -> None:
+    text = (
+        "{max-model-len: 8192, gpu-memory-utilization: 0.90, enforce-eager: true, cuda-graph: false, "
+        "middleware: [a, b], compilation-config: {level: 3, x: [0.5]}}"
+    )
+    engine = gateway_of(check_text(FILE.replace("max_running: 8", f"args: {text}"))).engines["llama"]
+    assert engine.args == {
+        "max-model-len": "8192",
+        "gpu-memory-utilization": "0.90",
+        "enforce-eager": True,
+        "cuda-graph": False,
+        "middleware": ("a", "b"),
+        "compilation-config": '{"level": 3, "x": [0.5]}',
+    }
+
+
+def test_places_last() -> None:
+    first = given_places(simulators(a=2, b=1))
+    ports = [place.port for places in first.values() for place in places]
+    assert len(set(ports)) == 3
+    assert all(FIRST_PORT <= port <= LAST_PORT for port in ports)
+    assert given_places(simulators(z=1, b=1, a=3), first)["a"][:2] == first["a"]
+    assert given_places(simulators(b=1), first)["b"] == first["b"]
+
+
+def test_a_port_that_somebody_has_is_given_up() -> None:
+    before = given_places(simulators(a=2))
+    taken = before["a"][0].port
+    after = given_places(simulators(a=2), before, lambda port: port != taken)
+    assert after["a"][0].port != taken
+    assert after["a"][1] == before["a"][1]
+
+
+def test_ports_of_two_gateways_differ() -> None:
+    assert given_places(simulators(a=1), home="/one") != given_places(simulators(a=1), home="/two")
+
+
+def test_gpus_stay_with_their_replicas() -> None:
+    first = given_places({"a": vllm(2, replicas=2), "b": vllm(1), "cpu": vllm(0)})
+    assert [place.gpus for place in first["a"]] == [(0, 1), (2, 3)]
+    assert [first["b"][0].gpus, first["cpu"][0].gpus] == [(4,), ()]
+    after = given_places({"new": vllm(2), "b": vllm(1)}, first)
+    assert [after["b"][0].gpus, after["new"][0].gpus] == [(4,), (0, 1)]
+    assert given_places({"a": vllm(1, replicas=1)}, first)["a"][0].gpus == (0,)
+
+
+def test_a_gateway_takes_the_places_of_its_replicas(check_text: Checking) -> None:
+    gateway = with_engines(gateway_of(check_text(FILE)), {"llama": [Place(20001), Place(20002), Place(20003)]})
+    assert [url.port for url in gateway.providers["llama"].endpoints] == [20001, 20002, 20003]
+
+
+def test_engines_alone_are_enough(check_text: Checking, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    text = "engines: {m: {kind: vllm, model: .}}\nmodels: {m: {targets: [{provider: m, model: m}]}}\n"
+    gateway = gateway_of(check_text(text))
+    assert gateway.engines["m"].paths_from(tmp_path).model == tmp_path
