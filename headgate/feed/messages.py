@@ -11,6 +11,7 @@ import msgspec
 from headgate.feed.allowances import Kind, Left
 from headgate.feed.factors import ByModel
 from headgate.feed.figures import MOST_FIGURES, Known, Mean
+from headgate.feed.replicas import MOST_ADAPTERS, MOST_REPLICAS, ByCluster, Replica, ReplicaState
 from headgate.feed.states import Rest, State
 
 RESTS_KEY = "hg:feed:rests"  # a sorted set: [cluster, model] by the end of its rest in the server's milliseconds
@@ -21,6 +22,7 @@ ANY_GATEWAY = "hg:feed:gateway:*"
 
 _WORDS = {state: state.name.lower() for state in State if state is not State.OK}
 _STATES = {word: state for state, word in _WORDS.items()}
+_REPLICA_STATES = {state.value: state for state in ReplicaState}
 
 
 class RestSaid(msgspec.Struct, frozen=True):
@@ -88,8 +90,26 @@ class LeftSaid(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
 
+class ReplicaSaid(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One replica of an engine."""
+
+    address: str
+    state: str
+    running: int = 0
+    waiting: int = 0
+    capacity: int = 0
+    kv_used: float = 0.0
+    adapters: list[str] = []
+
+    def known(self) -> Replica:
+        """As the worker keeps it; one in a state that this version does not know is given nothing."""
+        state = _REPLICA_STATES.get(self.state, ReplicaState.AWAY)
+        numbers = self.running, self.waiting, self.capacity, self.kv_used
+        return Replica(self.address, state, *numbers, frozenset(self.adapters))
+
+
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A message. `health` has the clusters that are not good, `factors` those that are not 1.
+    """A message. `health` has the clusters that are not good, `factors` those that are not 1, `replicas` all of them.
 
     Each is None when the message is not about it.
     """
@@ -100,6 +120,7 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
     factors: list[FactorSaid] | None = None
     figures: FiguresSaid | None = None
     left: list[LeftSaid] = []
+    replicas: dict[str, list[ReplicaSaid]] | None = None
 
     def states(self) -> dict[str, State]:
         """`health` in our words; a word that this version does not know says nothing."""
@@ -112,6 +133,10 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
     def all_factors(self) -> ByModel:
         """`factors` as the worker keeps them."""
         return {(said.api, said.model): said.factor for said in self.factors or ()}
+
+    def all_replicas(self) -> ByCluster:
+        """`replicas` as the worker keeps them."""
+        return {cluster: [one.known() for one in some] for cluster, some in (self.replicas or {}).items()}
 
 
 _decoder = msgspec.json.Decoder(Said)
@@ -163,6 +188,26 @@ def left_alone(some: Iterable[Left]) -> str:
         for one in some
     ]
     return _text(Said(left=said))
+
+
+def replicas_alone(gateway: str, replicas: ByCluster) -> str:
+    """How the replicas of a gateway's engines are, by Envoy's cluster; bounded, whatever there is."""
+    room, said = MOST_REPLICAS, {}
+    for cluster, some in replicas.items():
+        said[cluster] = [
+            ReplicaSaid(
+                one.address,
+                one.state.value,
+                one.running,
+                one.waiting,
+                one.capacity,
+                _rounded(one.kv_used),
+                sorted(one.adapters)[:MOST_ADAPTERS],
+            )
+            for one in some[:room]
+        ]
+        room -= len(said[cluster])
+    return _text(Said(gateway, replicas=said))
 
 
 def _rounded(value: float) -> float:

@@ -1,5 +1,5 @@
-"""A worker's ear: listens on the counters, and tells `TargetStates`, `Factors`, `Figures` and `Allowances` what it
-hears.
+"""A worker's ear: listens on the counters, and tells `TargetStates`, `Factors`, `Figures`, `Allowances` and
+`Replicas` what it hears.
 
 While the counters are away nothing is heard, and what was heard of targets is soon forgotten.
 """
@@ -16,6 +16,7 @@ from headgate.feed.figures import Figures
 from headgate.feed.identity import gateway_id
 from headgate.feed.listener import Listener
 from headgate.feed.messages import ANY_GATEWAY, FIGURES_CHANNEL, RESTS_CHANNEL, Said, decoded, gateway_channel
+from headgate.feed.replicas import Replicas
 from headgate.feed.states import FORGET_S, TargetStates
 
 DEAF_S = 6.0
@@ -34,6 +35,7 @@ class Subscriber(Listener):
         factors: Factors | None = None,
         figures: Figures | None = None,
         allowances: Allowances | None = None,
+        replicas: Replicas | None = None,
     ) -> None:
         channels = ("SUBSCRIBE", RESTS_CHANNEL, FIGURES_CHANNEL, *([gateway_channel(gateway)] if gateway else []))
         super().__init__(address, channels, *([] if gateway else [("PSUBSCRIBE", ANY_GATEWAY)]), deaf_s=DEAF_S)
@@ -41,6 +43,7 @@ class Subscriber(Listener):
         self._factors = factors
         self._figures = figures
         self._allowances = allowances
+        self._replicas = replicas
         self._heard = metrics.FEED_HEARD.labels("targets")
         self._listens = False
         self._silent_since = time.monotonic()
@@ -69,6 +72,8 @@ class Subscriber(Listener):
             self._figures.take(said.gateway, said.figures.known())
         if said.left and self._allowances:
             self._allowances.take(one.known() for one in said.left)
+        if said.replicas is not None and self._replicas:
+            self._replicas.take(said.gateway, said.all_replicas())
 
     def up(self) -> None:
         """It is heard again what is said."""
@@ -91,11 +96,14 @@ _running: list[Subscriber] = []  # a task that nobody refers to may be collected
 
 
 def start(
-    factors: Factors | None = None, figures: Figures | None = None, allowances: Allowances | None = None
+    factors: Factors | None = None,
+    figures: Figures | None = None,
+    allowances: Allowances | None = None,
+    replicas: Replicas | None = None,
 ) -> TargetStates:
     """What a worker's plans go by, kept up to date from now on, all others too; called in the worker's loop."""
     states = TargetStates()
-    subscriber = Subscriber(counters_address(), gateway_id(), states, factors, figures, allowances)
+    subscriber = Subscriber(counters_address(), gateway_id(), states, factors, figures, allowances, replicas)
     subscriber.start()
     _running.append(subscriber)
     return states

@@ -1,0 +1,92 @@
+"""Replicas of engines as a worker knows them: which are there, how busy, which adapters they hold.
+
+One process per gateway watches them and tells (docs/feed.md); asked without waiting, from memory. What nobody speaks
+of any more is unknown, and Envoy then picks a replica by itself.
+"""
+
+import enum
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from headgate.feed.states import FORGET_S
+
+MOST_REPLICAS = 500  # of all engines of a gateway
+MOST_ADAPTERS = 256  # on one replica
+
+
+class ReplicaState(enum.StrEnum):
+    """What a replica can be given: READY takes requests, DRAINING takes no new ones, the others can't take any."""
+
+    READY = "ready"
+    STARTING = "starting"
+    DRAINING = "draining"
+    AWAY = "away"
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One replica. `address` is the one in Envoy's cluster (`127.0.0.1:8001`).
+
+    `running` and `waiting` are requests, by the engine's own count; `capacity` is how many it runs at once. `kv_used`
+    is the share of its KV cache that is taken, 0 to 1. `adapters` are the names of those that it holds.
+    """
+
+    address: str
+    state: ReplicaState
+    running: int
+    waiting: int
+    capacity: int
+    kv_used: float
+    adapters: frozenset[str] = frozenset()
+
+
+ByCluster = Mapping[str, Sequence[Replica]]
+
+
+class Replicas:
+    """Asked by the planner with `of`, filled by the subscriber. `clock` is monotonic, in seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._said: dict[str, tuple[float, ByCluster]] = {}
+        self._until = 0.0
+        self._replicas: dict[str, tuple[Replica, ...]] = {}
+        self._chosen: Counter[tuple[str, str]] = Counter()  # since the last message
+
+    def of(self, cluster: str) -> tuple[Replica, ...] | None:
+        """The replicas of an engine, those with what was chosen here since as running; None when nobody says."""
+        found = self._replicas.get(cluster)
+        if found is None or self._clock() >= self._until:
+            return None
+        if not self._chosen:
+            return found
+        chosen = self._chosen
+        return tuple(
+            [
+                replace(one, running=one.running + chosen[cluster, one.address])
+                if (cluster, one.address) in chosen
+                else one
+                for one in found
+            ]
+        )
+
+    def choose(self, cluster: str, address: str) -> None:
+        """One more request goes there."""
+        if cluster in self._replicas:
+            self._chosen[cluster, address] += 1
+
+    def take(self, gateway: str, replicas: ByCluster) -> None:
+        """All that a gateway has to say of its engines: of those that it does not name nothing is known.
+
+        A worker that belongs to no gateway hears several; where two name the same cluster, it goes by either.
+        """
+        now = self._clock()
+        self._said[gateway] = (now + FORGET_S, replicas)
+        self._said = {name: said for name, said in self._said.items() if said[0] > now}
+        self._until = now + FORGET_S
+        self._replicas = {
+            cluster: tuple(some) for _, said in self._said.values() for cluster, some in said.items() if some
+        }
+        self._chosen.clear()
