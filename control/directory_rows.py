@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.store.values import (
+    Adapter,
+    AdapterVersion,
     Credential,
     CreditAccount,
     Grant,
@@ -60,11 +62,32 @@ def _entry_of(row: Any) -> rows.Row:
         case CreditAccount():
             ending = tuple(Ending(*one) for one in row.ending)
             return rows.CreditsEntry(row.tenant_id, row.since_day, row.booked_nano, ending, row.version)
+        case Adapter() | AdapterVersion():
+            return _of_adapter(row)
     raise TypeError(f"the directory has no place for {type(row).__name__}")
 
 
 def _document(written: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if written is None else dict(written)
+
+
+def _of_adapter(row: Adapter | AdapterVersion) -> rows.AdapterEntry | rows.AdapterVersionEntry:
+    if isinstance(row, Adapter):
+        return rows.AdapterEntry(row.tenant_id, row.name, row.base_model, row.version)
+    return rows.AdapterVersionEntry(
+        tenant=row.tenant_id,
+        name=row.name,
+        number=row.number,
+        state=row.state,
+        sha256=row.sha256,
+        weight=row.weight,
+        wanted_weight=row.wanted_weight,
+        rank=row.rank,
+        size_bytes=row.size_bytes,
+        live_at=None if row.live_at is None else row.live_at.timestamp(),
+        manifest_sha256=row.manifest_sha256,
+        version=row.version,
+    )
 
 
 def _key(key: VirtualKey) -> rows.KeyRow:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import and_, delete, func, select, tuple_, update
 
 from control.audit_chain import FIRST, Head
+from control.store.adapters import ADAPTERS, VERSIONS
 from control.store.base import table_of
 from control.store.credentials import CREDENTIALS
 from control.store.credits import ACCOUNTS
@@ -22,7 +23,10 @@ from control.store.values import Row
 
 CHUNK = 5000
 # What others refer to comes first, and goes last.
-KINDS: tuple[Rows[Any], ...] = (PLANS, TENANTS, LIMITS, GRANTS, USERS, MEMBERSHIPS, KEYS, CREDENTIALS, ACCOUNTS)
+KINDS: tuple[Rows[Any], ...] = (
+    *(PLANS, TENANTS, LIMITS, GRANTS, USERS, MEMBERSHIPS, KEYS, CREDENTIALS, ACCOUNTS),
+    *(ADAPTERS, VERSIONS),
+)
 
 
 def state_of(reader: Reader) -> tuple[int, Head]:

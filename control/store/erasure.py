@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, or_, select, update
 
 from control.audit_chain import Actor
+from control.store.adapters import ADAPTERS, VERSIONS
 from control.store.audit_log import drop_parts_of_tenant, drop_parts_of_user
 from control.store.base import table_of
 from control.store.billing_tables import CreditEntryRow, InvoiceRow
@@ -45,6 +46,15 @@ _LEFT: dict[Rows[Any], dict[str, Any]] = {  # what a tombstone has in place of w
     GRANTS: {"created_by": ""},
     MEMBERSHIPS: {},
     ACCOUNTS: {"since_day": 0, "booked_nano": 0, "ending": ()},
+    ADAPTERS: {"base_model": "", "created_by": ""},
+    VERSIONS: {
+        "sha256": "",
+        "manifest_sha256": None,
+        "facts": {},
+        "staged_on": (),
+        "failure": None,
+        "created_by": "",
+    },
     KEYS: {"name": "", "prefix": "", "metadata": {}, "created_by": ""} | _SCOPES,
 }
 

@@ -39,7 +39,7 @@ class Rows(Generic[V]):
         """The same without tombstones."""
         return self.query(self.c.deleted_at.is_(None), *conditions)
 
-    def find(self, reader: Reader, *key: str) -> V | None:
+    def find(self, reader: Reader, *key: str | int) -> V | None:
         """The living row of that key."""
         row = reader.row(self.living(self._is(*key)))
         return None if row is None else self.value_of(row)
@@ -130,7 +130,7 @@ class Rows(Generic[V]):
     def _is_key_of(self, value: V) -> ColumnElement[bool]:
         return self._is(*(getattr(value, name) for name in self.key))
 
-    def _is(self, *key: str) -> ColumnElement[bool]:
+    def _is(self, *key: str | int) -> ColumnElement[bool]:
         return and_(*(self.c[name] == item for name, item in zip(self.key, key, strict=True)))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from control.store import billing_tables  # noqa: F401 - for ALL
+from control.store import adapter_tables, billing_tables  # noqa: F401 - for ALL
 from control.store.base import Base, Directory, one_of
 from control.store.columns import Digest, Document, Words
 from headgate.roles import TENANT_ROLES
@@ -281,4 +281,4 @@ class AuditRow(Base):
     hash: Mapped[bytes] = mapped_column(Digest)
 
 
-ALL = Base.metadata  # with those of billing_tables.py
+ALL = Base.metadata  # with those of adapter_tables.py and billing_tables.py

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from headgate.directory.rows import AdapterState, alias_of, engine_name_of
 from headgate.roles import PlatformRole, Role, TenantRole
 
 NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -159,6 +160,53 @@ class CreditAccount(Kept):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter(Kept):
+    """An adapter, called `<tenant_id>/<name>`. `last_number` is that of its newest version, which may be gone."""
+
+    tenant_id: str
+    name: str
+    base_model: str
+    created_by: str
+    last_number: int = 0
+
+    @property
+    def alias(self) -> str:
+        """What clients call it."""
+        return alias_of(self.tenant_id, self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterVersion(Kept):
+    """A version of one. `weight` is what it gets while it is live, in percent, `wanted_weight` what it is to get once
+    engines have it. `sha256` is that of its weights, `manifest_sha256` that of what was signed, `facts` what that
+    says. `staged_on` are the hosts whose engines have it, `failure` is why its last step failed.
+    """
+
+    tenant_id: str
+    name: str
+    number: int
+    sha256: str
+    size_bytes: int
+    created_by: str
+    state: AdapterState = "uploaded"
+    manifest_sha256: str | None = None
+    rank: int | None = None
+    facts: Mapping[str, Any]
+    weight: int | None = None
+    wanted_weight: int | None = None
+    staged_on: tuple[str, ...] = ()
+    failure: str | None = None
+    staged_at: dt.datetime | None = None
+    live_at: dt.datetime | None = None
+    retired_at: dt.datetime | None = None
+
+    @property
+    def engine_name(self) -> str:
+        """What engines know it as."""
+        return engine_name_of(self.tenant_id, self.name, self.number, self.sha256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a request with an Idempotency-Key was answered. Who keeps it seals what must not be read here."""
 
@@ -198,4 +246,16 @@ class Host:
     usage_place: str | None = None
 
 
-Row = Tenant | Plan | Limits | Grant | User | Membership | VirtualKey | Credential | CreditAccount
+Row = (
+    Tenant
+    | Plan
+    | Limits
+    | Grant
+    | User
+    | Membership
+    | VirtualKey
+    | Credential
+    | CreditAccount
+    | Adapter
+    | AdapterVersion
+)

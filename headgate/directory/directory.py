@@ -6,12 +6,15 @@ when they are asked for. Objects that were given out never change.
 
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
 from headgate.credits import CreditsRow
 from headgate.directory.rows import (
+    SHARED,
+    AdapterEntry,
+    AdapterVersionEntry,
     Change,
     CreditsEntry,
     GrantEntry,
@@ -27,6 +30,14 @@ from headgate.directory.rows import (
 from headgate.roles import TenantRole
 
 T = TypeVar("T")
+
+
+class Adapter(NamedTuple):
+    """An adapter and all of its versions, the oldest first."""
+
+    entry: AdapterEntry
+    versions: tuple[AdapterVersionEntry, ...]
+
 
 _key = msgspec.msgpack.Decoder(KeyRow).decode
 _entry = msgspec.msgpack.Decoder(LimitsEntry).decode
@@ -44,6 +55,7 @@ class Directory:
         self._floor = version
         self._changed: dict[str, int] = {}  # tenants, and when
         self._changed_plans: dict[str, int] = {}
+        self._changed_shared = version
         self._keys: dict[bytes, bytes] = {}  # encoded, by digest
         self._digests: dict[str, bytes] = {}  # by key id
         self._limited: dict[str, dict[str, bytes]] = {}  # digests of keys with limits, by tenant and key id
@@ -53,6 +65,8 @@ class Directory:
         self._user_limits: dict[str, dict[str, bytes]] = {}  # encoded, by tenant and user id
         self._models: dict[str, tuple[str, ...]] = {}
         self._credits: dict[str, CreditsRow] = {}
+        self._adapters: dict[str, dict[str, AdapterEntry]] = {}  # by tenant and name
+        self._versions: dict[tuple[str, str], dict[str, AdapterVersionEntry]] = {}  # by both, and number
         self._users: dict[tuple[str, str], bytes] = {}  # encoded, by issuer and subject
         self._names: dict[str, tuple[str, str]] = {}  # issuer and subject, by user id
         self._roles: dict[str, dict[str, TenantRole]] = {}  # by user id and tenant
@@ -69,6 +83,7 @@ class Directory:
         self._floor = self.highest
         self._changed.clear()
         self._changed_plans.clear()
+        self._changed_shared = self._floor
 
     @property
     def highest(self) -> int:
@@ -111,6 +126,15 @@ class Directory:
         """The tenant's account; None where nothing was booked for it."""
         return self._credits.get(tenant)
 
+    def adapters(self, tenant: str) -> list[Adapter]:
+        """The tenant's own, by name; of SHARED the platform's."""
+        found = self._adapters.get(tenant, {})
+        return [Adapter(found[name], self._versions_of(tenant, name)) for name in sorted(found)]
+
+    def all_adapters(self) -> list[Adapter]:
+        """Those of all tenants, and the platform's."""
+        return [one for tenant in sorted(self._adapters) for one in self.adapters(tenant)]
+
     def limits(self, tenant: str) -> LimitsEntry | None:
         """The tenant's own."""
         found = self._limits.get(tenant)
@@ -130,13 +154,14 @@ class Directory:
         return dict(self._roles.get(user_id, ()))
 
     def tenant_version(self, tenant: str) -> int:
-        """Another, higher number after each change of the tenant, its plan, grants, limits, limited keys or credits.
+        """Another, higher number after each change of the tenant, its plan, grants, limits, limited keys, credits or
+        adapters, those that are shared among them.
 
         The directory's version of that change, or a later one; good for this process alone.
         """
         entry = self._tenants.get(tenant)
         of_plan = self._changed_plans.get(entry.plan, 0) if entry and entry.plan else 0
-        return max(self._floor, self._changed.get(tenant, 0), of_plan)
+        return max(self._floor, self._changed.get(tenant, 0), of_plan, self._changed_shared)
 
     def take(self, version: int, changes: Iterable[Change]) -> None:
         """All of these changes, which make the directory that version's. Raises msgspec.DecodeError; then none."""
@@ -192,6 +217,33 @@ class Directory:
         self._changed[tenant] = self.highest
         _put(self._credits, tenant, CreditsRow(row.since_day, row.booked_nano, row.ending) if row else None)
 
+    def _take_adapter(self, change: Change, row: AdapterEntry | None) -> None:
+        tenant, name = change.place
+        if row is None:
+            _drop(self._adapters, tenant, name)
+        else:
+            self._adapters.setdefault(tenant, {})[name] = row
+        self._note_adapter(tenant)
+
+    def _take_adapter_version(self, change: Change, row: AdapterVersionEntry | None) -> None:
+        tenant, name, number = change.place
+        known = self._versions.setdefault((tenant, name), {})
+        known.pop(number, None)
+        if row is not None:
+            known[number] = row
+        elif not known:
+            del self._versions[tenant, name]
+        self._note_adapter(tenant)
+
+    def _note_adapter(self, tenant: str) -> None:
+        self._changed[tenant] = self.highest
+        if tenant == SHARED:  # anybody may have it
+            self._changed_shared = self.highest
+
+    def _versions_of(self, tenant: str, name: str) -> tuple[AdapterVersionEntry, ...]:
+        found = self._versions.get((tenant, name), {}).values()
+        return tuple(sorted(found, key=lambda one: one.number))
+
     def _take_user(self, change: Change, row: UserEntry | None) -> None:
         (user_id,) = change.place
         old_name = self._names.pop(user_id, None)
@@ -221,6 +273,8 @@ _TAKES = cast(
         "user": Directory._take_user,
         "membership": Directory._take_membership,
         "credits": Directory._take_credits,
+        "adapter": Directory._take_adapter,
+        "adapter_version": Directory._take_adapter_version,
     },
 )
 

@@ -1,4 +1,4 @@
-"""What the directory tells of tenants, plans, keys, people and credits, and how a row lies in its file.
+"""What the directory tells of tenants, plans, keys, people, credits and adapters, and how a row lies in its file.
 
 Rows are msgpack arrays: a field is only ever added at the end, with a default, so that a worker reads what another
 version's control has written. There is no credential here, and of keys only digests. Times are epoch seconds.
@@ -13,6 +13,9 @@ from headgate.credits import Ending
 from headgate.roles import PlatformRole, Role, TenantRole
 
 LimitsSubject = Literal["tenant", "user"]
+AdapterState = Literal["uploaded", "validated", "staged", "live", "retired"]
+ADAPTER_STATES: tuple[AdapterState, ...] = ("uploaded", "validated", "staged", "live", "retired")
+SHARED = "shared"  # in a tenant's place: adapters of the platform, for the tenants that are granted them
 Place = tuple[str, ...]
 
 
@@ -151,7 +154,77 @@ class CreditsEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return (self.tenant,)
 
 
-Row = KeyRow | TenantEntry | PlanEntry | LimitsEntry | GrantEntry | UserEntry | MembershipEntry | CreditsEntry
+class AdapterEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An adapter of a tenant's, or of SHARED. `base_model` is a model of gateway.yaml."""
+
+    tenant: str
+    name: str
+    base_model: str
+    version: int = 0
+
+    @property
+    def place(self) -> Place:
+        """What the row is known by among its kind."""
+        return (self.tenant, self.name)
+
+    @property
+    def alias(self) -> str:
+        """What clients call it."""
+        return alias_of(self.tenant, self.name)
+
+
+class AdapterVersionEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A version of an adapter. `weight` is what a live one gets of the requests, in percent; `wanted_weight` what it
+    is to get as soon as engines have it, None where nobody wants it to be live. `sha256` is that of its
+    weights, `manifest_sha256` that of what was signed (headgate/adapters/cache.py asks for it).
+    """
+
+    tenant: str
+    name: str
+    number: int
+    state: AdapterState
+    sha256: str
+    weight: int | None = None
+    wanted_weight: int | None = None
+    rank: int | None = None
+    size_bytes: int = 0
+    live_at: float | None = None
+    manifest_sha256: str | None = None
+    version: int = 0
+
+    @property
+    def place(self) -> Place:
+        """What the row is known by among its kind."""
+        return (self.tenant, self.name, str(self.number))
+
+    @property
+    def engine_name(self) -> str:
+        """What engines know it as: another one for other weights."""
+        return engine_name_of(self.tenant, self.name, self.number, self.sha256)
+
+
+def alias_of(tenant: str, name: str) -> str:
+    """What clients call an adapter."""
+    return f"{tenant}/{name}"
+
+
+def engine_name_of(tenant: str, name: str, number: int, sha256: str) -> str:
+    """What engines call a version of one; never the same for other weights (vLLM keeps what it has under a name)."""
+    return f"{tenant}/{name}@{number}-{sha256[:8]}"
+
+
+Row = (
+    KeyRow
+    | TenantEntry
+    | PlanEntry
+    | LimitsEntry
+    | GrantEntry
+    | UserEntry
+    | MembershipEntry
+    | CreditsEntry
+    | AdapterEntry
+    | AdapterVersionEntry
+)
 
 KINDS: dict[str, type[Row]] = {
     "key": KeyRow,
@@ -162,13 +235,26 @@ KINDS: dict[str, type[Row]] = {
     "user": UserEntry,
     "membership": MembershipEntry,
     "credits": CreditsEntry,
+    "adapter": AdapterEntry,
+    "adapter_version": AdapterVersionEntry,
 }
 _KIND_OF = {row: kind for kind, row in KINDS.items()}
 _DECODERS: dict[str, msgspec.msgpack.Decoder[Any]] = {
     kind: msgspec.msgpack.Decoder(row) for kind, row in KINDS.items()
 }
 # How many names a place has.
-_PLACES = {"key": 1, "tenant": 1, "plan": 1, "limits": 3, "grant": 2, "user": 1, "membership": 2, "credits": 1}
+_PLACES = {
+    "key": 1,
+    "tenant": 1,
+    "plan": 1,
+    "limits": 3,
+    "grant": 2,
+    "user": 1,
+    "membership": 2,
+    "credits": 1,
+    "adapter": 2,
+    "adapter_version": 3,
+}
 _encoder = msgspec.msgpack.Encoder()
 
 

@@ -18,6 +18,7 @@ from rows import ADMIN, user, write_key, write_member, write_tenant
 
 from control.audit_chain import Actor
 from control.credits.booking import book
+from control.store.adapters import insert_adapter, insert_version, take_number
 from control.store.answers import KEPT, keep_answer, key_digest
 from control.store.credentials import insert_credential, insert_data_key
 from control.store.credits import CreditEntry
@@ -32,7 +33,7 @@ from control.store.plans import insert_limits, insert_plan
 from control.store.store import Store
 from control.store.tenants import insert_grant
 from control.store.usage_gateways import UsageGateway, put_usage_gateway
-from control.store.values import Answer, Credential, DataKey, Grant, Host, Limits, Plan
+from control.store.values import Adapter, AdapterVersion, Answer, Credential, DataKey, Grant, Host, Limits, Plan
 
 DUMPS = Path(__file__).parent / "schemas"
 
@@ -85,6 +86,18 @@ def fill(store: Store) -> None:
         book(unit, CreditEntry(customer="acme", expires_on=dt.date(2100, 1, 31), **paid))
         ended = {"kind": "expired", "amount_nano": -1, "ended": first.seq, "created_by": "system:credits"}
         book(unit, CreditEntry(customer="acme", **ended))
+        for tenant in ("acme", "gone"):
+            made = {"tenant_id": tenant, "name": "bot", "created_by": ADMIN.id}
+            take_number(unit, insert_adapter(unit, Adapter(base_model="chat", **made)))
+            said = {"sha256": "ab" * 32, "size_bytes": 2**33, "rank": 8, "facts": {"lineage": ["ü"]}}
+            more = {
+                "state": "live",
+                "weight": 100,
+                "staged_on": ("host_1",),
+                "staged_at": unit.now,
+                "live_at": unit.now,
+            }
+            insert_version(unit, AdapterVersion(number=1, **made, **said, **more))
         add_event(unit, "msg_1", "acme", '{"type":"invoice.issued"}')
         unit.record("test.fill", "directory", None, tenant_id="acme", before={"a": None}, after=secret)
     stored_until = dt.datetime(2026, 12, 2, 1, tzinfo=dt.UTC)

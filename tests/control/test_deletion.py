@@ -228,6 +228,7 @@ def test_every_table_with_a_tenant_in_it_is_erased() -> None:
     assert {table.name for table in TABLES_OF_TENANTS} == {
         *("tenants", "virtual_keys", "memberships", "model_grants", "limits"),
         *("key_uses", "idempotency_keys", "audit", "tenant_deletions", "events", "credit_accounts"),
+        *("adapters", "adapter_versions"),
     }
 
 

@@ -8,6 +8,7 @@ from rows import ADMIN, key, tenant, user, write_key, write_member, write_tenant
 
 from control.audit_chain import Actor
 from control.store import audit_log
+from control.store.adapters import insert_adapter, insert_version
 from control.store.answers import KEPT, keep_answer, key_digest
 from control.store.audit_log import verify_log
 from control.store.changes import compact_directory
@@ -30,7 +31,7 @@ from control.store.plans import insert_limits
 from control.store.store import Store
 from control.store.tenants import find_tenant, insert_grant, insert_tenant, list_grants
 from control.store.users import find_user, find_user_of, list_memberships, list_users, memberships_of
-from control.store.values import Answer, CreditAccount, Grant, Limits
+from control.store.values import Adapter, AdapterVersion, Answer, CreditAccount, Grant, Limits
 
 NAME = "zebra-works"  # what the scan looks for
 ANNA, BOTH, CHIEF = user("anna-zebra"), user("both"), user("chief", platform_role="admin")
@@ -57,6 +58,10 @@ def full(store: Store) -> Store:
         unit.record("grant.create", "grant", "chat", tenant_id=NAME, after={"note": "for Zebra-Works"})
         for name in (NAME, "other"):
             write_account(unit, CreditAccount(tenant_id=name, since_day=20_000, booked_nano=5))
+            bot = {"tenant_id": name, "name": "bot", "created_by": f"for {name}"}
+            insert_adapter(unit, Adapter(base_model="chat", **bot))
+            said = {"sha256": "ab" * 32, "size_bytes": 1, "facts": {"for": name}, "failure": f"of {name}"}
+            insert_version(unit, AdapterVersion(number=1, **bot, **said))
     with store.write_aside() as writer:
         note_uses(writer, {(NAME, made.id): writer.now, ("other", "ci"): writer.now})
     return store
@@ -66,7 +71,7 @@ def test_nothing_is_left_of_a_tenant(full: Store, migrated: Database) -> None:
     with full.read() as reader:
         assert set(traces_of(reader, NAME)) == {
             *("tenants", "virtual_keys", "memberships", "model_grants", "limits"),
-            *("key_uses", "idempotency_keys", "audit", "credit_accounts"),
+            *("key_uses", "idempotency_keys", "audit", "credit_accounts", "adapters", "adapter_versions"),
         }
     with full.write(ADMIN) as unit:
         deletion = start_deletion(unit, NAME)

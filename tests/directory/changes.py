@@ -7,7 +7,11 @@ from hypothesis import strategies as st
 from headgate.credits import CreditsRow, Ending
 from headgate.directory.directory import Directory
 from headgate.directory.rows import (
+    ADAPTER_STATES,
     KINDS,
+    SHARED,
+    AdapterEntry,
+    AdapterVersionEntry,
     Change,
     CreditsEntry,
     GrantEntry,
@@ -55,6 +59,17 @@ _rows = st.one_of(
         booked_nano=st.integers(0, 3),
         ending=st.lists(st.builds(Ending, st.just(5), st.integers(0, 3)), max_size=1).map(tuple),
     ),
+)
+_owners = st.sampled_from((*NAMES, SHARED))
+_rows |= st.builds(AdapterEntry, tenant=_owners, name=_names, base_model=_names)
+_rows |= st.builds(
+    AdapterVersionEntry,
+    tenant=_owners,
+    name=_names,
+    number=st.integers(1, 3),
+    state=st.sampled_from(ADAPTER_STATES),
+    sha256=st.just("ab" * 32),
+    weight=st.none() | st.integers(1, 100),
 )
 _drafts = st.lists(st.tuples(_rows, st.booleans()), max_size=6)
 
@@ -127,7 +142,14 @@ class Model:
             sorted((row.place, str(row.limits)) for row in self.all(LimitsEntry) if row.tenant == tenant),
             sorted((row.id, str(row.limits)) for row in self._limited(tenant)),
             self._credits(tenant),
+            [self._adapters(owner) for owner in (tenant, SHARED)],
         )
+
+    def _adapters(self, tenant: str) -> list[Any]:
+        """Each with its versions."""
+        versions = sorted(self.all(AdapterVersionEntry), key=lambda row: row.number)
+        found = sorted((row for row in self.all(AdapterEntry) if row.tenant == tenant), key=lambda row: row.name)
+        return [(row, tuple(one for one in versions if one.place[:2] == row.place)) for row in found]
 
     def _limited(self, tenant: str) -> list[Any]:
         return [row for row in self.all(KeyRow) if row.tenant == tenant and row.limits is not None]
@@ -142,7 +164,8 @@ class Model:
         assert {digest: directory.key(digest) for digest in DIGESTS} == {d: keys.get(d) for d in DIGESTS}
         users = {row.subject: row for row in self.all(UserEntry)}
         for name in NAMES:
-            entry, _plans, models, _, _, account = self.made_of(name)
+            entry, _plans, models, _, _, account, adapters = self.made_of(name)
+            assert [directory.adapters(owner) for owner in (name, SHARED)] == adapters
             assert directory.tenant(name) == entry
             assert directory.credits(name) == account
             assert directory.plan(name) == next((row for row in self.all(PlanEntry) if row.id == name), None)

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from control.store.migrations.adapter_tables import make_adapters
 from control.store.migrations.credit_tables import make_credits
 from control.store.migrations.invoice_tables import make_invoices
 
@@ -41,6 +42,7 @@ def upgrade() -> None:
     _hosts()
     make_invoices()
     make_credits()
+    make_adapters()
     _audit()
 
 

@@ -1,0 +1,1 @@
+"""Adapters of tenants: their versions' states, and how they come and go."""

@@ -1,0 +1,162 @@
+"""The states of an adapter's versions, and what moves them. Pure.
+
+    uploaded   it is in the object store; `failure` says why it was not validated
+    validated  its files are as they have to be; with a `wanted_weight` engines are to load it
+    staged     engines have it, and may go on having it: it can be live at once
+    live       requests go to it: one version, or two that share them
+    retired    nothing goes to it any more, and nothing will
+
+Each function takes all versions of an adapter and gives those that it has changed. It raises Problem (409) for what
+a version's state does not allow. A promotion has two phases: `promote` marks what is wanted, `stage`, when engines
+have it, makes it live. Of several promotions the last one counts.
+"""
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from control.problems import Problem, conflict, not_found
+from control.store.values import NEVER, AdapterVersion
+from headgate.directory.rows import AdapterState
+
+ALONE = 100  # percent
+Versions = tuple[AdapterVersion, ...]
+
+LEGAL: Mapping[AdapterState, frozenset[AdapterState]] = {
+    "uploaded": frozenset({"validated", "retired"}),
+    "validated": frozenset({"staged", "retired"}),
+    "staged": frozenset({"live", "validated", "retired"}),
+    "live": frozenset({"staged", "retired"}),
+    "retired": frozenset(),
+}
+
+
+def version_of(versions: Versions, number: int) -> AdapterVersion:
+    """Raises Problem (404)."""
+    for version in versions:
+        if version.number == number:
+            return version
+    raise not_found("version of this adapter")
+
+
+def promote(versions: Versions, number: int, weight: int, now: dt.datetime) -> Versions:
+    """It gets so many percent of the requests, the live one the others; at once if engines have it already."""
+    version = version_of(versions, number)
+    if version.state not in ("validated", "staged", "live"):
+        raise _wrong(version, "promoted")
+    _check_share(versions, version, weight)
+    if version.state != "validated":
+        return _go_live(versions, version, weight, now)
+    wanted = replace(version, wanted_weight=weight, failure=None)
+    return _changed(versions, {**_unwanted(versions), number: wanted})
+
+
+def stage(versions: Versions, number: int, host: str, hosts: Collection[str], now: dt.datetime) -> Versions:
+    """A host's engines have it; of validated ones those of all `hosts` have to. Nothing new where that was known."""
+    version = version_of(versions, number)
+    there = tuple(sorted({*version.staged_on, host}))
+    if version.state != "validated" or not set(hosts) <= set(there):
+        return _changed(versions, {number: replace(version, staged_on=there)})
+    version = replace(version, staged_on=there)
+    staged = _moved(version, "staged", staged_at=now, failure=None, wanted_weight=None)
+    if version.wanted_weight is None:
+        return (staged,)
+    others = [one for one in _live(versions) if one.number != number]
+    share = version.wanted_weight if len(others) == 1 else ALONE  # the other one was taken off meanwhile
+    found = tuple(staged if one.number == number else one for one in versions)
+    return _changed(versions, {one.number: one for one in (staged, *_go_live(found, staged, share, now))})
+
+
+def fail(versions: Versions, number: int, reason: str) -> Versions:
+    """Engines can't have it. What is live stays so, and so does whatever was live before a promotion."""
+    version = version_of(versions, number)
+    if version.state == "staged":
+        return (_moved(version, "validated", failure=reason, wanted_weight=None, staged_on=()),)
+    if version.state in ("validated", "live"):
+        return _changed(versions, {number: replace(version, failure=reason, wanted_weight=None, staged_on=())})
+    raise _wrong(version, "loaded")
+
+
+def roll_back(versions: Versions, now: dt.datetime) -> Versions:
+    """What went live last gives way: to the one it shares with, or to the one that was live before it."""
+    live = _live(versions)
+    before = [one for one in versions if one.state == "staged" and one.live_at is not None]
+    if len(live) == 2:
+        return _go_live(versions, live[0], ALONE, now)
+    if not live or not before:
+        raise conflict("nothing_to_roll_back", "no version of this adapter was live before")
+    return _go_live(versions, max(before, key=_since), ALONE, now)
+
+
+def retire(versions: Versions, number: int, now: dt.datetime) -> Versions:
+    """For good. A live one leaves its requests to the one it shares with; without one, the alias is no model's."""
+    version = version_of(versions, number)
+    retired = _moved(version, "retired", weight=None, wanted_weight=None, retired_at=now)
+    left = {one.number: replace(one, weight=ALONE) for one in _live(versions) if version.state == "live"}
+    return _changed(versions, {**left, number: retired})
+
+
+def check_deletable(version: AdapterVersion) -> None:
+    """Raises Problem (409)."""
+    if version.state == "live":
+        raise conflict("version_live", f"version {version.number} is live: promote another one or retire it first")
+
+
+def validate(version: AdapterVersion, failure: str | None = None) -> AdapterVersion:
+    """Its files were looked at. With a `failure` it stays as it was uploaded."""
+    return replace(version, failure=failure) if failure else _moved(version, "validated", failure=None)
+
+
+def _check_share(versions: Versions, version: AdapterVersion, weight: int) -> None:
+    others = [one for one in _live(versions) if one.number != version.number]
+    if weight == ALONE:
+        return
+    if not others:
+        raise conflict(
+            "nothing_to_share_with", "no other version of this adapter is live: promote it without a weight"
+        )
+    if len(others) > 1:
+        text = "two versions share the requests already: promote one of them without a weight first"
+        raise conflict("two_versions_live", text)
+
+
+def _go_live(versions: Versions, version: AdapterVersion, weight: int, now: dt.datetime) -> Versions:
+    fresh: dict[int, AdapterVersion] = _unwanted(versions)
+    for other in _live(versions):
+        kept = fresh.get(other.number, other)
+        gone = _moved(kept, "staged", weight=None) if weight == ALONE else replace(kept, weight=ALONE - weight)
+        fresh[other.number] = gone
+    if version.state == "live":
+        fresh[version.number] = replace(version, weight=weight, wanted_weight=None)
+    else:
+        fresh[version.number] = _moved(version, "live", weight=weight, wanted_weight=None, live_at=now)
+    return _changed(versions, fresh)
+
+
+def _live(versions: Versions) -> list[AdapterVersion]:
+    """What has been live for longest comes first."""
+    return sorted((one for one in versions if one.state == "live"), key=_since)
+
+
+def _since(version: AdapterVersion) -> tuple[dt.datetime, int]:
+    return version.live_at or NEVER, version.number
+
+
+def _unwanted(versions: Versions) -> dict[int, AdapterVersion]:
+    return {one.number: replace(one, wanted_weight=None) for one in versions if one.wanted_weight is not None}
+
+
+def _changed(versions: Versions, fresh: Mapping[int, AdapterVersion]) -> Versions:
+    return tuple(fresh[one.number] for one in versions if fresh.get(one.number, one) != one)
+
+
+def _moved(version: AdapterVersion, state: AdapterState, **more: Any) -> AdapterVersion:
+    if state not in LEGAL[version.state]:
+        raise _wrong(version, state)
+    return replace(version, state=state, **more)
+
+
+def _wrong(version: AdapterVersion, wish: str) -> Problem:
+    why = f" ({version.failure})" if version.failure else ""
+    return conflict("wrong_state", f"version {version.number} is {version.state}{why}: it can't be {wish}")

@@ -1,0 +1,75 @@
+"""Adapters and their versions. A tenant's adapters are its own; of `shared` they are the platform's."""
+
+from dataclasses import replace
+from typing import Any
+
+from control.store.adapter_tables import AdapterRow, AdapterVersionRow
+from control.store.paging import Page, Wish
+from control.store.rows import Rows
+from control.store.unit import Reader, Unit
+from control.store.values import Adapter, AdapterVersion
+
+ADAPTERS = Rows(Adapter, AdapterRow, "tenant_id", "name")
+VERSIONS = Rows(AdapterVersion, AdapterVersionRow, "tenant_id", "name", "number")
+_BARE: dict[str, Any] = {
+    "sha256": "",
+    "manifest_sha256": None,
+    "facts": {},
+    "failure": None,
+    "weight": None,
+    "wanted_weight": None,
+    "created_by": "",
+}
+
+
+def find_adapter(reader: Reader, tenant_id: str, name: str) -> Adapter | None:
+    """None for one that does not exist."""
+    return ADAPTERS.find(reader, tenant_id, name)
+
+
+def list_adapters(reader: Reader, tenant_id: str, wish: Wish) -> Page[Adapter]:
+    """By name."""
+    return ADAPTERS.page(reader, wish, AdapterRow.tenant_id == tenant_id)
+
+
+def adapters_of(reader: Reader, tenant_id: str) -> tuple[Adapter, ...]:
+    """All of a tenant's, by name."""
+    return ADAPTERS.all(reader, AdapterRow.tenant_id == tenant_id)
+
+
+def versions_of(reader: Reader, tenant_id: str, name: str) -> tuple[AdapterVersion, ...]:
+    """All of an adapter's, the oldest first."""
+    same = (AdapterVersionRow.tenant_id == tenant_id, AdapterVersionRow.name == name)
+    return VERSIONS.all(reader, *same)
+
+
+def insert_adapter(unit: Unit, adapter: Adapter) -> Adapter:
+    """Raises Exists. One that was there before under this name goes on with its numbers."""
+    gone = unit.row(ADAPTERS.query(AdapterRow.tenant_id == adapter.tenant_id, AdapterRow.name == adapter.name))
+    last = ADAPTERS.value_of(gone).last_number if gone else 0
+    return ADAPTERS.insert(unit, replace(adapter, last_number=last))
+
+
+def take_number(unit: Unit, adapter: Adapter) -> Adapter:
+    """Gives the adapter's next version its number. Raises Missing or Stale."""
+    return ADAPTERS.update(unit, replace(adapter, last_number=adapter.last_number + 1))
+
+
+def insert_version(unit: Unit, version: AdapterVersion) -> AdapterVersion:
+    """Raises Exists."""
+    return VERSIONS.insert(unit, version)
+
+
+def update_versions(unit: Unit, versions: tuple[AdapterVersion, ...]) -> tuple[AdapterVersion, ...]:
+    """Raises Missing or Stale."""
+    return tuple(VERSIONS.update(unit, version) for version in versions)
+
+
+def delete_version(unit: Unit, version: AdapterVersion) -> AdapterVersion:
+    """Raises Missing or Stale. It is retired, so that its tombstone is no live one's."""
+    return VERSIONS.delete(unit, version, state="retired", **_BARE)
+
+
+def delete_adapter(unit: Unit, adapter: Adapter) -> Adapter:
+    """Raises Missing or Stale. Its versions have to be gone."""
+    return ADAPTERS.delete(unit, adapter, created_by="")
