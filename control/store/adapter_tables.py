@@ -27,7 +27,7 @@ class AdapterRow(Directory, Base):
 class AdapterVersionRow(Directory, Base):
     """A version of one, by its number as text. `weight` is what a live one gets of the requests, in percent;
     `wanted_weight` what it is to get once engines have it. `sha256` is that of the weights,
-    `manifest_sha256` that of what was signed, `facts` what that says; `staged_on` are the hosts whose engines have it.
+    `manifest_sha256` that of what was signed, `facts` what that says; `staged_on`: the hosts whose engines have it.
     """
 
     __tablename__ = "adapter_versions"
