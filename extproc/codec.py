@@ -12,6 +12,7 @@ from headgate.contract import (
     AUTHZ,
     ERROR_SOURCE,
     FALLBACK,
+    HOSTS,
     MAX_TOKENS,
     PLAN,
     REQUEST,
@@ -85,6 +86,8 @@ def planned(plan: Plan, body: bytes, max_at: int | None = None, *, edited: bool 
         common.body_mutation.body = body
         _set(common.header_mutation, "content-length", str(len(body)))
     _write_own(response, plan, max_at)
+    if plan.hosts:
+        response.dynamic_metadata.fields[PLAN].struct_value.fields[HOSTS].string_value = ",".join(plan.hosts)
     if plan.max_tokens is not None:
         _set(common.header_mutation, MAX_TOKENS, str(plan.max_tokens))
     if len(plan.clusters) > 1:

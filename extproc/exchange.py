@@ -12,6 +12,7 @@ from extproc.tokens.tally import Prompt, Size
 from headgate.error_shapes import Api, api_of_path
 from headgate.feed.allowances import Allowances
 from headgate.feed.figures import Figures
+from headgate.feed.replicas import Replicas
 from headgate.purses import Purse
 from headgate.snapshot import ModelRow, Snapshot, TargetRow, TenantRow
 
@@ -68,6 +69,7 @@ Value = str | bool | int | tuple[str, ...]
 class Plan:
     """What Envoy does with the request: attempt n goes to clusters[n].
 
+    `hosts` are the replicas of engines, in the order of the attempts that go to one.
     `metadata` is what many requests have in common, `own` what is this one's; in that, "" and None are for none.
     `max_tokens` is how far the answer is limited where the client asked for more. With `hedge_ms` an attempt that has
     not begun to answer by then is joined by the next one; without it `headers_ms` is when it is given up.
@@ -80,6 +82,7 @@ class Plan:
     own: tuple[tuple[str, str | int | None], ...] = ()
     max_tokens: int | None = None
     hedge_ms: int | None = None
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ def _all_good(_cluster: str, _model: str) -> int:
     return 0
 
 
-_NO_FIGURES, _NO_ALLOWANCES = Figures(), Allowances()
+_NO_FIGURES, _NO_ALLOWANCES, _NO_REPLICAS = Figures(), Allowances(), Replicas()
 
 
 @dataclass(slots=True)
@@ -124,6 +127,7 @@ class Exchange:
     factor_of: Callable[[str, str], float] = _one  # of counts for an API's model
     figures: Figures = _NO_FIGURES  # what strategies go by
     allowances: Allowances = _NO_ALLOWANCES  # what providers say is left
+    replicas: Replicas = _NO_REPLICAS  # of engines
     has_token_limits: bool = False  # the tenant
     raw_body: bytes = b""
     refusal: str = ""  # why it ended here, for operators
@@ -155,6 +159,8 @@ class Exchange:
     chain: tuple[TargetRow, ...] = ()
     # keep_within, by the service: the purses that hold something for it, or may do so
     held: tuple[Purse, ...] = ()
+    # spread
+    hosts: list[str] = field(default_factory=list)
     # ask_for_usage
     streams: bool = False
     asked_usage: bool = False

@@ -35,6 +35,7 @@ from headgate.feed.allowances import Allowances
 from headgate.feed.factors import Factors
 from headgate.feed.figures import Figures
 from headgate.feed.identity import gateway_id
+from headgate.feed.replicas import Replicas
 from headgate.feed.states import TargetStates
 from headgate.grpc_server import Metadata, Method, Reply
 from headgate.refusals import EXTPROC_REASONS, Refusals
@@ -68,6 +69,7 @@ class Process:
         factor_of: Callable[[str, str], float],
         figures: Figures,
         allowances: Allowances,
+        replicas: Replicas,
         kept: KeptResponses,
         keep_within: KeepWithin,
     ) -> None:
@@ -79,6 +81,7 @@ class Process:
         self._factor_of = factor_of
         self._figures = figures
         self._allowances = allowances
+        self._replicas = replicas
         self._kept = kept
         self._keep_within = keep_within
         self._exchange: Exchange | None = None
@@ -106,6 +109,7 @@ class Process:
             factor_of=self._factor_of,
             figures=self._figures,
             allowances=self._allowances,
+            replicas=self._replicas,
             has_token_limits=limits is not None and limits.counts_tokens,
         )
         answer = _guarded(_on_headers, exchange)
@@ -316,13 +320,14 @@ def services(
     kept: KeptResponses | None = None,
     budgets: Budgets | None = None,
     allowances: Allowances | None = None,
+    replicas: Replicas | None = None,
 ) -> list[Method]:
     """What a worker serves for this part. Without `states` it listens to the feed, which takes a running loop."""
     factors, counter, kept = factors or Factors(), counter or Counter(), kept or KeptResponses()
     workers = int(os.environ.get(WORKERS_ENV, "1"))
     figures, budgets = figures or Figures(gateway_id(), workers), budgets or Budgets(workers)
-    allowances = allowances or Allowances(workers)
-    targets = states or feed.start(factors, figures, allowances)
+    allowances, replicas = allowances or Allowances(workers), replicas or Replicas()
+    targets = states or feed.start(factors, figures, allowances, replicas)
     holder.add(partial(_warm, counter, holder.following))
     holder.add(Purses)
     holder.add(budgets.connect)
@@ -348,6 +353,7 @@ def services(
             factor_of=factors.of,
             figures=figures,
             allowances=allowances,
+            replicas=replicas,
             kept=kept,
             keep_within=keep_within,
         )

@@ -67,6 +67,8 @@ def cluster_of(name: str, provider: Provider, key: str | None = None) -> str:
     their order are in it.
     """
     said = {field: value for field, value in provider if field not in _NOT_SAID}
+    if provider.is_engine:
+        said["engine"] = True  # its cluster picks replicas in another way
     text = json.dumps(said, sort_keys=True, default=_text)
     return f"{_stat_name(name, key)}@{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 

@@ -172,4 +172,5 @@ def _target_row(gateway: Gateway, model: Model, target: Target, account: Account
         key_weight=account.weight,
         pool=pool,
         purse=purse_of(target.provider, provider, account.key),
+        spread=provider.is_engine,
     )

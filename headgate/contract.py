@@ -74,6 +74,7 @@ REQUEST = "hg.request"  # what extproc learned: model, surface, user, the plan's
 ATTEMPT = "hg.attempt"  # what extproc has sent in a translated attempt, for its answer's translation
 LIMITER = "envoy.filters.http.ratelimit"  # likewise the limiter's
 PLAN = "hg.plan"  # `priority_groups`, read by Envoy's priority-group cluster specifier
+HOSTS = "hosts"  # in that: replicas of engines for the attempts that go to one, read by those clusters' balancers
 USAGE = "hg.usage"  # written by envoy/module, read by the access log
 
 CLUSTER_METADATA = "headgate"  # cluster metadata: {"provider": name}, with "key" of one with a pool of them

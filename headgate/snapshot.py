@@ -35,7 +35,7 @@ class TargetRow(msgspec.Struct, frozen=True, omit_defaults=True):
     is what a million tokens cost, of a prompt and of an answer, where the order goes by it; `usd_later` has that from
     some moments (Unix ms) on.
     `responses`: whether it speaks OpenAI's Responses API too. `stored`: whether it has chat completions again that it
-    was told to store. `purse`: whose budget counts, if there is one.
+    was told to store. `purse`: whose budget counts, if there is one. `spread`: an engine whose replicas we rank.
     Of a provider with `api_keys` there is one row for each `key`. Those of one target have the same number `pool`,
     which no other target of the list has; 0 is a target with one row.
     """
@@ -60,6 +60,7 @@ class TargetRow(msgspec.Struct, frozen=True, omit_defaults=True):
     key_weight: int = 1
     pool: int = 0
     purse: Purse | None = None
+    spread: bool = False
 
     def is_sent_like(self, other: "TargetRow") -> bool:
         """Whether both are sent the same body: one target twice, or with another of its keys."""

@@ -17,6 +17,7 @@ from extproc.steps.plan import make_plan, write_body
 from extproc.steps.policy import resolve_model
 from extproc.steps.room import require_room
 from extproc.steps.split import choose_variant
+from extproc.steps.spread import spread
 from extproc.steps.stored import find_stored, list_stored, mark_stored, mark_update
 from extproc.steps.surface import find_surface
 from extproc.steps.units import count_units
@@ -67,6 +68,7 @@ ON_COUNT: tuple[Step, ...] = (
 # When all providers of the chain have room for it, of those that have a budget.
 ON_CHAIN: tuple[Step, ...] = (
     note_choice,
+    spread,
     ask_for_usage,
     bound_answer,
     mark_stored,

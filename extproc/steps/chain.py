@@ -15,6 +15,7 @@ from extproc.steps.order import in_order, note_first, states_of
 from extproc.tokens.room import asked_for, room
 from extproc.translate import direction_of
 from extproc.translate.direction import Target
+from headgate.feed.replicas import ReplicaState
 from headgate.feed.states import State
 from headgate.snapshot import TargetRow
 
@@ -29,9 +30,8 @@ def draw_chain(exchange: Exchange) -> None:
     """Fills `chain`: the target of each attempt."""
     single = _fallback_is_off(exchange)
     drawn = tuple(_working(exchange, _roomy(exchange, exchange.targets)))
-    exchange.chain = (
-        drawn[:1] if single else attempts(drawn, exchange.row.max_attempts, partial(spare_keys, exchange))
-    )
+    others, replicas = partial(spare_keys, exchange), partial(_replicas, exchange)
+    exchange.chain = drawn[:1] if single else attempts(drawn, exchange.row.max_attempts, others, replicas)
 
 
 def note_choice(exchange: Exchange) -> None:
@@ -50,8 +50,21 @@ def _no_keys(_target: TargetRow) -> Sequence[TargetRow]:
     return ()
 
 
+def _endpoints(target: TargetRow) -> int:
+    return target.endpoints
+
+
+def _replicas(exchange: Exchange, target: TargetRow) -> int:
+    """How many there are: one name may stand for several."""
+    known = exchange.replicas.of(target.cluster) if target.spread else None
+    return max(target.endpoints, sum(one.state is ReplicaState.READY for one in known)) if known else target.endpoints
+
+
 def attempts(
-    targets: tuple[TargetRow, ...], most: int, others: Callable[[TargetRow], Sequence[TargetRow]] = _no_keys
+    targets: tuple[TargetRow, ...],
+    most: int,
+    others: Callable[[TargetRow], Sequence[TargetRow]] = _no_keys,
+    replicas: Callable[[TargetRow], int] = _endpoints,
 ) -> tuple[TargetRow, ...]:
     """Each target once, as far as `most` goes; what is left goes to `others`, with further keys of the first ones,
     then to further replicas of them.
@@ -61,7 +74,7 @@ def attempts(
     chain: list[TargetRow] = []
     for target in targets:
         further = others(target)[:spare] if target.pool and spare else ()
-        again = min(spare - len(further), target.endpoints - 1)
+        again = min(spare - len(further), replicas(target) - 1)
         spare -= len(further) + again
         chain += [target, *further, *[target] * again]
     return tuple(chain)

@@ -67,6 +67,7 @@ def make_plan(exchange: Exchange) -> None:
         ),
         max_tokens=exchange.lowered_to,
         hedge_ms=hedge_ms,
+        hosts=tuple(exchange.hosts),
     )
 
 

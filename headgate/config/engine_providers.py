@@ -31,6 +31,15 @@ _SAID = (
 _WRITTEN = tuple(Provider.model_fields[name].alias or name for name in _SAID)
 
 
+class EngineProvider(Provider):
+    """What makes it another provider than one that says the same."""
+
+    @property
+    def is_engine(self) -> bool:
+        """As it says."""
+        return True
+
+
 def with_engines(gateway: Gateway, places: Places | None = None) -> Gateway:
     """With each engine among its providers; managed replicas listen at their `places`, or where they would like to.
 
@@ -46,7 +55,7 @@ def _provider(engine: Engine, places: Sequence[Place]) -> Provider:
     said = {field: getattr(engine, field) for field in _SAID}
     if engine.managed:
         said["api_key"] = SecretRef("own", str(ENGINES_KEY))
-    provider = Provider.model_validate({"api": "openai", "preset": PRESET, "endpoints": endpoints})
+    provider = EngineProvider.model_validate({"api": "openai", "preset": PRESET, "endpoints": endpoints})
     return provider.model_copy(update=said)
 
 

@@ -160,6 +160,11 @@ class Provider(Entry):
         return "openai" if self.api == "azure" else self.api
 
     @property
+    def is_engine(self) -> bool:
+        """Whether it is one of `engines`: the workers say to which replica a request goes."""
+        return False
+
+    @property
     def is_signed(self) -> bool:
         """Whether Envoy signs its requests for AWS: Bedrock's, unless a key of Bedrock's own is their credential."""
         return self.api == "bedrock" and self.api_key is None and self.api_keys is None

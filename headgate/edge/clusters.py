@@ -3,8 +3,13 @@
 A cluster is never empty and keeps Envoy's default panic threshold: an unhealthy target is still tried, so that its
 failure moves the request on; Envoy would end the chain at a target it refuses to try. Credentials are not here:
 `headgate.edge.secrets` hands them over by SDS.
+
+To which replica of an engine a request goes the plan says. Seen with Envoy 1.40: each attempt, also one that hedges,
+takes the next host of the list that is in its cluster, ejected or not, and never one before it; where there is none
+left, Envoy picks a host that this request has not tried.
 """
 
+from betterproto2 import Message
 from envoy_data_plane.envoy.config.cluster.v3 import (
     CircuitBreakers,
     CircuitBreakersThresholds,
@@ -13,6 +18,8 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     ClusterDiscoveryType,
     ClusterDnsLookupFamily,
     ClusterLbPolicy,
+    LoadBalancingPolicy,
+    LoadBalancingPolicyPolicy,
     OutlierDetection,
     UpstreamConnectionOptions,
 )
@@ -31,19 +38,25 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
     LbEndpoint,
     LocalityLbEndpoints,
 )
+from envoy_data_plane.envoy.extensions.load_balancing_policies.least_request.v3 import LeastRequest
+from envoy_data_plane.envoy.extensions.load_balancing_policies.override_host.v3 import (
+    OverrideHost,
+    OverrideHostOverrideHostSource,
+)
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
     HttpProtocolOptions,
     HttpProtocolOptionsAutoHttpConfig,
     HttpProtocolOptionsExplicitHttpConfig,
 )
+from envoy_data_plane.envoy.type.metadata.v3 import MetadataKey, MetadataKeyPathSegment
 from envoy_data_plane.envoy.type.v3 import Percent
 from envoy_data_plane.google.protobuf import Any, Struct
 
 from headgate.cluster_names import Account, accounts_of
 from headgate.config.model import Gateway, Provider
-from headgate.contract import CLUSTER_METADATA
+from headgate.contract import CLUSTER_METADATA, HOSTS, PLAN
 from headgate.edge.attempts import attempt_filters
-from headgate.edge.messages import pack, seconds, tcp
+from headgate.edge.messages import extension, pack, seconds, tcp
 from headgate.edge.tls import all_addresses, upstream_tls
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -79,6 +92,7 @@ def provider_cluster(account: Account, *, inline: bool = False) -> Cluster:
         type=ClusterDiscoveryType.STATIC if all_addresses(provider) else ClusterDiscoveryType.STRICT_DNS,
         dns_lookup_family=ClusterDnsLookupFamily.V4_PREFERRED,
         lb_policy=ClusterLbPolicy.LEAST_REQUEST,
+        load_balancing_policy=_as_planned() if provider.is_engine else None,
         connect_timeout=seconds(provider.connect_timeout_s),
         metadata=Metadata(filter_metadata={CLUSTER_METADATA: Struct.from_dict(_metadata(account))}),
         load_assignment=_endpoints(cluster, provider),
@@ -95,6 +109,23 @@ def provider_cluster(account: Account, *, inline: bool = False) -> Cluster:
             HTTP_OPTIONS: _http_options(account, cluster, PROVIDER_IDLE_S if external else ENGINE_IDLE_S, tls)
         },
     )
+
+
+def _as_planned() -> LoadBalancingPolicy:
+    """Instead of `lb_policy`: the hosts that the plan names, in order; where it names none, as of other providers."""
+    hosts = MetadataKey(key=PLAN, path=[MetadataKeyPathSegment(key=HOSTS)])
+    planned = OverrideHost(
+        override_host_sources=[OverrideHostOverrideHostSource(metadata=hosts)],
+        fallback_policy=_policy("least_request", LeastRequest()),
+    )
+    return _policy("override_host", planned)
+
+
+def _policy(name: str, message: Message) -> LoadBalancingPolicy:
+    one = LoadBalancingPolicyPolicy(
+        typed_extension_config=extension(f"envoy.load_balancing_policies.{name}", message)
+    )
+    return LoadBalancingPolicy(policies=[one])
 
 
 def _metadata(account: Account) -> dict[str, str]:

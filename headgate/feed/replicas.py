@@ -6,7 +6,6 @@ of any more is unknown, and Envoy then picks a replica by itself.
 
 import enum
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -53,29 +52,17 @@ class Replicas:
         self._said: dict[str, tuple[float, ByCluster]] = {}
         self._until = 0.0
         self._replicas: dict[str, tuple[Replica, ...]] = {}
-        self._chosen: Counter[tuple[str, str]] = Counter()  # since the last message
 
     def of(self, cluster: str) -> tuple[Replica, ...] | None:
-        """The replicas of an engine, those with what was chosen here since as running; None when nobody says."""
-        found = self._replicas.get(cluster)
-        if found is None or self._clock() >= self._until:
-            return None
-        if not self._chosen:
-            return found
-        chosen = self._chosen
-        return tuple(
-            [
-                replace(one, running=one.running + chosen[cluster, one.address])
-                if (cluster, one.address) in chosen
-                else one
-                for one in found
-            ]
-        )
+        """The replicas of an engine, what was chosen here since as running; None when nobody says."""
+        return self._replicas.get(cluster) if self._clock() < self._until else None
 
     def choose(self, cluster: str, address: str) -> None:
-        """One more request goes there."""
-        if cluster in self._replicas:
-            self._chosen[cluster, address] += 1
+        """One more request goes there: until the next message, only we know."""
+        if found := self._replicas.get(cluster):
+            self._replicas[cluster] = tuple(
+                [replace(one, running=one.running + 1) if one.address == address else one for one in found]
+            )
 
     def take(self, gateway: str, replicas: ByCluster) -> None:
         """All that a gateway has to say of its engines: of those that it does not name nothing is known.
@@ -89,4 +76,3 @@ class Replicas:
         self._replicas = {
             cluster: tuple(some) for _, said in self._said.values() for cluster, some in said.items() if some
         }
-        self._chosen.clear()

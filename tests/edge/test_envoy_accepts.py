@@ -55,6 +55,14 @@ def test_providers_of_every_kind(provider: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "engine", ['endpoints: ["http://127.0.0.1:1", "http://engine.test:2"]', 'endpoints: ["https://[::1]:3"]']
+)
+def test_engines(engine: str, tmp_path: Path) -> None:
+    text = SMALL.replace("providers: {{p: {{api: openai,", "engines: {{p: {{kind: vllm, served_name: m,")
+    assert_valid(rendered(text.format(listen="127.0.0.1:0", provider=engine)), tmp_path)
+
+
+@pytest.mark.parametrize(
     "provider",
     [
         "base_url: https://a.openai.azure.com, api_key: env:OPENAI_API_KEY",

@@ -57,6 +57,27 @@ def test_one_cluster_for_each_provider() -> None:
     assert CLUSTERS["provider/local"]["health_checks"][0]["http_health_check"]["path"] == "/health"
 
 
+def test_engines_alone_have_their_replicas_picked() -> None:
+    """In a cluster of another name than that of a provider that says the same: a reload changes none in place."""
+    said = 'endpoints: ["http://127.0.0.1:1", "http://127.0.0.1:2"], zone: internal, health_check: /health'
+    model = "models: {m: {targets: [{provider: e, model: m}]}}"
+    engine = clusters_of(rendered(f"engines: {{e: {{kind: vllm, served_name: m, {said}}}}}\n{model}"))["provider/e"]
+    other = (
+        f"providers: {{e: {{api: openai, preset: vllm, usage: continuous, connect_timeout: 2s, {said}}}}}\n{model}"
+    )
+    provider = clusters_of(rendered(other))["provider/e"]
+    (policy,) = engine["load_balancing_policy"]["policies"]
+    planned = policy["typed_extension_config"]["typed_config"]
+    assert planned["override_host_sources"] == [{"metadata": {"key": "hg.plan", "path": [{"key": "hosts"}]}}]
+    assert planned["fallback_policy"]["policies"][0]["typed_extension_config"]["name"].endswith(".least_request")
+    assert engine["name"] != provider["name"]
+    assert engine.keys() - provider.keys() == {"load_balancing_policy"}
+    differs = ("name", "load_balancing_policy", "load_assignment", "typed_extension_protocol_options")
+    assert {key: engine[key] for key in provider if key not in differs} == {
+        key: provider[key] for key in provider if key not in differs
+    }
+
+
 @pytest.mark.parametrize(
     ("more", "max_requests", "share", "at_least"),
     [

@@ -17,6 +17,7 @@ from headgate.compile import compile_snapshot
 from headgate.config.check import check
 from headgate.directory.following import Following
 from headgate.feed.figures import Figures
+from headgate.feed.replicas import Replicas
 from headgate.feed.states import TargetStates
 from headgate.snapshot import Snapshot
 from headgate.tables import Holder
@@ -98,6 +99,12 @@ class Reply:
         return error
 
     @property
+    def hosts(self) -> list[str]:
+        """The replicas of engines, in the attempts' order."""
+        said: str = self.metadata["hg.plan"].get("hosts", "")
+        return said.split(",") if said else []
+
+    @property
     def clusters(self) -> list[str]:
         groups = self.metadata["hg.plan"]["priority_groups"]
         assert [group["name"] for group in groups] == [f"attempt-{number}" for number in range(1, len(groups) + 1)]
@@ -127,6 +134,7 @@ def ask(
     figures: Figures | None = None,
     kept: KeptResponses | None = None,
     following: Following | None = None,
+    replicas: Replicas | None = None,
     caller: Mapping[str, Any] | None = None,
     **headers: str,
 ) -> Reply:
@@ -146,7 +154,7 @@ def ask(
         rest.request_body.body, rest.request_body.end_of_stream = body, True
         sent.append(rest)
     holder = Holder(snapshot, following)
-    return reply_of(_exchanged(sent, holder, states or TargetStates(), figures, kept), body)
+    return reply_of(_exchanged(sent, holder, states or TargetStates(), figures, kept, replicas), body)
 
 
 def chat(**members: Any) -> bytes:
@@ -160,10 +168,11 @@ def _exchanged(
     states: TargetStates,
     figures: Figures | None,
     kept: KeptResponses | None,
+    replicas: Replicas | None,
 ) -> list[ProcessingResponse]:
     # With a directory all that may be counted is loaded: once for all tests.
     counter = _COUNTER if holder.following.directory.version else None
-    (method,) = services(holder, states, figures=figures, kept=kept, counter=counter)
+    (method,) = services(holder, states, figures=figures, kept=kept, counter=counter, replicas=replicas)
     call, answers = method.handler(Call()), []
     for message in messages:
         reply = call.on_message(method.decode(message.SerializeToString()))
