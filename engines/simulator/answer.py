@@ -86,8 +86,8 @@ class Answer:
         return body
 
 
-def chat_answer(body: ChatBody, *, answer_id: str, created: int, model: str) -> Answer:
-    """Return the answer to a chat request. Raises `BodyError` on a schema that is none."""
+def chat_answer(body: ChatBody, *, answer_id: str, created: int, model: str, weights: str = "") -> Answer:
+    """Return the answer to a chat request; an adapter's names its `weights`. Raises `BodyError` on a bad schema."""
     question = next((m for m in reversed(body.messages) if m.role == "user"), body.messages[-1])
     text = "\n".join(question.texts)
     budget = _budget(body, body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens)
@@ -98,19 +98,19 @@ def chat_answer(body: ChatBody, *, answer_id: str, created: int, model: str) -> 
         if tools and body.simulate.text is None:
             choices.append(_calling_choice(tools, index, f"{answer_id} {index}", budget, body.simulate))
         else:
-            pieces = _structured_pieces(body) or _pieces(body, digest, text)
+            pieces = _structured_pieces(body) or _pieces(body, digest, text, weights)
             choices.append(_text_choice(body, index, pieces, budget))
     return Answer(answer_id, CHAT, created, model, chat_tokens(body.messages), tuple(choices), body.simulate)
 
 
-def completion_answer(body: CompletionBody, *, answer_id: str, created: int, model: str) -> Answer:
+def completion_answer(body: CompletionBody, *, answer_id: str, created: int, model: str, weights: str = "") -> Answer:
     """Return the answer to a text completion request: `n` choices per prompt. Raises `BodyError`."""
     prompts, n = prompts_of(body.prompt, "prompt"), body.n or 1
     budget = _budget(body, body.max_tokens)
     choices = []
     for at, prompt in enumerate(prompts):
         for copy in range(n):
-            pieces = _pieces(body, digest_of(prompt, body.seed, copy), prompt)
+            pieces = _pieces(body, digest_of(prompt, body.seed, copy), prompt, weights)
             choices.append(_text_choice(body, at * n + copy, pieces, budget, echo=prompt if body.echo else ""))
     prompt_tokens = max(1, sum(map(word_count, prompts)))
     return Answer(answer_id, COMPLETION, created, model, prompt_tokens, tuple(choices), body.simulate)
@@ -120,12 +120,12 @@ def _budget(body: Generation, max_tokens: int | None) -> int | None:
     return None if body.simulate.ignore_max_tokens else max_tokens
 
 
-def _pieces(body: Generation, digest: bytes, question: str) -> tuple[str, ...]:
+def _pieces(body: Generation, digest: bytes, question: str, weights: str) -> tuple[str, ...]:
     wished = body.simulate
     if wished.text is not None:
         return text_pieces(wished.text, wished.tokens)
     count = default_length(digest) if wished.tokens is None else wished.tokens
-    return answer_pieces(digest, quote_of(question), count)
+    return answer_pieces(digest, quote_of(question), count, weights)
 
 
 def _structured_pieces(body: ChatBody) -> tuple[str, ...] | None:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -15,7 +15,9 @@ from engines.simulator.answer import Answer, chat_answer, completion_answer
 from engines.simulator.bodies import Generation, chat_body, completion_body, embeddings_body
 from engines.simulator.completions_routes import CompletionRoutes
 from engines.simulator.embeddings import embeddings_reply
-from engines.simulator.errors import BodyError, error_body
+from engines.simulator.engine import Engine
+from engines.simulator.engine_routes import EngineRoutes
+from engines.simulator.errors import BodyError, DeadEngineError, ModelError, engine_error_body
 from engines.simulator.faults import Simulate, is_html_page
 from engines.simulator.media_routes import MediaRoutes
 from engines.simulator.messages_bodies import counted_chat, messages_chat
@@ -23,7 +25,7 @@ from engines.simulator.messages_reply import count_body
 from engines.simulator.options import Options
 from engines.simulator.record import Exchange, Record
 from engines.simulator.responses_routes import ResponseRoutes
-from engines.simulator.send import send_json, send_stream
+from engines.simulator.send import Pace, send_json, send_stream
 from engines.simulator.shape import MESSAGES, OPENAI, Shape
 from engines.simulator.usage import chat_tokens
 
@@ -36,7 +38,7 @@ _ID_PREFIXES: Final = {
     "/v1/responses": "resp_",
     "/v1/responses/compact": "resp_",
 }
-_DESCRIPTION: Final = "A simulator: deterministic text from no model at all, for trying, testing and measuring."
+_DEAD: Final = "EngineCore encountered an issue. See stack trace (above) for the root cause."
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -44,17 +46,21 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Simulator:
     """The engine behind the routes.
 
-    `running` is the number of requests being answered; `stopping` says that they are about to be cancelled.
+    `running` is the number of requests being answered; `stopping` says that they are about to be cancelled; `died` is
+    set with `death`, when there is no engine any more.
     """
 
     def __init__(self, options: Options, record: Record) -> None:
         self._options = options
         self._record = record
-        self._started = int(time.time())
         self._received = 0
+        self._engine = Engine(options)
+        self._operation = EngineRoutes(options, self._engine)
         self._completions = CompletionRoutes(self._generated)
         self.running = 0
         self.stopping = False
+        self.died = asyncio.Event()
+        self.death: DeadEngineError | None = None
 
     def application(self) -> web.Application:
         """Return the aiohttp application with all routes."""
@@ -67,9 +73,7 @@ class Simulator:
         self._completions.add(app.router)
         ResponseRoutes(self._options, self._generated).add(app.router)
         MediaRoutes(self._options, _EXCHANGE.get, _refused).add(app.router)
-        app.router.add_get("/v1/models", self._models)
-        app.router.add_get("/v1/models/{model:.+}", self._model)
-        app.router.add_get("/health", self._health)
+        self._operation.add(app.router)
         return app
 
     @web.middleware
@@ -103,9 +107,15 @@ class Simulator:
             body = await request.read()
             headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in request.raw_headers]
             self._record.request(exchange, request.method, _printable(request.raw_path), headers, body)
-            return await handler(request)
+            return self._operation.refused(request) or await handler(request)
         except BodyError as error:
             return _json_response(400, _shape_of(request).refusal(400, error.message, exchange.id, param=error.param))
+        except ModelError as error:
+            return _json_response(404, engine_error_body(404, str(error), "NotFoundError", "model"))
+        except DeadEngineError as error:
+            self.death = error
+            self.died.set()
+            return _json_response(500, engine_error_body(500, _DEAD, "InternalServerError"))
         except web.HTTPException as error:
             allow = error.headers.get("allow")
             message = f"{error.reason}: {request.method} {_printable(request.path)}"
@@ -151,14 +161,29 @@ class Simulator:
         )
         if simulate.status is not None:
             return await _refused(request, exchange, simulate, simulate.status)
-        answer = answer_of(answer_id=exchange.id, created=int(time.time()), model=options.model)
-        ttft_s = options.ttft_s if simulate.ttft_s is None else simulate.ttft_s
+        adapter = self._engine.adapter_of(body.model)
+        answer = answer_of(
+            answer_id=exchange.id,
+            created=int(time.time()),
+            model=adapter.name if adapter else options.model,
+            weights=adapter.weights if adapter else "",
+        )
+        answer, share = self._engine.prefilled(body, answer, adapter)
+        ttft_s = share * (options.ttft_s if simulate.ttft_s is None else simulate.ttft_s)
         token_s = options.token_s if simulate.token_s is None else simulate.token_s
+        place = self._engine.place(exchange, answer, adapter)
         if not body.wants_stream or is_html_page(simulate):
-            work_s = ttft_s + token_s * answer.steps
-            return await send_json(request, exchange, shape.reply(answer), simulate, work_s=work_s)
-        events, broken = shape.events(answer, body.stream_options), shape.broken(answer)
-        return await send_stream(request, exchange, events, simulate, ttft_s=ttft_s, token_s=token_s, broken=broken)
+            after_s = token_s * answer.steps
+            async with place:
+                reply = await send_json(request, exchange, shape.reply(answer), simulate, work_s=ttft_s + after_s)
+                place.first_token(after_s)
+                place.whole = answer.usage.completion_tokens
+        else:
+            events, broken = shape.events(answer, body.stream_options), shape.broken(answer)
+            pace = Pace(ttft_s, token_s, place)
+            reply = await send_stream(request, exchange, events, simulate, pace, broken=broken)
+        self._engine.answered(answer)
+        return reply
 
     async def _embeddings(self, request: web.Request) -> web.StreamResponse:
         body = embeddings_body(await request.read())
@@ -168,29 +193,6 @@ class Simulator:
         reply = embeddings_reply(body, self._options.model)
         ttft_s = self._options.ttft_s if simulate.ttft_s is None else simulate.ttft_s
         return await send_json(request, exchange, reply, simulate, work_s=ttft_s)
-
-    async def _models(self, _request: web.Request) -> web.StreamResponse:
-        return _json_response(200, msgspec.json.encode({"object": "list", "data": [self._card()]}))
-
-    async def _model(self, request: web.Request) -> web.StreamResponse:
-        name = request.match_info["model"]
-        if name == self._options.model:
-            return _json_response(200, msgspec.json.encode(self._card()))
-        message = f"The model {name!r} does not exist; this simulator has {self._options.model!r}"
-        body = error_body(404, message, error_type="invalid_request_error", param="model", code="model_not_found")
-        return _json_response(404, body)
-
-    async def _health(self, _request: web.Request) -> web.StreamResponse:
-        return web.Response()
-
-    def _card(self) -> dict[str, Any]:
-        return {
-            "id": self._options.model,
-            "object": "model",
-            "created": self._started,
-            "owned_by": "headgate-simulator",
-            "description": _DESCRIPTION,
-        }
 
 
 def _shape_of(request: web.Request) -> Shape:

@@ -52,8 +52,8 @@ class CompletionRoutes:
         """Make a completion and store it."""
         messages = msgspec.json.decode(raw)["messages"]
 
-        def answer_of(*, answer_id: str, created: int, model: str) -> Answer:
-            answer = chat_answer(body, answer_id=answer_id, created=created, model=model)
+        def answer_of(*, answer_id: str, created: int, model: str, weights: str) -> Answer:
+            answer = chat_answer(body, answer_id=answer_id, created=created, model=model, weights=weights)
             self._stored[answer_id] = Stored(answer, body.model, messages, body.metadata or {})
             while len(self._stored) > MOST:
                 self._stored.popitem(last=False)

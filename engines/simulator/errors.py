@@ -1,7 +1,10 @@
 """Errors in the shapes of OpenAI and of Anthropic, as bytes. Pure.
 
 SimulatorError
-└── BodyError   the client's body is not JSON, or a known field has the wrong type or value (400)
+├── BodyError     the client's body is not JSON, or a known field has the wrong type or value (400)
+├── AdapterError  a LoRA adapter cannot be loaded or unloaded (400, 404, 500)
+├── ModelError    no such model (404)
+└── DeadEngineError   what a real engine would not have survived: the process ends
 """
 
 import re
@@ -45,6 +48,25 @@ class BodyError(SimulatorError):
         self.param = param
 
 
+class AdapterError(SimulatorError):
+    """Why an adapter cannot be had, as vLLM says it: `kind` is its error's type."""
+
+    def __init__(self, status: int, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.kind, self.message = status, kind, message
+
+
+class ModelError(SimulatorError):
+    """Neither the model nor an adapter has this name."""
+
+    def __init__(self, model: str, known: str) -> None:
+        super().__init__(f"The model `{model}` does not exist. Valid aliases: {known}.")
+
+
+class DeadEngineError(SimulatorError):
+    """The engine is gone."""
+
+
 def body_error_of(error: Exception) -> BodyError:
     """Turn what msgspec says about a body into a `BodyError` that names the field."""
     text = str(error)
@@ -67,6 +89,11 @@ def error_body(
     if error_type is None:
         error_type = _ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     return error_object_body({"message": message, "type": error_type, "param": param, "code": code})
+
+
+def engine_error_body(status: int, message: str, kind: str, param: str | None = None) -> bytes:
+    """Return an error as vLLM makes them, whose `code` is the status."""
+    return error_object_body({"message": message, "type": kind, "param": param, "code": status})
 
 
 def error_object_body(error: dict[str, Any]) -> bytes:

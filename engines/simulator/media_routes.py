@@ -20,7 +20,7 @@ from engines.simulator.media_bodies import (
 )
 from engines.simulator.options import Options
 from engines.simulator.record import Exchange
-from engines.simulator.send import send_json, send_stream
+from engines.simulator.send import Pace, send_json, send_stream
 from engines.simulator.stream import Event
 
 _BROKEN: Final = b"data: {\n\n"
@@ -106,4 +106,4 @@ class MediaRoutes:
             return await self._refused(request, exchange, simulate, simulate.status)
         ttft_s = self._options.ttft_s if simulate.ttft_s is None else simulate.ttft_s
         token_s = self._options.token_s if simulate.token_s is None else simulate.token_s
-        return await send_stream(request, exchange, events, simulate, ttft_s=ttft_s, token_s=token_s, broken=_BROKEN)
+        return await send_stream(request, exchange, events, simulate, Pace(ttft_s, token_s), broken=_BROKEN)

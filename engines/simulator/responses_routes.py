@@ -64,8 +64,8 @@ class ResponseRoutes:
             chat = msgspec.structs.replace(chat, simulate=at_once)
         items = _items(msgspec.json.decode(raw).get("input"))
 
-        def answer_of(*, answer_id: str, created: int, model: str) -> Answer:
-            answer = chat_answer(chat, answer_id=answer_id, created=created, model=model)
+        def answer_of(*, answer_id: str, created: int, model: str, weights: str) -> Answer:
+            answer = chat_answer(chat, answer_id=answer_id, created=created, model=model, weights=weights)
             if body.store is not False:
                 said = Message("assistant", "".join(answer.choices[0].pieces))
                 # Instructions are of one response alone.

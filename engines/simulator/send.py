@@ -6,10 +6,11 @@ import gzip
 import socket
 import struct
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from engines.simulator.batch import Place
 from engines.simulator.faults import Simulate, html_page, is_html_page
 from engines.simulator.frames import Framer, is_shaped
 from engines.simulator.record import Exchange
@@ -21,6 +22,14 @@ _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close sends RST
 _NEVER: Final = 1 << 62
 
 Headers = dict[str, str]
+
+
+class Pace(NamedTuple):
+    """When tokens come: seconds to the first and for each further one, once the place in the batch is had."""
+
+    ttft_s: float
+    token_s: float
+    place: Place | None = None
 
 
 async def send_json(
@@ -52,12 +61,14 @@ async def send_stream(
     exchange: Exchange,
     events: Iterator[Event],
     simulate: Simulate,
+    pace: Pace,
     *,
-    ttft_s: float,
-    token_s: float,
     broken: bytes,
 ) -> web.StreamResponse:
-    """Send a stream of events, each when it is due. `broken` is the event for `malformed_after`."""
+    """Send a stream of events, each when it is due. `broken` is the event for `malformed_after`.
+
+    As from vLLM, the headers come at once, also while the request waits for its place.
+    """
     headers = {
         "content-type": simulate.content_type or "text/event-stream; charset=utf-8",
         **simulate.headers,
@@ -68,25 +79,40 @@ async def send_stream(
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
     await _after_headers(request, exchange, simulate)
+    async with pace.place or contextlib.nullcontext():
+        await _send_events(request, exchange, events, simulate, response, pace, broken)
+    return response
+
+
+async def _send_events(
+    request: web.Request,
+    exchange: Exchange,
+    events: Iterator[Event],
+    simulate: Simulate,
+    response: web.StreamResponse,
+    pace: Pace,
+    broken: bytes,
+) -> None:
     framer = Framer(simulate) if is_shaped(simulate) else None
     silent_at, cut_at = _limit(simulate.silence), _limit(simulate.cut_after)
     stop_at, broken_at = min(silent_at, cut_at), _limit(simulate.malformed_after)
     loop = asyncio.get_running_loop()
-    start, due = loop.time() + ttft_s, -1
+    start, due = loop.time() + pace.ttft_s, -1
     for event in events:
         if event.step != due:
             due = event.step
-            await asyncio.sleep(max(0.0, start + due * token_s - loop.time()))
+            await asyncio.sleep(max(0.0, start + due * pace.token_s - loop.time()))
         if exchange.chunks_sent >= broken_at and (event.token or exchange.chunks_sent):
             await _write(response, framer, broken)
             broken_at = _NEVER
         if exchange.chunks_sent >= stop_at and (event.token or exchange.chunks_sent):
             await _flush(response, framer, end=False)
             await _fail(request, exchange, cut=cut_at <= silent_at)
+        if event.token and not exchange.chunks_sent and pace.place is not None:
+            pace.place.first_token()
         exchange.chunks_sent += event.token  # first: a client that leaves meanwhile may have it
         await _write(response, framer, event.data)
     await _flush(response, framer, end=True)
-    return response
 
 
 def _limit(point: str | int | None) -> int:

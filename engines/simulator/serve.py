@@ -24,7 +24,8 @@ async def serve(host: str, port: int, options: Options, ready: Callable[[int], N
     """Answer on `host:port` until cancelled, or until SIGTERM or SIGINT and the running answers have ended.
 
     Port 0 takes a free one; `ready` is called with the real port once connections are accepted. Raises
-    `OSError` when the address cannot be had or the record file cannot be opened.
+    `OSError` when the address cannot be had or the record file cannot be opened, `DeadEngineError` when a real engine
+    would have died.
     """
     record = Record(options.record)
     simulator = Simulator(options, record)
@@ -39,17 +40,20 @@ async def serve(host: str, port: int, options: Options, ready: Callable[[int], N
     await runner.setup()
     site = web.TCPSite(runner, host, port, backlog=_BACKLOG)
     try:
-        await site.start()
         with _stop_signals() as stopped:
-            if ready is not None:
-                ready(runner.addresses[0][1])
-            await stopped.wait()
-            await site.stop()
+            if not await _stopped_within(stopped, options.start_delay_s):
+                await site.start()
+                if ready is not None:
+                    ready(runner.addresses[0][1])
+                await _first_of(stopped, simulator.died)
+                await site.stop()
             await _drained(simulator)
     finally:
         simulator.stopping = True
         await runner.cleanup()
         record.close()
+    if simulator.death is not None:
+        raise simulator.death
 
 
 @contextlib.contextmanager
@@ -65,6 +69,23 @@ def _stop_signals() -> Iterator[asyncio.Event]:
     finally:
         for number in taken:
             loop.remove_signal_handler(number)
+
+
+async def _stopped_within(stopped: asyncio.Event, delay_s: float) -> bool:
+    """Wait as a starting engine does; nobody can connect meanwhile."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(delay_s):
+            return await stopped.wait()
+    return False
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 async def _drained(simulator: Simulator) -> None:

@@ -34,9 +34,9 @@ def default_length(digest: bytes) -> int:
 
 
 @lru_cache(maxsize=512)
-def answer_pieces(digest: bytes, quote: str, count: int) -> tuple[str, ...]:
-    """Return exactly `count` pieces: the opening, the quoted words of the question, then sentences."""
-    pieces = list(OPENING)
+def answer_pieces(digest: bytes, quote: str, count: int, weights: str = "") -> tuple[str, ...]:
+    """Return exactly `count` pieces: the opening, an adapter's weights, what was asked, then sentences."""
+    pieces = [*OPENING, " Weights:", f" {weights}."] if weights else list(OPENING)
     if quote:
         first, *rest = f"\N{LEFT DOUBLE QUOTATION MARK}{quote}\N{RIGHT DOUBLE QUOTATION MARK}.".split(" ")
         pieces += [" You", " asked:", f" {first}", *(f" {word}" for word in rest)]
