@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: setup up test soak fuzz check lint types lock clean
+.PHONY: setup setup-vllm up test test-vllm soak fuzz check lint types lock clean
 
 setup: .venv/.ready
 
@@ -19,6 +19,14 @@ setup: .venv/.ready
 	$(PIP) --no-build-isolation --no-deps -e .
 	@touch $@
 
+# vLLM for the CPU and what trains its adapters in tests: 2.7 GB, for `make test-vllm` and `kind: vllm` without a GPU.
+setup-vllm: .venv-vllm/.ready
+
+.venv-vllm/.ready: engines/vllm/requirements-cpu.txt
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
 up: setup
 	@exec $(BIN)/headgate up
 
@@ -31,10 +39,14 @@ AGAIN := $(BIN)/python -m pytest --last-failed --last-failed-no-failures=none --
 test: setup
 	@deploy/debian-packages test
 	@failed=0; set -x; \
-		$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile -m "not alone" || \
-			$(AGAIN) -m "not alone" || failed=1; \
-		$(BIN)/python -m pytest -m alone || $(AGAIN) -m alone || failed=1; \
+		$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile -m "not alone and not vllm" || \
+			$(AGAIN) -m "not alone and not vllm" || failed=1; \
+		$(BIN)/python -m pytest -m "alone and not vllm" || $(AGAIN) -m "alone and not vllm" || failed=1; \
 		exit $$failed
+
+# The gateway in front of real vLLM replicas, which share two cores and 9 GB: one test after the other.
+test-vllm: setup setup-vllm
+	$(BIN)/python -m pytest --timeout=900 -m vllm tests/vllm
 
 # A gateway that is edited 1,000 times under load: about a quarter of an hour, prints its figures.
 soak: setup
@@ -61,4 +73,4 @@ lock: setup
 	$(LOCK) --group compiler --output-file compiler.lock
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv .venv-vllm build dist

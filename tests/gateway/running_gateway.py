@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from json_lines import JsonLines, Line
 
 from headgate.supervise.process import start_ticks_of
+from tests.gateway.json_lines import JsonLines, Line
 from tests.supervise.gateway_process import remove_memory_folders
 
 HEADGATE = str(Path(sys.executable).with_name("headgate"))
