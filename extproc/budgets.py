@@ -84,9 +84,9 @@ class Budgets:
 
     async def _reserve(self, exchange: Exchange, target: TargetRow, purses: Purses, epoch: str) -> Refused | None:
         purse = target.purse or Purse("")
-        applying = purses.applying(purse, exchange.model)
+        applying = purses.applying(purse, exchange.base_model)
         wish = wish_of(exchange, target, purses.prices, epoch)
-        call = reserve_call(applying, wish, purses.lease_ms(exchange.model))
+        call = reserve_call(applying, wish, purses.lease_ms(exchange.base_model))
         try:
             verdict = read_verdict(applying, await self._connected().run(*call))
         except Unavailable as gone:
@@ -112,7 +112,7 @@ class Budgets:
             if not target.purse or target.purse in exchange.held:
                 continue
             wish = wish_of(exchange, target, purses.prices, epoch)
-            for left, refused in await self._room(target.purse, purses.applying(target.purse, exchange.model)):
+            for left, refused in await self._room(target.purse, purses.applying(target.purse, exchange.base_model)):
                 if amount_of(wish, refused.limit.kind.dimension, wish.output) > left:
                     found[_scope(target.purse, refused)] = refused
         return found

@@ -14,7 +14,7 @@ from headgate.feed.allowances import Allowances
 from headgate.feed.figures import Figures
 from headgate.feed.replicas import Replicas
 from headgate.purses import Purse
-from headgate.snapshot import ModelRow, Snapshot, TargetRow, TenantRow
+from headgate.snapshot import AliasRow, ModelRow, Snapshot, TargetRow, TenantRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +141,10 @@ class Exchange:
     was_found: bool = True  # False: nobody could say whether there is one
     # parse
     document: Document | Form = field(init=False)
-    # resolve_model; keep_wanted, choose_variant and rank_targets narrow `targets`
-    model: str = field(init=False)
+    # resolve_model; keep_wanted, choose_version, choose_variant and rank_targets narrow `targets`
+    model: str = field(init=False)  # as the client calls it
+    base_model: str = field(init=False)  # gateway.yaml's, by which limits, prices and figures go
+    alias: AliasRow | None = None  # where `model` is an adapter of that
     row: ModelRow = field(init=False)
     targets: list[TargetRow] = field(init=False)
     # choose_keys, by `TargetRow.pool`: all rows of a target, and those that may follow the one that `targets` keeps

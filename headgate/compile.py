@@ -173,4 +173,5 @@ def _target_row(gateway: Gateway, model: Model, target: Target, account: Account
         pool=pool,
         purse=purse_of(target.provider, provider, account.key),
         spread=provider.is_engine,
+        has_adapters=target.provider in gateway.engines and gateway.engines[target.provider].max_loras > 0,
     )

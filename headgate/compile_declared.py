@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from headgate.auth_files import auth_row
 from headgate.config.billing import Billing
-from headgate.config.model import Gateway, Key, Model, Plan, Provider, Tenant
+from headgate.config.model import Gateway, Key, Model, Plan, Provider, Target, Tenant
 from headgate.config.secret_refs import SecretRef
 from headgate.declared import (
     Declared,
@@ -72,8 +72,14 @@ def _plan(plan: Plan) -> DeclaredPlan:
 
 
 def _model(gateway: Gateway, model: Model) -> DeclaredModel:
-    targets = [DeclaredTarget(one.provider, one.model, gateway.providers[one.provider].zone) for one in model.targets]
+    targets = [_target(gateway, one) for one in model.targets]
     return DeclaredModel(targets, model.strategy, priced=model.price is not None)
+
+
+def _target(gateway: Gateway, target: Target) -> DeclaredTarget:
+    engine = gateway.engines.get(target.provider)
+    rank = engine.max_lora_rank if engine and engine.max_loras else 0
+    return DeclaredTarget(target.provider, target.model, gateway.providers[target.provider].zone, rank)
 
 
 def _provider(provider: Provider) -> DeclaredProvider:

@@ -46,11 +46,14 @@ class DeclaredPlan(msgspec.Struct, frozen=True):
 
 
 class DeclaredTarget(msgspec.Struct, frozen=True):
-    """One place where a model is served; `model` is its name there, `zone` the provider's."""
+    """One place where a model is served; `model` is its name there, `zone` the provider's. `max_lora_rank` is that of
+    adapters that it may load; 0: none.
+    """
 
     provider: str
     model: str
     zone: str
+    max_lora_rank: int = 0
 
 
 class DeclaredModel(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ carry its number, and never says anything else afterwards. The ledger removes th
 """
 
 import os
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -113,11 +114,22 @@ class PriceList(msgspec.Struct, frozen=True, omit_defaults=True):
     costs: dict[str, PriceRow] = {}
     own_costs: dict[str, dict[str, PriceRow]] = {}
 
-    def cost_row(self, tenant: str, provider: str, model: str, upstream_model: str) -> PriceRow | None:
-        """What the provider takes; None where nobody says."""
-        name = price_name(provider, model, upstream_model)
+    def cost_row(self, tenant: str, provider: str, model: str, upstream_model: str | None) -> PriceRow | None:
+        """What the provider takes; None where nobody says. `upstream_model` None is any of the model's there."""
         own = self.own_costs.get(tenant)
-        return (own.get(name) if own else None) or self.costs.get(name)
+        found = _row_of(own, provider, model, upstream_model) if own else None
+        return found or _row_of(self.costs, provider, model, upstream_model)
+
+    def budget_row(self, provider: str, model: str, upstream_model: str | None) -> PriceRow | None:
+        """What counts against a provider's budget; likewise."""
+        return _row_of(self.providers, provider, model, upstream_model)
+
+
+def _row_of(rows: Mapping[str, PriceRow], provider: str, model: str, upstream_model: str | None) -> PriceRow | None:
+    if upstream_model is not None:
+        return rows.get(price_name(provider, model, upstream_model))
+    beginning = price_name(provider, model, "")
+    return next((row for name, row in rows.items() if name.startswith(beginning)), None)
 
 
 def price_file(folder: Path, generation: int) -> Path:

@@ -38,6 +38,8 @@ class TargetRow(msgspec.Struct, frozen=True, omit_defaults=True):
     was told to store. `purse`: whose budget counts, if there is one. `spread`: an engine whose replicas we rank.
     Of a provider with `api_keys` there is one row for each `key`. Those of one target have the same number `pool`,
     which no other target of the list has; 0 is a target with one row.
+    `has_adapters`: it is of an engine that loads tenants' adapters. One that asks for such has the engine's name of a
+    version for its `model`, and for its `base` the model that the adapter changes.
     """
 
     provider: str
@@ -61,6 +63,18 @@ class TargetRow(msgspec.Struct, frozen=True, omit_defaults=True):
     pool: int = 0
     purse: Purse | None = None
     spread: bool = False
+    has_adapters: bool = False
+    base: str | None = None
+
+    @property
+    def base_model(self) -> str:
+        """What it is upstream without an adapter: how prompts are counted, and what providers take."""
+        return self.base or self.model
+
+    @property
+    def counted_as(self) -> tuple[str, str]:
+        """Whose tokenizer a prompt goes through there: the API's, and a model's name."""
+        return self.api, self.base_model
 
     def is_sent_like(self, other: "TargetRow") -> bool:
         """Whether both are sent the same body: one target twice, or with another of its keys."""
@@ -119,13 +133,34 @@ class AuthRow(msgspec.Struct, frozen=True):
     service_key: str = str(SERVICE_KEY)
 
 
+class VersionRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A live version of an adapter, by its name on engines; `weight` is its share in percent."""
+
+    engine_name: str
+    weight: int
+
+
+class AliasRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An adapter that a tenant may use: its base model, and that one's engines once for each of its live versions.
+
+    `owner` is the tenant's, or SHARED. `created` is when it went live first of what is live now, in Unix seconds.
+    """
+
+    base_model: str
+    owner: str
+    versions: tuple[VersionRow, ...]
+    targets: list[TargetRow]
+    created: int = 0
+
+
 class TenantRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a tenant may use: model name -> the targets inside its zones, in order of priority; and how much.
 
     `limits` is None for a tenant without any. `pins` says whether it may name the target of a request. Nothing goes
     through one that is `disabled`, but what has ended is still settled by its limits. `usage_retention_s`: how long
     the usage store keeps its requests after they began; None is the store's own time. Without `terms` it pays the
-    models' prices. `credits` is its account, where it has one.
+    models' prices. `credits` is its account, where it has one. `aliases` are the adapters that it may use, as clients
+    call them; `shared` those of the platform that it was granted, also where nobody has made them.
     """
 
     models: dict[str, list[TargetRow]]
@@ -135,6 +170,13 @@ class TenantRow(msgspec.Struct, frozen=True, omit_defaults=True):
     usage_retention_s: int | None = None
     terms: TermsRow | None = None
     credits: CreditsRow | None = None
+    aliases: dict[str, AliasRow] = {}
+    shared: tuple[str, ...] = ()
+
+    def targets(self, model: str) -> list[TargetRow]:
+        """Where a request for a model or an adapter may go; nowhere, if the tenant has none of that name."""
+        alias = self.aliases.get(model)
+        return alias.targets if alias else self.models.get(model, [])
 
 
 class ZonedTarget(msgspec.Struct, frozen=True, array_like=True):

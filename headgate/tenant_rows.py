@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headgate.config.zones import reachable, zones_of
+from headgate.directory.rows import is_shared
 from headgate.limits import GivenLimits
 from headgate.prices import TermsRow
 from headgate.snapshot import PlanRow, TenantRow, ZonedTarget
@@ -32,7 +33,10 @@ class Said:
 
 
 def tenant_row(said: Said, chains: Chains) -> TenantRow:
-    """The models of which the tenant may reach a target, with those that it may; and all limits that hold."""
+    """The models of which the tenant may reach a target, with those that it may; and all limits that hold.
+
+    What is called as the platform's adapters are, and is no model of gateway.yaml, may be one of these.
+    """
     zones = zones_of(said.plan.zones if said.plan else None, said.zones)
     found = {
         name: [one.target for one in reachable(chains[name], zones, _zone)] for name in said.models if name in chains
@@ -44,6 +48,7 @@ def tenant_row(said: Said, chains: Chains) -> TenantRow:
         said.disabled,
         None if said.usage_retention_days is None else said.usage_retention_days * _DAY_S,
         said.terms or (said.plan.terms if said.plan else None),
+        shared=tuple(name for name in said.models if name not in chains and is_shared(name)),
     )
 
 

@@ -1,8 +1,8 @@
 """All tenants of one generation, those of gateway.yaml and those of the directory: whom to ask for a tenant's row.
 
-What gateway.yaml declares wins: of the directory such a tenant only gets its credits, and the limits of its keys and
-people. Others are made of the directory when they are first asked for, and kept until something of them changes. One
-that lacks what it needs, such as its plan, is closed; the log says why.
+What gateway.yaml declares wins: of the directory such a tenant only gets its credits, its adapters, and the limits of
+its keys and people. Others are made of the directory when they are first asked for, and kept until something of them
+changes. One that lacks what it needs, such as its plan, is closed; the log says why.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
+from headgate.aliases import aliases_of
 from headgate.directory.directory import Directory
 from headgate.directory.following import Following
 from headgate.directory.rows import TenantEntry
@@ -119,10 +120,11 @@ class Tenants:
 
     def _extended(self, name: str, declared: TenantRow, directory: Directory) -> TenantRow:
         callers, account = _callers(name, directory), directory.credits(name)
-        if not callers and account is None:
+        aliases = aliases_of(name, declared, directory, self._snapshot.models)
+        if not callers and account is None and not aliases:
             return declared
         limits = with_callers(declared.limits, callers) if callers else declared.limits
-        return replace(declared, limits=limits, credits=account)
+        return replace(declared, limits=limits, credits=account, aliases=aliases)
 
     def _made(self, entry: TenantEntry, directory: Directory) -> TenantRow:
         name, own = entry.id, directory.limits(entry.id)
@@ -138,9 +140,10 @@ class Tenants:
             terms=_terms(entry.pricing, "its pricing"),
         )
         row = tenant_row(said, self._snapshot.chains)
-        if lacking := [model for model in said.models if model not in row.models]:
+        if lacking := [model for model in said.models if model not in row.models and model not in row.shared]:
             log.warning("tenant has models without a target that it may reach", tenant=name, models=lacking)
-        return replace(self._shared(row, said, entry.plan), credits=directory.credits(name))
+        aliases = aliases_of(name, row, directory, self._snapshot.models)
+        return replace(self._shared(row, said, entry.plan), credits=directory.credits(name), aliases=aliases)
 
     def _plan(self, name: str, directory: Directory) -> PlanRow:
         declared, entry = self._snapshot.plans.get(name), directory.plan(name)

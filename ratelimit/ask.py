@@ -9,7 +9,7 @@ from headgate.prices import LIST_PRICE
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Who wants to send what. What Envoy did not know is "".
+    """Who wants to send what. What Envoy did not know is "". `model` is gateway.yaml's: of an adapter its base model.
 
     `input` tokens are in the prompt, up to `output` may be in each of `times` answers; 0 where nobody had to count.
     `units` of `unit` are asked for beside them, and then `output` cannot be lowered. `price_factor` is what is paid

@@ -27,7 +27,7 @@ def decode(data: bytes) -> Ask:
         epoch=request.domain,
         tenant=known.get("tenant", ""),
         key_id=known.get("key_id", ""),
-        model=known.get("model", ""),
+        model=known.get("base_model") or known.get("model", ""),
         user=known.get("user", ""),
         request_id=known.get("request_id", ""),
         surface=known.get("surface", ""),

@@ -255,6 +255,7 @@ static void begin_record(struct metered *stream, void *envoy) {
               [RECORDED_KEY_ID] = text_of(envoy, authz_metadata, TEXT("key_id")),
               [RECORDED_SURFACE] = text_of(envoy, request_metadata, TEXT("surface")),
               [RECORDED_MODEL] = text_of(envoy, request_metadata, TEXT("model")),
+              [RECORDED_BASE_MODEL] = text_of(envoy, request_metadata, TEXT("base_model")),
               [RECORDED_UPSTREAM_MODEL] = text_of(envoy, request_metadata, TEXT("upstream_model")),
               [RECORDED_UNIT] = text_of(envoy, request_metadata, TEXT("unit")),
               [RECORDED_VARIANT] = text_of(envoy, request_metadata, TEXT("variant")),

@@ -20,7 +20,7 @@ enum {
   RECORDS = 8192, // of a thread, at once
   HEAD_BYTES = 4096,
   RECORD_BYTES = 1024,
-  TEXT_BYTES = 640,
+  TEXT_BYTES = 696,
   MODEL_BYTES = 120,
   REST_MS = 5000, // after its end: Envoy writes lines every 20 ms, if the disk lets it
   AGAIN_MS = 10000, // to try for a file where there was none
@@ -34,7 +34,7 @@ static const unsigned long copying[] = {
     0x9123683E /* btrfs */, 0x2FC12FC1 /* zfs */, 0xCA451A4E /* bcachefs */, 0x3434 /* nilfs2 */, 0x24051905 /* ubifs */,
 };
 
-static const char magic[8] = "HGFLY\0\0\1"; // the last byte is the layout's version
+static const char magic[8] = "HGFLY\0\0\2"; // the last byte is the layout's version
 
 enum state { FREE, LIVE, ENDED };
 

@@ -22,6 +22,7 @@ from extproc.steps.stored import find_stored, list_stored, mark_stored, mark_upd
 from extproc.steps.surface import find_surface
 from extproc.steps.units import count_units
 from extproc.steps.usage import ask_for_usage
+from extproc.steps.version import choose_version
 
 Step = Callable[[Exchange], Answer | None]
 
@@ -44,6 +45,7 @@ ON_BODY: tuple[Step, ...] = (
 # When it is known who made the response that the request goes on from, if it does, or what marks what is stored.
 ON_MAKER: tuple[Step, ...] = (
     keep_maker,
+    choose_version,
     choose_variant,
     ask_count,
     rank_targets,

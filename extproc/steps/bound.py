@@ -61,7 +61,7 @@ def use_at_most(exchange: Exchange) -> Use:
 
 def _prompt_tokens(exchange: Exchange, other: TargetModel) -> tuple[int, int | None]:
     """Corrected, and not, if it was counted as the first attempt's target does; otherwise by the nearest there is."""
-    first = exchange.chain[0].api, exchange.chain[0].model
+    first = exchange.chain[0].counted_as
     if first in exchange.sizes:
         counted = exchange.sizes[first].total
         return ceil(counted * exchange.factor_of(*first)), counted
@@ -84,7 +84,7 @@ def _unasked(exchange: Exchange) -> int:
     """A limit that the client did not ask for must be right for each target."""
     limits = [default_limit(exchange), _MOST]
     for target in exchange.chain:
-        size = exchange.sizes.get((target.api, target.model))
+        size = exchange.sizes.get(target.counted_as)
         if target.max_output_tokens is not None:
             limits.append(target.max_output_tokens)
         if target.context_window is not None and size:
@@ -115,4 +115,4 @@ def _name(exchange: Exchange) -> str:
 def _knows_new_name_alone(target: TargetRow) -> bool:
     if target.api != "openai" or (target.preset and "max_completion_tokens" in PRESETS[target.preset].renamed):
         return False
-    return rule_of(target.model).family == "openai"
+    return rule_of(target.base_model).family == "openai"

@@ -29,7 +29,7 @@ class Prices:
 
     def of(self, model: str, target: TargetRow) -> Price:
         """Free where its budget is none of money."""
-        found = self._of.get(price_name(target.provider, model, target.model))
+        found = self._of.get(price_name(target.provider, model, target.base_model))
         return found.now() if found else FREE
 
 
@@ -40,7 +40,7 @@ def wish_of(exchange: Exchange, target: TargetRow, prices: Prices, epoch: str) -
         request_id = target.purse.charge_id(request_id)
     if surface.is_free or exchange.counted is None:
         return Wish(request_id, epoch)
-    use, price = use_at_most(exchange), prices.of(exchange.model, target)
+    use, price = use_at_most(exchange), prices.of(exchange.base_model, target)
     fixed = price.of_prompt(use.prompt) + price.of_pieces(unit_of(exchange), exchange.units or 0)
     return Wish(request_id, epoch, use.prompt, use.answer, use.answers, fixed, price.per_output_token, use.answer)
 

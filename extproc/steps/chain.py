@@ -166,10 +166,10 @@ def _roomy(exchange: Exchange, targets: list[TargetRow]) -> list[TargetRow]:
     if not known:
         return targets
     asked = asked_for(exchange.surface.name, exchange.document.get)
-    roomy = [target for target in targets if _has_room(target, known.get((target.api, target.model)), asked)]
+    roomy = [target for target in targets if _has_room(target, known.get(target.counted_as), asked)]
     if not roomy:
         widest = max(targets, key=lambda target: target.context_window or 0)
-        window, tokens = widest.context_window or 0, known[widest.api, widest.model]
+        window, tokens = widest.context_window or 0, known[widest.counted_as]
         output = asked if asked > 1 else None  # 1 is for a client that does not say
         raise ContextTooLong(exchange.model, window, tokens, output, exchange.surface.prompt)
     return roomy

@@ -42,7 +42,7 @@ def need_of(exchange: Exchange, target: TargetRow) -> Need:
 
 def _prompt_tokens(exchange: Exchange, target: TargetRow) -> float:
     """As it was counted, for this target or another one; until then by the body's size."""
-    model = target.api, target.model
+    model = target.counted_as
     size = exchange.sizes.get(model) or next(iter(exchange.sizes.values()), None)
     return size.total * exchange.factor_of(*model) if size else len(exchange.raw_body) / _BYTES_PER_TOKEN
 
@@ -53,7 +53,7 @@ def _output_tokens(exchange: Exchange) -> float:
         return 0
     asked = limit_of(exchange.surface.name, exchange.document.get)
     most = (default_limit(exchange) if asked is None else asked) * answers_of(exchange) * prompts_of(exchange)
-    usual = exchange.figures.answer_tokens(exchange.model)
+    usual = exchange.figures.answer_tokens(exchange.base_model)
     if usual is None:
         return most
     return min(usual, most) if asked is not None else usual

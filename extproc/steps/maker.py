@@ -6,7 +6,7 @@ An id that is not known is refused here, and so is one of another tenant, in the
 from extproc.exchange import Exchange, Maker
 from extproc.refusal import BadRequest, NoLookUp, NotFound
 from extproc.steps.plan import plan_by_id
-from extproc.steps.policy import may_use, models_of
+from extproc.steps.policy import may_use, models_of, take_model
 from extproc.surfaces import CHAT_LIST, OF_RESPONSES, OF_STORED
 from headgate.snapshot import TargetRow
 
@@ -71,8 +71,8 @@ def ask_maker(exchange: Exchange) -> None:
     for name in (maker.model, *models) if maker else ():
         found = _targets_of(maker, models.get(name, []), is_stored=is_stored) if maker else []
         if found:
-            exchange.model, exchange.row = name, exchange.snapshot.models[name]
-            exchange.targets, exchange.chain = found[:1], tuple(found[:1])
+            take_model(exchange, name, found[:1])
+            exchange.chain = tuple(found[:1])
             plan_by_id(exchange)
             return
     lost = any(_has_lost_key(maker, targets, is_stored=is_stored) for targets in models.values())

@@ -34,8 +34,8 @@ def ask_count(exchange: Exchange) -> None:
     missing = _uncounted(exchange)
     if missing and not exchange.row.drop_unsupported:
         raise unsupported(missing, (target.provider,))
-    rule = rule_of(target.model, target.api)
-    exchange.to_count[target.api, target.model] = prompt_of(surface.name, exchange.document.get, rule)
+    rule = rule_of(target.base_model, target.api)
+    exchange.to_count[target.counted_as] = prompt_of(surface.name, exchange.document.get, rule)
 
 
 def _uncounted(exchange: Exchange) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def _look(exchange: Exchange, prompts: dict[TargetModel, Prompt], asked: int, wa
     for target in exchange.targets:
         if target.context_window is None:
             continue
-        model = target.api, target.model
+        model = target.counted_as
         prompt = _prompt(exchange, prompts, model)
         fits = room_at_a_glance(prompt, asked, target.context_window)
         if fits is False:
@@ -97,7 +97,7 @@ def _look(exchange: Exchange, prompts: dict[TargetModel, Prompt], asked: int, wa
 def _count_first(exchange: Exchange, prompts: dict[TargetModel, Prompt], asked: int) -> None:
     """Has the prompt counted as each target does that may turn out to be the first with room for it."""
     for target in exchange.targets:
-        model = target.api, target.model
+        model = target.counted_as
         if _is_too_long(exchange, target, asked):
             continue
         exchange.counted = exchange.counted or model
@@ -108,7 +108,7 @@ def _count_first(exchange: Exchange, prompts: dict[TargetModel, Prompt], asked: 
 
 def _is_too_long(exchange: Exchange, target: TargetRow, asked: int) -> bool:
     """Whether that is known at a glance. Another target of the same name may have more room."""
-    bound = exchange.at_least.get((target.api, target.model))
+    bound = exchange.at_least.get(target.counted_as)
     window = target.context_window
     return bound is not None and window is not None and not room(bound.longest, asked, window)
 

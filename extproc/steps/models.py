@@ -11,7 +11,7 @@ import msgspec
 
 from extproc.exchange import Answer, Exchange
 from extproc.refusal import BadRequest, Forbidden
-from extproc.steps.policy import models_of, unknown_model
+from extproc.steps.policy import adapter_of, models_of, unknown_model
 from extproc.surfaces import MODELS
 
 _PAGE, _LARGEST_PAGE = 20, 1000  # https://platform.claude.com/docs/en/api/models-list
@@ -44,8 +44,12 @@ def _list(exchange: Exchange, names: list[str]) -> dict[str, Any]:
 
 
 def _openai_model(exchange: Exchange, name: str) -> dict[str, Any]:
-    """https://platform.openai.com/docs/api-reference/models/object"""
-    return {"id": name, "object": "model", "created": exchange.snapshot.created, "owned_by": "headgate"}
+    """https://platform.openai.com/docs/api-reference/models/object; of an adapter with vLLM's `root` and `parent`."""
+    adapter = adapter_of(exchange, name)
+    if adapter is None:
+        return {"id": name, "object": "model", "created": exchange.snapshot.created, "owned_by": "headgate"}
+    made = {"id": name, "object": "model", "created": adapter.created, "owned_by": adapter.owner}
+    return {**made, "root": adapter.base_model, "parent": adapter.base_model}
 
 
 def _page(exchange: Exchange, names: list[str]) -> dict[str, Any]:
@@ -67,7 +71,8 @@ def _page(exchange: Exchange, names: list[str]) -> dict[str, Any]:
 
 def _anthropic_model(exchange: Exchange, name: str) -> dict[str, Any]:
     """https://platform.claude.com/docs/en/api/models"""
-    created = dt.datetime.fromtimestamp(exchange.snapshot.created, dt.UTC)
+    adapter = adapter_of(exchange, name)
+    created = dt.datetime.fromtimestamp(adapter.created if adapter else exchange.snapshot.created, dt.UTC)
     return {
         "type": "model",
         "id": name,

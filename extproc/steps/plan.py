@@ -149,7 +149,7 @@ def _terms(exchange: Exchange) -> tuple[tuple[str, str], ...]:
     So a request is reserved and charged by the same terms, those of its beginning, whenever its line is read.
     """
     terms = exchange.tenant.terms if exchange.tenant else None
-    factor = terms.of(exchange.model) if terms else LIST_PRICE
+    factor = terms.of(exchange.base_model) if terms else LIST_PRICE
     return () if factor == LIST_PRICE else (("price_factor", f"{factor:f}"),)
 
 
@@ -165,6 +165,7 @@ def _of_request(exchange: Exchange) -> list[tuple[str, Value]]:
         ("endpoint", surface.path),
         ("operation", surface.operation),
         ("model", exchange.model),
+        *([("base_model", exchange.base_model)] if exchange.alias else []),
         ("upstream_model", exchange.chain[0].model),
         *([("free", True)] if surface.is_free else []),
         *(_of_passed(surface, unit_of(exchange)) if surface.passes else ()),

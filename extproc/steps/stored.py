@@ -13,7 +13,7 @@ from extproc.refusal import BadRequest
 from extproc.steps.maker import forget_others, is_account_of, not_found, require_look_up
 from extproc.steps.parse import parse
 from extproc.steps.plan import plan_by_id
-from extproc.steps.policy import models_of, unknown_model
+from extproc.steps.policy import models_of, take_model, unknown_model
 from extproc.stored import MODEL, TENANT, has_room, marks_of, require_no_marks
 from extproc.surfaces import CHAT, CHAT_LIST, CHAT_UPDATE
 from headgate.snapshot import TargetRow
@@ -73,8 +73,9 @@ def list_stored(exchange: Exchange) -> Answer | None:
             param="model",
             code="provider_needed",
         )
-    exchange.model, target = places[0]
-    exchange.row, exchange.targets, exchange.chain = exchange.snapshot.models[exchange.model], [target], (target,)
+    name, target = places[0]
+    take_model(exchange, name, [target])
+    exchange.chain = (target,)
     exchange.endpoint = f"{CHAT.path}?{_sent(exchange.mark, query, model)}"
     plan_by_id(exchange)
     return None

@@ -10,6 +10,7 @@ from headgate.config.shape import Finding, children_of, value_at
 from headgate.config.values import deployment
 from headgate.config.wording import KeyPath, nearest, quoted, shown_path
 from headgate.config.zones import zones_of
+from headgate.directory.rows import SHARED, is_shared
 
 DEFAULT_ZONE = "external"
 
@@ -64,8 +65,11 @@ def _targets(root: dict[str, Any]) -> Iterator[KeyPath]:
 def _unknown_plans_and_models(root: dict[str, Any]) -> Iterator[Finding]:
     for path, _ in children_of(root, ("tenants",)):
         yield from _unknown(root, "plans", "plan", (*path, "plan"))
-        for model_path, _ in children_of(root, (*path, "models")):
-            yield from _unknown(root, "models", "model", model_path)
+        if path[-1] == SHARED:
+            yield Finding(path, f"{quoted(SHARED)} stands for the platform among adapters: call the tenant otherwise")
+        for model_path, model in children_of(root, (*path, "models")):
+            if not (isinstance(model, str) and is_shared(model)):  # which the database may have, then or later
+                yield from _unknown(root, "models", "model", model_path)
         yield from _targets_without_model(root, path)
 
 

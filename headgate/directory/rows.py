@@ -208,6 +208,11 @@ def alias_of(tenant: str, name: str) -> str:
     return f"{tenant}/{name}"
 
 
+def is_shared(alias: str) -> bool:
+    """Whether an adapter that is called so would be the platform's."""
+    return alias.startswith(f"{SHARED}/")
+
+
 def engine_name_of(tenant: str, name: str, number: int, sha256: str) -> str:
     """What engines call a version of one; never the same for other weights (vLLM keeps what it has under a name)."""
     return f"{tenant}/{name}@{number}-{sha256[:8]}"

@@ -137,7 +137,10 @@ def _descriptors() -> RateLimit:
         "tenant": AUTHZ,
         "key_id": AUTHZ,
         **dict.fromkeys(
-            ("model", "user", "surface", "input", "output", "times", "unit", "units", "price_factor", "directory"),
+            (
+                *("model", "base_model", "user", "surface", "input", "output", "times", "unit", "units"),
+                *("price_factor", "directory"),
+            ),
             REQUEST,
         ),
     }

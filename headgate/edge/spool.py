@@ -51,6 +51,7 @@ def _fields(line_type: str, *, traced: bool = False) -> dict[str, Any]:
         "project": None,
         "surface": f"%DYNAMIC_METADATA({REQUEST}:surface)%",
         "model": f"%DYNAMIC_METADATA({REQUEST}:model)%",
+        "base_model": f"%DYNAMIC_METADATA({REQUEST}:base_model)%",
         "target": "%CLUSTER_METADATA(headgate:provider)%",
         "provider_key": "%CLUSTER_METADATA(headgate:key)%",
         "upstream_model": f"%DYNAMIC_METADATA({REQUEST}:upstream_model)%",

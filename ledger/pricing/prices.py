@@ -72,7 +72,7 @@ def cost_of_request(line: Line, prices: PriceList | None) -> Decimal | Unpriced:
         return NOTHING
     if prices is None:
         return Unpriced.UNKNOWN
-    price = prices.models.get(line.model or "")
+    price = prices.models.get(line.declared_model)
     if price is None:
         return Unpriced.NO_PRICE
     price = held_by(line, price)

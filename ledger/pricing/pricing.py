@@ -9,7 +9,6 @@ from decimal import Decimal
 import msgspec
 
 from headgate.prices import LIST_PRICE, PriceList, PriceRow
-from headgate.purses import price_name
 from ledger.pricing.prices import factor_of, held_by
 from ledger.spool.lines import Line
 
@@ -44,8 +43,8 @@ def pricing_of(line: Line, prices: PriceList | None, guess: Guess = NO_GUESS) ->
     """What a request costs its tenant, and its provider us. None for `prices`: they are lost."""
     if prices is None:
         return Pricing(guess=guess)
-    price = prices.models.get(line.model or "")
-    cost = prices.cost_row(line.tenant or "", line.target or "", line.model or "", line.upstream_model or "")
+    price = prices.models.get(line.declared_model)
+    cost = prices.cost_row(line.tenant or "", line.target or "", line.declared_model, _sent(line))
     return Pricing(
         held_by(line, price) if price else None,
         factor_of(line) if price else LIST_PRICE,
@@ -56,6 +55,10 @@ def pricing_of(line: Line, prices: PriceList | None, guess: Guess = NO_GUESS) ->
 
 def provider_pricing_of(line: Line, prices: PriceList | None, guess: Guess = NO_GUESS) -> Pricing:
     """What counts against the budget of the provider that answered: nothing where that is none of money."""
-    name = price_name(line.target or "", line.model or "", line.upstream_model or "")
-    price = prices.providers.get(name) if prices and prices.providers else None
+    price = prices.budget_row(line.target or "", line.declared_model, _sent(line)) if prices else None
     return Pricing(held_by(line, price) if price else None, guess=guess)
+
+
+def _sent(line: Line) -> str | None:
+    """What the provider was asked for; None for an adapter, which costs what any request for its base model does."""
+    return None if line.base_model else line.upstream_model or ""

@@ -45,7 +45,7 @@ class BudgetEnds:
             epoch=epoch,
             tenant=purse.name,
             key_id=purse.key,
-            model=line.model or "",
+            model=line.declared_model,
             user="",
             began_ms=time.time_ns() // 1_000_000 if began is None else began,
             charge=charge,

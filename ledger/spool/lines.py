@@ -29,6 +29,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     project: str | None = None
     surface: str | None = None
     model: str | None = None
+    base_model: str | None = None
     target: str | None = None
     provider_key: str | None = None
     upstream_model: str | None = None
@@ -62,6 +63,11 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     config_generation: int | None = None
     price_generation: int | None = None
     price_factor: Factor | None = None
+
+    @property
+    def declared_model(self) -> str:
+        """The model of gateway.yaml, by which limits and prices go: of an adapter its base model; "" for none."""
+        return self.base_model or self.model or ""
 
     @property
     def client_left(self) -> bool:

@@ -28,7 +28,7 @@ HEAD_BYTES = 4096
 RECORD_BYTES = 1024
 REST_MS = 5000  # Envoy forgets what ended longer ago when the next request comes or goes
 WRITTEN_MS = 60_000  # what ended so long before Envoy's last word is in the spool, or has been there
-_MAGIC = b"HGFLY\0\0\1"
+_MAGIC = b"HGFLY\0\0\2"
 _LIVE, _ENDED = 1, 2
 _COUNTS = (
     *("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"),
@@ -39,13 +39,13 @@ _NUMBERS = (
     *("price_generation", "streamed", "reserved"),
 )
 _TEXTS = (
-    *("request_id", "tenant", "key_id", "surface", "model", "upstream_model", "unit", "variant", "trace_id"),
-    *("budgets", "price_factor", "user"),
+    *("request_id", "tenant", "key_id", "surface", "model", "base_model", "upstream_model", "unit", "variant"),
+    *("trace_id", "budgets", "price_factor", "user"),
 )
 _MODEL_BYTES = 120
 _RECORD = struct.Struct(f"=Qqqq{len(_COUNTS)}qQ{_MODEL_BYTES}sQ{len(_NUMBERS)}q{len(_TEXTS)}H")
 _COVERED_FROM = _RECORD.size - struct.calcsize(f"={len(_NUMBERS)}q{len(_TEXTS)}H")  # by the digest, with began_ms
-_TEXT_BYTES = 640
+_TEXT_BYTES = 696
 _STATE = struct.Struct("=Q")
 
 log = structlog.get_logger()

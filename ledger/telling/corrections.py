@@ -78,9 +78,9 @@ def sample_of(line: Line, tenant_of: Callable[[str], TenantRow | None]) -> Sampl
     if not line.counted_tokens or not line.prompt_tokens or min(line.counted_tokens, line.prompt_tokens) < 1:
         return None
     tenant = tenant_of(line.tenant or "")
-    for target in tenant.models.get(line.model or "", ()) if tenant else ():
+    for target in tenant.targets(line.model or "") if tenant else ():
         if (target.provider, target.model) == (line.target, line.upstream_model):
-            return Sample(target.api, target.model, line.counted_tokens, line.prompt_tokens)
+            return Sample(*target.counted_as, line.counted_tokens, line.prompt_tokens)
     return None
 
 

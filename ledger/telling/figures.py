@@ -57,7 +57,7 @@ class FigureLearner:
         """A request has ended."""
         says_all = line.type == "end" and line.attempts and line.flags != RECOVERED
         snapshot = self._tables.snapshot() if says_all else None
-        row = snapshot.models.get(line.model or "") if snapshot else None
+        row = snapshot.models.get(line.declared_model) if snapshot else None
         if row is None:
             return
         if row.strategy == "fastest" and line.attempts == 1:
@@ -98,10 +98,11 @@ class FigureLearner:
 
     def _learn_answer(self, line: Line) -> None:
         tokens = line.completion_tokens
-        if line.status == 200 and tokens is not None and 0 <= tokens <= MOST_TOKENS and line.model:
-            mean = self._answers.pop(line.model, None) or Decaying(ANSWER_HALF_LIFE_S)
+        model = line.declared_model
+        if line.status == 200 and tokens is not None and 0 <= tokens <= MOST_TOKENS and model:
+            mean = self._answers.pop(model, None) or Decaying(ANSWER_HALF_LIFE_S)
             mean.add(tokens, self._clock())
-            self._answers[line.model] = mean
+            self._answers[model] = mean
 
     def _add(self, target: TimeOf, ms: float) -> None:
         mean = self._times.pop(target, None) or Decaying(HALF_LIFE_S)
@@ -116,7 +117,7 @@ class FigureLearner:
 
 
 def _target_of(line: Line, tenant: TenantRow | None) -> tuple[str, str] | None:
-    for target in tenant.models.get(line.model or "", ()) if tenant else ():
+    for target in tenant.targets(line.model or "") if tenant else ():
         if (target.provider, target.model, target.key) == (line.target, line.upstream_model, line.provider_key):
             return target.cluster, target.model
     return None

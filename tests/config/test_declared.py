@@ -98,8 +98,8 @@ def test_what_a_file_declares(check_text: Checking, tmp_path: Path) -> None:
         "models": {
             "chat": {
                 "targets": [
-                    {"provider": "local", "model": "llama", "zone": "internal"},
-                    {"provider": "open", "model": "gpt-4o-mini", "zone": "external"},
+                    {"provider": "local", "model": "llama", "zone": "internal", "max_lora_rank": 0},
+                    {"provider": "open", "model": "gpt-4o-mini", "zone": "external", "max_lora_rank": 0},
                 ],
                 "strategy": "cheapest",
                 "priced": True,

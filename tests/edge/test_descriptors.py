@@ -19,7 +19,10 @@ def test_what_the_limiter_is_told() -> None:
             (segment,) = told["metadata_key"]["path"]
             assert segment["key"] == told["descriptor_key"]
             found[told["descriptor_key"]] = told["metadata_key"]["key"]
-    planned = ("model", "user", "surface", "input", "output", "times", "unit", "units", "price_factor", "directory")
+    planned = (
+        *("model", "base_model", "user", "surface", "input", "output", "times", "unit", "units"),
+        *("price_factor", "directory"),
+    )
     assert found == {"tenant": AUTHZ, "key_id": AUTHZ} | dict.fromkeys(planned, REQUEST)
 
 

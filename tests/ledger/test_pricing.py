@@ -13,9 +13,11 @@ from msgspec.structs import replace
 
 from headgate.prices import PriceList, PriceRow
 from headgate.purses import price_name
+from ledger.journal.making import row_of
 from ledger.pricing.prices import Unpriced, cost_of_request
 from ledger.pricing.pricing import Guess, Pricing, pricing_of, provider_pricing_of
 from ledger.settling.charges import MOST_NANO, MOST_TOKENS, Charge, charge_of
+from ledger.settling.ends import end_of
 from ledger.spool.lines import Line
 
 CHANGED = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
@@ -185,3 +187,23 @@ def test_what_was_counted_before_is_better_than_a_guess_by_bytes() -> None:
 
 def test_without_a_price_nothing_is_guessed_of_money() -> None:
     assert cost_of_request(line(), LISTED) is Unpriced.UNKNOWN
+
+
+def test_an_adapter_is_charged_and_costs_what_its_base_model_does() -> None:
+    base, version = millions(), "acme/bot@3-9c56cc51"
+    of_adapter = millions(model="acme/bot", base_model="chat", upstream_model=version)
+    assert pricing_of(of_adapter, LISTED) == pricing_of(base, LISTED)
+    assert pricing_of(of_adapter, LISTED).cost == LISTED.costs[price_name("p", "chat", "gpt")]
+    assert cost_of_request(of_adapter, LISTED) == cost_of_request(base, LISTED) != 0
+    of_budget = PriceList({}, providers={price_name("p", "chat", "gpt"): CHAT})
+    assert provider_pricing_of(of_adapter, of_budget) == provider_pricing_of(base, of_budget) != Pricing()
+    assert pricing_of(millions(model="acme/bot", upstream_model=version), LISTED).price is None
+
+
+def test_an_adapter_is_settled_by_its_base_models_limits_and_shown_by_its_own_name() -> None:
+    of_adapter = millions(model="acme/bot", base_model="chat", upstream_model="acme/bot@3-9c56cc51")
+    end = end_of(of_adapter, "e1", lambda line: pricing_of(line, LISTED))
+    assert end
+    assert end.model == "chat"
+    row = row_of(of_adapter, end.charge, read_ms=0, key=bytes(16))
+    assert (row.model, row.upstream_model) == ("acme/bot", "acme/bot@3-9c56cc51")
