@@ -17,6 +17,7 @@ _COMMANDS = {
     "check": "Report every problem of a gateway.yaml.",
     "credits": "Book credits for tenants, and see what is left of them.",
     "deletions": "See how far the deletions of tenants are.",
+    "engines": "See engines, and restart those that the gateway runs.",
     "invoices": "Bill tenants for a month, and see what they were billed.",
     "keys": "Make virtual keys and administer them.",
     "limits": "Show how much of its limits a tenant has used; set limits.",

@@ -107,6 +107,7 @@ KEY_USES = LEDGER / "key-uses.json"  # when keys were last used, until control h
 IDENTITY = Path("identity")  # durable secrets that this host has made
 LAST_INVOICE = IDENTITY / "last-invoice.json"  # that this host has seen in the database
 PEPPER, SERVICE_KEY = IDENTITY / "pepper", IDENTITY / "service-key"  # where gateway.yaml gives none
+ENGINES_FOLDER = Path("engines")  # where managed engines work
 ENGINES_KEY = IDENTITY / "engines-key"  # what managed engines ask of who asks them
 ISSUER_KEYS = Path("jwks")  # public keys of tokens' issuers
 LOGS = Path("log")

@@ -7,6 +7,7 @@ import click
 _ALONE = {
     "bridge": "headgate.commands.serve_bridge",
     "control": "headgate.commands.serve_control",
+    "engine": "headgate.commands.serve_engine",
     "events": "headgate.commands.serve_events",
     "usage": "headgate.commands.serve_usage",
 }

@@ -11,6 +11,3 @@ def unserved(gateway: Gateway) -> Iterator[Finding]:
     served = {"counters", "database", "events", "filters", "secrets", "usage"}
     for name in sorted(gateway.services.model_fields_set - served):
         yield Finding(("services", name), "not used by this version")
-    for name, engine in gateway.engines.items():
-        if engine.managed:
-            yield Finding(("engines", name), "not started by this version")

@@ -38,13 +38,15 @@ class Living:
 class Found:
     """What to do with each; `retiring` are Envoys that are not, or no longer, what we would start.
 
-    `leaving` are filter workers and bridges: without their supervisor they finish their streams and end.
+    `leaving` are filter workers and bridges: without their supervisor they finish their streams and end. `replicas`
+    of engines go on, whatever is wanted of them now: who keeps engines replaces or ends them in order.
     """
 
     adopted: dict[str, Process] = field(default_factory=dict)
     retiring: list[Living] = field(default_factory=list)
     leaving: list[Living] = field(default_factory=list)
     strays: list[Living] = field(default_factory=list)
+    replicas: dict[str, Living] = field(default_factory=dict)
 
 
 def living(records: Mapping[str, PartRecord]) -> dict[str, Living]:
@@ -58,7 +60,9 @@ async def sort_out(alive: Mapping[str, Living], specs: Sequence[PartSpec]) -> Fo
     wanted = {spec.name: spec for spec in specs if spec.outlives}
     found = Found()
     for name, one in alive.items():
-        if name in wanted and await _is(one, wanted[name]):
+        if name.startswith(parts.REPLICAS):
+            found.replicas[name] = one
+        elif name in wanted and await _is(one, wanted[name]):
             found.adopted[name] = one.process
         elif name == parts.ENVOY or name.startswith(parts_file.RETIRED):
             found.retiring.append(one)
@@ -107,7 +111,7 @@ class Retirement:
         self.process = one.process
         self.record = one.record
         self._life = EnvoyLife.recorded(one.record)
-        self._admin = EnvoyAdmin(self._life.admin if self._life else contract.ENVOY_ADMIN_SOCKET)
+        self.admin = EnvoyAdmin(self._life.admin if self._life else contract.ENVOY_ADMIN_SOCKET)
         self._drain_s = drain_s
         self._hurry = hurry
         self._stops = stops or asyncio.Event()
@@ -117,7 +121,7 @@ class Retirement:
         """Let go of its addresses; an Envoy that does not answer is ended at once."""
         log.info("envoy retires", pid=self.process.pid)
         try:
-            await self._admin.drain()
+            await self.admin.drain()
         except (aiohttp.ClientError, OSError, TimeoutError):
             log.warning("envoy does not answer, it ends", pid=self.process.pid)
             await self.process.end(STRAY_GRACE_S)
@@ -126,8 +130,8 @@ class Retirement:
         """Wait for its streams and connections, then end it."""
         drain_s = self._drain_s
         if self._patience_s:
-            await until_unused(self._admin, self._patience_s, self._stops)
+            await until_unused(self.admin, self._patience_s, self._stops)
             drain_s = self._drain_s if self._stops.is_set() else 0.0
-        await drain_and_end(self.process, self._admin, drain_s, self._hurry)
+        await drain_and_end(self.process, self.admin, drain_s, self._hurry)
         if self._life:
             self._life.clear()

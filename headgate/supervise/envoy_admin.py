@@ -56,6 +56,22 @@ class _Dump(msgspec.Struct):
 class _Host(msgspec.Struct):
     address: dict[str, Any]
     health_status: dict[str, Any]  # `eds_health_status`, and a flag for every reason to leave it out
+    stats: list[dict[str, Any]] = []
+
+    @property
+    def healthy(self) -> bool:
+        """Whether requests go there."""
+        return set(self.health_status) <= {"eds_health_status"}
+
+    @property
+    def active(self) -> int:
+        """Requests that it has now."""
+        return sum(int(stat.get("value", 0)) for stat in self.stats if stat.get("name") == "rq_active")
+
+    def is_at(self, host: str, port: int) -> bool:
+        """Whether this is its address."""
+        found = self.address.get("socket_address", {})
+        return (found.get("address"), found.get("port_value")) == (host, port)
 
 
 class _Cluster(msgspec.Struct):
@@ -73,6 +89,13 @@ class Use(NamedTuple):
     connections: int
     active: int
     total: int
+
+
+class Endpoint(NamedTuple):
+    """Whether requests go to an address, and how many it has now."""
+
+    healthy: bool
+    active: int
 
 
 class EnvoyAdmin:
@@ -119,8 +142,15 @@ class EnvoyAdmin:
         text = await self._call("GET", "/clusters", {"filter": f"^{cluster}$", "format": "json"})
         clusters = msgspec.json.decode(text, type=_Clusters).cluster_statuses
         hosts = [host for found in clusters if found.name == cluster for host in found.host_statuses]
-        health = [host.health_status for host in hosts if host.address.get("pipe", {}).get("path") == socket]
-        return bool(health) and all(set(flags) <= {"eds_health_status"} for flags in health)
+        health = [host.healthy for host in hosts if host.address.get("pipe", {}).get("path") == socket]
+        return bool(health) and all(health)
+
+    async def endpoint(self, host: str, port: int) -> Endpoint:
+        """An address, in all clusters that have it: a provider that was edited is in two for a while."""
+        text = await self._call("GET", "/clusters", {"format": "json"})
+        clusters = msgspec.json.decode(text, type=_Clusters).cluster_statuses
+        hosts = [one for cluster in clusters for one in cluster.host_statuses if one.is_at(host, port)]
+        return Endpoint(bool(hosts) and all(one.healthy for one in hosts), sum(one.active for one in hosts))
 
     async def stats(self, pattern: str) -> list[tuple[str, float]]:
         """Counters and gauges whose name matches the regular expression; also those that are still 0."""

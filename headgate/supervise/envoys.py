@@ -6,8 +6,10 @@ Each is recorded before it runs and until it has ended, so that a supervisor tha
 import asyncio
 from collections.abc import Callable, Sequence
 
+from headgate import contract
 from headgate.supervise import parts_file
 from headgate.supervise.adopt import Living, Retirement
+from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.envoy_life import EnvoyLauncher, EnvoyLife, clear_all_but
 from headgate.supervise.part import Part
 from headgate.supervise.parts_file import PartRecord
@@ -35,6 +37,10 @@ class Envoys:
         """All but the one that serves."""
         leaving = {one.name: one.record for one in self._retirements if one.process.running}
         return self._coming | leaving
+
+    def admins(self) -> list[EnvoyAdmin]:
+        """Of all that have requests."""
+        return [EnvoyAdmin(contract.ENVOY_ADMIN_SOCKET), *(one.admin for one in self._retirements)]
 
     def clear_leftovers(self) -> None:
         """Remove the files of Envoys that ended while no supervisor looked."""

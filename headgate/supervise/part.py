@@ -54,6 +54,7 @@ class PartSpec:
     before_start: Callable[[], None] | None = None
     launch: Callable[[Path], Process] | None = None  # how to start it with this log, if not just by `command`
     port: int | None = None
+    leads: bool = False  # processes of its own, which end with it
     tables: Path | None = None  # it works by the snapshot: SIGHUP makes it read again, here it says what it has read
 
     @property
@@ -63,7 +64,9 @@ class PartSpec:
 
     def spawn(self) -> Process:
         """Run its command. Raises OSError."""
-        return Process.spawn(self.command, self.env, self.log_path, lifeline=not self.outlives)
+        process = Process.spawn(self.command, self.env, self.log_path, lifeline=not self.outlives)
+        process.leads = self.leads
+        return process
 
 
 class Part:
@@ -72,6 +75,8 @@ class Part:
     def __init__(self, spec: PartSpec, changed: Callable[[], None], adopted: Process | None = None) -> None:
         self.spec = spec
         self.process = adopted
+        if adopted:
+            adopted.leads = spec.leads
         self.restarts = 0
         self.renewing = False  # its process ends and another starts because somebody wants that
         self._changed = changed

@@ -4,10 +4,14 @@ A part that outlives its supervisor (`outlives`) writes to a log file and reads 
 does not: its lifeline ends it.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from headgate import contract
+from headgate.engine_start import START_ENV, EngineStart
 from headgate.feed.identity import GATEWAY_ID_ENV, make_gateway_id
 from headgate.store_url import password_variables
 from headgate.supervise import binaries, probes
@@ -26,6 +30,7 @@ CONTROL = "control"
 EVENTS = "events"
 USAGE = "usage"
 WORKERS = "filters-"  # + number
+REPLICAS = "engine-"  # + engine's name, -, number
 
 # Envoy ends every stream by its model's `timeouts.total`, which is this at most; a supervisor may end it earlier.
 _LONGEST_STREAM = "24h"
@@ -69,6 +74,22 @@ def simulator(env: Mapping[str, str], port: int) -> PartSpec:
         digest=digest_of(command),
         outlives=True,
         port=port,
+    )
+
+
+def replica(env: Mapping[str, str], name: str, index: int, start: EngineStart) -> PartSpec:
+    """Replica `index` of an engine. The digest is of what it is told: new code of Headgate's needs no other one."""
+    told = msgspec.json.encode(start)
+    return PartSpec(
+        name=f"{REPLICAS}{name}-{index}",
+        command=(*binaries.headgate(), "serve", "engine"),
+        env={**env, START_ENV: told.decode()},
+        probe=probes.http_ok(f"http://127.0.0.1:{start.port}/health"),
+        digest=hashlib.sha256(told).hexdigest(),
+        outlives=True,
+        essential=False,
+        port=start.port,
+        leads=True,
     )
 
 

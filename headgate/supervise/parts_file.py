@@ -24,7 +24,10 @@ RETIRED_WORKER = "filters-retired-"  # + pid: a filter worker that does
 
 
 class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One process; an Envoy with the addresses it listens on and the files of its life (`envoy_life`)."""
+    """One process; an Envoy with the addresses it listens on and the files of its life (`envoy_life`).
+
+    `draining`: a replica of an engine that is to get no more requests, because it will be replaced.
+    """
 
     pid: int
     start_ticks: int
@@ -34,6 +37,7 @@ class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     addresses: tuple[str, ...] = ()
     admin: str | None = None
     hot: str | None = None
+    draining: bool = False
 
     @property
     def identity(self) -> Identity:

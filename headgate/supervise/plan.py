@@ -14,11 +14,13 @@ import structlog
 
 from headgate import quickstart
 from headgate.config.check import check
+from headgate.config.engine_providers import with_engines
 from headgate.config.model import Gateway
 from headgate.edge.render import EdgeSettings
 from headgate.supervise import adopt, binaries, inotify, metric_files, parts, parts_file, ports, state, vault
 from headgate.supervise.adopt import Found, Living
 from headgate.supervise.edge_files import EdgeFiles, new_spool, withheld_env
+from headgate.supervise.engine_places import EnginePlaces
 from headgate.supervise.envoy_life import EnvoyLauncher, EnvoyLife
 from headgate.supervise.generation import Generation, generation_of, store
 from headgate.supervise.own_secrets import make_own_secrets
@@ -59,6 +61,7 @@ class Plan:
     launcher: EnvoyLauncher
     found: Found
     vault: "Following | None"
+    places: EnginePlaces
 
 
 async def make_plan(options: UpOptions, config: Path | None) -> Plan:
@@ -71,7 +74,9 @@ async def make_plan(options: UpOptions, config: Path | None) -> Plan:
     elif options.http or options.admin:
         raise Refusal(f"--http and --admin move the quickstart; change listen in {config} instead")
     content = read_settled(config, force=True)
-    gateway = checked_gateway(config, content)
+    held = [one.record.port for name, one in alive.items() if name.startswith(parts.REPLICAS) and one.record.port]
+    places = EnginePlaces(held)
+    gateway = checked_gateway(config, content, places)
     if options.workers and gateway.services.filters:
         raise Refusal("--workers: the filter workers run elsewhere, services.filters names them")
     generation = generation_of(content or b"")
@@ -99,7 +104,9 @@ async def make_plan(options: UpOptions, config: Path | None) -> Plan:
         if parts.ENVOY not in alive:
             state.remove_secrets()
         raise
-    return Plan(gateway, config, content or b"", generation, demo_key, env, specs, edge, launcher, found, following)
+    return Plan(
+        gateway, config, content or b"", generation, demo_key, env, specs, edge, launcher, found, following, places
+    )
 
 
 def workers_of(options: UpOptions, gateway: Gateway) -> int:
@@ -112,14 +119,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def checked_gateway(config: Path, content: bytes | None) -> Gateway:
-    """The gateway of a file that says `content`. Raises Refusal with a line for each problem."""
+def checked_gateway(config: Path, content: bytes | None, places: EnginePlaces) -> Gateway:
+    """The gateway of a file that says `content`, its engines at their places.
+
+    Raises Refusal with a line for each problem.
+    """
     checked = check(config, os.environ, content)
     for warning in checked.warnings:
         log.warning("configuration", problem=str(warning))
     if checked.gateway is None:
         raise Refusal(*(str(problem) for problem in checked.problems))
-    return checked.gateway
+    return with_engines(checked.gateway, places.of(checked.gateway.engines))
 
 
 def _simulator_port(alive: Mapping[str, Living]) -> int:

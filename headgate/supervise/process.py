@@ -46,6 +46,7 @@ class Process:
     def __init__(self, identity: Identity, pidfd: int, child: subprocess.Popen[bytes] | None) -> None:
         self.identity = identity
         self.status: int | None = None  # as Popen gives it; stays None for a process that was taken over
+        self.leads = False  # whether what it has started is to end with it
         self._pidfd = pidfd
         self._child = child
         self._loop = asyncio.get_running_loop()
@@ -154,12 +155,23 @@ class Process:
             self.send(signal.SIGKILL)
             await self._ended.wait()
 
+    def _end_group(self) -> None:
+        """What an engine leaves behind, killed or out of memory, would keep the GPU.
+
+        While the group has a process, or this one has not been reaped, nobody else can have its number.
+        """
+        if start_ticks_of(self.pid) is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
     def _close_lifeline(self) -> None:
         if self._child and self._child.stdin:
             self._child.stdin.close()
 
     def _on_end(self) -> None:
         self._loop.remove_reader(self._pidfd)
+        if self.leads:
+            self._end_group()
         if not self._child:
             with contextlib.suppress(ChildProcessError):  # the first process of a container inherits orphans
                 os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)

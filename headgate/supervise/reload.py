@@ -12,7 +12,6 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import aiohttp
 import msgspec
@@ -78,9 +77,18 @@ class _Candidate:
 
 
 class Reloader:
-    """Keeps one running gateway to its file. `parts` are those that run now, `handing` knows workers elsewhere."""
+    """Keeps one running gateway to its file. `parts` are those that run now, `handing` knows workers elsewhere.
 
-    def __init__(self, plan: Plan, parts: Callable[[], Sequence[Part]], handing: Handing | None = None) -> None:
+    `turned` is called with each gateway that requests are answered by from then on.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        parts: Callable[[], Sequence[Part]],
+        turned: Callable[[Gateway], None],
+        handing: Handing | None = None,
+    ) -> None:
         self.loaded = Loaded.now(plan.gateway, plan.generation)
         self.outcomes = dict.fromkeys(("loaded", "refused", "unchanged", "failed"), 0)  # for /metrics
         self.error: str | None = None  # why the file as it stands is not what runs
@@ -88,6 +96,7 @@ class Reloader:
         self.busy = asyncio.Lock()
         self._secrets_error: str | None = None
         self._plan, self._edge, self._parts, self._handing = plan, plan.edge, parts, handing
+        self._turned = turned
         self._envoy = EnvoyAdmin(contract.ENVOY_ADMIN_SOCKET)
         self._watch = Watch(plan.config, plan.content)
         self._watch.sources(secret_sources(plan.gateway, plan.config.parent))
@@ -186,7 +195,7 @@ class Reloader:
         found = generation_of(content)
         if found.sha256 == self.loaded.generation.sha256:
             return None
-        gateway = await asyncio.to_thread(_checked, self._plan.config, content)
+        gateway = await asyncio.to_thread(_checked, self._plan, content)
         changed = restart_keys(self.loaded.gateway, gateway)
         if changed:
             by = "headgate restart takes" if all(map(_by_restart, changed)) else "a new start of headgate up takes"
@@ -217,7 +226,7 @@ class Reloader:
         content = await asyncio.to_thread(self._watch.read_now)
         found = generation_of(content)
         if found.sha256 != self.loaded.generation.sha256:
-            gateway = await asyncio.to_thread(_checked, self._plan.config, content)
+            gateway = await asyncio.to_thread(_checked, self._plan, content)
             left = [key for key in restart_keys(self.loaded.gateway, gateway) if not _by_restart(key)]
             if left:
                 raise Refusal(f"{', '.join(left)} changed, which only a new start of headgate up takes over")
@@ -249,6 +258,7 @@ class Reloader:
         await self._until_tables_turned(candidate.generation.number)
         before, self.loaded = self.loaded, Loaded.now(candidate.gateway, candidate.generation)
         self._routes = candidate.edit.routes
+        self._turned(candidate.gateway)
         self._watch.sources(secret_sources(candidate.gateway, self._plan.config.parent))
         if self._plan.vault:
             self._plan.vault.keep(vault_places(candidate.gateway))
@@ -347,9 +357,11 @@ class Reloader:
         self._secrets_error = text
 
 
-def _checked(config: Path, content: bytes) -> Gateway:
+def _checked(plan: Plan, content: bytes) -> Gateway:
     try:
-        return checked_gateway(config, content or None)  # b"": it may have gone, and the check says so
+        return checked_gateway(
+            plan.config, content or None, plan.places
+        )  # b"": it may have gone, and the check says so
     except Refusal as refusal:
         if any("environment variable" in line for line in refusal.lines):
             raise Refusal(*refusal.lines, "headgate up has the environment of its start: restart it") from None

@@ -34,6 +34,7 @@ HEALTHY_WITHIN_S = 15.0
 KEPT = {
     parts.VALKEY: "keeps running: it holds the counters",
     parts.SIMULATOR: "keeps running, as any engine would",
+    parts.REPLICAS: "keeps running: `headgate engines restart` replaces it",
 }
 
 
@@ -71,7 +72,7 @@ async def restart(
         raise RestartError(f"the configuration can't be taken over: {error}\nnothing was restarted") from error
     yield Step("configuration", "taken over", f"generation {generation}")
     for part in running:
-        if reason := KEPT.get(part.name):
+        if reason := KEPT.get(parts.REPLICAS if part.name.startswith(parts.REPLICAS) else part.name):
             yield Step(part.name, "kept", reason, part.process.pid if part.process else None)
             continue
         yield Step(part.name, "starting")

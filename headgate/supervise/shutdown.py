@@ -25,7 +25,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     (parts.WORKERS, parts.CONTROL),
     (parts.LEDGER,),
     (parts.USAGE,),
-    (parts.SIMULATOR,),
+    (parts.SIMULATOR, parts.REPLICAS),
     (parts.VALKEY,),
 )
 

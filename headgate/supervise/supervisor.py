@@ -36,6 +36,7 @@ from headgate.supervise import (
 from headgate.supervise.admin import Outside, View
 from headgate.supervise.adopt import Living, Retirement
 from headgate.supervise.control import Restarter
+from headgate.supervise.engines import Engines
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.envoys import Envoys
 from headgate.supervise.first_key import until_shown
@@ -73,8 +74,11 @@ class Supervisor:
         self._leaving = Leaving(plan.found.leaving, self._record_parts)
         self._handing = elsewhere.handing(plan)
         self._hands_over: asyncio.Task[None] | None = None
-        self._reloader = Reloader(plan, lambda: self._parts, self._handing)
+        base, replicas = plan.config.parent, plan.found.replicas
+        self._engines = Engines(plan.places, plan.env, base, self._envoys.admins, self._record_parts, replicas)
+        self._reloader = Reloader(plan, lambda: self._parts, self._engines.want, self._handing)
         self._restarter = Restarter(self._restart, self._reloader.busy)
+        self._renewer = Restarter(self._engines.renew, asyncio.Lock())
         url = plan.gateway.services.counters
         self._outside = [Outside("counters", probes.counters_ping(url), essential=False)] if url else []
         if self._handing:
@@ -92,7 +96,12 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._reloader.ask)
         listener = await admin.serve(ports.admin_listen(self._plan.gateway), self._view)
         files.write_atomic(contract.ADMIN_ADDRESS, f"{self._plan.gateway.listen.admin}\n".encode())
-        control_listener = await control.serve(self._restarter, lambda: self._stage)
+        control_listener = await control.serve(
+            self._restarter,
+            self._renewer,
+            lambda: self._engines.shown(self._reloader.loaded.gateway),
+            lambda: self._stage,
+        )
         try:
             if await self._started():
                 work = (self._reloader.run(), watch(self._parts), until_shown(contract.CONTROL_API_SOCKET, _tell))
@@ -102,8 +111,9 @@ class Supervisor:
                     task.cancel()
                 await asyncio.wait(running)
         finally:
-            await self._restarter.cancel()
+            await asyncio.gather(self._restarter.cancel(), self._renewer.cancel())
             await control_listener.cleanup()
+            await self._engines.close()
             await self._shut_down()
             if self._hands_over:  # until here: what Envoy had yet to finish may have needed them
                 self._hands_over.cancel()
@@ -111,7 +121,8 @@ class Supervisor:
             await listener.cleanup()
 
     def _restart(self, drain_s: float) -> AsyncIterator[Step]:
-        return rolling.restart(self._parts, self._envoys, self._leaving, drain_s, self._reloader.take_for_restart)
+        running = [*self._parts, *self._engines.parts]
+        return rolling.restart(running, self._envoys, self._leaving, drain_s, self._reloader.take_for_restart)
 
     def _retirement(self, one: Living, patience_s: float = 0.0) -> Retirement:
         return Retirement(one, self._drain_s, self._hurry, self._stop, patience_s)
@@ -129,7 +140,8 @@ class Supervisor:
         outside = [*self._outside, *([Outside("issuers", keys_fetched(issuers), essential=False)] if issuers else [])]
         if short := probes.shortage(gateway.spool.min_free_bytes):
             outside.append(Outside("spool", short))
-        return View(reloader.report(), self._parts, outside, self._stage, reloader.outcomes, certificates, issuers)
+        running = [*self._parts, *self._engines.parts]
+        return View(reloader.report(), running, outside, self._stage, reloader.outcomes, certificates, issuers)
 
     async def _started(self) -> bool:
         """Start everything and say so; False when a signal came first."""
@@ -172,6 +184,7 @@ class Supervisor:
         for part in self._parts:
             if not part.spec.essential:
                 part.begin()
+        self._engines.want(plan.gateway)
 
     async def _begin(self, group: list[Part]) -> None:
         for part in group:
@@ -187,7 +200,7 @@ class Supervisor:
 
     def _record_parts(self) -> None:
         records = {part.name: record for part in self._parts if (record := self._record_of(part))}
-        records |= self._envoys.records() | self._leaving.records()
+        records |= self._envoys.records() | self._leaving.records() | self._engines.records()
         try:
             parts_file.save(records)
         except OSError as error:  # a full disk: the parts go on, only a successor would not find them
@@ -215,7 +228,7 @@ class Supervisor:
         # A start that was broken off may have left these half done.
         await adopt.end_strays([stray for stray in self._plan.found.strays if stray.process.running])
         replaced = {parts.ENVOY: self._envoys.finished, parts.WORKERS: self._leaving.finished}
-        await shutdown.stop_parts(self._parts, replaced, self._drain_s, self._hurry)
+        await shutdown.stop_parts([*self._parts, *self._engines.parts], replaced, self._drain_s, self._hurry)
         envoy_life.clear_all_but(())
         shutdown.clean_up(parts.sockets(self._plan.specs))
         log.info("stopped")

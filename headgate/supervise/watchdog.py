@@ -46,15 +46,16 @@ BY_NAME = {
 async def watch(running: Sequence[Part]) -> None:
     """Until it is cancelled; all of them have answered before."""
     watched = [(part, patience) for part in running if (patience := _patience(part.name))]
-    await asyncio.gather(*(_watch(part, patience) for part, patience in watched))
+    await asyncio.gather(*(watch_part(part, patience) for part, patience in watched))
 
 
 def _patience(name: str) -> Patience | None:
     return WORKERS if name.startswith(parts.WORKERS) else BY_NAME.get(name)
 
 
-async def _watch(part: Part, patience: Patience) -> None:
-    pid = part.process.pid if part.process else None
+async def watch_part(part: Part, patience: Patience, *, has_answered: bool = True) -> None:
+    """Until it is cancelled. Without `has_answered` the process that runs now is given the time of a start."""
+    pid = part.process.pid if part.process and has_answered else None
     well, allowed_s, misses = time.monotonic(), patience.running_s, 0
     detail: str | None = None
     while True:

@@ -1,0 +1,1 @@
+"""vLLM, started by `headgate up`. It lives in an environment of its own and is never imported here."""

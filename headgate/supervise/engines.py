@@ -1,0 +1,154 @@
+"""All managed engines of a gateway: each is kept by itself (`replicas`), as the configuration that was accepted says.
+
+Nothing here waits for an engine: a gateway answers, and reloads, while engines start or drain.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from headgate.config.engine_places import Place
+from headgate.config.engine_providers import HOST
+from headgate.config.engines import Engine, served_name
+from headgate.config.model import Gateway
+from headgate.engine_start import EngineStart
+from headgate.supervise import parts
+from headgate.supervise.adopt import Living
+from headgate.supervise.engine_places import EnginePlaces
+from headgate.supervise.envoy_admin import EnvoyAdmin
+from headgate.supervise.part import Part
+from headgate.supervise.parts_file import PartRecord
+from headgate.supervise.replicas import Replicas, Wanted
+from headgate.supervise.rolling import RestartError, Step
+
+
+class ReplicaShown(msgspec.Struct, frozen=True):
+    """A replica for `headgate engines`. `state`: `ready`, `starting`, `draining`, `down`, or `unknown`.
+
+    All but its address and state is of those that this gateway runs.
+    """
+
+    address: str
+    state: str
+    part: str | None = None
+    detail: str | None = None
+    pid: int | None = None
+    restarts: int | None = None
+    uptime_s: float | None = None
+
+
+class EngineShown(msgspec.Struct, frozen=True):
+    """An engine for `headgate engines`."""
+
+    name: str
+    kind: str
+    serves: str
+    managed: bool
+    replicas: list[ReplicaShown]
+
+
+class Engines:
+    """`base` is the folder of gateway.yaml; the rest is as in `Replicas`, with `found` by the parts' names."""
+
+    def __init__(
+        self,
+        places: EnginePlaces,
+        env: Mapping[str, str],
+        base: Path,
+        envoys: Callable[[], Sequence[EnvoyAdmin]],
+        changed: Callable[[], None],
+        found: Mapping[str, Living],
+    ) -> None:
+        self._places, self._env, self._base = places, env, base
+        self._envoys, self._changed = envoys, changed
+        self._found: dict[str, dict[int, Living]] = defaultdict(dict)
+        for name, living in found.items():
+            engine, _, index = name.removeprefix(parts.REPLICAS).rpartition("-")
+            self._found[engine][int(index)] = living
+        self._kept: dict[str, Replicas] = {}
+
+    @property
+    def parts(self) -> list[Part]:
+        """Of all engines."""
+        return [part for replicas in self._kept.values() for part in replicas.parts]
+
+    def records(self) -> dict[str, PartRecord]:
+        """Of all engines, those that nobody has taken over yet too."""
+        found = {
+            one.name: one.record for some in self._found.values() for one in some.values() if one.process.running
+        }
+        for replicas in self._kept.values():
+            found |= replicas.records()
+        return found
+
+    def want(self, gateway: Gateway) -> None:
+        """Run what an accepted configuration says, and nothing else. Needs a running loop."""
+        places = self._places.of(gateway.engines)
+        wanted = {name: _wanted(name, gateway.engines[name], places[name], self._base) for name in places}
+        for name in {**self._kept, **self._found, **wanted}:
+            if name not in self._kept:
+                found = self._found.pop(name, {})
+                self._kept[name] = Replicas(name, self._env, self._envoys, self._changed, found)
+            self._kept[name].want(wanted.get(name))
+
+    async def close(self) -> None:
+        """Change nothing any more; the parts are the caller's to stop."""
+        await asyncio.gather(*(replicas.close() for replicas in self._kept.values()))
+
+    async def renew(self, name: str) -> AsyncIterator[Step]:
+        """Replace the replicas of one engine. Raises RestartError, also for an engine that is not ours to restart."""
+        if name not in self._kept or not self._kept[name].parts:
+            raise RestartError(f"no engine {name} is run by this gateway")
+        async for step in self._kept[name].renew():
+            yield step
+
+    async def shown(self, gateway: Gateway) -> list[EngineShown]:
+        """How all engines of the configuration are, as far as this process knows."""
+        return [await self._engine_shown(name, engine) for name, engine in gateway.engines.items()]
+
+    async def _engine_shown(self, name: str, engine: Engine) -> EngineShown:
+        if not engine.managed:
+            replicas = [ReplicaShown(url.authority, "unknown") for url in engine.endpoints]
+        else:
+            kept = self._kept.get(name)  # there is none yet while the gateway starts
+            shown = [_shown(part, kept.is_draining(part)) for part in kept.parts] if kept else []
+            replicas = list(await asyncio.gather(*shown))
+        return EngineShown(name, engine.kind, served_name(name, engine), engine.managed, replicas)
+
+
+def _wanted(name: str, engine: Engine, places: Sequence[Place], base: Path) -> Wanted:
+    said = engine.paths_from(base)
+    starts = tuple(
+        EngineStart(
+            kind=said.kind,
+            port=place.port,
+            served_name=served_name(name, said),
+            max_running=said.max_running,
+            max_loras=said.max_loras,
+            max_lora_rank=said.max_lora_rank,
+            gpus=place.gpus,
+            model=str(said.model) if said.model else None,
+            python=str(said.python) if said.python else None,
+            args=said.args,
+            env=said.env,
+        )
+        for place in places
+    )
+    return Wanted(starts, said.start_timeout_s, said.drain_timeout_s)
+
+
+async def _shown(part: Part, draining: bool) -> ReplicaShown:
+    detail = await part.spec.probe()
+    state = "down" if part.process is None else "starting" if detail else "draining" if draining else "ready"
+    return ReplicaShown(
+        address=f"{HOST}:{part.spec.port}",
+        state=state,
+        part=part.name,
+        detail=detail,
+        pid=part.process.pid if part.process else None,
+        restarts=part.restarts,
+        uptime_s=None if part.uptime_s is None else round(part.uptime_s, 1),
+    )

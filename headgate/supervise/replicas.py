@@ -1,0 +1,187 @@
+"""The replicas of one managed engine: started together, replaced one by one, ended when they are not wanted.
+
+One that is to be replaced finishes its requests and ends; only when its successor is ready is it the next one's turn.
+Where a successor does not become ready, those that are left go on as they are.
+"""
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+import structlog
+
+from headgate.config.engine_providers import HOST
+from headgate.engine_start import EngineStart
+from headgate.supervise import parts, probes
+from headgate.supervise.adopt import Living
+from headgate.supervise.envoy_admin import EnvoyAdmin
+from headgate.supervise.part import Part, PartSpec
+from headgate.supervise.parts_file import PartRecord
+from headgate.supervise.replica import NotReadyError, Replica
+from headgate.supervise.rolling import RestartError, Step
+
+log = structlog.get_logger()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wanted:
+    """How an engine is to run: what each replica is told, in their order."""
+
+    starts: tuple[EngineStart, ...] = ()
+    start_timeout_s: float = 900.0
+    drain_timeout_s: float = 60.0
+
+
+class Replicas:
+    """Of one engine. `envoys` are all that may have requests, the one that serves first; `changed` as in `Replica`.
+
+    `found` are those that an earlier supervisor left, by their number. Needs a running loop.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        env: Mapping[str, str],
+        envoys: Callable[[], Sequence[EnvoyAdmin]],
+        changed: Callable[[], None],
+        found: Mapping[int, Living],
+    ) -> None:
+        self._name, self._env, self._envoys, self._changed = name, env, envoys, changed
+        self._found = dict(found)
+        self._wanted = Wanted()
+        self._replicas: dict[int, Replica] = {}
+        self._asked = asyncio.Event()
+        self._busy = asyncio.Lock()
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def parts(self) -> list[Part]:
+        """Those that there are now."""
+        return [self._replicas[index].part for index in sorted(self._replicas)]
+
+    def records(self) -> dict[str, PartRecord]:
+        """For parts.json, those found and not taken over yet too."""
+        left = {one.name: one.record for one in self._found.values() if one.process.running}
+        now = {one.part.name: record for one in self._replicas.values() if (record := one.record())}
+        return left | now
+
+    def is_draining(self, part: Part) -> bool:
+        """Whether it gets no more requests."""
+        return any(one.draining for one in self._replicas.values() if one.part is part)
+
+    def want(self, wanted: Wanted | None) -> None:
+        """From now on, None for an engine that is to end; what it takes is done meanwhile."""
+        self._wanted = wanted or dataclasses.replace(self._wanted, starts=())
+        self._asked.set()
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep())
+            self._keeper.add_done_callback(self._on_keeper_end)
+
+    async def close(self) -> None:
+        """Change nothing any more; the parts are the caller's to stop."""
+        if self._keeper:
+            self._keeper.cancel()
+            await asyncio.wait({self._keeper})
+        for replica in self._replicas.values():
+            replica.forget()
+
+    async def renew(self) -> AsyncIterator[Step]:
+        """Replace all of them by new processes, one by one. Raises RestartError; the rest goes on as it is then."""
+        async with self._busy:
+            wanted = self._wanted
+            for index in range(len(wanted.starts)):
+                part = self._replicas[index].part
+                yield Step(part.name, "starting")
+                began = time.monotonic()
+                try:
+                    replica = await self._replace(index, wanted)
+                except NotReadyError as error:
+                    raise RestartError(f"{part.name} {error}") from error
+                if self._wanted is not wanted:
+                    raise RestartError(f"engine {self._name} was edited meanwhile: it is kept to that now")
+                pid = replica.part.process.pid if replica.part.process else None
+                yield Step(part.name, "restarted", f"in {time.monotonic() - began:.1f} s", pid)
+
+    async def _keep(self) -> None:
+        self._take_over()
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            async with self._busy:
+                try:
+                    await self._settle()
+                except NotReadyError as error:
+                    log.warning("a new replica is not ready, the others stay", engine=self._name, why=str(error))
+
+    def _take_over(self) -> None:
+        for index, living in list(self._found.items()):
+            known = self._spec(index, self._wanted) if index < len(self._wanted.starts) else _leftover(living)
+            spec = dataclasses.replace(known, digest=living.record.digest, port=living.record.port)
+            replica = Replica(spec, self._wanted.start_timeout_s, self._changed, living.process)
+            log.info("part taken over", part=spec.name, pid=living.process.pid)
+            self._replicas[index] = replica
+            del self._found[index]
+            replica.begin()
+
+    async def _settle(self) -> None:
+        """Have what is wanted, as far as nothing else is wanted meanwhile."""
+        wanted = self._wanted
+        count = len(wanted.starts)
+        await asyncio.gather(*(self._leave(index) for index in list(self._replicas) if index >= count))
+        for index in range(count):
+            if index not in self._replicas:
+                self._begin(index, wanted)
+        for index in range(count):
+            if self._wanted is not wanted:
+                return
+            if self._replicas[index].digest != self._spec(index, wanted).digest:
+                await self._replace(index, wanted)
+
+    async def _replace(self, index: int, wanted: Wanted) -> Replica:
+        """Returns when the successor gets requests, or something else is wanted. Raises NotReadyError."""
+        await self._leave(index)
+        replica = self._begin(index, wanted)
+        ready, asked = asyncio.create_task(replica.until_ready()), asyncio.create_task(self._asked.wait())
+        try:
+            await asyncio.wait({ready, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if ready.done():
+                ready.result()
+                await replica.until_sent_to(self._envoys()[0])
+                log.info("replica replaced", part=replica.part.name)
+        finally:
+            ready.cancel()
+            asked.cancel()
+        return replica
+
+    async def _leave(self, index: int) -> None:
+        await self._replicas[index].leave(self._envoys, self._wanted.drain_timeout_s)
+        del self._replicas[index]
+
+    def _begin(self, index: int, wanted: Wanted) -> Replica:
+        replica = Replica(self._spec(index, wanted), wanted.start_timeout_s, self._changed)
+        self._replicas[index] = replica
+        replica.begin()
+        return replica
+
+    def _spec(self, index: int, wanted: Wanted) -> PartSpec:
+        return parts.replica(self._env, self._name, index, wanted.starts[index])
+
+    def _on_keeper_end(self, keeper: asyncio.Task[None]) -> None:
+        if not keeper.cancelled() and (error := keeper.exception()):
+            log.critical("an engine is no longer kept", engine=self._name, exc_info=error)
+
+
+def _leftover(living: Living) -> PartSpec:
+    """Of a replica that is not wanted any more, and never started again."""
+    return PartSpec(
+        name=living.name,
+        command=(),
+        env={},
+        probe=probes.http_ok(f"http://{HOST}:{living.record.port}/health"),
+        digest=living.record.digest,
+        outlives=True,
+        essential=False,
+        port=living.record.port,
+        leads=True,
+    )
