@@ -64,6 +64,7 @@ PLACES: Mapping[str, str] = {
     "INNER_SOCKET": "a socket",
     "LEDGER_SOCKET": "a socket",
     "LEDGER_QUESTIONS": "a socket",
+    "ENGINES_SOCKET": "a socket",
     "EVENTS_SOCKET": "a socket",
     "USAGE_SOCKET": "a socket",
 }

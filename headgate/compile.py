@@ -10,6 +10,7 @@ from headgate.cluster_names import Account, accounts_of
 from headgate.config.given_limits import given_limits
 from headgate.config.model import Alerts, Gateway, Model, Plan, Target, Tenant
 from headgate.contract import otlp_traces_url
+from headgate.engine_tables import engine_rows
 from headgate.issuer_tables import client_rows, issuer_rows
 from headgate.price_tables import costs_of, own_costs_of, price_row, terms_row
 from headgate.profiles import hedged_profile_of, profile_of
@@ -65,6 +66,7 @@ def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
         auth=auth_row(gateway.auth),
         issuers=issuer_rows(gateway.auth),
         clients=client_rows(gateway.auth),
+        engines=engine_rows(gateway),
         spool=SpoolRow(gateway.spool.min_free_bytes, gateway.spool.rotate_bytes, gateway.spool.keep_s),
     )
 

@@ -121,6 +121,7 @@ BRIDGE_SOCKET = RUN / "bridge.sock"  # where Envoy brings clients' WebSockets
 CONTROL_API_SOCKET = RUN / "control.sock"  # where Envoy brings requests for /admin/v1
 INNER_SOCKET = RUN / "inner.sock"  # where Envoy takes the requests of these
 LEDGER_SOCKET = RUN / "ledger.sock"  # says how far the follower is
+ENGINES_SOCKET = RUN / "engines.sock"  # says how engines are (headgate/engine_standing.py)
 EVENTS_SOCKET = RUN / "events.sock"  # says how many events wait, and for what
 LEDGER_QUESTIONS = RUN / "ledger-questions.sock"  # for `headgate limits`: a JSON line for a JSON line
 USAGE_SOCKET = RUN / "usage.sock"  # answers about usage: a JSON line asked, JSON lines answered

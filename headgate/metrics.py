@@ -88,6 +88,12 @@ UNPRICED = Counter(
     registry=None,
 )
 
+ADAPTER_TOKENS = Counter(
+    "headgate_adapter_tokens",
+    "Tokens of requests that an engine answered with an adapter, by its name there.",
+    ("engine", "adapter", "type"),
+    registry=None,
+)
 VARIANTS = Counter(
     "headgate_variant_requests",
     "Requests that ended, of models with a split, by the variant that they belong to.",
@@ -196,6 +202,12 @@ FEED_HEARD = Gauge(
     ("what",),  # without a label it would be 0 in every process that counts, and 0 the smallest
     registry=None,
     multiprocess_mode="livemin",
+)
+ENGINES_SENT = Gauge(
+    "headgate_engines_sent_timestamp_seconds",
+    "When the engines' part last told the workers how replicas are, Unix time.",
+    registry=None,
+    multiprocess_mode="livemax",
 )
 RESTS = Counter(
     "headgate_rests",

@@ -12,6 +12,7 @@ import msgspec
 from headgate.clients import ClientRow
 from headgate.contract import PEPPER, PRICES, SERVICE_KEY
 from headgate.credits import CreditsRow
+from headgate.engine_rows import EngineRow
 from headgate.issuers import IssuerRow
 from headgate.limits import GivenLimits, LimitsRow
 from headgate.prices import PriceList, PriceRow, TermsRow, write_prices
@@ -222,6 +223,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     auth: AuthRow = AuthRow()
     issuers: tuple[IssuerRow, ...] = ()
     clients: tuple[ClientRow, ...] = ()
+    engines: dict[str, EngineRow] = {}  # for their part
     otlp_traces: str | None = None  # read when a worker starts, like everything of Envoy's bootstrap
 
 

@@ -8,6 +8,7 @@ _ALONE = {
     "bridge": "headgate.commands.serve_bridge",
     "control": "headgate.commands.serve_control",
     "engine": "headgate.commands.serve_engine",
+    "engines": "headgate.commands.serve_engines",
     "events": "headgate.commands.serve_events",
     "usage": "headgate.commands.serve_usage",
 }

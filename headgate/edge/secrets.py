@@ -41,11 +41,11 @@ from headgate.config.certificates import CertificateError, read_authorities, rea
 from headgate.config.model import Aws, Gateway, Provider
 from headgate.config.secret_refs import SecretRef
 from headgate.config.secrets import SecretError, resolve, resolve_long, resolve_signing
-from headgate.contract import SECRETS, cluster_name
+from headgate.contract import SECRETS
 from headgate.edge.messages import document, pack
 from headgate.edge.stand_in import stand_in
 from headgate.issuer_tables import ca_file
-from headgate.key_files import key_file
+from headgate.key_files import key_file, plain_name, provider_ca_name, provider_pair_name, secret_file
 from headgate.stored_files import is_stored_file, pool_field, stored_file
 from headgate.vault.files import PREFIX, values_file
 
@@ -75,26 +75,7 @@ def credential_header(provider: Provider) -> tuple[str, str]:
 
 def aws_file(cluster: str) -> str:
     """The file of the AWS key that a provider cluster's requests are signed with, in the `secrets` folder."""
-    return f"{_name(cluster)}.aws"
-
-
-def _name(cluster: str) -> str:
-    return cluster.removeprefix(cluster_name(""))
-
-
-def provider_ca_name(cluster: str) -> str:
-    """The SDS name of the CAs that a provider cluster's certificates are verified with."""
-    return f"{_name(cluster)}.ca"
-
-
-def provider_pair_name(cluster: str) -> str:
-    """The SDS name of the certificate that is shown to a provider cluster."""
-    return f"{_name(cluster)}.client"
-
-
-def secret_file(name: str) -> str:
-    """The file of an SDS name, in the `secrets` folder."""
-    return f"{name}.json"
+    return f"{plain_name(cluster)}.aws"
 
 
 def sds_secret(name: str, *, inline: bool) -> SdsSecretConfig:

@@ -30,10 +30,9 @@ from headgate.edge.secrets import (
     FILTERS_CA,
     FILTERS_PAIR,
     SERVER_PAIR,
-    provider_ca_name,
-    provider_pair_name,
     sds_secret,
 )
+from headgate.key_files import provider_ca_name, provider_pair_name
 
 
 def downstream_tls(https: Https, *, inline: bool) -> TransportSocket:

@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from headgate.issuers import IssuerRow
-from headgate.supervise import families, ports
+from headgate.supervise import engine_samples, families, ports
 from headgate.supervise import scrape as exposition
 from headgate.supervise.envoy_stats import Samples
 from headgate.supervise.issuers import fetched_at
@@ -83,12 +83,13 @@ def _part_entry(part: Part, detail: str | None) -> dict[str, object]:
 
 async def scrape(view: View) -> bytes:
     """The body of /metrics."""
-    readiness, counted, envoy = await asyncio.gather(
-        report(view), exposition.parts_metrics(), exposition.envoy_metrics()
+    readiness, counted, envoy, engines = await asyncio.gather(
+        report(view), exposition.parts_metrics(), exposition.envoy_metrics(), engine_samples.metrics()
     )
     shown = Exposition()
     shown.add(counted)
     shown.add_samples(envoy)
+    shown.add(engines)
     shown.add_samples(_seen(view, readiness))
     return await asyncio.to_thread(shown.text)  # with many tenants it takes a while
 

@@ -20,10 +20,13 @@ class Family:
     name: str
     help: str
     labels: tuple[str, ...] = ()
+    is_histogram: bool = False
 
     @property
     def kind(self) -> str:
         """Its Prometheus type."""
+        if self.is_histogram:
+            return "histogram"
         return "counter" if self.name.endswith("_total") else "gauge"
 
 
@@ -119,6 +122,49 @@ PROVIDER_EJECTIONS = Family(
 )
 PROVIDER_CHECKS_FAILED = Family("headgate_provider_health_check_failures_total", "Failed health checks.", _PROVIDER)
 PROVIDER_BREAKER = Family("headgate_provider_breaker_open", "1 while Envoy's circuit breaker is open.", _PROVIDER)
+
+_REPLICA = ("engine", "replica")  # the latter by its address, as Envoy has it
+ENGINE_STATE = Family(
+    "headgate_engine_replica_state", "1 for the state that the replica is in, 0 for the others.", (*_REPLICA, "state")
+)
+ENGINE_RUNNING = Family("headgate_engine_requests_running", "Requests that the replica works on.", _REPLICA)
+ENGINE_WAITING = Family("headgate_engine_requests_waiting", "Requests that wait inside the replica.", _REPLICA)
+ENGINE_CAPACITY = Family("headgate_engine_requests_capacity", "Requests that it works on at once.", _REPLICA)
+ENGINE_KV = Family("headgate_engine_kv_cache_used_ratio", "How much of its KV cache is taken, from 0 to 1.", _REPLICA)
+ENGINE_ADAPTERS = Family("headgate_engine_adapters", "Adapters that are resident.", _REPLICA)
+ENGINE_ADAPTERS_USED = Family(
+    "headgate_engine_adapters_in_use", "Adapters that requests run with, or wait for.", _REPLICA
+)
+ENGINE_TOKENS = Family(
+    "headgate_engine_tokens_total",
+    "Tokens of prompts (input) and answers (output), as it counts.",
+    (*_REPLICA, "type"),
+)
+ENGINE_PREFIX_QUERIES = Family(
+    "headgate_engine_prefix_cache_queries_total", "Tokens of prompts that its prefix cache was asked for.", _REPLICA
+)
+ENGINE_PREFIX_HITS = Family(
+    "headgate_engine_prefix_cache_hits_total", "Tokens of prompts that its prefix cache had.", _REPLICA
+)
+ENGINE_PREEMPTIONS = Family(
+    "headgate_engine_preemptions_total", "Times that it put a request back for want of KV cache.", _REPLICA
+)
+ENGINE_FIRST_TOKEN = Family(
+    "headgate_engine_time_to_first_token_seconds",
+    "Time to the first token as the replica measures it, its own waiting included.",
+    _REPLICA,
+    is_histogram=True,
+)
+ENGINE_RESTARTS = Family("headgate_engine_restarts_total", "Times that it was seen to have started anew.", _REPLICA)
+ENGINE_LOOK_FAILURES = Family(
+    "headgate_engine_look_failures_total", "Looks at it that found trouble, by what it was.", (*_REPLICA, "kind")
+)
+ENGINE_JUNK = Family(
+    "headgate_engine_metrics_junk_total", "Lines of its metrics that were left out, for what can't be.", _REPLICA
+)
+GPU_USED = Family("headgate_gpu_used_ratio", "Share of the last moments in which the GPU computed.", ("gpu",))
+GPU_MEMORY = Family("headgate_gpu_memory_bytes", "Memory of the GPU.", ("gpu",))
+GPU_MEMORY_USED = Family("headgate_gpu_memory_used_bytes", "Memory of the GPU that is taken.", ("gpu",))
 
 FAMILIES = tuple(value for value in list(globals().values()) if isinstance(value, Family))
 

@@ -27,6 +27,7 @@ VALKEY = "valkey"
 LEDGER = "ledger"
 BRIDGE = "bridge"
 CONTROL = "control"
+ENGINES = "engines"
 EVENTS = "events"
 USAGE = "usage"
 WORKERS = "filters-"  # + number
@@ -135,6 +136,12 @@ def events(env: Mapping[str, str], url: str) -> PartSpec:
     """Usage to Kafka. The URL may hold a password: it stands in this environment and nowhere else."""
     probe = probes.says_a_line(contract.EVENTS_SOCKET)
     return _served(EVENTS, {**env, contract.EVENTS_URL_ENV: url}, probe, contract.EVENTS_SOCKET, essential=False)
+
+
+def engines(env: Mapping[str, str]) -> PartSpec:
+    """The watch of engines. Requests reach them without it, by what Envoy sees of them."""
+    probe = probes.engines_watched(contract.ENGINES_SOCKET)
+    return _served(ENGINES, env, probe, contract.ENGINES_SOCKET, essential=False)
 
 
 def usage(env: Mapping[str, str]) -> PartSpec:

@@ -57,6 +57,7 @@ class Plan:
     demo_key: str | None
     env: dict[str, str]  # of all parts
     specs: tuple[PartSpec, ...]
+    engines_watch: PartSpec  # runs while there are engines
     edge: EdgeFiles
     launcher: EnvoyLauncher
     found: Found
@@ -104,8 +105,21 @@ async def make_plan(options: UpOptions, config: Path | None) -> Plan:
         if parts.ENVOY not in alive:
             state.remove_secrets()
         raise
+    watch = parts.engines(parts.counters_env(env, gateway.services.counters, workers_of(options, gateway)))
     return Plan(
-        gateway, config, content or b"", generation, demo_key, env, specs, edge, launcher, found, following, places
+        gateway=gateway,
+        config=config,
+        content=content or b"",
+        generation=generation,
+        demo_key=demo_key,
+        env=env,
+        specs=specs,
+        engines_watch=watch,
+        edge=edge,
+        launcher=launcher,
+        found=found,
+        vault=following,
+        places=places,
     )
 
 

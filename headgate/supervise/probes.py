@@ -20,6 +20,7 @@ from headgate.contract import FILTERS_CLUSTER
 from headgate.counters.address import EMBEDDED, CountersAddress, parsed
 from headgate.counters.connection import Lost, accepted, connect
 from headgate.counters.unavailable import reason_of
+from headgate.engine_standing import EnginesStanding
 from headgate.spool_room import free_bytes
 from headgate.standing import ASK_STANDING, Standing
 from headgate.supervise.control_socket import Unreadable, control_standing
@@ -33,6 +34,8 @@ SILENCE = f"no answer within {TIMEOUT_S:g} s"
 _HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _FRAME_HEAD_BYTES = 9
 _MEMBERS = ("healthy", "total")
+_MOST_STANDING_BYTES = 2**24  # of 500 replicas with all that they count
+_MOST_SHOWN = 5  # engines
 
 
 def worker_answers(path: Path) -> Probe:
@@ -118,6 +121,48 @@ def usage_answers(path: Path) -> Probe:
         return None
 
     return _guarded(probe)
+
+
+def engines_watched(path: Path) -> Probe:
+    """The engines' part: it says how they are, however they are."""
+
+    async def probe() -> str | None:
+        await engines_standing(path)
+        return None
+
+    return _guarded(probe)
+
+
+def engines_ready(path: Path) -> Probe:
+    """All replicas of all engines, by what their part says of them."""
+
+    async def probe() -> str | None:
+        return _not_ready(await engines_standing(path))
+
+    return _known(_guarded(probe), "engines")
+
+
+async def engines_standing(path: Path) -> EnginesStanding:
+    """What the engines' part says. Raises OSError or Unreadable."""
+    reader, writer = await asyncio.open_unix_connection(str(path), limit=_MOST_STANDING_BYTES)
+    try:
+        return msgspec.json.decode(await reader.readline(), type=EnginesStanding)
+    except (msgspec.DecodeError, ValueError):  # the latter is the reader's, of a line beyond its limit
+        raise Unreadable from None
+    finally:
+        writer.close()
+
+
+def _not_ready(said: EnginesStanding) -> str | None:
+    texts = []
+    for engine in said.engines:
+        its = [one for one in said.replicas if one.engine == engine]
+        bad = [one for one in its if one.state != "ready"]
+        if bad or not its:
+            why = ", ".join(dict.fromkeys(f"{one.state}: {one.detail}" if one.detail else one.state for one in bad))
+            texts.append(f"{engine}: {len(its) - len(bad)} of {len(its)} ready" + (f" ({why[:200]})" if why else ""))
+    shown = texts[:_MOST_SHOWN] + ([f"and {len(texts) - _MOST_SHOWN} more"] if len(texts) > _MOST_SHOWN else [])
+    return "; ".join(shown) or None
 
 
 def shortage(min_free_bytes: int) -> Probe | None:

@@ -45,7 +45,7 @@ class Exposition:
 
     def add_samples(self, samples: Samples) -> None:
         """Takes values of metrics that have no process of their own."""
-        self.add(_family(family, values) for family, values in samples.items())
+        self.add(metric_of(family, values) for family, values in samples.items())
 
     def collect(self) -> Iterator[Metric]:
         """In the order of their names, for prometheus_client and for people."""
@@ -59,7 +59,8 @@ class Exposition:
         return generate_latest(registry)
 
 
-def _family(family: Family, values: dict[tuple[str, ...], float]) -> Metric:
+def metric_of(family: Family, values: Mapping[tuple[str, ...], float]) -> Metric:
+    """One metric with its values by labels."""
     kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
     made = kind(family.name, family.help, labels=family.labels)
     for labels, value in values.items():

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 ORDER: tuple[tuple[str, ...], ...] = (
     (parts.ENVOY, parts.BRIDGE),
     (parts.WORKERS, parts.CONTROL),
-    (parts.LEDGER,),
+    (parts.LEDGER, parts.ENGINES),
     (parts.USAGE,),
     (parts.SIMULATOR, parts.REPLICAS),
     (parts.VALKEY,),

@@ -15,6 +15,7 @@ import structlog
 from headgate import contract
 from headgate.compile import compile_snapshot
 from headgate.compile_declared import compile_declared
+from headgate.config.model import Gateway
 from headgate.declared import write_declared
 from headgate.issuer_tables import issuer_rows
 from headgate.snapshot import write_snapshot
@@ -43,6 +44,7 @@ from headgate.supervise.first_key import until_shown
 from headgate.supervise.greeting import greeting
 from headgate.supervise.issuers import keys_fetched
 from headgate.supervise.leaving import Leaving
+from headgate.supervise.needed import NeededPart
 from headgate.supervise.part import Part
 from headgate.supervise.parts_file import PartRecord
 from headgate.supervise.plan import Plan
@@ -76,7 +78,8 @@ class Supervisor:
         self._hands_over: asyncio.Task[None] | None = None
         base, replicas = plan.config.parent, plan.found.replicas
         self._engines = Engines(plan.places, plan.env, base, self._envoys.admins, self._record_parts, replicas)
-        self._reloader = Reloader(plan, lambda: self._parts, self._engines.want, self._handing)
+        self._engines_watch = NeededPart(plan.engines_watch, self._parts, self._record_parts)
+        self._reloader = Reloader(plan, lambda: self._parts, self._turned, self._handing)
         self._restarter = Restarter(self._restart, self._reloader.busy)
         self._renewer = Restarter(self._engines.renew, asyncio.Lock())
         url = plan.gateway.services.counters
@@ -104,7 +107,8 @@ class Supervisor:
         )
         try:
             if await self._started():
-                work = (self._reloader.run(), watch(self._parts), until_shown(contract.CONTROL_API_SOCKET, _tell))
+                work = (self._reloader.run(), watch([*self._parts]), until_shown(contract.CONTROL_API_SOCKET, _tell))
+                self._engines_watch.want(needed=bool(self._plan.gateway.engines))
                 running = {asyncio.create_task(one) for one in work}
                 await self._stop.wait()
                 for task in running:
@@ -113,7 +117,7 @@ class Supervisor:
         finally:
             await asyncio.gather(self._restarter.cancel(), self._renewer.cancel())
             await control_listener.cleanup()
-            await self._engines.close()
+            await asyncio.gather(self._engines.close(), self._engines_watch.close())
             await self._shut_down()
             if self._hands_over:  # until here: what Envoy had yet to finish may have needed them
                 self._hands_over.cancel()
@@ -123,6 +127,11 @@ class Supervisor:
     def _restart(self, drain_s: float) -> AsyncIterator[Step]:
         running = [*self._parts, *self._engines.parts]
         return rolling.restart(running, self._envoys, self._leaving, drain_s, self._reloader.take_for_restart)
+
+    def _turned(self, gateway: Gateway) -> None:
+        """Have the engines that it names, and who watches them."""
+        self._engines.want(gateway)
+        self._engines_watch.want(needed=bool(gateway.engines))
 
     def _retirement(self, one: Living, patience_s: float = 0.0) -> Retirement:
         return Retirement(one, self._drain_s, self._hurry, self._stop, patience_s)
@@ -138,6 +147,8 @@ class Supervisor:
         certificates = certificate_files(gateway, self._plan.config.parent)
         issuers = issuer_rows(gateway.auth)
         outside = [*self._outside, *([Outside("issuers", keys_fetched(issuers), essential=False)] if issuers else [])]
+        if gateway.engines:
+            outside.append(Outside("replicas", probes.engines_ready(contract.ENGINES_SOCKET), essential=False))
         if short := probes.shortage(gateway.spool.min_free_bytes):
             outside.append(Outside("spool", short))
         running = [*self._parts, *self._engines.parts]
@@ -230,7 +241,7 @@ class Supervisor:
         replaced = {parts.ENVOY: self._envoys.finished, parts.WORKERS: self._leaving.finished}
         await shutdown.stop_parts([*self._parts, *self._engines.parts], replaced, self._drain_s, self._hurry)
         envoy_life.clear_all_but(())
-        shutdown.clean_up(parts.sockets(self._plan.specs))
+        shutdown.clean_up(parts.sockets([*self._plan.specs, self._plan.engines_watch]))
         log.info("stopped")
 
 

@@ -7,12 +7,13 @@ more than the caps allow is `other`.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from prometheus_client import Counter, Histogram
 
 from headgate import metrics
+from headgate.engine_rows import EngineRow
 from headgate.metrics import OTHER
 from ledger.pricing.prices import Unpriced, may_cost
 from ledger.spool.lines import RECOVERED, Line
@@ -23,6 +24,7 @@ MODELS_CAP = 500
 PROVIDERS_CAP = 200
 KEYS_CAP = 500
 VARIANTS_CAP = 50
+ADAPTERS_CAP = 1_000
 SERIES_CAP = 10_000
 
 _STATUSES = frozenset(
@@ -31,6 +33,7 @@ _STATUSES = frozenset(
 _UNREPORTED = ("moderations", "rerank")
 
 CostOf = Callable[[Line], Decimal | Unpriced]
+Engines = Callable[[], Mapping[str, EngineRow]]
 
 
 class Names:
@@ -77,11 +80,13 @@ class Sums:
 class RequestMetrics:
     """An observer of the follower's: give it every line, in order, and after some of them `flush`.
 
-    Without `cost_of` nothing has a price.
+    Without `cost_of` nothing has a price; `engines` are those that there are.
     """
 
-    def __init__(self, cost_of: CostOf = lambda _: Unpriced.NO_PRICE) -> None:
+    def __init__(self, cost_of: CostOf = lambda _: Unpriced.NO_PRICE, engines: Engines = dict) -> None:
         self._cost_of = cost_of
+        self._engines = engines
+        self._adapters = Names(ADAPTERS_CAP)
         self._tenants = Names(TENANTS_CAP)
         self._models = Names(MODELS_CAP)
         self._providers = Names(PROVIDERS_CAP)
@@ -107,7 +112,15 @@ class RequestMetrics:
             return
         for kind, count in _tokens(line):
             add(metrics.TOKENS, (*labels, kind), count)
+            self._count_adapter(line, kind, count)
         self._count_route(line, labels[1:])
+
+    def _count_adapter(self, line: Line, kind: str, count: int) -> None:
+        """What an engine does not call its own model is an adapter."""
+        engine = self._engines().get(line.target or "")
+        if engine and line.upstream_model not in (None, engine.served):
+            labels = self._providers.label(line.target), self._adapters.label(line.upstream_model), kind
+            self._sums.add(metrics.ADAPTER_TOKENS, labels, count)
 
     def _count_cost(self, line: Line, labels: tuple[str, str, str]) -> None:
         cost = self._cost_of(line)

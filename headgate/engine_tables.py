@@ -1,0 +1,29 @@
+"""From engines of gateway.yaml to the rows that their part works by. Pure."""
+
+from headgate.cluster_names import accounts_of
+from headgate.config.engines import Engine, served_name
+from headgate.config.model import Gateway, Provider
+from headgate.engine_rows import EngineRow
+from headgate.key_files import key_file, provider_ca_name, provider_pair_name, secret_file
+
+
+def engine_rows(gateway: Gateway) -> dict[str, EngineRow]:
+    """By name; each is a provider, too."""
+    return {name: _row(name, engine, gateway.providers[name]) for name, engine in gateway.engines.items()}
+
+
+def _row(name: str, engine: Engine, provider: Provider) -> EngineRow:
+    account = accounts_of(name, provider)[0]
+    return EngineRow(
+        cluster=account.cluster,
+        urls=tuple(map(str, provider.urls)),
+        capacity=engine.max_running,
+        served=served_name(name, engine),
+        max_loras=engine.max_loras,
+        health=engine.health_check,
+        key_file=key_file(account.cluster) if provider.api_key else None,
+        ca_file=secret_file(provider_ca_name(account.shared)) if provider.ca else None,
+        pair_file=secret_file(provider_pair_name(account.shared)) if provider.client_cert else None,
+        managed=engine.managed,
+        gpus=engine.devices,
+    )
