@@ -22,11 +22,19 @@ class Processes:
 
     def life(self, place: Place) -> Identity | None:
         """The process of ours that runs at this port of loopback; None: there is none."""
+        record = self._record_of(place)
+        return record.identity if record else None
+
+    def drains(self, place: Place) -> bool:
+        """Whether it is to get no more requests."""
+        record = self._record_of(place)
+        return record is not None and record.draining
+
+    def _record_of(self, place: Place) -> PartRecord | None:
         now = time.monotonic()
         if now - self._read_at >= READ_EVERY_S:
             self._read_at = now
             self._by_port = {record.port: record for record in parts_file.load().values() if record.port}
         record = self._by_port.get(place.port) if place.host == "127.0.0.1" else None
-        if record is None or start_ticks_of(record.pid) != record.start_ticks:
-            return None
-        return record.identity
+        runs = record is not None and start_ticks_of(record.pid) == record.start_ticks
+        return record if runs else None

@@ -60,11 +60,11 @@ class Known:
         return not self.measured.running and not self.measured.waiting
 
 
-def after(known: Known, look: Look, wanted: str | None, now: float, *, lives: bool) -> Known:
+def after(known: Known, look: Look, wanted: str | None, now: float, *, lives: bool, drains: bool = False) -> Known:
     """What is known after a look.
 
     `wanted` is the name that has to be served, None if any will do. `lives`: its process is ours, runs and was not
-    ready yet.
+    ready yet. `drains`: whoever runs it gives it no more requests.
     """
     if look.trouble and look.is_slow and known.is_up and known.slow_looks + 1 < SILENT_LOOKS:
         return replace(known, slow_looks=known.slow_looks + 1)
@@ -74,7 +74,7 @@ def after(known: Known, look: Look, wanted: str | None, now: float, *, lives: bo
         state = ReplicaState.STARTING if lives and look.trouble else ReplicaState.AWAY
         since = known.since if state is known.state else now
         return Known(state, since, problem, None if look.trouble else served, known.last, known.restarts)
-    state = ReplicaState.READY
+    state = ReplicaState.DRAINING if drains else ReplicaState.READY
     anew = look.measured is not None and is_another(known.last, look.measured)
     return Known(
         state=state,

@@ -30,6 +30,9 @@ class Running(Protocol):
     def life(self, place: Place) -> object | None:
         """The process of ours that runs there, equal for as long as it is the same one; None: there is none."""
 
+    def drains(self, place: Place) -> bool:
+        """Whether it is to get no more requests."""
+
 
 class Replica:
     """`told` is called after each look. `wanted` may be set anew at any time."""
@@ -70,9 +73,9 @@ class Replica:
     async def _turn(self, asker: Asker) -> None:
         look = await self._look(asker)
         before, place = self.known, self.place
-        life = self._running.life(place)
+        life, drains = self._running.life(place), self._running.drains(place)
         lives = life is not None and life != self._ready_life
-        self.known = after(before, look, self.wanted, time.time(), lives=lives)
+        self.known = after(before, look, self.wanted, time.time(), lives=lives, drains=drains)
         if self.known.is_up:
             self._ready_life = life
         else:

@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from headgate.contract import ENGINES_SOCKET, SNAPSHOT
+from headgate.contract import ENGINES_SOCKET, PARTS, SNAPSHOT
 from headgate.counters.address import parsed
 from headgate.engine_rows import EngineRow
 from headgate.engine_standing import EnginesStanding, ReplicaStanding
@@ -22,6 +22,8 @@ from headgate.feed.replicas import Replica, Replicas
 from headgate.feed.states import TargetStates
 from headgate.feed.subscriber import Subscriber
 from headgate.snapshot import Snapshot, write_snapshot
+from headgate.supervise.parts_file import PartRecord, PartsFile, boot_id
+from headgate.supervise.process import start_ticks_of
 from tests.engines.scripted_engine import ScriptedEngine
 
 HEADGATE = str(Path(sys.executable).with_name("headgate"))
@@ -49,6 +51,11 @@ class EnginesPart:
         self._generation += 1
         tables = Snapshot(self._generation, 0, 2**20, [], {}, {}, engines=dict(engines))
         write_snapshot(tables, self.state / SNAPSHOT)
+
+    def record(self, parts: Mapping[str, PartRecord]) -> None:
+        """As the supervisor does."""
+        found = PartsFile(boot_id(), dict(parts))
+        (self.state / PARTS).write_bytes(msgspec.json.encode(found))
 
     def start(self) -> None:
         environ = {**os.environ, "HEADGATE_COUNTERS": self._url, "HEADGATE_GATEWAY_ID": GATEWAY}
@@ -107,6 +114,14 @@ async def engines_part(state: Path, url: str, engines: Mapping[str, EngineRow]) 
         if part.process and part.process.poll() is None:
             part.end()
         await subscriber.close()
+
+
+@contextmanager
+def recorded_process(port: int) -> Iterator[PartRecord]:
+    """A process that lives, and what the supervisor would record if it listened there."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield PartRecord(process.pid, start_ticks_of(process.pid) or 0, "digest", port=port)
+        process.kill()
 
 
 async def until(condition: Callable[[], object], within_s: float = WITHIN_S) -> None:

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 import uvloop
 
 from headgate.feed.replicas import ReplicaState
 from headgate.supervise import engine_samples, families, probes
 from tests.counters.valkey_server import ValkeyServer, valkey_server
-from tests.engines.engines_part import EnginesPart, engines_part, row, until
+from tests.engines.engines_part import EnginesPart, engines_part, recorded_process, row, until
 from tests.engines.scripted_engine import METRICS, STARTED, ScriptedEngine, scripted_engine
 
 READY, AWAY = ReplicaState.READY, ReplicaState.AWAY
@@ -213,6 +214,28 @@ async def test_a_key_goes_where_it_is_asked_for_and_is_renewed(part: EnginesPart
     await until(lambda: one.asked["/v1/models"][-1].get("Authorization") == "Bearer second")
     assert all("Authorization" not in headers for headers in one.asked["/metrics"] + one.asked["/health"])
     assert "first" not in (part.state / "engines.log").read_text()
+
+
+async def test_a_process_of_ours_is_starting_until_it_is_ready_and_says_when_it_drains(
+    part: EnginesPart, one: ScriptedEngine
+) -> None:
+    def is_now(state: ReplicaState) -> bool:
+        return part.heard("llama")[one.address].state is state
+
+    with recorded_process(one.port) as record:
+        part.record({"engine-llama-0": record})
+        one.health = 503
+        await until(lambda: is_now(ReplicaState.STARTING))
+        one.health = 200
+        await until(lambda: states(part) == [READY, READY])
+        part.record({"engine-llama-0": msgspec.structs.replace(record, draining=True)})
+        await until(lambda: is_now(ReplicaState.DRAINING))
+        one.health = 503  # a life that was ready does not start again
+        await until(lambda: is_now(AWAY))
+    with recorded_process(one.port) as successor:
+        part.record({"engine-llama-0": successor})
+        await until(lambda: is_now(ReplicaState.STARTING))
+    await until(lambda: is_now(AWAY))
 
 
 async def test_one_that_is_killed_is_forgotten_and_its_successor_knows_at_once(
