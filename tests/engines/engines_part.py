@@ -18,7 +18,7 @@ from headgate.contract import ENGINES_SOCKET, PARTS, SNAPSHOT
 from headgate.counters.address import parsed
 from headgate.engine_rows import EngineRow
 from headgate.engine_standing import EnginesStanding, ReplicaStanding
-from headgate.feed.replicas import Replica, Replicas
+from headgate.feed.replicas import Replica, Replicas, ReplicaState
 from headgate.feed.states import TargetStates
 from headgate.feed.subscriber import Subscriber
 from headgate.snapshot import Snapshot, write_snapshot
@@ -72,6 +72,10 @@ class EnginesPart:
     def heard(self, name: str) -> dict[str, Replica]:
         """What a worker knows of an engine, by address."""
         return {one.address: one for one in self._heard.of(f"provider/{name}@0123456789") or ()}
+
+    def in_cluster(self, cluster: str) -> list[ReplicaState]:
+        """The states that a worker knows of a cluster's replicas."""
+        return [one.state for one in self._heard.of(cluster) or ()]
 
     def knows(self, name: str) -> bool:
         return self._heard.of(f"provider/{name}@0123456789") is not None

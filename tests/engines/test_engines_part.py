@@ -2,13 +2,12 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
 import pytest
-import uvloop
 
 from headgate.feed.replicas import ReplicaState
 from headgate.supervise import engine_samples, families, probes
@@ -17,10 +16,6 @@ from tests.engines.engines_part import EnginesPart, engines_part, recorded_proce
 from tests.engines.scripted_engine import METRICS, STARTED, ScriptedEngine, scripted_engine
 
 READY, AWAY = ReplicaState.READY, ReplicaState.AWAY
-
-
-def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
