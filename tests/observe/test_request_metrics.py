@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from headgate import metrics
+from headgate.engine_rows import EngineRow
 from ledger.showing import metrics as ledger_metrics
 from ledger.showing.metrics import RequestMetrics
 from ledger.spool.lines import Line, parsed
@@ -145,3 +146,26 @@ def test_ever_new_combinations_end_as_other(monkeypatch: pytest.MonkeyPatch) -> 
     gained = counts.gained()
     assert total(gained, "headgate_requests_total", tenant="other", model="other", provider="p") == 10
     assert total(gained, "headgate_requests_total") == 30
+
+
+def test_tokens_of_adapters_count_by_engine_and_adapter() -> None:
+    engines = {"llama": EngineRow("provider/llama@0", ("http://127.0.0.1:8001",), 8, served="llama-3-8b")}
+    bot = {"engine": "llama", "adapter": "acme/bot@3-0a1b2c3d"}
+    observer = RequestMetrics(engines=lambda: engines)
+    lines = [
+        line(target="llama", upstream_model="acme/bot@3-0a1b2c3d"),
+        line(target="llama", upstream_model="acme/bot@3-0a1b2c3d", completion_tokens=None),
+        line(target="llama", upstream_model="llama-3-8b"),
+        line(target="elsewhere", upstream_model="acme/bot@3-0a1b2c3d"),
+    ]
+    count(*lines, observer=observer)
+    shown = {
+        (sample.labels["type"], sample.value)
+        for family in metrics.ADAPTER_TOKENS.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total") and {name: sample.labels[name] for name in bot} == bot
+    }
+    assert shown == {("input", 10), ("output", 7)}
+    assert {sample.labels["engine"] for family in metrics.ADAPTER_TOKENS.collect() for sample in family.samples} == {
+        "llama"
+    }
