@@ -4,6 +4,7 @@
     host       what each host has of its own: spool, usage, alerts, and the counters that it uses. Its ledger erases
                them (ledger/erasing/erasure.py), then the usage store's part what is there (ledger/store/erasing.py),
                both asked by a file and answering by another (headgate/erasures.py)
+    adapters   the store of objects, and each host's disk; control/adapter_holding.py erases them
 
 PLACES says of each place where this product keeps something in which of them it is, or why nothing of a tenant's is
 there. A test holds it to headgate/contract.py and to the database's tables.
@@ -34,6 +35,9 @@ PLACES: Mapping[str, str] = {
     "ERASURES": "host",  # with the tenant's name, until the deletion has finished
     "WEBHOOKS": "host",  # what the ledger has not taken over yet
     "DATABASE": "database",  # but for invoices and credits booked, which are kept: docs/control.md
+    "OBJECTS": "adapters",
+    "ADAPTER_CACHE": "adapters",
+    "ADAPTER_KEY": "of this host",
     "DIRECTORY": "database",  # follows it: what is erased there goes from here
     "SNAPSHOT": "of gateway.yaml",
     "DECLARED": "of gateway.yaml",
@@ -104,9 +108,15 @@ def holding_of(host_id: str) -> str:
     return f"host/{host_id}"
 
 
+def adapters_of(host_id: str) -> str:
+    """What a host's holding of adapters is called."""
+    return f"adapters/{host_id}"
+
+
 def wanted(reader: Reader) -> frozenset[str]:
     """All that has to be done before a deletion has finished: the database, and each host that there is."""
-    return frozenset({"database", *(holding_of(host.id) for host in list_hosts(reader))})
+    hosts = [host.id for host in list_hosts(reader)]
+    return frozenset({"database", *map(holding_of, hosts), *map(adapters_of, hosts)})
 
 
 def note_this_host(store: Store, state: Path = Path()) -> Host:

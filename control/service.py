@@ -194,6 +194,9 @@ class Control:
     def _make_app(self) -> Any:
         make_app = importlib.import_module("control.app").make_app
         tools = importlib.import_module("control.tools")
+        adapters = importlib.import_module("control.adapter_holding").AdapterHolding(
+            host_id(), lambda: self.declared().adapters
+        )
         given = tools.Tools(
             make_digest=self.make_digest,
             ask_ledger=_ledger(),
@@ -202,7 +205,7 @@ class Control:
             seen_invoices=self._seen_invoices(),
             host=host_id(),
             hand_over=self._hand_over,
-            holdings=[HostHolding(host_id())],
+            holdings=[HostHolding(host_id()), adapters],
             wanted=wanted,
             vault=self._follow_credentials(),
             note_use=self._admin_uses.note,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from headgate.adapter_files import adapter_row
 from headgate.auth_files import auth_row
 from headgate.config.billing import Billing
 from headgate.config.model import Gateway, Key, Model, Plan, Provider, Target, Tenant
@@ -30,6 +31,7 @@ def compile_declared(gateway: Gateway, generation: int) -> Declared:
         models={name: _model(gateway, model) for name, model in gateway.models.items()},
         providers={name: _provider(provider) for name, provider in gateway.providers.items()},
         auth=auth_row(gateway.auth),
+        adapters=adapter_row(gateway),
         has_database=gateway.services.database is not None,
         usage=_place(gateway.services.usage) if gateway.services.usage else None,
         has_receiver=gateway.alerts is not None,

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from headgate.adapter_row import AdapterRow
 from headgate.snapshot import AuthRow
 
 
@@ -97,6 +98,7 @@ class Declared(msgspec.Struct, frozen=True):
     models: dict[str, DeclaredModel] = {}
     providers: dict[str, DeclaredProvider] = {}
     auth: AuthRow = AuthRow()
+    adapters: AdapterRow = AdapterRow()
     has_database: bool = False
     usage: str | None = None
     has_receiver: bool = False

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from headgate.config.wording import found
+from headgate.objects.location import parse as parse_objects_url
 from headgate.store_url import parse as parse_store_url
 
 _HOST = re.compile(
@@ -139,6 +140,14 @@ def store_url(value: Any) -> str:
     text = service_url("clickhouse", "clickhouses")(value)
     parse_store_url(text)
     return text
+
+
+def objects_url(value: Any) -> str:
+    """The URL of the store of objects, kept as text."""
+    if not isinstance(value, str):
+        raise ValueError("expected a URL that starts with s3:// or file://")  # noqa: TRY004 - pydantic collects these
+    parse_objects_url(value)
+    return value
 
 
 def _names_a_socket(parts: SplitResult) -> bool:

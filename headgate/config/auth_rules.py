@@ -17,7 +17,13 @@ from headgate.config.wording import KeyPath, shown_path
 def own_secrets(root: dict[str, Any]) -> Iterator[tuple[KeyPath, SecretRef]]:
     """Where the gateway's own secrets are: each has to be another."""
     previous = (path for path, _ in children_of(root, ("auth", "previous_peppers")))
-    for path in (("auth", "pepper"), *previous, ("auth", "service_key"), ("alerts", "secret")):
+    for path in (
+        ("auth", "pepper"),
+        *previous,
+        ("auth", "service_key"),
+        ("alerts", "secret"),
+        ("adapters", "signing_key"),
+    ):
         with suppress(ValueError):  # not given, or a problem of shape
             yield path, secret_ref(value_at(root, path))
 

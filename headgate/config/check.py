@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from headgate.config.adapter_rules import unshared_signing
 from headgate.config.auth_rules import unshared_auth, unusable_auth
 from headgate.config.budget_rules import unusable_budgets
 from headgate.config.engine_providers import place_in_file, tree_with_engines
@@ -89,7 +90,7 @@ def check(path: Path, environ: Mapping[str, str], content: bytes | None = None) 
         gateway = None
     warnings = [*unknown_zones(root)]
     if gateway:
-        warnings += [*unserved(gateway), *unshared_auth(gateway), *in_the_clear(root)]
+        warnings += [*unserved(gateway), *unshared_auth(gateway), *unshared_signing(gateway), *in_the_clear(root)]
         warnings += kms_in_the_clear(root)
         warnings += expiring(root, path.parent)
     return Checked(gateway, _sorted(problems), _sorted(_problems(path, tree, warnings)))

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, Field, PlainValidator, field_validator, model_validator
 
 from headgate.config import addresses, bedrock, secret_refs, values
+from headgate.config.adapters import Adapters
 from headgate.config.addresses import Address, Url
 from headgate.config.auth import Auth
 from headgate.config.billing import Billing
@@ -297,9 +298,7 @@ class Services(Entry):
     vectors: Annotated[str | None, PlainValidator(addresses.service_url("http", "https"))] = Field(
         default=None, repr=False
     )
-    objects: Annotated[str | None, PlainValidator(addresses.service_url("s3", "file"))] = Field(
-        default=None, repr=False
-    )
+    objects: Annotated[str | None, PlainValidator(addresses.objects_url)] = Field(default=None, repr=False)
     secrets: Secrets | None = None
     filters: FilterHosts | None = None
 
@@ -335,6 +334,7 @@ class Gateway(Entry):
     models: dict[ModelName, Model]
     plans: dict[Name, Plan] = Field(default={})
     tenants: dict[Name, Tenant] = Field(default={})
+    adapters: Adapters | None = None
     alerts: Alerts | None = None
     auth: Auth | None = None
     billing: Billing | None = None

@@ -8,6 +8,7 @@ The value goes to the caller and nowhere else: no message, no repr and no cache 
 from collections.abc import Mapping
 from pathlib import Path
 
+from headgate.adapters.signature import key_bytes
 from headgate.config.secret_refs import SecretRef
 from headgate.config.wording import quoted
 from headgate.contract import SECRETS
@@ -49,8 +50,17 @@ def resolve_signing(ref: SecretRef, base: Path, environ: Mapping[str, str]) -> s
     try:
         signing_key(secret.encode())
     except ValueError as error:
-        place = {"env": f"environment variable {ref.place}", "file": f"file {quoted(ref.place)}"}
-        raise SecretError(f"{place.get(ref.kind, f'{ref.kind}:{ref.place}')} {error}") from None
+        raise SecretError(f"{_place_of(ref)} {error}") from None
+    return secret
+
+
+def resolve_ed25519(ref: SecretRef, base: Path, environ: Mapping[str, str]) -> str:
+    """A key that adapters are signed with. Raises SecretError, also for what is none."""
+    secret = resolve(ref, base, environ)
+    try:
+        key_bytes(secret)
+    except ValueError as error:
+        raise SecretError(f"{_place_of(ref)} {error}") from None
     return secret
 
 
@@ -63,6 +73,11 @@ def resolve_long(ref: SecretRef, base: Path, environ: Mapping[str, str]) -> str:
             f"{place} holds fewer than {MIN_LONG_CHARS} characters: `openssl rand -base64 32` makes one"
         )
     return secret
+
+
+def _place_of(ref: SecretRef) -> str:
+    place = {"env": f"environment variable {ref.place}", "file": f"file {quoted(ref.place)}"}
+    return place.get(ref.kind, f"{ref.kind}:{ref.place}")
 
 
 def _read(path: Path, shown: str) -> str:

@@ -17,7 +17,7 @@ from headgate.config.certificates import CertificateError, expiry_text, read_aut
 from headgate.config.database import database_url, files_of, sqlite_file
 from headgate.config.issuer_rules import issuer_paths
 from headgate.config.secret_refs import SecretRef, name_of_reference, secret_ref
-from headgate.config.secrets import SecretError, resolve, resolve_long, resolve_signing
+from headgate.config.secrets import SecretError, resolve, resolve_ed25519, resolve_long, resolve_signing
 from headgate.config.shape import Finding, children_of, value_at
 from headgate.config.values import file_path
 from headgate.config.vault import Secrets
@@ -41,6 +41,7 @@ def missing(root: dict[str, Any], base: Path, environ: Mapping[str, str]) -> Ite
             yield from _missing_secret(root, (*one, "key"), base, environ)
             yield from _told_secret(one, key, base, environ)
     yield from _missing_secret(root, ("alerts", "secret"), base, environ, resolve_signing)
+    yield from _missing_secret(root, ("adapters", "signing_key"), base, environ, resolve_ed25519)
     previous = (path for path, _ in children_of(root, ("auth", "previous_peppers")))
     for path in (("auth", "pepper"), ("auth", "service_key"), *previous):
         yield from _missing_secret(root, path, base, environ, resolve_long)

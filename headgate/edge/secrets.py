@@ -33,6 +33,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
 )
 from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
 
+from headgate.adapter_files import adapter_key_file
 from headgate.alerts_file import alerts_file
 from headgate.auth_files import auth_file
 from headgate.cluster_names import Account, accounts_of
@@ -40,7 +41,7 @@ from headgate.config.auth import Auth
 from headgate.config.certificates import CertificateError, read_authorities, read_pair
 from headgate.config.model import Aws, Gateway, Provider
 from headgate.config.secret_refs import SecretRef
-from headgate.config.secrets import SecretError, resolve, resolve_long, resolve_signing
+from headgate.config.secrets import SecretError, resolve, resolve_ed25519, resolve_long, resolve_signing
 from headgate.contract import SECRETS
 from headgate.edge.messages import document, pack
 from headgate.edge.stand_in import stand_in
@@ -122,7 +123,8 @@ def own_files(gateway: Gateway) -> set[str]:
     """Those that the ledger, the workers and control read: Envoy's files do not name them."""
     alerts = {alerts_file(gateway.alerts).name} if gateway.alerts else set()
     issuers = {ca_file(ca).name for _, ca in _issuer_authorities(gateway.auth)}
-    return alerts | issuers | {auth_file(reference).name for _, reference in _auth_references(gateway.auth)}
+    signing = {adapter_key_file(key).name} if (key := _signing_key(gateway)) else set()
+    return alerts | issuers | signing | {auth_file(reference).name for _, reference in _auth_references(gateway.auth)}
 
 
 def usable_secret_files(
@@ -150,6 +152,8 @@ def _deliveries(gateway: Gateway, base: Path, environ: Mapping[str, str]) -> Ite
     yield from _of_listeners_and_workers(gateway, base)
     if alerts := gateway.alerts:
         yield _plain(alerts_file(alerts).name, "alerts.secret", alerts.secret, base, environ, resolve_signing)
+    if signing := _signing_key(gateway):
+        yield _plain(adapter_key_file(signing).name, "adapters.signing_key", signing, base, environ, resolve_ed25519)
     for key, reference in _auth_references(gateway.auth):
         yield _plain(auth_file(reference).name, key, reference, base, environ, resolve_long)
     for key, ca in _issuer_authorities(gateway.auth):
@@ -185,6 +189,10 @@ def _auth_references(auth: Auth | None) -> Iterator[tuple[str, SecretRef]]:
     for key, reference in (("auth.pepper", auth.pepper), *previous, ("auth.service_key", auth.service_key)):
         if reference:
             yield key, reference
+
+
+def _signing_key(gateway: Gateway) -> SecretRef | None:
+    return gateway.adapters.signing_key if gateway.adapters else None
 
 
 def _issuer_authorities(auth: Auth | None) -> Iterator[tuple[str, Path]]:

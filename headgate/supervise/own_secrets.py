@@ -8,7 +8,7 @@ import os
 import secrets
 from pathlib import Path
 
-from headgate.contract import ENGINES_KEY, IDENTITY, PEPPER, SERVICE_KEY
+from headgate.contract import ADAPTER_KEY, ENGINES_KEY, IDENTITY, PEPPER, SERVICE_KEY
 from headgate.supervise.refusal import Refusal
 
 _BYTES = 32
@@ -18,7 +18,7 @@ _CHARS = 43  # of them as base64url
 def make_own_secrets() -> None:
     """Those that every part of this host shares. Raises Refusal for a file that holds none."""
     IDENTITY.mkdir(mode=0o700, exist_ok=True)
-    for path in (PEPPER, SERVICE_KEY, ENGINES_KEY):
+    for path in (PEPPER, SERVICE_KEY, ENGINES_KEY, ADAPTER_KEY):
         make_once(path)
 
 

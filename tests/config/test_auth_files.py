@@ -10,7 +10,7 @@ import pytest
 
 from headgate.auth_secrets import LOOKS_EVERY_S, AuthSecrets, SecretAway
 from headgate.config.check import Checked
-from headgate.contract import ENGINES_KEY, PEPPER, SERVICE_KEY
+from headgate.contract import ADAPTER_KEY, ENGINES_KEY, PEPPER, SERVICE_KEY
 from headgate.peppers import Peppers, pepper_id
 from headgate.snapshot import AuthRow
 from headgate.supervise.own_secrets import make_own_secrets
@@ -18,7 +18,7 @@ from headgate.supervise.refusal import Refusal
 
 MODELS = 'providers: {a: {api: openai, base_url: "http://a/v1"}}\nmodels: {m: {targets: [{provider: a, model: x}]}}\n'
 ONE, TWO, THREE = (letter * 40 for letter in "abc")
-OWN = (PEPPER, SERVICE_KEY, ENGINES_KEY)
+OWN = (PEPPER, SERVICE_KEY, ENGINES_KEY, ADAPTER_KEY)
 KEY = f"hg-{'k' * 43}"
 
 Checking = Callable[[str], Checked]
@@ -100,8 +100,8 @@ def test_a_host_makes_its_secrets_once(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     make_own_secrets()
     made = [path.read_text() for path in OWN]
-    assert [len(text) for text in made] == [44, 44, 44]
-    assert len(set(made)) == 3
+    assert [len(text) for text in made] == [44] * len(OWN)
+    assert len(set(made)) == len(OWN)
     assert {stat.S_IMODE(path.stat().st_mode) for path in OWN} == {0o600}
     assert stat.S_IMODE(PEPPER.parent.stat().st_mode) == 0o700
     make_own_secrets()

@@ -109,6 +109,7 @@ def test_what_a_file_declares(check_text: Checking, tmp_path: Path) -> None:
         "usage": None,
         "has_receiver": False,
         "billing": {"seller": None, "address": [], "notes": None, "due_days": None, "prefix": "INV-"},
+        "adapters": {"max_size_bytes": 2**31},
         "auth": {"pepper": "identity/pepper", "previous_peppers": [], "service_key": "identity/service-key"},
         "providers": {
             "local": {

@@ -11,8 +11,9 @@ import pytest
 from databases import Database
 from rows import ADMIN, write_key, write_tenant
 
-from control.deletion import SYSTEM, DatabaseHolding, Deletions
-from control.holdings import PLACES, HostHolding, holding_of, note_this_host, wanted
+from control.adapter_holding import AdapterHolding
+from control.deletion import SYSTEM, DatabaseHolding, Deletions, Holding
+from control.holdings import PLACES, HostHolding, adapters_of, holding_of, note_this_host, wanted
 from control.store.audit_log import verify_log
 from control.store.deletions import find_deletion, list_deletions
 from control.store.engine import open_engine, sqlite_url
@@ -22,6 +23,7 @@ from control.store.paging import Wish
 from control.store.store import Store
 from control.store.values import Deletion
 from headgate import contract
+from headgate.adapter_row import AdapterRow
 from headgate.erasures import Report, asked, report, report_stored
 
 
@@ -152,6 +154,11 @@ def test_a_process_that_is_killed_is_followed_by_one_that_goes_on(migrated: Data
             assert verify_log(reader).bad is None
 
 
+def held(store: Store, host_id: str, state: Path) -> list[Holding]:
+    adapters = AdapterHolding(host_id, AdapterRow, state)
+    return [DatabaseHolding(store), HostHolding(host_id, state / "erasures"), adapters]
+
+
 def test_every_host_has_to_be_done(store: Store, tmp_path: Path) -> None:
     hosts = [note_this_host(store, tmp_path / name) for name in ("one", "two")]
     assert note_this_host(store, tmp_path / "one").id == hosts[0].id, "for good"
@@ -159,7 +166,7 @@ def test_every_host_has_to_be_done(store: Store, tmp_path: Path) -> None:
     processes = []
     for name, host in zip(("one", "two"), hosts, strict=True):
         folder = tmp_path / name / "erasures"
-        processes.append((folder, Deletions(store, [DatabaseHolding(store), HostHolding(host.id, folder)], wanted)))
+        processes.append((folder, Deletions(store, held(store, host.id, tmp_path / name), wanted)))
     (one, first), (two, second) = processes
     assert first.work() == 1
     (erasure,) = asked(one)
@@ -168,7 +175,7 @@ def test_every_host_has_to_be_done(store: Store, tmp_path: Path) -> None:
     report_stored(Report(deletion.id, {}, {"requests": 0}), one)
     assert first.work() == 1, "the other host is not done"
     with store.read() as reader:
-        assert first.waiting_for(reader, now(store, deletion)) == (holding_of(hosts[1].id),)
+        assert first.waiting_for(reader, now(store, deletion)) == (adapters_of(hosts[1].id), holding_of(hosts[1].id))
     assert second.work() == 1
     report(Report(deletion.id, {}, {"spool": 2}), two)
     assert second.work() == 1, "its ledger has found something"
@@ -183,7 +190,7 @@ def test_every_host_has_to_be_done(store: Store, tmp_path: Path) -> None:
 def test_a_host_that_is_gone_for_good_is_not_waited_for(store: Store, tmp_path: Path) -> None:
     here, gone = note_this_host(store, tmp_path / "here"), note_this_host(store, tmp_path / "gone")
     deletion, folder = started(store), tmp_path / "here" / "erasures"
-    work = Deletions(store, [DatabaseHolding(store), HostHolding(here.id, folder)], wanted)
+    work = Deletions(store, held(store, here.id, tmp_path / "here"), wanted)
     work.work()
     report(Report(deletion.id, {}, {}), folder)
     report_stored(Report(deletion.id, {}, {}), folder)
@@ -217,9 +224,10 @@ def test_every_place_where_something_is_kept_is_in_the_registry() -> None:
     """A store that is new has to say here in which holding it is, or why it has nothing of tenants'."""
     kept = {name for name, value in vars(contract).items() if isinstance(value, Path)}
     assert PLACES.keys() == kept
-    assert {place for place, where in PLACES.items() if where in ("host", "database")} == {
+    assert {place for place, where in PLACES.items() if where in ("host", "database", "adapters")} == {
         *("SPOOL", "LEDGER", "USAGE_STORE", "KEY_USES", "ERASURES", "WEBHOOKS"),
         *("DATABASE", "DIRECTORY"),
+        *("OBJECTS", "ADAPTER_CACHE"),
     }
 
 

@@ -43,6 +43,7 @@ SECRETS = (  # what the examples refer to
     *("HEADGATE_WEBHOOK_SECRET", "OPENAI_API_KEY", "FIRST", "SECOND"),
     *("HEADGATE_PEPPER", "HEADGATE_OLD_PEPPER", "HEADGATE_SERVICE_KEY"),
 )
+ENVIRONMENT = {name: name.ljust(40, "x") for name in SECRETS} | {"HEADGATE_ADAPTER_KEY": "A" * 43}
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -51,7 +52,7 @@ def test_the_yaml_shown_is_valid(block: str, tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(whole_file(block)))
     checked = subprocess.run(
         [Path(sys.executable).with_name("headgate"), "check", file],
-        env={**os.environ, **{name: name.ljust(40, "x") for name in SECRETS}},
+        env={**os.environ, **ENVIRONMENT},
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,32 @@
+"""Which file holds the key that signs adapters, for who writes it and for who reads it.
+
+One of gateway.yaml is in `secrets`, a file for each reference: as long as parts name the old one, it stays beside the
+new one. Without a reference it is a file that this host has made once, in `identity`.
+"""
+
+import hashlib
+from pathlib import Path
+
+from headgate.adapter_row import AdapterRow
+from headgate.config.adapters import Adapters
+from headgate.config.model import Gateway
+from headgate.config.secret_refs import SecretRef
+from headgate.contract import ADAPTER_KEY, SECRETS
+
+
+def adapter_key_file(reference: SecretRef) -> Path:
+    """Below the state directory. A provider has no + in its name, so none of its files is called like this."""
+    text = f"{reference.kind}:{reference.place}"
+    return SECRETS / f"adapters+{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+def adapter_row(gateway: Gateway) -> AdapterRow:
+    """What the parts are told."""
+    adapters = gateway.adapters or Adapters()
+    return AdapterRow(
+        objects=gateway.services.objects,
+        signing_key=str(adapter_key_file(adapters.signing_key) if adapters.signing_key else ADAPTER_KEY),
+        trusted_keys=tuple(adapters.trusted_keys),
+        max_size_bytes=adapters.max_size_bytes,
+        base_names={model: tuple(names) for model, names in adapters.base_names.items()},
+    )

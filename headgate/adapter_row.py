@@ -1,0 +1,22 @@
+"""What gateway.yaml says of adapters, for the parts that keep and load them. Nothing in it is secret.
+
+headgate/compile_declared.py makes it; headgate/adapters/opening.py makes of it what is worked with.
+"""
+
+import msgspec
+
+from headgate.contract import ADAPTER_KEY
+
+
+class AdapterRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`objects`: the URL of the store, None for the directory in the state directory.
+
+    `signing_key`: the file below the state directory that holds it. `trusted_keys`: public ones in base64, beside
+    that key's own. `base_names`: what else adapter_config.json may call a base model, by the name that engines serve.
+    """
+
+    objects: str | None = None
+    signing_key: str = str(ADAPTER_KEY)
+    trusted_keys: tuple[str, ...] = ()
+    max_size_bytes: int = 2 * 2**30
+    base_names: dict[str, tuple[str, ...]] = {}

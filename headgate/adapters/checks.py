@@ -1,0 +1,123 @@
+"""Whether two files are an adapter that an engine can load, and of which base model. Reads, and changes nothing.
+
+All that is wrong is said at once: which file, what was found there, what is allowed.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from headgate.adapters.failures import Unacceptable
+from headgate.adapters.finite import not_finite
+from headgate.adapters.layout import CONFIG, WEIGHTS
+from headgate.adapters.lora_config import LoraConfig, read_config
+from headgate.adapters.lora_tensors import last_parts, pairs_of, unfit
+from headgate.adapters.safetensors_header import BadHeader, Header, read_header
+
+MAX_CONFIG_BYTES = 64 * 1024
+MOST_BYTES = 2 * 2**30
+MAX_PROBLEMS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """What an adapter has to fit. `model` is the name that engines serve it by, `revision` the one that they have.
+
+    `names` are further ones that adapter_config.json may call it by; the last part of a path counts. `modules` are
+    the (out, in) shapes of the model's own layers by path, where somebody has them.
+    """
+
+    model: str
+    max_rank: int
+    revision: str | None = None
+    names: frozenset[str] = frozenset()
+    modules: Mapping[str, tuple[int, int]] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the files say of the adapter; `target_modules` are the own names of the modules that have weights."""
+
+    rank: int
+    alpha: float
+    target_modules: tuple[str, ...]
+
+
+def check_adapter(weights: Path, config: Path, base: BaseModel, most_bytes: int = MOST_BYTES) -> Facts:
+    """Raises Unacceptable with all problems, OSError for a file that cannot be read."""
+    problems: list[str] = []
+    said = _config(config, base, problems)
+    modules = _weights(weights, base, said, most_bytes, problems)
+    if problems or said is None:
+        more = len(problems) - MAX_PROBLEMS
+        raise Unacceptable([*problems[:MAX_PROBLEMS], *([f"and {more} more"] if more > 0 else [])])
+    return Facts(said.rank, said.alpha, modules)
+
+
+def _config(path: Path, base: BaseModel, problems: list[str]) -> LoraConfig | None:
+    with _opened(path) as file:
+        content = file.read(MAX_CONFIG_BYTES + 1)
+    if len(content) > MAX_CONFIG_BYTES:
+        problems.append(f"{CONFIG}: larger than {MAX_CONFIG_BYTES} bytes")
+        return None
+    said, wrong = read_config(content, base.max_rank)
+    if said:
+        wrong = list(_of_another_base(said, base))
+    problems += (f"{CONFIG}: {text}" for text in wrong)
+    return said
+
+
+def _weights(
+    path: Path, base: BaseModel, said: LoraConfig | None, most_bytes: int, problems: list[str]
+) -> tuple[str, ...]:
+    with _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most_bytes:
+            problems.append(f"{WEIGHTS}: it has {size} bytes, at most {most_bytes} are allowed")
+            return ()
+        try:
+            header = read_header(file, size)
+        except BadHeader as error:
+            problems.append(f"{WEIGHTS}: {error}")
+            return ()
+        pairs, wrong = pairs_of(header.tensors)
+        if said:
+            wrong += unfit(pairs, said.rank, said.target_modules, base.modules)
+        wrong += _not_numbers(file, header)
+    problems += (f"{WEIGHTS}: {text}" for text in wrong)
+    return last_parts(pairs)
+
+
+def _of_another_base(said: LoraConfig, base: BaseModel) -> Iterator[str]:
+    """peft writes what the model was loaded by: a name of the hub's, or a path of the machine that trained."""
+    known = sorted({_last_part(name) for name in (base.model, *base.names)})
+    if said.base is None:
+        yield f"base_model_name_or_path: missing, expected one that ends in {' or '.join(known)}"
+    elif _last_part(said.base) not in known:
+        yield (
+            f'base_model_name_or_path: found "{said.base[:120]}", '
+            f"expected one that ends in {' or '.join(known)}, for {base.model}"
+        )
+    if said.revision and base.revision and said.revision != base.revision:
+        yield f'revision: found "{said.revision[:80]}", engines have "{base.revision}" of {base.model}'
+
+
+def _last_part(name: str) -> str:
+    """In lower case: `meta-llama/Llama-3-8B` and `/srv/models/llama-3-8b/` are one, as is the hub's cache of it."""
+    parts = PurePosixPath(name.replace("\\", "/").casefold()).parts
+    cached = [part for part in parts if part.startswith("models--")]
+    if cached and "snapshots" in parts:
+        return cached[-1].rpartition("--")[2]
+    return parts[-1] if parts else ""
+
+
+def _not_numbers(file: BinaryIO, header: Header) -> Iterator[str]:
+    name = not_finite(file, header)
+    if name is not None:
+        yield f"{name[:200]}: a value is NaN or infinite"
+
+
+def _opened(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
