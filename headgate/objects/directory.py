@@ -20,7 +20,16 @@ from headgate.objects.store import CHUNK_BYTES, Counted, Listed, Written
 _DRAFTS = ".drafts"  # no object is called so
 _DRAFT_LIVES_S = 86_400  # nobody writes one for a day: its writer was killed
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENOTEMPTY}
+_REFUSED = {
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENOTEMPTY,
+}
 _TRIES = 3  # a folder may go, as empty, between its making and the rename
 
 

@@ -32,7 +32,7 @@ def administer(secretive: Secretive) -> None:
     ):
         secretive.administer(admin, *arguments)
     _store(secretive, admin)
-    for name in ("service-key", "pepper", "local-key"):
+    for name in ("service-key", "pepper", "local-key", "adapter-key"):
         secretive.secrets[f"own {name}"] = (secretive.gateway.state / "identity" / name).read_text().strip()
     made = {
         "key of the database": ("keys", "create", "--tenant", "kept", "--name", "one"),

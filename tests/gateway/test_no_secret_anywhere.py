@@ -18,6 +18,7 @@ HOLDERS = {
     "identity/service-key": {"own service-key"},
     "identity/pepper": {"own pepper"},
     "identity/local-key": {"own local-key"},
+    "identity/adapter-key": {"own adapter-key"},
 }
 
 
