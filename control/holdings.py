@@ -38,6 +38,7 @@ PLACES: Mapping[str, str] = {
     "OBJECTS": "adapters",
     "ADAPTER_CACHE": "adapters",
     "ADAPTER_KEY": "of this host",
+    "ENGINES_KEY": "of this host",
     "DIRECTORY": "database",  # follows it: what is erased there goes from here
     "SNAPSHOT": "of gateway.yaml",
     "DECLARED": "of gateway.yaml",
