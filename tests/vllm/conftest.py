@@ -11,7 +11,7 @@ from tests.engines.raw_http import started
 from tests.gateway.running_gateway import RunningGateway, running_gateway
 from tests.vllm.engine_under_test import EngineUnderTest, write_adapters
 from tests.vllm.vllm_gateway import gateway_config
-from tests.vllm.vllm_replica import EMBEDS, GENERATES, MAX_RUNNING, MODEL, PYTHON, Replica, vllm_replica
+from tests.vllm.vllm_replica import EMBEDS, GENERATES, MAX_RUNNING, MODEL, PYTHON, Replica, environment, vllm_replica
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     assert PYTHON.exists(), "run `make setup-vllm` first"
     train = Path(__file__).with_name("train_tiny_model.py")
-    done = subprocess.run([PYTHON, train, folder], capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run([PYTHON, train, folder], env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder
 

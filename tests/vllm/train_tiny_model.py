@@ -138,6 +138,7 @@ def adapter(model: Any, rank: int) -> Any:
 
 def main(folder: Path) -> None:
     torch.manual_seed(7)
+    torch.set_num_threads(1)  # its threads would wait for each other longer than they work
     spoken = [json.dumps([messages, tools], ensure_ascii=False) for messages, tools in DIALOGUES]
     tokenizer = tokenizer_of([*spoken, *ANSWERS.values(), "<tool_call> </tool_call> <tools> </tools>"])
     model = small_llama(64)

@@ -67,6 +67,11 @@ class Replica:
         raise AssertionError(self.log.read_text()[-8000:])
 
 
+def environment() -> dict[str, str]:
+    """The variables of all that runs by `PYTHON`: nothing is asked of any network."""
+    return {**os.environ, **_ENVIRONMENT}
+
+
 @contextmanager
 def vllm_replica(folder: Path, model: Path, *flags: str) -> Iterator[Replica]:
     """Start one; it is not up yet. Ended with SIGTERM, all its processes with it."""
@@ -79,7 +84,7 @@ def vllm_replica(folder: Path, model: Path, *flags: str) -> Iterator[Replica]:
         log.open("wb") as written,
         subprocess.Popen(
             command,
-            env={**os.environ, **_ENVIRONMENT},
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=written,
