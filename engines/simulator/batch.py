@@ -23,6 +23,7 @@ class Place:
         *,
         adapter: str | None,
         prompt_tokens: int,
+        tokens: int,
         tokens_per_event: int,
         first_token: Callable[[float], None],
     ) -> None:
@@ -30,17 +31,18 @@ class Place:
         self._exchange = exchange
         self._arrived = time.monotonic()
         self._first_token = first_token
+        self._tokens = tokens
         self._tokens_per_event = tokens_per_event
         self.admitted = asyncio.Event()
         self.adapter = adapter
         self.prompt_tokens = prompt_tokens
-        self.whole: int | None = None
-        """The tokens of the answer, once they have all been generated."""
+        self.whole = False
+        """Whether all tokens of the answer have been generated; a stream's events tell by themselves."""
 
     @property
     def generated(self) -> int:
         """The tokens generated so far."""
-        return self._exchange.chunks_sent * self._tokens_per_event if self.whole is None else self.whole
+        return self._tokens if self.whole else min(self._tokens, self._exchange.chunks_sent * self._tokens_per_event)
 
     def first_token(self, ago_s: float = 0.0) -> None:
         """Say that the first token is there, or was `ago_s` seconds ago."""

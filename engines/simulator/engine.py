@@ -60,6 +60,7 @@ class Engine:
             exchange,
             adapter=adapter.name if adapter else None,
             prompt_tokens=answer.prompt_tokens,
+            tokens=answer.usage.completion_tokens,
             tokens_per_event=answer.simulate.tokens_per_event,
             first_token=self._metrics.first_token,
         )
