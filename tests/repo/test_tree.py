@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = "".join((ROOT / name).read_text() for name in ("requirements.lock", "compiler.lock"))
+VLLM_LOCK = (ROOT / "engines/vllm/requirements-cpu.txt").read_text()
 REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -130,19 +131,20 @@ def test_files_end_with_one_newline_and_have_no_carriage_returns() -> None:
     assert bad == []
 
 
-def lock_entries() -> list[str]:
-    joined = re.sub(r" \\\n\s+", " ", LOCK)
+def lock_entries(lock: str = LOCK) -> list[str]:
+    joined = re.sub(r" \\\n\s+", " ", lock)
     return [line for line in joined.splitlines() if line and not line.startswith((" ", "#"))]
 
 
-def test_the_lock_pins_everything_by_hash_and_names_no_index() -> None:
-    entries = lock_entries()
+@pytest.mark.parametrize("lock", [LOCK, VLLM_LOCK], ids=["headgate", "vllm"])
+def test_the_locks_pin_everything_by_hash_and_name_no_index(lock: str) -> None:
+    entries = lock_entries(lock)
     assert len(entries) > 40
     for entry in entries:
         assert re.match(r"[A-Za-z0-9._-]+==\S+ ", entry), entry
         assert re.search(r" --hash=sha256:[0-9a-f]{64}", entry), entry
-    assert "://" not in LOCK
-    assert not re.search(r"^\s*(-i|--index-url|--extra-index-url|--find-links|-f)\b", LOCK, re.MULTILINE)
+    assert "://" not in lock
+    assert not re.search(r"^\s*(-i|--index-url|--extra-index-url|--find-links|-f)\b", lock, re.MULTILINE)
 
 
 def test_the_lock_has_every_dependency() -> None:
