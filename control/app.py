@@ -17,6 +17,7 @@ from control.openapi import openapi_route
 from control.problems import Problem, of_validation, secret_away
 from control.routes import (
     accounts,
+    adapters,
     audit,
     deletions,
     grants,
@@ -57,6 +58,7 @@ _PARTS = (
     hosts,
     invoices,
     accounts,
+    adapters,
 )
 
 

@@ -1,8 +1,8 @@
 """What stands before control's apps on its socket, and answers by itself where they cannot.
 
-Supervisors ask here how control is and for the first admin key, on paths that Envoy leads nobody to. While the
-database is not open, requests are 503 and say why, but for those about usage, which need none; no answer begins later
-than `ANSWER_WITHIN_S`.
+Supervisors ask here how control is and for the first admin key, and engines report here what they have of adapters,
+on paths that Envoy leads nobody to. While the database is not open, requests are 503 and say why, but for those about
+usage, which need none; no answer begins later than `ANSWER_WITHIN_S`.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from control.store.failures import (
     StoreFull,
     StoreLost,
 )
+from headgate.adapter_reports import REPORTS
 from headgate.auth_secrets import SecretAway
 from headgate.contract import ADMIN_OPENAPI, ERROR_SOURCE, IDENTITY_HEADER, REQUEST_ID
 from headgate.endpoints import is_about_usage
@@ -36,6 +37,7 @@ HEALTH, FIRST_KEY = "/health", "/first-key"
 ANSWER_WITHIN_S = 25.0  # Envoy waits for 30
 _IDENTITY, _ID = IDENTITY_HEADER.encode(), REQUEST_ID.encode()
 _JSON = "application/json"
+_MOST_REPORT_BYTES = 64 * 1024
 
 # Of a database that can't be opened; StoreAway is the others.
 _CODES: Mapping[type[StoreError], str] = {
@@ -52,7 +54,8 @@ log = structlog.get_logger()
 
 class Gate:
     """ASGI. `app` gives the admin API's app, `usage` that of what is asked about usage. `first_key` makes that key,
-    in a thread; None where there is one.
+    in a thread; None where there is one. `report` takes what engines say of adapters, in a thread too, and gives a
+    status and a text.
     """
 
     def __init__(
@@ -61,8 +64,10 @@ class Gate:
         app: Callable[[], Awaitable[App]],
         usage: Callable[[], Awaitable[App]],
         first_key: Callable[[], str | None],
+        report: Callable[[bytes], tuple[int, str]],
     ) -> None:
-        self._opening, self._app, self._usage, self._first_key = opening, app, usage, first_key
+        self._opening, self._app, self._usage = opening, app, usage
+        self._first_key, self._report = first_key, report
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -73,6 +78,8 @@ class Gate:
             await _answer(send, 200, msgspec.json.encode(self._opening.standing))
         elif asked == ("POST", FIRST_KEY):
             await self._give_first_key(send)
+        elif asked == ("POST", REPORTS):
+            await self._take_report(receive, send)
         elif is_about_usage(scope["path"]):
             await self._pass(self._usage, scope, receive, send)
         elif self._may_pass(scope):
@@ -105,6 +112,17 @@ class Gate:
             await _answer(send, 204, b"")
         else:
             await _answer(send, 201, msgspec.json.encode({"key": key}))
+
+    async def _take_report(self, receive: Receive, send: Send) -> None:
+        body, more = b"", True
+        while more and len(body) <= _MOST_REPORT_BYTES:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        if more or not self._opening.opened:
+            await _answer(send, 413 if more else 503, b"")
+            return
+        status, text = await asyncio.to_thread(self._report, body)
+        await _answer(send, status, text.encode(), "text/plain")
 
     async def _pass(self, made: Callable[[], Awaitable[App]], scope: Scope, receive: Receive, send: Send) -> None:
         begun = False

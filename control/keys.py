@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from control.adapters.found import own_aliases
 from control.bounds import bounds_of, check_may_make, check_no_wider, check_within, filled, granted_models
 from control.call import Call
 from control.key_room import check_room
@@ -146,7 +147,7 @@ def _check(call: Call, unit: Unit, row: VirtualKey, before: VirtualKey | None = 
     if row.tenant_id is None:
         return
     models = granted_models(call, unit, row.tenant_id)
-    known = call.declared.models if call.asker.is_admin else models
+    known = {*(call.declared.models if call.asker.is_admin else models), *own_aliases(unit, row.tenant_id)}
     if unknown := [model for model in row.models or () if model not in known]:
         raise conflict("unknown_model", f"{'there is' if call.asker.is_admin else 'you have'} no model {unknown[0]}")
     if call.asker.is_admin:

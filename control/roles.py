@@ -19,6 +19,7 @@ OWN: Reach = "own"
 _EVERYBODY: Mapping[Role, Reach] = dict.fromkeys(ROLES, ALL)
 _PLATFORM: Mapping[Role, Reach] = {"admin": ALL}
 _OWNERS: Mapping[Role, Reach] = {"admin": ALL, "owner": ALL}
+_DEVELOPERS: Mapping[Role, Reach] = {"admin": ALL, "owner": ALL, "developer": ALL}
 _MAKERS: Mapping[Role, Reach] = {"admin": ALL, "owner": ALL, "developer": OWN}
 
 
@@ -47,6 +48,8 @@ ACTIONS: Mapping[str, Action] = {
     "tenants.delete": Action("delete a tenant and all that it has", _PLATFORM),
     "grants.read": Action("list the models that a tenant may use", _EVERYBODY),
     "grants.write": Action("grant models, and take them back", _PLATFORM),
+    "adapters.read": Action("list adapters and their versions", _EVERYBODY),
+    "adapters.write": Action("push, promote, roll back, retire and delete adapters", _DEVELOPERS),
     "limits.read": Action("read a tenant's and its users' limits", _EVERYBODY),
     "limits.write": Action("set limits in place of the plan's", _PLATFORM),
     "usage.read": Action("read what is used of the limits now", _EVERYBODY),

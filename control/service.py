@@ -80,7 +80,13 @@ class Control:
 
     def gate(self) -> Gate:
         """What is served."""
-        return Gate(self.opening, self.app, self.usage, lambda: make_first_key(self.store, self.make_digest))
+        return Gate(
+            self.opening,
+            self.app,
+            self.usage,
+            lambda: make_first_key(self.store, self.make_digest),
+            lambda body: _reports().answer_to(self.store, host_id(), body),
+        )
 
     def secrets(self) -> AuthSecrets:
         """Those that the accepted gateway.yaml names."""
@@ -221,6 +227,10 @@ class Control:
 
 def _ledger() -> Any:
     return importlib.import_module("control.ledger_questions").LedgerQuestions(contract.LEDGER_QUESTIONS)
+
+
+def _reports() -> Any:
+    return importlib.import_module("control.adapters.reports")
 
 
 def _directory_has_rows() -> bool:

@@ -113,9 +113,8 @@ def _check_share(versions: Versions, version: AdapterVersion, weight: int) -> No
     if weight == ALONE:
         return
     if not others:
-        raise conflict(
-            "nothing_to_share_with", "no other version of this adapter is live: promote it without a weight"
-        )
+        text = "no other version of this adapter is live: promote it without a weight"
+        raise conflict("nothing_to_share_with", text)
     if len(others) > 1:
         text = "two versions share the requests already: promote one of them without a weight first"
         raise conflict("two_versions_live", text)

@@ -4,6 +4,7 @@ from typing import Literal
 
 from starlette.responses import Response
 
+from control.adapters.found import is_shared_adapter
 from control.call import Called, nothing, shown
 from control.fields import Shown, Time
 from control.found_tenant import changeable_tenant, tenant_of
@@ -50,7 +51,7 @@ def read_grants(call: Called, tenant: str, limit: Limit = MOST_ON_A_PAGE, after:
     "PUT", "/tenants/{tenant}/grants/{model:path}", "grants.write", Grant, more={201: {"description": "Granted now."}}
 )
 def grant_model(call: Called, tenant: str, model: str) -> Response:
-    """Lets the tenant use a model of gateway.yaml: 201, or 200 if it might already."""
+    """Lets the tenant use a model of gateway.yaml, or a shared adapter: 201, or 200 if it might already."""
     with call.change() as unit:
         if changeable_tenant(call, unit).declared is not None:
             raise managed_by_file(f"tenants.{tenant}.models")
@@ -58,7 +59,7 @@ def grant_model(call: Called, tenant: str, model: str) -> Response:
         if row is not None:
             call.check_match(row.version)
             return shown(grant_shown(row), row.version).response()
-        if model not in call.declared.models:
+        if model not in call.declared.models and not is_shared_adapter(unit, model):
             raise not_found("model")
         made = insert_grant(unit, Row(tenant_id=tenant, model=model, created_by=call.creator))
         unit.record("grant.create", "grant", model, tenant_id=tenant, after=made)

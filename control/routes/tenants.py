@@ -23,6 +23,7 @@ from control.store.plans import find_plan
 from control.store.tenants import find_tenant, insert_tenant, list_tenants, update_tenant
 from control.store.unit import Reader
 from control.store.values import Tenant as Row
+from headgate.directory.rows import SHARED
 
 routes = Routes("tenants")
 
@@ -125,6 +126,8 @@ def create_tenant(call: Called, body: NewTenant) -> Response:
     def make(unit: Any) -> Done:
         if body.id in call.declared.tenants:
             raise managed_by_file(f"tenants.{body.id}")
+        if body.id == SHARED:
+            raise conflict("exists", f"{SHARED} stands for the platform among adapters: call the tenant otherwise")
         if is_being_deleted(unit, body.id):
             raise conflict("tenant_deleting", "a tenant of this name is being deleted: wait until it has gone")
         _check_plan(call, unit, body.plan)

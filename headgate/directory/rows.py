@@ -5,6 +5,7 @@ version's control has written. There is no credential here, and of keys only dig
 `version` is the directory's of the row's last change.
 """
 
+import re
 from typing import Any, Literal
 
 import msgspec
@@ -15,6 +16,7 @@ from headgate.roles import PlatformRole, Role, TenantRole
 LimitsSubject = Literal["tenant", "user"]
 AdapterState = Literal["uploaded", "validated", "staged", "live", "retired"]
 ADAPTER_STATES: tuple[AdapterState, ...] = ("uploaded", "validated", "staged", "live", "retired")
+ADAPTER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$"
 SHARED = "shared"  # in a tenant's place: adapters of the platform, for the tenants that are granted them
 Place = tuple[str, ...]
 
@@ -206,6 +208,11 @@ class AdapterVersionEntry(msgspec.Struct, frozen=True, array_like=True, gc=False
 def alias_of(tenant: str, name: str) -> str:
     """What clients call an adapter."""
     return f"{tenant}/{name}"
+
+
+def is_adapter_name(name: str) -> bool:
+    """Whether an adapter may be called so: with its tenant and a slash it has to be the name of a model."""
+    return re.fullmatch(ADAPTER_NAME, name) is not None
 
 
 def is_shared(alias: str) -> bool:

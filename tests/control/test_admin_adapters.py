@@ -1,0 +1,208 @@
+"""Adapters over the admin API and by engines' reports: who may, what follows what, and that nobody sees another's."""
+
+import json
+from typing import Any
+
+import pytest
+from admin import DECLARED, Caller, api
+from httpx2 import Response
+from msgspec.structs import replace
+from rows import ADMIN, write_tenant
+
+from control.adapters.reports import answer_to
+from control.adapters.states import validate
+from control.store.adapters import find_adapter as find
+from control.store.adapters import insert_version, take_number, update_versions, versions_of
+from control.store.audit_log import verify_log
+from control.store.store import Store
+from control.store.tenants import insert_grant
+from control.store.values import AdapterVersion, Grant
+from headgate.declared import DeclaredModel, DeclaredTarget
+
+ENGINE = DeclaredModel([DeclaredTarget("engine", "llama", "internal", max_lora_rank=16)])
+HERE = replace(DECLARED, models={**DECLARED.models, "chat": ENGINE, "acme/taken": ENGINE})
+PATH, BOT = "/tenants/acme/adapters", {"name": "bot", "base_model": "chat"}
+SHA = "ab" * 32
+
+
+@pytest.fixture
+def admin(store: Store) -> Caller:
+    for name in ("acme", "other"):
+        write_tenant(store, name)
+        with store.write(ADMIN) as unit:
+            insert_grant(unit, Grant(tenant_id=name, model="chat", created_by=ADMIN.id))
+            insert_grant(unit, Grant(tenant_id=name, model="big", created_by=ADMIN.id))
+            unit.record("grant.create", "grant", "chat", tenant_id=name)
+    return Caller(api(store, HERE))
+
+
+def of(admin: Caller, role: str, tenant: str = "acme") -> Caller:
+    return Caller(admin.app, id=f"key_{role}", tenant=tenant, role=role)
+
+
+def add_version(store: Store, tenant: str = "acme", *, valid: bool = True) -> int:
+    """As an upload leaves it."""
+    with store.write(ADMIN) as unit:
+        adapter = find(unit, tenant, "bot")
+        assert adapter
+        number = take_number(unit, adapter).last_number
+        named = {"tenant_id": tenant, "name": "bot", "number": number, "created_by": ADMIN.id}
+        made = insert_version(unit, AdapterVersion(**named, sha256=SHA, size_bytes=7, facts={"rank": 8}))
+        update_versions(unit, (validate(made, None if valid else "a pickle"),))
+        unit.record("test.version", "adapter", None)
+    return number
+
+
+def report(store: Store, version: int, host: str = "host_1", **more: Any) -> tuple[int, str]:
+    said = {"tenant": "acme", "adapter": "bot", "version": version, "sha256": SHA, **more}
+    return answer_to(store, host, json.dumps(said).encode())
+
+
+def states(answer: Response) -> dict[int, tuple[str, int | None, int | None]]:
+    assert answer.status_code == 200, answer.text
+    versions = answer.json()["versions"]
+    return {one["version"]: (one["state"], one["weight"], one["wanted_weight"]) for one in versions}
+
+
+def code(answer: Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+async def test_a_version_is_wanted_until_engines_have_it_and_then_live(admin: Caller, store: Store) -> None:
+    developer = of(admin, "developer")
+    made = await developer.post(PATH, BOT)
+    assert made.status_code == 201
+    assert (made.json()["model"], made.json()["versions"]) == ("acme/bot", [])
+    number = add_version(store)
+    assert states(await developer.post(f"{PATH}/bot/promote", {"version": number})) == {1: ("validated", None, 100)}
+    assert report(store, number) == (204, "")
+    assert states(await developer.get(f"{PATH}/bot")) == {1: ("live", 100, None)}
+    second = add_version(store)
+    await developer.post(f"{PATH}/bot/promote", {"version": second, "weight": 25})
+    assert report(store, second) == (204, "")
+    assert states(await developer.get(f"{PATH}/bot")) == {1: ("live", 75, None), 2: ("live", 25, None)}
+    assert states(await developer.post(f"{PATH}/bot/rollback")) == {1: ("live", 100, None), 2: ("staged", None, None)}
+    (listed,) = (await developer.get(PATH)).json()["data"]
+    assert [one["engine_name"] for one in listed["versions"]] == ["acme/bot@1-abababab", "acme/bot@2-abababab"]
+    with store.read() as reader:
+        assert verify_log(reader).bad is None
+    done = [one["action"] for one in await admin.all("/audit?tenant=acme&object=acme/bot@2")]
+    assert done == ["adapter_version.staged", "adapter_version.live", "adapter_version.wanted"]
+
+
+async def test_what_engines_can_not_load_stays_where_it_is(admin: Caller, store: Store) -> None:
+    await admin.post(PATH, BOT)
+    first, second = add_version(store), add_version(store)
+    await admin.post(f"{PATH}/bot/promote", {"version": first})
+    report(store, first)
+    await admin.post(f"{PATH}/bot/promote", {"version": second})
+    assert report(store, second, reason="rank 64 is above 16") == (204, "")
+    answer = await admin.get(f"{PATH}/bot")
+    assert states(answer) == {1: ("live", 100, None), 2: ("validated", None, None)}
+    assert answer.json()["versions"][1]["failure"] == "rank 64 is above 16"
+
+
+async def test_a_report_that_changes_nothing_writes_nothing_and_a_wrong_one_is_refused(
+    admin: Caller, store: Store
+) -> None:
+    await admin.post(PATH, BOT)
+    number = add_version(store)
+    report(store, number)
+    with store.read() as reader:
+        before = reader.version()
+    assert report(store, number) == (204, "")
+    with store.read() as reader:
+        assert reader.version() == before
+    assert report(store, number, sha256="cd" * 32)[0] == 409
+    assert report(store, 9)[0] == 404
+    assert report(store, number, tenant="other")[0] == 404
+    assert report(store, number, unknown=1)[0] == 400
+    assert answer_to(store, "host_1", b"{")[0] == 400
+
+
+async def test_states_refuse_what_does_not_follow(admin: Caller, store: Store) -> None:
+    await admin.post(PATH, BOT)
+    bad, good = add_version(store, valid=False), add_version(store)
+    refused = await admin.post(f"{PATH}/bot/promote", {"version": bad})
+    assert code(refused) == (409, "wrong_state")
+    assert "a pickle" in refused.json()["detail"]
+    assert code(await admin.post(f"{PATH}/bot/promote", {"version": 9})) == (404, "not_found")
+    assert code(await admin.post(f"{PATH}/bot/promote", {"version": good, "weight": 5})) == (
+        409,
+        "nothing_to_share_with",
+    )
+    assert code(await admin.post(f"{PATH}/bot/promote", {"version": good, "weight": 0})) == (422, "invalid_request")
+    assert code(await admin.post(f"{PATH}/bot/rollback")) == (409, "nothing_to_roll_back")
+    assert code(await admin.delete(f"{PATH}/bot")) == (409, "in_use")
+    assert states(await admin.post(f"{PATH}/bot/versions/{good}/retire"))[good] == ("retired", None, None)
+    assert code(await admin.post(f"{PATH}/bot/versions/{good}/retire")) == (409, "wrong_state")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (BOT | {"base_model": "big"}, (409, "no_engine")),
+        (BOT | {"base_model": "org/name:8b"}, (409, "unknown_model")),
+        (BOT | {"base_model": "nothing"}, (409, "unknown_model")),
+        ({"name": "taken", "base_model": "chat"}, (409, "exists")),
+        (BOT | {"name": "a/b"}, (422, "invalid_request")),
+        (BOT | {"name": "x" * 64}, (422, "invalid_request")),
+        (BOT | {"version": 1}, (422, "invalid_request")),
+    ],
+)
+async def test_an_adapter_has_a_name_and_a_base_model_of_its_tenants(
+    admin: Caller, said: dict[str, Any], expected: tuple[int, str]
+) -> None:
+    assert code(await admin.post(PATH, said)) == expected
+
+
+async def test_roles(admin: Caller) -> None:
+    for role, may in (("owner", 201), ("developer", 201), ("analyst", 403), ("read-only", 403)):
+        assert (await of(admin, role).post(PATH, BOT | {"name": role})).status_code == may
+        assert (await of(admin, role).get(PATH)).status_code == 200
+    assert code(await of(admin, "owner").post("/tenants/shared/adapters", BOT)) == (403, "role_not_allowed")
+    assert code(await of(admin, "owner").get("/tenants/shared/adapters")) == (403, "role_not_allowed")
+
+
+async def test_nobody_sees_or_changes_another_tenants(admin: Caller, store: Store) -> None:
+    await admin.post(PATH, BOT)
+    add_version(store)
+    stranger = of(admin, "owner", "other")
+    for answer in (await stranger.get(PATH), await stranger.post(f"{PATH}/bot/promote", {"version": 1})):
+        assert code(answer) == (403, "role_not_allowed")
+    assert (await stranger.get("/tenants/other/adapters")).json()["data"] == []
+    assert code(await stranger.get("/tenants/other/adapters/bot")) == (404, "not_found")
+    assert code(await stranger.post("/tenants/other/adapters/bot/rollback")) == (404, "not_found")
+
+
+async def test_shared_ones_are_granted_by_the_platform(admin: Caller) -> None:
+    grant = "/tenants/acme/grants/shared/writer"
+    assert code(await admin.put(grant)) == (404, "not_found")
+    made = await admin.post("/tenants/shared/adapters", {"name": "writer", "base_model": "chat"})
+    assert (made.status_code, made.json()["model"]) == (201, "shared/writer")
+    assert (await admin.put(grant)).status_code == 201
+    assert code(await admin.post("/tenants", {"id": "shared"})) == (409, "exists")
+
+
+async def test_a_keys_models_may_name_the_tenants_adapters(admin: Caller) -> None:
+    await admin.post(PATH, BOT)
+    keys = "/tenants/acme/keys"
+    made = await admin.post(keys, {"name": "bot", "models": ["acme/bot"]})
+    assert (made.status_code, made.json().get("models")) == (201, ["acme/bot"]), made.text
+    for model in ("acme/none", "other/bot"):
+        assert code(await admin.post(keys, {"name": "no", "models": [model]})) == (409, "unknown_model")
+
+
+async def test_it_is_done_once_and_seen_as_it_was(admin: Caller, store: Store) -> None:
+    once = {"idempotency_key": "a"}
+    first = await admin.post(PATH, BOT, **once)
+    again = await admin.post(PATH, BOT, **once)
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
+    assert code(await admin.post(PATH, BOT)) == (409, "exists")
+    add_version(store)
+    etag = (await admin.get(f"{PATH}/bot")).headers["etag"]
+    assert etag != first.headers["etag"]
+    promoted = await admin.post(f"{PATH}/bot/promote", {"version": 1})
+    assert promoted.headers["etag"] != etag
+    with store.read() as reader:
+        assert versions_of(reader, "acme", "bot")[0].wanted_weight == 100
