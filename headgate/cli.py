@@ -12,6 +12,7 @@ import click
 from headgate import __version__
 
 _COMMANDS = {
+    "adapters": "Administer LoRA adapters: which version of each is live.",
     "audit": "Read, verify and export the record of what was administered.",
     "bench": "Measure the gateway against plain Envoy, in one run.",
     "check": "Report every problem of a gateway.yaml.",

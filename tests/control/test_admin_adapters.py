@@ -1,28 +1,21 @@
 """Adapters over the admin API and by engines' reports: who may, what follows what, and that nobody sees another's."""
 
-import json
 from typing import Any
 
 import pytest
-from admin import DECLARED, Caller, api
+from adapter_rows import HERE, add_version, report
+from admin import Caller, api
 from httpx2 import Response
-from msgspec.structs import replace
 from rows import ADMIN, write_tenant
 
 from control.adapters.reports import answer_to
-from control.adapters.states import validate
-from control.store.adapters import find_adapter as find
-from control.store.adapters import insert_version, take_number, update_versions, versions_of
+from control.store.adapters import versions_of
 from control.store.audit_log import verify_log
 from control.store.store import Store
 from control.store.tenants import insert_grant
-from control.store.values import AdapterVersion, Grant
-from headgate.declared import DeclaredModel, DeclaredTarget
+from control.store.values import Grant
 
-ENGINE = DeclaredModel([DeclaredTarget("engine", "llama", "internal", max_lora_rank=16)])
-HERE = replace(DECLARED, models={**DECLARED.models, "chat": ENGINE, "acme/taken": ENGINE})
 PATH, BOT = "/tenants/acme/adapters", {"name": "bot", "base_model": "chat"}
-SHA = "ab" * 32
 
 
 @pytest.fixture
@@ -38,24 +31,6 @@ def admin(store: Store) -> Caller:
 
 def of(admin: Caller, role: str, tenant: str = "acme") -> Caller:
     return Caller(admin.app, id=f"key_{role}", tenant=tenant, role=role)
-
-
-def add_version(store: Store, tenant: str = "acme", *, valid: bool = True) -> int:
-    """As an upload leaves it."""
-    with store.write(ADMIN) as unit:
-        adapter = find(unit, tenant, "bot")
-        assert adapter
-        number = take_number(unit, adapter).last_number
-        named = {"tenant_id": tenant, "name": "bot", "number": number, "created_by": ADMIN.id}
-        made = insert_version(unit, AdapterVersion(**named, sha256=SHA, size_bytes=7, facts={"rank": 8}))
-        update_versions(unit, (validate(made, None if valid else "a pickle"),))
-        unit.record("test.version", "adapter", None)
-    return number
-
-
-def report(store: Store, version: int, host: str = "host_1", **more: Any) -> tuple[int, str]:
-    said = {"tenant": "acme", "adapter": "bot", "version": version, "sha256": SHA, **more}
-    return answer_to(store, host, json.dumps(said).encode())
 
 
 def states(answer: Response) -> dict[int, tuple[str, int | None, int | None]]:

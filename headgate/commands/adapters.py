@@ -1,0 +1,125 @@
+"""`headgate adapters`."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from headgate.admin_client.paths import path_of
+from headgate.commands.admin.given import given
+from headgate.commands.admin.listing import list_options
+from headgate.commands.admin.session import confirm, note, over_the_api, yes_option
+from headgate.commands.admin.shown import Shown
+
+if TYPE_CHECKING:
+    from headgate.admin_client.client import AdminClient
+
+_COLUMNS = ("name", "model", "base_model", "live", "wanted", "newest", "created_at")
+_VERSIONS = ("version", "state", "weight", "wanted_weight", "rank", "size_bytes", "sha256", "created_at", "failure")
+
+tenant_option = click.option(
+    "--tenant",
+    envvar="HEADGATE_TENANT",
+    help="Whose they are; `shared`: the platform's.  [default: the key's tenant]",
+)
+
+
+@click.group("adapters")
+def command() -> None:
+    """Administer LoRA adapters and say which version of each is live."""
+
+
+@command.command("create")
+@click.argument("name")
+@click.option("--base", required=True, metavar="MODEL", help="The model of gateway.yaml that it changes.")
+@tenant_option
+@over_the_api
+def create(client: "AdminClient", shown: Shown, name: str, base: str, tenant: str | None) -> None:
+    """Make an adapter, still without a version. Clients will ask for it as TENANT/NAME."""
+    _show(shown, client.post(_path(client, tenant), given(name=name, base_model=base)).body)
+
+
+@command.command("list")
+@tenant_option
+@list_options
+@over_the_api
+def list_(client: "AdminClient", shown: Shown, tenant: str | None, limit: int | None, after: str | None) -> None:
+    """List adapters."""
+    found = client.listed(_path(client, tenant), limit, after)
+    shown.many(found.data if shown.as_json else [_row(one) for one in found.data], found.next, _COLUMNS)
+
+
+@command.command("show")
+@click.argument("name")
+@tenant_option
+@over_the_api
+def show(client: "AdminClient", shown: Shown, name: str, tenant: str | None) -> None:
+    """Show an adapter and its versions."""
+    _show(shown, client.get(_path(client, tenant, name)).body)
+
+
+@command.command("promote")
+@click.argument("name")
+@click.argument("version", type=click.IntRange(min=1))
+@click.option(
+    "--weight", type=click.IntRange(1, 100), metavar="PERCENT", help="Share the requests with the live version."
+)
+@tenant_option
+@over_the_api
+def promote(
+    client: "AdminClient", shown: Shown, name: str, version: int, weight: int | None, tenant: str | None
+) -> None:
+    """Have a version go live: at once, or as soon as engines have loaded it."""
+    adapter = client.post(_path(client, tenant, name, "promote"), given(version=version, weight=weight)).body
+    _show(shown, adapter)
+    if any(one["wanted_weight"] is not None for one in adapter["versions"]):
+        note(f"version {version} goes live when engines have loaded it: look with `headgate adapters show {name}`")
+
+
+@command.command("rollback")
+@click.argument("name")
+@tenant_option
+@over_the_api
+def rollback(client: "AdminClient", shown: Shown, name: str, tenant: str | None) -> None:
+    """Go back to the version that was live before, at once."""
+    _show(shown, client.post(_path(client, tenant, name, "rollback"), {}).body)
+
+
+@command.command("retire")
+@click.argument("name")
+@click.argument("version", type=click.IntRange(min=1))
+@tenant_option
+@yes_option
+@over_the_api
+def retire(client: "AdminClient", shown: Shown, name: str, version: int, tenant: str | None, *, yes: bool) -> None:
+    """End a version for good. If no other one is live, requests for the adapter are refused from then on."""
+    confirm(f"End version {version} of {name} for good?", yes=yes)
+    _show(shown, client.post(_path(client, tenant, name, "versions", str(version), "retire"), {}).body)
+
+
+def _path(client: "AdminClient", tenant: str | None, *more: str) -> str:
+    tenant = tenant or client.get("me").body.get("tenant")
+    if tenant is None:
+        raise click.UsageError("give --tenant")
+    return path_of("tenants", tenant, "adapters", *more)
+
+
+def _row(adapter: dict[str, Any]) -> dict[str, Any]:
+    """Of versions what fits a line."""
+    versions = adapter["versions"]
+    live = [f"{one['version']} ({one['weight']}%)" for one in versions if one["state"] == "live"]
+    return adapter | {
+        "live": ", ".join(live) or None,
+        "wanted": next((one["version"] for one in versions if one["wanted_weight"] is not None), None),
+        "newest": versions[-1]["version"] if versions else None,
+    }
+
+
+def _show(shown: Shown, adapter: dict[str, Any]) -> None:
+    if shown.as_json:
+        shown.one(adapter)
+        return
+    versions = adapter["versions"]
+    shown.one({name: value for name, value in adapter.items() if name != "versions"})
+    if versions:
+        note("")
+        shown.many(versions, None, _VERSIONS)
