@@ -6,6 +6,7 @@ usage, which need none; no answer begins later than `ANSWER_WITHIN_S`.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ from control.store.failures import (
 )
 from headgate.adapter_reports import REPORTS
 from headgate.auth_secrets import SecretAway
-from headgate.contract import ADMIN_OPENAPI, ERROR_SOURCE, IDENTITY_HEADER, REQUEST_ID
+from headgate.contract import ADAPTER_UPLOADS, ADMIN_OPENAPI, ERROR_SOURCE, IDENTITY_HEADER, REQUEST_ID
 from headgate.endpoints import is_about_usage
 from headgate.error_shapes import Api, Problem, content_type_of, rendered
 
@@ -134,7 +135,7 @@ class Gate:
             await send(message)
 
         try:
-            async with asyncio.timeout(ANSWER_WITHIN_S) as limit:
+            async with asyncio.timeout(None if _is_upload(scope) else ANSWER_WITHIN_S) as limit:
                 app = await made()
                 await app(scope, receive, sending)
         except Exception as error:  # a request's boundary; the app names its own failures
@@ -151,6 +152,11 @@ class Gate:
             if is_about_usage(scope["path"]):
                 text = "this took too long: ask for less at once"
             await _refuse(scope, send, Problem(503, text, "server_error", code="too_slow"))
+
+
+def _is_upload(scope: Scope) -> bool:
+    """Envoy has a time for those, and control one for each piece."""
+    return scope["method"] == "POST" and re.fullmatch(ADAPTER_UPLOADS, scope["path"]) is not None
 
 
 async def _refuse(scope: Scope, send: Send, problem: Problem) -> None:

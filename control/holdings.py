@@ -36,6 +36,7 @@ PLACES: Mapping[str, str] = {
     "WEBHOOKS": "host",  # what the ledger has not taken over yet
     "DATABASE": "database",  # but for invoices and credits booked, which are kept: docs/control.md
     "OBJECTS": "adapters",
+    "UPLOADS": "gone with the request that brings it",
     "ADAPTER_CACHE": "adapters",
     "ADAPTER_KEY": "of this host",
     "ENGINES_KEY": "of this host",

@@ -20,6 +20,7 @@ from control.problems import MEDIA_TYPE, MOST_FINDINGS, Finding, Problem, Proble
 from control.roles import ACTIONS, NotAllowed, admitted
 
 ACTION = "x-headgate-action"  # in the OpenAPI, too
+UPLOADS = "x-headgate-uploads"  # likewise: the body is the route's to read, and no JSON
 SERVICE = "service"  # in the app's state
 _HELD = "headgate.held"  # in the scope: what ends with the answer
 _USUAL = (401, 403, 422, 429, 500, 503)
@@ -53,6 +54,7 @@ class GuardedRoute(APIRoute):
         if ACTIONS[action].of_tenant != ("{tenant}" in path):
             raise TypeError(f"{path}: {action} is of a tenant, or its path has one: both or neither")
         self.action: str = action
+        self.uploads = bool((more.get("openapi_extra") or {}).get(UPLOADS))
         super().__init__(path, endpoint, **more)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,9 +77,10 @@ class GuardedRoute(APIRoute):
             request.scope[_HELD].enter_context(service.traffic.asking(asker, writes=writes))
             self._check_query(request)
             asked = JsonRequest(request.scope, request.receive)
-            await asked.read()
+            if not self.uploads:
+                await asked.read()
             asked.state.call = Call(asker, service, asked, service.declared())
-            async with service.traffic.working(asker):
+            async with service.traffic.uploading(asker) if self.uploads else service.traffic.working(asker):
                 return await handle(asked)
 
         return guarded
@@ -109,26 +112,34 @@ class Routes:
         status: int = 200,
         fails: tuple[int, ...] = (),
         more: dict[int | str, dict[str, Any]] | None = None,
+        uploads: bool = False,
     ) -> Callable[[F], F]:
-        """Registers a function. `gives` is what it answers, None nothing; `fails`: statuses beside the usual ones."""
+        """Registers a function. `gives` is what it answers, None nothing; `fails`: statuses beside the usual ones.
+
+        With `uploads` it reads the body by itself, and is done again with every request: no Idempotency-Key holds.
+        """
         answers: dict[int | str, dict[str, Any]] = {
             code: {"description": _TEXTS[code], "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
             for code in sorted({*_USUAL, *fails, *_of_method(method, path)})
         }
         answers[status] = {"headers": _ETAG} if gives is not None and method != "GET" else {}
         parameters = [*_IF_MATCH] if method in ("PATCH", "PUT", "DELETE") else []
-        parameters += [*_IDEMPOTENCY_KEY] if method == "POST" else []
+        parameters += [*_IDEMPOTENCY_KEY] if method == "POST" and not uploads else []
+        extra: dict[str, Any] = {ACTION: action, **({"parameters": parameters} if parameters else {})}
+        if uploads:
+            extra |= {UPLOADS: True, "requestBody": {"required": True, "content": _BYTES}}
         return self.router.api_route(
             path,
             methods=[method],
             response_model=gives,
             status_code=status,
             responses=answers | (more or {}),
-            openapi_extra={ACTION: action, **({"parameters": parameters} if parameters else {})},
+            openapi_extra=extra,
         )
 
 
 _PROBLEM = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
+_BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _IF_MATCH = (
     {
         "name": "If-Match",

@@ -8,6 +8,7 @@ import asyncio
 import datetime as dt
 import importlib
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Awaitable, Callable
@@ -54,6 +55,7 @@ log = structlog.get_logger()
 def run(*, lifeline: bool) -> None:
     """Serve below the working directory until SIGTERM, SIGINT or, with `lifeline`, the end of stdin."""
     contract.RUN.mkdir(mode=0o700, exist_ok=True)
+    shutil.rmtree(contract.UPLOADS, ignore_errors=True)  # of a process that was killed
     uvloop.run(_serve(lifeline=lifeline))
 
 

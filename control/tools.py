@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from control.audit_chain import Actor
@@ -37,7 +38,8 @@ class Tools:
     has the database by itself. `vault` None: this gateway stores no credentials. `note_use` is told who asks.
     `ask_usage`: a question to the usage store; raises UsageError. `host` is what this one is called among hosts.
     `ask_marks`: how far gateways have stored; likewise. `seen_invoices` is this host's file of the last one.
-    `hand_over` has the ledger take what a receiver of webhooks is to be told, and raises nothing.
+    `hand_over` has the ledger take what a receiver of webhooks is to be told, and raises nothing. `state` is the
+    state directory.
     """
 
     make_digest: Callable[[str], tuple[bytes, str]]
@@ -51,3 +53,4 @@ class Tools:
     wanted: Callable[[Reader], Iterable[str]] | None = None
     vault: Vault | None = None
     note_use: Callable[[Identity], None] = lambda _: None
+    state: Path = Path()

@@ -19,6 +19,7 @@ from control.roles import Asker
 
 AT_ONCE = 8
 WORKING = 4  # of 8 connections (control/store/engine.py) and 40 threads (anyio's)
+UPLOADING = 3
 WAIT_S = 5.0  # for one of them
 WRITES_AT_ONCE = 60
 WRITES_PER_S = 5.0
@@ -41,6 +42,7 @@ class Traffic:
         self._working = asyncio.Semaphore(WORKING)
         self._share = share
         self._shares: dict[str, asyncio.Semaphore] = {}
+        self._uploading: set[str] = set()
 
     @contextmanager
     def asking(self, asker: Asker, *, writes: bool) -> Iterator[None]:
@@ -80,6 +82,18 @@ class Traffic:
                 text = f"requests {whose} are being answered: ask again in a moment"
                 raise Problem(503, "store_busy", text, headers={"retry-after": "1"}) from None
             yield
+
+    @asynccontextmanager
+    async def uploading(self, asker: Asker) -> AsyncIterator[None]:
+        """While a body of any size arrives and is worked on: one of a tenant's at a time. Raises Problem (429)."""
+        whose = _whose(asker)
+        if whose in self._uploading or len(self._uploading) >= UPLOADING:
+            raise _too_many(f"expected one upload of a tenant at once, and {UPLOADING} of all tenants", 5)
+        self._uploading.add(whose)
+        try:
+            yield
+        finally:
+            self._uploading.discard(whose)
 
     def _take_write(self, whose: str) -> None:
         now = self._clock()

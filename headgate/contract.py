@@ -63,6 +63,7 @@ TENANT_HEADER = "openai-tenant"
 # Set by authz on requests to the admin API, for control alone: who asks (headgate/identity.py).
 IDENTITY_HEADER = "x-headgate-identity"
 ADMIN_PATH = "/admin/v1/"
+ADAPTER_UPLOADS = rf"{ADMIN_PATH}tenants/[^/]+/adapters/[^/]+/versions"  # bodies that are not held back
 ADMIN_MARK = "x-headgate-admin"  # set by Envoy on requests to control, for its own logs and replies
 FOR_ADMIN, FOR_USAGE = "1", "usage"  # its values: which of control's APIs
 MAX_ADMIN_BODY_BYTES = 2**20
@@ -101,6 +102,7 @@ SPOOL = Path("spool")
 LEDGER = Path("ledger")  # how far the follower is
 USAGE_STORE = Path("usage")  # all requests, unless services.usage names a ClickHouse
 OBJECTS = Path("objects")  # adapters, unless services.objects names another place
+UPLOADS = Path("uploads")  # adapters that are on their way in
 ADAPTER_CACHE = Path("adapters")  # what engines are given of them
 ERASURES = Path("erasures")  # tenants whose data is to go, from control to the ledger and to the usage store
 WEBHOOKS = Path("webhooks")  # what the ledger is to tell alerts.webhook, from control

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from control.adapters import states
+from control.adapters.arriving import arrived
 from control.adapters.found import MOST_ADAPTERS, adapter_of, check_base, check_owner
 from control.adapters.recorded import record_version
+from control.adapters.registering import register, unregister
 from control.adapters.states import ALONE, Versions, version_of
 from control.call import Call, Called, Done, nothing, shown
 from control.fields import MODEL, Body, Shown, Time
@@ -166,6 +169,23 @@ def read_adapter(call: Called, tenant: str, adapter: str) -> Response:
     return shown(adapter_shown(row, versions), _version_of(row, versions)).response()
 
 
+@routes.serve("POST", f"{_PATH}/{{adapter}}/versions", "adapters.write", Version, status=201, uploads=True)
+async def push_version(call: Called, tenant: str, adapter: str) -> Response:
+    """adapter_config.json on one line, and behind it the bytes of the safetensors file."""
+    await run_in_threadpool(_check_there, call, adapter)
+    async with arrived(call.request, call.declared.adapters.max_size_bytes, call.tools.state) as files:
+        made = await run_in_threadpool(register, call, tenant, adapter, files)
+    place = f"/admin/v1/tenants/{tenant}/adapters/{adapter}"
+    return shown(version_shown(made), made.version, status=201, location=place).response()
+
+
+@routes.serve("DELETE", f"{_PATH}/{{adapter}}/versions/{{version}}", "adapters.write", None, status=204)
+def delete_one_version(call: Called, tenant: str, adapter: str, version: NumberInPath) -> Response:
+    """With its files. 409 while it is live."""
+    unregister(call, tenant, adapter, version)
+    return nothing().response()
+
+
 @routes.serve("POST", f"{_PATH}/{{adapter}}/promote", "adapters.write", Adapter)
 def promote_version(call: Called, tenant: str, adapter: str, body: Promotion) -> Response:
     """At once where engines have it; otherwise it is wanted, and live when they do."""
@@ -203,6 +223,13 @@ def delete_one_adapter(call: Called, tenant: str, adapter: str) -> Response:
         delete_adapter(unit, row)
         unit.record("adapter.delete", "adapter", row.alias, tenant_id=tenant, before=row)
     return nothing().response()
+
+
+def _check_there(call: Call, adapter: str) -> None:
+    """Before anything of a body is taken."""
+    with call.read() as reader:
+        check_owner(call, reader, changes=True)
+        adapter_of(call, reader, adapter)
 
 
 def adapter_shown(row: Row, versions: Versions) -> Adapter:

@@ -55,6 +55,11 @@ def take_number(unit: Unit, adapter: Adapter) -> Adapter:
     return ADAPTERS.update(unit, replace(adapter, last_number=adapter.last_number + 1))
 
 
+def touch_adapter(unit: Unit, adapter: Adapter) -> Adapter:
+    """Something of it has changed: its version is another one. Raises Missing or Stale."""
+    return ADAPTERS.update(unit, adapter)
+
+
 def insert_version(unit: Unit, version: AdapterVersion) -> AdapterVersion:
     """Raises Exists."""
     return VERSIONS.insert(unit, version)

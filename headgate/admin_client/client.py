@@ -7,7 +7,7 @@ tried again, and of what has to match a version. Redirects are not followed: the
 
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,7 @@ ROOT = "/admin/v1"
 PAGE = 200  # the most that the API gives at once
 ATTEMPTS = 4
 _TIMEOUT = httpx2.Timeout(40.0, connect=5.0)  # the gateway says itself, after 30 s, that it takes too long
+_UPLOAD = httpx2.Timeout(600.0, connect=5.0)  # what has arrived is checked and stored before it is answered
 _TWICE = frozenset({"GET", "PUT", "POST"})
 _BUSY = frozenset({502, 503})  # not 504: what takes too long once does so again
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
@@ -80,6 +81,17 @@ class AdminClient:
     def post(self, path: str, body: Mapping[str, Any]) -> Answer:
         """Make something, once."""
         return self._ask("POST", path, body=body, headers={"idempotency-key": uuid4().hex})
+
+    def upload(self, path: str, chunks: Iterable[bytes], size_bytes: int) -> Answer:
+        """Send what is no JSON, piece by piece; once, as it can't be read again."""
+        headers = {"content-type": "application/octet-stream", "content-length": str(size_bytes)}
+        address = f"{self._place.url}{ROOT}/{path}"
+        request = self._client.build_request("POST", address, content=chunks, headers=headers, timeout=_UPLOAD)
+        with self._said("POST"):
+            response = self._client.send(request)
+        if not response.is_success:
+            raise _refusal(response)
+        return Answer(_read(response), response.headers.get("etag"))
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Answer:
         """Change what `body` names."""

@@ -1,12 +1,17 @@
 """`headgate adapters`."""
 
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from headgate.admin_client.failures import NotAsked, Refused
 from headgate.admin_client.paths import path_of
 from headgate.commands.admin.given import given
 from headgate.commands.admin.listing import list_options
+from headgate.commands.admin.progress import bar
 from headgate.commands.admin.session import confirm, note, over_the_api, yes_option
 from headgate.commands.admin.shown import Shown
 
@@ -15,6 +20,9 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("name", "model", "base_model", "live", "wanted", "newest", "created_at")
 _VERSIONS = ("version", "state", "weight", "wanted_weight", "rank", "size_bytes", "sha256", "created_at", "failure")
+
+_WEIGHTS = ("adapter_model.safetensors", "adapter.safetensors")
+_CHUNK_BYTES = 2**20
 
 tenant_option = click.option(
     "--tenant",
@@ -26,6 +34,92 @@ tenant_option = click.option(
 @click.group("adapters")
 def command() -> None:
     """Administer LoRA adapters and say which version of each is live."""
+
+
+@command.command("push")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("--name", required=True, help="The adapter; clients ask for it as TENANT/NAME.")
+@click.option("--base", metavar="MODEL", help="Make it, if there is none: the model of gateway.yaml that it changes.")
+@click.option("--promote", "wanted", is_flag=True, help="Have the version go live.")
+@tenant_option
+@over_the_api
+def push(
+    client: "AdminClient",
+    shown: Shown,
+    folder: Path,
+    name: str,
+    base: str | None,
+    tenant: str | None,
+    *,
+    wanted: bool,
+) -> None:
+    """Send a new version: what peft has saved in FOLDER, adapter_config.json and a safetensors file."""
+    config, weights = _config(folder), _weights(folder)
+    path = _path(client, tenant, name)
+    if base is not None:
+        _make(client, path, name, base)
+    size = len(config) + weights.stat().st_size
+    with bar(f"{folder}", size) as done:
+        version = client.upload(f"{path}/versions", _chunks(config, weights, done), size).body
+    if wanted:
+        adapter = client.post(f"{path}/promote", {"version": version["version"]}).body
+        version = next(one for one in adapter["versions"] if one["version"] == version["version"])
+    shown.one(version)
+
+
+def _make(client: "AdminClient", path: str, name: str, base: str) -> None:
+    """Unless it is there already, of whatever base: its checks say more than we could."""
+    try:
+        client.get(path)
+    except Refused as refused:
+        if refused.status != 404:
+            raise
+        client.post(path.rpartition("/")[0], {"name": name, "base_model": base})
+
+
+def _config(folder: Path) -> bytes:
+    """On one line, which ends."""
+    try:
+        said = json.loads((folder / "adapter_config.json").read_bytes())
+    except FileNotFoundError:
+        raise NotAsked(f"{folder}: there is no adapter_config.json") from None
+    except (OSError, ValueError) as error:
+        raise NotAsked(f"{folder}/adapter_config.json: {error}") from None
+    return json.dumps(said).encode() + b"\n"
+
+
+def _weights(folder: Path) -> Path:
+    found = [folder / name for name in _WEIGHTS if (folder / name).is_file()]
+    if len(found) != 1:
+        raise NotAsked(f"{folder}: expected one of {' and '.join(_WEIGHTS)}")
+    return found[0]
+
+
+def _chunks(config: bytes, weights: Path, done: Callable[[int], None]) -> Iterator[bytes]:
+    yield config
+    sent = len(config)
+    with weights.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+            sent += len(chunk)
+            done(sent)
+
+
+@command.command("delete")
+@click.argument("name")
+@click.argument("version", type=click.IntRange(min=1), required=False)
+@tenant_option
+@yes_option
+@over_the_api
+def delete(
+    client: "AdminClient", shown: Shown, name: str, version: int | None, tenant: str | None, *, yes: bool
+) -> None:
+    """Delete a version with its files, or an adapter that has none left."""
+    what = name if version is None else f"version {version} of {name}"
+    confirm(f"Delete {what}?", yes=yes)
+    more = () if version is None else ("versions", str(version))
+    client.delete(_path(client, tenant, name, *more))
+    shown.said(f"{what} is deleted")
 
 
 @command.command("create")

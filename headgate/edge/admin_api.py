@@ -36,6 +36,7 @@ from envoy_data_plane.envoy.type.v3 import Int64Range
 from envoy_data_plane.google.protobuf import Any
 
 from headgate.contract import (
+    ADAPTER_UPLOADS,
     ADMIN_MARK,
     ADMIN_PATH,
     ATTEMPTS,
@@ -53,6 +54,8 @@ from headgate.endpoints import USAGE_PATHS
 FILTER = "headgate.admin"
 TIMEOUT_S = 30.0
 EXPORT_S = 3600.0  # the audit log as a whole; what is silent for so long as others may take ends
+UPLOAD_S = 600.0  # from its last byte to the answer: weights are checked, and go to the store of objects
+UPLOAD_IDLE_S = 600.0
 _EXPORT = f"{ADMIN_PATH}audit/export"
 _NO_PROVIDER = [TARGET, ATTEMPTS]  # the virtual host adds them before
 
@@ -82,7 +85,9 @@ def admin_headers(*, tls: bool) -> HttpFilter:
 
 def admin_routes() -> list[Route]:
     """Before all others; the first that matches."""
+    uploads = RouteMatch(safe_regex=RegexMatcher(regex=ADAPTER_UPLOADS))
     return [
+        _to_control("admin-upload", uploads, UPLOAD_S, held=False),
         *(_too_large(match, "admin-too-large") for match in _paths(_announced())),
         _to_control("admin-export", RouteMatch(path=_EXPORT), EXPORT_S),
         *(_to_control("admin", match, TIMEOUT_S) for match in _paths()),
@@ -120,13 +125,16 @@ def _too_large(match: RouteMatch, name: str, *marks: HeaderMutation) -> Route:
     )
 
 
-def _to_control(name: str, match: RouteMatch, timeout_s: float, *marks: HeaderMutation) -> Route:
+def _to_control(name: str, match: RouteMatch, timeout_s: float, *marks: HeaderMutation, held: bool = True) -> Route:
+    """With `held` a body arrives there whole or not at all; without, as it comes, and it may take its time."""
+    buffer = BufferPerRoute(buffer=Buffer(max_request_bytes=_BUFFER_BYTES)) if held else BufferPerRoute(disabled=True)
+    idle_s = TIMEOUT_S if held else UPLOAD_IDLE_S
     return Route(
         name=name,
         match=match,
-        route=RouteAction(cluster=CONTROL_CLUSTER, timeout=seconds(timeout_s), idle_timeout=seconds(TIMEOUT_S)),
+        route=RouteAction(cluster=CONTROL_CLUSTER, timeout=seconds(timeout_s), idle_timeout=seconds(idle_s)),
         response_headers_to_remove=_NO_PROVIDER,
-        typed_per_filter_config=_filters(BufferPerRoute(buffer=Buffer(max_request_bytes=_BUFFER_BYTES)), *marks),
+        typed_per_filter_config=_filters(buffer, *marks),
     )
 
 
