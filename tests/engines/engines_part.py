@@ -57,8 +57,8 @@ class EnginesPart:
         found = PartsFile(boot_id(), dict(parts))
         (self.state / PARTS).write_bytes(msgspec.json.encode(found))
 
-    def start(self) -> None:
-        environ = {**os.environ, "HEADGATE_COUNTERS": self._url, "HEADGATE_GATEWAY_ID": GATEWAY}
+    def start(self, **environ: str) -> None:
+        environ = {**os.environ, "HEADGATE_COUNTERS": self._url, "HEADGATE_GATEWAY_ID": GATEWAY, **environ}
         with (self.state / "engines.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [HEADGATE, "serve", "engines", "--state", str(self.state)], env=environ, stdout=log, stderr=log
@@ -92,8 +92,13 @@ class EnginesPart:
 
     async def until_replica(self, address: str, condition: Callable[[ReplicaStanding], object]) -> ReplicaStanding:
         """What its socket says of one, when this holds."""
+        said = await self.until_says(lambda said: any(map(condition, _at(address, said))))
+        return _at(address, said)[0]
+
+    async def until_says(self, condition: Callable[[EnginesStanding], object]) -> EnginesStanding:
+        """What its socket says, when this holds."""
         deadline = time.monotonic() + WITHIN_S
-        while not condition(said := await self.replica(address)):
+        while not condition(said := await self.says()):
             assert time.monotonic() < deadline, said
             await asyncio.sleep(0.05)
         return said
@@ -102,6 +107,10 @@ class EnginesPart:
         """Of its log."""
         found = [json.loads(line) for line in (self.state / "engines.log").read_text().splitlines()]
         return [line for line in found if line["event"] == event]
+
+
+def _at(address: str, said: EnginesStanding) -> list[ReplicaStanding]:
+    return [one for one in said.replicas if one.address == address]
 
 
 @asynccontextmanager

@@ -243,6 +243,33 @@ async def test_one_that_is_killed_is_forgotten_and_its_successor_knows_at_once(
     assert part.end() == 0
 
 
+NVML = """
+from types import SimpleNamespace as Found
+class NVMLError(Exception): ...
+def nvmlInit(): ...
+def nvmlDeviceGetCount(): return 2
+def nvmlDeviceGetHandleByIndex(index): return index
+def nvmlDeviceGetMemoryInfo(handle): return Found(used=(handle + 1) * 2**30, total=80 * 2**30)
+def nvmlDeviceGetUtilizationRates(handle): return Found(gpu=25 * (handle + 1), memory=7)
+"""
+
+
+async def test_gpus_are_shown_where_an_engine_of_this_host_has_some(part: EnginesPart, one: ScriptedEngine) -> None:
+    """NVML's binding as it says it: this machine may have no GPU. Where there is none, nothing is shown."""
+    (part.state / "binding").mkdir()
+    (part.state / "binding" / "pynvml.py").write_text(NVML)
+    part.end()
+    part.write({"llama": row("llama", one, managed=True, gpus=1)})
+    part.start(PYTHONPATH=str(part.state / "binding"))
+    await until(lambda: states(part) == [READY])
+    said = await part.until_says(lambda said: said.gpus)
+    samples = engine_samples.samples_of(said)
+    assert samples[families.GPU_USED] == {("0",): 0.25, ("1",): 0.5}
+    assert samples[families.GPU_MEMORY_USED] == {("0",): 2**30, ("1",): 2**31}
+    part.write({"llama": row("llama", one)})
+    await part.until_says(lambda said: not said.gpus)
+
+
 async def test_counters_that_are_away_hold_up_nothing(tmp_path: Path, one: ScriptedEngine) -> None:
     (tmp_path / "valkey").mkdir()
     with valkey_server(tmp_path / "valkey") as own:
