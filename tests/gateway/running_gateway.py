@@ -56,6 +56,12 @@ class RunningGateway:
         """The processes of parts whose name starts so."""
         return {name: part["pid"] for name, part in self._parts().items() if name.startswith(prefix)}
 
+    def cluster(self, provider: str) -> str:
+        """Envoy's name of a provider's cluster."""
+        clusters = json.loads((self.state / "envoy/cds.json").read_bytes())["resources"]
+        (name,) = [one["name"] for one in clusters if one["alt_stat_name"] == f"provider/{provider}"]
+        return str(name)
+
     def admin(self, path: str) -> bytes:
         """An answer of Envoy's admin interface."""
         transport = httpx2.HTTPTransport(uds=str(self.state / "run/envoy-admin.sock"))

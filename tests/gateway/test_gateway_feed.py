@@ -47,12 +47,6 @@ async def worker(gateway: RunningGateway) -> AsyncIterator[TargetStates]:
         yield states
 
 
-def cluster_of(gateway: RunningGateway, provider: str) -> str:
-    clusters = json.loads((gateway.state / "envoy/cds.json").read_bytes())["resources"]
-    (name,) = [one["name"] for one in clusters if one["alt_stat_name"] == f"provider/{provider}"]
-    return str(name)
-
-
 def told(gateway: RunningGateway, event: str) -> dict[str, dict[str, Any]]:
     """The ledger's log lines that say so, by request."""
     lines = [json.loads(text) for text in (gateway.state / "log/ledger.log").read_text().splitlines()]
@@ -60,7 +54,7 @@ def told(gateway: RunningGateway, event: str) -> dict[str, dict[str, Any]]:
 
 
 async def test_a_429_rests_its_model_and_a_dead_ledger_forgets_no_rest(fed: RunningGateway, setup: Limited) -> None:
-    local = cluster_of(fed, "local")
+    local = fed.cluster("local")
     async with worker(fed) as states:
         assert states.of(local, UPSTREAM_MODEL) is State.OK
         reply = await asyncio.to_thread(ask, fed, setup.keys["free"], status=429, retry_after=60)
@@ -68,7 +62,7 @@ async def test_a_429_rests_its_model_and_a_dead_ledger_forgets_no_rest(fed: Runn
         assert "x-headgate-tried-model" not in reply.headers
         await until(lambda: states.of(local, UPSTREAM_MODEL) is State.RESTED)
         assert states.of(local, "another") is State.OK
-        assert states.of(cluster_of(fed, "dead"), UPSTREAM_MODEL) is State.OK
+        assert states.of(fed.cluster("dead"), UPSTREAM_MODEL) is State.OK
     (pid,) = fed.pids("ledger").values()
     os.kill(pid, signal.SIGKILL)
     await until(lambda: fed.pids("ledger") and [*fed.pids("ledger").values()] != [pid])

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -101,12 +100,6 @@ def gateways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateways]:
         yield found
 
 
-def cluster_of(gateway: RunningGateway, provider: str) -> str:
-    clusters = json.loads((gateway.state / "envoy/cds.json").read_bytes())["resources"]
-    (name,) = [one["name"] for one in clusters if one["alt_stat_name"] == f"provider/{provider}"]
-    return str(name)
-
-
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(WITHIN_S):
         while not await condition():
@@ -145,7 +138,7 @@ async def test_the_less_busy_one_is_asked_whichever_gateway_is_busy_there(gatewa
     gateway: RunningGateway = getattr(gateways, through)
     async with busy(gateways):
         async with figures_of(f"unix://{gateways.counters}", None) as figures:
-            slow = cluster_of(gateway, "slow")
+            slow = gateway.cluster("slow")
             await until(lambda: figures.load(slow) == HELD)
         for _ in range(5):
             reply = await gateways.ask("busy", gateway, simulate={"tokens": 1})
