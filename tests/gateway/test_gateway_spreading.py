@@ -3,8 +3,6 @@
 Which replica answered is what the replicas themselves have recorded. Counts, not times.
 """
 
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,20 +12,16 @@ from secrets import token_urlsafe
 from typing import Any
 
 import pytest
-from limited import counters_of
-from redis import Redis
 from running_gateway import RunningGateway, running_gateway
 from tenants import CHAT
 from upstreams import Engine
 
-from headgate.feed.messages import gateway_channel, replicas_alone
-from headgate.feed.replicas import Replica, ReplicaState
+from headgate.feed.replicas import ReplicaState
 from tests.engines.raw_http import started
-from tests.feed.ends import WITHIN_S
+from tests.feed.replica_teller import CAPACITY, ReplicaTeller, telling_replicas
 
 CONVERSATIONS = [f"Tell me of river {number} of the atlas, and of its mouth." for number in range(16)]
 WORKERS = 2
-CAPACITY = 1000  # an eighth of it is more than any test asks at once
 KEYS = {tenant: f"hg-{token_urlsafe(32)}" for tenant in ("acme", "globex")}
 
 
@@ -35,7 +29,7 @@ KEYS = {tenant: f"hg-{token_urlsafe(32)}" for tenant in ("acme", "globex")}
 class Spreading:
     gateway: RunningGateway
     replicas: Mapping[str, Engine]
-    teller: "Teller"
+    teller: ReplicaTeller
 
     def ask(self, *turns: str, tenant: str = "acme") -> tuple[str, int, int]:
         """Which replica answered, at which attempt, and how many tokens of the prompt it had cached."""
@@ -64,52 +58,6 @@ def configuration(*addresses: str) -> dict[str, Any]:
     }
 
 
-class Teller(threading.Thread):
-    """Says of the replicas what whoever watches them would say, and goes on saying it."""
-
-    def __init__(self, gateway: RunningGateway, counters: Redis, replicas: Mapping[str, Engine]) -> None:
-        super().__init__()
-        self._counters, self._replicas = counters, replicas
-        self._gateway, self._cluster = (gateway.state / "gateway-id").read_text().strip(), gateway.cluster("llama")
-        self._channel = gateway_channel(self._gateway)
-        self._states = dict.fromkeys(replicas, ReplicaState.READY)
-        self._lock, self.ended = threading.Lock(), threading.Event()
-
-    def say(self, **states: ReplicaState) -> None:
-        """Something new; once all workers listen."""
-        deadline = time.monotonic() + WITHIN_S
-        while self._counters.pubsub_numsub(self._channel)[0][1] < WORKERS:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        self._publish(states)
-
-    def run(self) -> None:
-        while not self.ended.wait(0.3):
-            self._publish({})
-
-    def _publish(self, states: Mapping[str, ReplicaState]) -> None:
-        with self._lock:
-            self._states |= states
-            said = [
-                Replica(self._replicas[name].address, state, 0, 0, CAPACITY, 0.0)
-                for name, state in self._states.items()
-            ]
-            self._counters.publish(self._channel, replicas_alone(self._gateway, {self._cluster: said}))
-
-
-@contextmanager
-def telling(gateway: RunningGateway, replicas: Mapping[str, Engine]) -> Iterator[Teller]:
-    with counters_of(gateway) as counters:
-        teller = Teller(gateway, counters, replicas)
-        teller.say()
-        teller.start()
-        try:
-            yield teller
-        finally:
-            teller.ended.set()
-            teller.join()
-
-
 @contextmanager
 def replica(folder: Path, name: str) -> Iterator[Engine]:
     with started(folder / f"{name}.jsonl", "--ttft=0", "--token=0.001", "--prefix-cache=100000") as running:
@@ -127,8 +75,11 @@ def second() -> Iterator[ExitStack]:
 def spreading(tmp_path: Path, second: ExitStack) -> Iterator[Spreading]:
     with replica(tmp_path, "one") as one:
         replicas = {"one": one, "other": second.enter_context(replica(tmp_path, "other"))}
-        config = configuration(*(replica.address for replica in replicas.values()))
-        with running_gateway(tmp_path, config, {}, WORKERS) as gateway, telling(gateway, replicas) as teller:
+        addresses = {name: replica.address for name, replica in replicas.items()}
+        with (
+            running_gateway(tmp_path, configuration(*addresses.values()), {}, WORKERS) as gateway,
+            telling_replicas(gateway.state, gateway.cluster("llama"), addresses, WORKERS) as teller,
+        ):
             yield Spreading(gateway, replicas, teller)
 
 
