@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from extproc.exchange import Exchange
 from extproc.leading import leading_of
 from extproc.spreading import key_of, ranked
+from headgate.feed.states import EVERY_MODEL, endpoint_name
 from headgate.snapshot import TargetRow
 
 
@@ -35,4 +36,6 @@ def _addresses(exchange: Exchange, target: TargetRow) -> list[str]:
         return []
     leading = leading_of(exchange.surface, exchange.document)
     key = None if leading is None else key_of(exchange.incoming.tenant, target.model, leading)
-    return [one.address for one in ranked(known, target.model, key)]
+    found = [one.address for one in ranked(known, target.model, key)]
+    # Last those that Envoy has ejected: it would take them all the same.
+    return sorted(found, key=lambda address: exchange.state_of(endpoint_name(target.cluster, address), EVERY_MODEL))

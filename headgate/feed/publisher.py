@@ -18,7 +18,7 @@ from headgate.feed import messages, rests
 from headgate.feed.allowances import Left
 from headgate.feed.factors import ByModel
 from headgate.feed.figures import Known, Mean, TimeOf
-from headgate.feed.states import EVERY_MODEL, Rest, State
+from headgate.feed.states import EVERY_MODEL, Rest, State, is_endpoint
 
 HEARTBEAT_S = 1.0
 FIGURES_AGAIN_S = 2.0  # those that have not changed, load apart
@@ -169,7 +169,7 @@ class Publisher:
         return refused is None
 
     def _count_health(self) -> None:
-        counts = Counter(self._health.values())
+        counts = Counter(state for name, state in self._health.items() if not is_endpoint(name))
         for state in (State.SATURATED, State.EJECTED, State.UNHEALTHY, State.UNRESOLVED):
             metrics.FEED_CLUSTERS.labels(state.name.lower()).set(counts[state])
 

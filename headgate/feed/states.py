@@ -30,7 +30,18 @@ class State(enum.IntEnum):
     UNRESOLVED = 7
 
 
+_ENDPOINT = "#"  # in no cluster's name
 EVERY_MODEL = ""  # of a rest: the provider refuses the key
+
+
+def endpoint_name(cluster: str, address: str) -> str:
+    """What one endpoint of a cluster with several is called where states are said of clusters."""
+    return f"{cluster}{_ENDPOINT}{address}"
+
+
+def is_endpoint(name: str) -> bool:
+    """Whether a name is an endpoint's."""
+    return _ENDPOINT in name
 
 
 @dataclass(frozen=True, slots=True)

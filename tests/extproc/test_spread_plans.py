@@ -9,6 +9,7 @@ import pytest
 from ext_proc_client import Reply, ask, chat, snapshot_of
 
 from headgate.feed.replicas import Replica, Replicas, ReplicaState
+from headgate.feed.states import State, TargetStates, endpoint_name
 from headgate.snapshot import TargetRow
 
 CHAT = "/v1/chat/completions"
@@ -135,6 +136,16 @@ def test_a_name_may_stand_for_several_replicas(ready: int, attempts: int) -> Non
 def test_an_adapter_s_replicas_come_first() -> None:
     holding = [replace(LLAMA[0], running=9), replace(LLAMA[1], adapters=frozenset({"llama"})), LLAMA[2]]
     assert {first("chat", told(llama=holding), f"Question {number}?") for number in range(20)} == {LLAMA[1].address}
+
+
+def test_a_replica_that_envoy_has_ejected_comes_last() -> None:
+    states = TargetStates()
+    states.take_health("g1", {endpoint_name(ROWS["llama"].cluster, LLAMA[0].address): State.EJECTED})
+    for number in range(20):
+        asked = chat(model="chat", messages=[{"role": "user", "content": f"Question {number}?"}])
+        reply = ask(CHAT, asked, snapshot=SNAPSHOT, replicas=told(llama=LLAMA), states=states)
+        assert reply.hosts[-1] == LLAMA[0].address
+        assert len(reply.hosts) == 3
 
 
 def test_embeddings_go_to_the_less_busy() -> None:

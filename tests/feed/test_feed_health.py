@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from headgate.feed.states import State, TargetStates
+from headgate.feed.states import State, TargetStates, endpoint_name
 from tests.counters.valkey_server import ValkeyServer
 from tests.feed.edge import Edge, Engine, NameServer, cluster, edge, name_of, record_parts
 from tests.feed.ends import listening, until
@@ -140,7 +140,9 @@ async def test_a_cluster_that_still_has_a_good_endpoint_is_good(
 ) -> None:
     bad = Engine()
     bad.status = 503
+    bad_address = f"127.0.0.1:{bad.port}"
     clusters = [cluster("half", engine.port, bad.port, **CHECKED), cluster("none", bad.port, **CHECKED)]
+    clusters += [cluster("ejecting", engine.port, bad.port, **EJECTING)]
     with edge(tmp_path, E1, *clusters) as envoy, ExitStack() as stack:
         stack.callback(bad.close)
         record_parts(ledger.state, envoy)
@@ -148,6 +150,12 @@ async def test_a_cluster_that_still_has_a_good_endpoint_is_good(
         async with listening(url, gateway_of(ledger)) as states:
             await sees(states, "none", State.UNHEALTHY)
             assert states.of(name_of("half"), "m") is State.OK
+            async with asyncio.timeout(20):
+                while states.of(endpoint_name(name_of("ejecting"), bad_address), "m") is not State.EJECTED:
+                    await asyncio.to_thread(envoy.ask, "/ejecting/x")
+                    await asyncio.sleep(0.05)
+            assert states.of(name_of("ejecting"), "m") is State.OK
+            await until(lambda: states.of(endpoint_name(name_of("half"), bad_address), "m") is State.UNHEALTHY)
             engine.status = 503
             await sees(states, "half", State.UNHEALTHY)
 

@@ -44,6 +44,21 @@ def test_a_key_is_in_trouble_by_itself() -> None:
     assert found == {A: State.SATURATED, B: State.OK}
 
 
+def test_of_several_endpoints_those_that_are_not_good_are_named() -> None:
+    assert troubled(gauges(**{"p.membership_healthy": 2, "p.outlier_detection.ejections_active": 1})) == {"p"}
+    addresses = [("10.0.0.5", 8000), ("::1", 8001), ("10.0.0.5", 8002)]
+    status = [{}, {"failed_outlier_check": True}, {"failed_active_health_check": True}]
+    hosts = [
+        {"address": {"socket_address": {"address": host, "port_value": port}}, "health_status": health}
+        for (host, port), health in zip(addresses, status, strict=True)
+    ]
+    clusters = [{"name": OTHER, "host_statuses": hosts}, {"name": A, "host_statuses": hosts[1:2]}]
+    found = states_of(json.dumps({"cluster_statuses": clusters}).encode())
+    names = {f"{OTHER}#[::1]:8001": State.EJECTED, f"{OTHER}#10.0.0.5:8002": State.UNHEALTHY}
+    assert found == {OTHER: State.OK, A: State.EJECTED, **names}
+    assert {provider_of(name) for name in names} == {"p"}
+
+
 def test_a_key_is_busy_by_itself() -> None:
     said = gauges(**{"p/a.upstream_rq_active": 3, "p/b.c.upstream_rq_pending_active": 2, "p.upstream_rq_active": 9})
     assert load_of(said, {"p/a": A, "p/b.c": B}) == {A: 3, B: 2}
