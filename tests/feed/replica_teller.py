@@ -1,4 +1,4 @@
-"""Says how an engine's replicas are, as whoever watches them would, and goes on saying it."""
+"""Says how an engine's replicas are, as whoever watches them would, and goes on saying it. Tests say what is true."""
 
 import threading
 import time
