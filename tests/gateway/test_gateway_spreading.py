@@ -60,7 +60,8 @@ def configuration(*addresses: str) -> dict[str, Any]:
 
 @contextmanager
 def replica(folder: Path, name: str) -> Iterator[Engine]:
-    with started(folder / f"{name}.jsonl", "--ttft=0", "--token=0.001", "--prefix-cache=100000") as running:
+    flags = ("--model=llama", "--ttft=0", "--token=0.001", "--prefix-cache=100000")
+    with started(folder / f"{name}.jsonl", *flags) as running:
         yield Engine(f"127.0.0.1:{running.port}", running.record)
 
 
