@@ -9,6 +9,7 @@ from pathlib import Path
 
 from headgate.adapter_row import AdapterRow
 from headgate.config.adapters import Adapters
+from headgate.config.engines import served_name
 from headgate.config.model import Gateway
 from headgate.config.secret_refs import SecretRef
 from headgate.contract import ADAPTER_KEY, SECRETS
@@ -28,5 +29,14 @@ def adapter_row(gateway: Gateway) -> AdapterRow:
         signing_key=str(adapter_key_file(adapters.signing_key) if adapters.signing_key else ADAPTER_KEY),
         trusted_keys=tuple(adapters.trusted_keys),
         max_size_bytes=adapters.max_size_bytes,
-        base_names={model: tuple(names) for model, names in adapters.base_names.items()},
+        base_names=_base_names(gateway, adapters),
     )
+
+
+def _base_names(gateway: Gateway, adapters: Adapters) -> dict[str, tuple[str, ...]]:
+    """Those that gateway.yaml gives, and the directories of managed engines: who trains on this host says these."""
+    found = {model: list(names) for model, names in adapters.base_names.items()}
+    for name, engine in gateway.engines.items():
+        if engine.model:
+            found.setdefault(served_name(name, engine), []).append(engine.model.name)
+    return {model: tuple(dict.fromkeys(names)) for model, names in found.items()}

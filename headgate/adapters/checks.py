@@ -4,8 +4,8 @@ All that is wrong is said at once: which file, what was found there, what is all
 """
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -25,15 +25,13 @@ MAX_PROBLEMS = 20
 class BaseModel:
     """What an adapter has to fit. `model` is the name that engines serve it by, `revision` the one that they have.
 
-    `names` are further ones that adapter_config.json may call it by; the last part of a path counts. `modules` are
-    the (out, in) shapes of the model's own layers by path, where somebody has them.
+    `names` are further ones that adapter_config.json may call it by; the last part of a path counts.
     """
 
     model: str
     max_rank: int
     revision: str | None = None
     names: frozenset[str] = frozenset()
-    modules: Mapping[str, tuple[int, int]] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ def check_adapter(weights: Path, config: Path, base: BaseModel, most_bytes: int 
     """Raises Unacceptable with all problems, OSError for a file that cannot be read."""
     problems: list[str] = []
     said = _config(config, base, problems)
-    modules = _weights(weights, base, said, most_bytes, problems)
+    modules = _weights(weights, said, most_bytes, problems)
     if problems or said is None:
         more = len(problems) - MAX_PROBLEMS
         raise Unacceptable([*problems[:MAX_PROBLEMS], *([f"and {more} more"] if more > 0 else [])])
@@ -69,9 +67,7 @@ def _config(path: Path, base: BaseModel, problems: list[str]) -> LoraConfig | No
     return said
 
 
-def _weights(
-    path: Path, base: BaseModel, said: LoraConfig | None, most_bytes: int, problems: list[str]
-) -> tuple[str, ...]:
+def _weights(path: Path, said: LoraConfig | None, most_bytes: int, problems: list[str]) -> tuple[str, ...]:
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most_bytes:
@@ -84,7 +80,7 @@ def _weights(
             return ()
         pairs, wrong = pairs_of(header.tensors)
         if said:
-            wrong += unfit(pairs, said.rank, said.target_modules, base.modules)
+            wrong += unfit(pairs, said.rank, said.target_modules)
         wrong += _not_numbers(file, header)
     problems += (f"{WEIGHTS}: {text}" for text in wrong)
     return last_parts(pairs)

@@ -12,7 +12,7 @@ from typing import Any
 
 MAX_KEYS = 256
 MAX_RANK = 4096
-_METHODS_OF_ANOTHER_BASE = ("pissa", "olora", "corda", "loftq")
+_METHODS_OF_ANOTHER_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
 # Off is what is false, empty or not given. Why not: for people who trained with it.
 _MUST_BE_OFF: Mapping[str, str] = {
@@ -24,11 +24,11 @@ _MUST_BE_OFF: Mapping[str, str] = {
     "target_parameters": "engines take LoRA of modules, not of single parameters",
     "lora_bias": "engines take no bias in LoRA",
     "alora_invocation_tokens": "engines apply LoRA to the whole prompt",
-    "arrow_config": "engines load no routed adapters",
     "vllm_lora_scaling_factor": "it is vLLM's own",
     "vllm_long_context_scaling_factor": "it is vLLM's own",
 }
 _USE_THAT_WORKS = {"use_rslora"}
+_CONFIGS_THAT_WORK = {"eva_config", "megatron_config"}  # how training began, and where
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ def _other_kinds(said: Mapping[str, Any]) -> Iterator[str]:
     for key in sorted(said):
         if key.startswith("use_") and key not in _USE_THAT_WORKS and said[key]:
             yield f"{key[:40]}: expected false: engines load plain and rank-stabilized LoRA alone"
+        if key.endswith("_config") and key not in _CONFIGS_THAT_WORK and said[key]:
+            yield f"{key[:40]}: expected none: engines load plain and rank-stabilized LoRA alone"
     start = said.get("init_lora_weights")
     if isinstance(start, str) and start.lower().startswith(_METHODS_OF_ANOTHER_BASE):
         yield f"init_lora_weights: {_shown(start)} changes the base model: convert the adapter when it is saved"

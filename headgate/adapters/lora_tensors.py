@@ -1,4 +1,4 @@
-"""Whether the tensors of a file are LoRA pairs of one rank that fit a model. Pure.
+"""Whether the tensors of a file are LoRA pairs of one rank. Pure.
 
 Each module has A of [rank, in] and B of [out, rank]; their names are those that peft gives them.
 """
@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from headgate.adapters.safetensors_header import Tensor
-
-Shapes = Mapping[str, tuple[int, int]]  # (out, in) by a module's path
 
 _PART = "[A-Za-z0-9_]+"
 _PAIR = re.compile(rf"base_model\.model\.({_PART}(?:\.{_PART})*)\.lora_([AB])\.weight")
@@ -40,19 +38,15 @@ def unfit(
     pairs: Mapping[str, Mapping[str, Sequence[int]]],
     rank: int,
     targets: Sequence[str] | None,
-    shapes: Shapes | None,
 ) -> Iterator[str]:
-    """What does not fit to the rank and the targets of the configuration, or to the model where that is known."""
+    """What does not fit to the rank and the targets of the configuration."""
     for module, pair in pairs.items():
         if set(pair) != {"A", "B"}:
             yield f"{module}: lora_{'B' if 'A' in pair else 'A'} is missing"
             continue
-        wrong = [text for part in "AB" if (text := _wrong_shape(part, pair[part], rank))]
-        yield from (f"{module}: {text}" for text in wrong)
+        yield from (f"{module}: {text}" for part in "AB" if (text := _wrong_shape(part, pair[part], rank)))
         if targets is not None and not any(module == name or module.endswith(f".{name}") for name in targets):
             yield f"{module}: not among the target_modules of adapter_config.json"
-        if shapes is not None and not wrong:
-            yield from _unlike(module, pair["B"][0], pair["A"][1], shapes)
 
 
 def last_parts(modules: Iterator[str] | Mapping[str, object]) -> tuple[str, ...]:
@@ -66,14 +60,6 @@ def _wrong_shape(part: str, shape: Sequence[int], rank: int) -> str | None:
     if own != rank or min(shape) < 1:
         return f"lora_{part} has shape {list(shape)}, expected {wanted}"
     return None
-
-
-def _unlike(module: str, out: int, into: int, shapes: Shapes) -> Iterator[str]:
-    known = shapes.get(module)
-    if known is None:
-        yield f"{module}: the base model has no such module"
-    elif known != (out, into):
-        yield f"{module}: for a layer of [{out}, {into}], the base model's is {list(known)}"
 
 
 def _what(name: str) -> str:

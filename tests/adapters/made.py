@@ -58,18 +58,22 @@ def safetensors(shapes: Mapping[str, Sequence[int]], dtype: str = "F32", value: 
 
 
 def config_of(**more: Any) -> dict[str, Any]:
-    """What peft 0.17 writes for LoRA of q_proj and v_proj."""
+    """What peft 0.21 writes for LoRA of q_proj and v_proj."""
     return {
+        "alora_invocation_tokens": None,
         "alpha_pattern": {},
+        "arrow_config": None,
         "auto_mapping": None,
         "base_model_name_or_path": "meta-llama/Llama-3-8B",
         "bias": "none",
         "corda_config": None,
+        "ensure_weight_tying": False,
         "eva_config": None,
         "exclude_modules": None,
         "fan_in_fan_out": False,
         "inference_mode": True,
         "init_lora_weights": True,
+        "kasa_config": None,
         "layer_replication": None,
         "layers_pattern": None,
         "layers_to_transform": None,
@@ -77,10 +81,13 @@ def config_of(**more: Any) -> dict[str, Any]:
         "lora_alpha": 8,
         "lora_bias": False,
         "lora_dropout": 0.05,
+        "lora_ga_config": None,
         "megatron_config": None,
         "megatron_core": "megatron.core",
         "modules_to_save": None,
+        "monteclora_config": None,
         "peft_type": "LORA",
+        "peft_version": "0.21.2",
         "qalora_group_size": 16,
         "r": RANK,
         "rank_pattern": {},
@@ -89,9 +96,11 @@ def config_of(**more: Any) -> dict[str, Any]:
         "target_parameters": None,
         "task_type": "CAUSAL_LM",
         "trainable_token_indices": None,
+        "use_bdlora": None,
         "use_dora": False,
         "use_qalora": False,
         "use_rslora": False,
+        "velora_config": None,
         **more,
     }
 
