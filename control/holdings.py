@@ -40,6 +40,7 @@ PLACES: Mapping[str, str] = {
     "ADAPTER_CACHE": "adapters",
     "ADAPTER_KEY": "of this host",
     "ENGINES_KEY": "of this host",
+    "ENGINES_FOLDER": "of gateway.yaml, and of this host",
     "DIRECTORY": "database",  # follows it: what is erased there goes from here
     "SNAPSHOT": "of gateway.yaml",
     "DECLARED": "of gateway.yaml",
