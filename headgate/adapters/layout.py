@@ -12,7 +12,6 @@ from dataclasses import dataclass
 ROOT = "adapters/"
 WEIGHTS, CONFIG, MANIFEST, SIGNATURE = "adapter.safetensors", "adapter_config.json", "manifest.json", "manifest.sig"
 ENGINE_WEIGHTS, ENGINE_CONFIG = "adapter_model.safetensors", "adapter_config.json"  # as vLLM looks for them
-SHARED = "shared"  # the platform's own, in the place of a tenant
 MAX_VERSION = 10**9
 
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -76,11 +75,6 @@ def tenant_prefix(tenant: str) -> str:
 def adapter_prefix(tenant: str, adapter: str) -> str:
     """What those of one adapter begin with, in all its versions."""
     return f"{tenant_prefix(tenant)}{checked_adapter(adapter)}/"
-
-
-def client_name(tenant: str, adapter: str) -> str:
-    """What clients ask for as `model`."""
-    return f"{checked_tenant(tenant)}/{checked_adapter(adapter)}"
 
 
 def of_engine_name(name: str) -> tuple[AdapterId, str] | None:
