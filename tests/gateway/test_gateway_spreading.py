@@ -16,12 +16,11 @@ from running_gateway import RunningGateway, running_gateway
 from tenants import CHAT
 from upstreams import Engine
 
-from headgate.feed.replicas import ReplicaState
 from tests.engines.raw_http import started
-from tests.feed.replica_teller import CAPACITY, ReplicaTeller, telling_replicas
+from tests.feed.replica_news import wait_for_states
 
 CONVERSATIONS = [f"Tell me of river {number} of the atlas, and of its mouth." for number in range(16)]
-WORKERS = 2
+CAPACITY = 1000  # an eighth of it is more than the test asks at once
 KEYS = {tenant: f"hg-{token_urlsafe(32)}" for tenant in ("acme", "globex")}
 
 
@@ -29,7 +28,11 @@ KEYS = {tenant: f"hg-{token_urlsafe(32)}" for tenant in ("acme", "globex")}
 class Spreading:
     gateway: RunningGateway
     replicas: Mapping[str, Engine]
-    teller: ReplicaTeller
+
+    def wait_for(self, **states: str) -> None:
+        """Until the workers have heard that the replicas are so."""
+        addresses = {self.replicas[name].address: state for name, state in states.items()}
+        wait_for_states(self.gateway.state, self.gateway.cluster("llama"), addresses)
 
     def ask(self, *turns: str, tenant: str = "acme") -> tuple[str, int, int]:
         """Which replica answered, at which attempt, and how many tokens of the prompt it had cached."""
@@ -76,15 +79,14 @@ def second() -> Iterator[ExitStack]:
 def spreading(tmp_path: Path, second: ExitStack) -> Iterator[Spreading]:
     with replica(tmp_path, "one") as one:
         replicas = {"one": one, "other": second.enter_context(replica(tmp_path, "other"))}
-        addresses = {name: replica.address for name, replica in replicas.items()}
-        with (
-            running_gateway(tmp_path, configuration(*addresses.values()), {}, WORKERS) as gateway,
-            telling_replicas(gateway.state, gateway.cluster("llama"), addresses, WORKERS) as teller,
-        ):
-            yield Spreading(gateway, replicas, teller)
+        with running_gateway(
+            tmp_path, configuration(*(replica.address for replica in replicas.values())), {}
+        ) as gateway:
+            yield Spreading(gateway, replicas)
 
 
 def test_conversations_stay_where_they_began(spreading: Spreading, second: ExitStack) -> None:
+    spreading.wait_for(one="ready", other="ready")
     began = {text: spreading.ask(text)[0] for text in CONVERSATIONS}
     assert set(began.values()) == {"one", "other"}
     for text, name in began.items():
@@ -100,5 +102,5 @@ def test_conversations_stay_where_they_began(spreading: Spreading, second: ExitS
     assert {name for name, _ in found.values()} == {"one"}
     assert {found[text][1] for text, name in began.items() if name == "one"} == {1}
     assert {attempts for _, attempts in found.values()} <= {1, 2}
-    spreading.teller.say(other=ReplicaState.AWAY)
+    spreading.wait_for(one="ready", other="away")
     assert {spreading.ask(text)[:2] for text in CONVERSATIONS} == {("one", 1)}
