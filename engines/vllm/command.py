@@ -11,6 +11,7 @@ from engines.flags import flags_of
 from headgate.engine_start import EngineStart
 
 _SPLIT = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
+_INSIDE = Path(__file__).with_name("inside")
 # Of our own environment: what would have vLLM count into our metrics, or import our modules.
 _OURS = ("HEADGATE_", "PROMETHEUS_", "PYTHON", "VIRTUAL_ENV")
 
@@ -23,6 +24,7 @@ def command(start: EngineStart) -> tuple[str, ...]:
         *("--host=127.0.0.1", f"--port={start.port}"),
         *(f"--model={start.model}", f"--served-model-name={start.served_name}"),
         f"--max-num-seqs={start.max_running}",
+        "--middleware=headgate_guard.Guard",
         *_adapters(start),
         *_devices(start),
         *flags_of(start.args),
@@ -37,6 +39,7 @@ def environment(start: EngineStart, environ: Mapping[str, str], key: str) -> dic
         "TRANSFORMERS_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_API_KEY": key,
+        "PYTHONPATH": str(_INSIDE),
         "CUDA_VISIBLE_DEVICES": _visible(start.gpus, environ.get("CUDA_VISIBLE_DEVICES")),
     }
     adapters = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"} if start.max_loras else {}

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import quote
 
 import aiohttp
 import click
@@ -45,7 +46,7 @@ def restart(engine: str, state: Path, as_json: bool) -> None:
 
     Exit 1 if one does not come up: the others go on as they are.
     """
-    last = _asked(state, _follow(f"/engines/{engine}/restart", as_json))
+    last = _asked(state, _follow(f"/engines/{quote(engine, safe='')}/restart", as_json))
     if not last.get("done"):
         _fail(str(last.get("reason", "the gateway ended before the restart did")))
 

@@ -23,6 +23,7 @@ OWN_FLAGS = {
         "served-model-name": "served_name",
         "max-num-seqs": "max_running",
         "enable-lora": "max_loras",
+        "middleware": "the gateway's business: its own asks for the key",
         "lora-modules": "the gateway's business: adapters come from its registry",
         "api-server-count": "the gateway's business: an adapter is loaded by one server",
         "config": "not read: give each flag in args",
@@ -35,6 +36,7 @@ OWN_VARIABLES = frozenset(
     {
         "CUDA_VISIBLE_DEVICES",
         "HF_HUB_OFFLINE",
+        "PYTHONPATH",
         "TRANSFORMERS_OFFLINE",
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING",
         "VLLM_API_KEY",

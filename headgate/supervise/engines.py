@@ -21,7 +21,7 @@ from headgate.supervise.engine_places import EnginePlaces
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.part import Part
 from headgate.supervise.parts_file import PartRecord
-from headgate.supervise.replicas import Replicas, Wanted
+from headgate.supervise.replicas import Replicas, Wanted, end_found
 from headgate.supervise.rolling import RestartError, Step
 
 
@@ -95,8 +95,9 @@ class Engines:
             self._kept[name].want(wanted.get(name))
 
     async def close(self) -> None:
-        """Change nothing any more; the parts are the caller's to stop."""
-        await asyncio.gather(*(replicas.close() for replicas in self._kept.values()))
+        """Change nothing any more; the parts are the caller's to stop. Ends what nobody has taken over."""
+        left = [living for found in self._found.values() for living in found.values()]
+        await asyncio.gather(*map(end_found, left), *(replicas.close() for replicas in self._kept.values()))
 
     async def renew(self, name: str) -> AsyncIterator[Step]:
         """Replace the replicas of one engine. Raises RestartError, also for an engine that is not ours to restart."""

@@ -18,7 +18,7 @@ from headgate.supervise.adopt import Living
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.part import Part, PartSpec
 from headgate.supervise.parts_file import PartRecord
-from headgate.supervise.replica import NotReadyError, Replica
+from headgate.supervise.replica import END_GRACE_S, NotReadyError, Replica
 from headgate.supervise.rolling import RestartError, Step
 
 log = structlog.get_logger()
@@ -79,12 +79,13 @@ class Replicas:
             self._keeper.add_done_callback(self._on_keeper_end)
 
     async def close(self) -> None:
-        """Change nothing any more; the parts are the caller's to stop."""
+        """Change nothing any more; the parts are the caller's to stop. Ends what was not taken over."""
         if self._keeper:
             self._keeper.cancel()
             await asyncio.wait({self._keeper})
         for replica in self._replicas.values():
             replica.forget()
+        await asyncio.gather(*map(end_found, self._found.values()))
 
     async def renew(self) -> AsyncIterator[Step]:
         """Replace all of them by new processes, one by one. Raises RestartError; the rest goes on as it is then."""
@@ -170,6 +171,12 @@ class Replicas:
     def _on_keeper_end(self, keeper: asyncio.Task[None]) -> None:
         if not keeper.cancelled() and (error := keeper.exception()):
             log.critical("an engine is no longer kept", engine=self._name, exc_info=error)
+
+
+async def end_found(living: Living) -> None:
+    """End a replica that an earlier supervisor left."""
+    living.process.leads = True
+    await living.process.end(END_GRACE_S)
 
 
 def _leftover(living: Living) -> PartSpec:

@@ -35,6 +35,7 @@ def test_a_replica_without_adapters() -> None:
         *("/opt/vllm/bin/python", "-m", "vllm.entrypoints.openai.api_server"),
         *("--host=127.0.0.1", "--port=20001"),
         *("--model=/srv/llama", "--served-model-name=llama-3-8b", "--max-num-seqs=32"),
+        "--middleware=headgate_guard.Guard",
     )
 
 
@@ -51,12 +52,12 @@ def test_flags_as_the_file_says_them() -> None:
         "enable-prefix-caching": False,
         "dtype": "float32",
         "structured-outputs-config": '{"backend": "xgrammar"}',
-        "middleware": ("a", "b"),
+        "allowed-origins": ("a", "b"),
     }
     assert vllm.command(with_(args=args))[-7:] == (
         *("--enforce-eager", "--no-enable-prefix-caching", "--dtype=float32"),
         '--structured-outputs-config={"backend": "xgrammar"}',
-        *("--middleware", "a", "b"),
+        *("--allowed-origins", "a", "b"),
     )
 
 
@@ -87,7 +88,9 @@ def test_the_environment_says_nothing_of_ours_and_downloads_nothing() -> None:
     assert told["VLLM_API_KEY"] == "secret"
     assert told["HF_HUB_OFFLINE"] == "1"
     assert (told["PATH"], told["VLLM_CPU_KVCACHE_SPACE"]) == ("/bin", "1")
-    assert not {name for name in told if name.startswith(("HEADGATE_", "PROMETHEUS_", "PYTHON"))}
+    assert not {name for name in told if name.startswith(("HEADGATE_", "PROMETHEUS_"))}
+    modules = {file.name for file in Path(told["PYTHONPATH"]).glob("*.py")}
+    assert modules == {"__init__.py", "headgate_guard.py"}, "nothing that could stand before a module of vLLM's"
 
 
 @pytest.mark.parametrize("kind", ["vllm", "simulator"])

@@ -79,8 +79,12 @@ class GatewayProcess:
 
     def pids(self, prefix: str = "") -> dict[str, int]:
         """Without control and the usage store's part, which come when they will: nobody waits for them."""
-        parts = json.loads((self.state / "parts.json").read_bytes())["parts"]
-        return {name: record["pid"] for name, record in parts.items() if _is(name, prefix)}
+        return {name: record["pid"] for name, record in self.records().items() if _is(name, prefix)}
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """What parts.json says, by the part's name."""
+        parts: dict[str, dict[str, Any]] = json.loads((self.state / "parts.json").read_bytes())["parts"]
+        return parts
 
     def alive(self, pid: int) -> bool:
         return start_ticks_of(pid) is not None

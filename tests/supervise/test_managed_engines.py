@@ -52,8 +52,7 @@ class Engines:
         return self.gateway.pids("engine-")
 
     def records(self) -> dict[str, dict[str, Any]]:
-        parts: dict[str, dict[str, Any]] = json.loads((self.gateway.state / "parts.json").read_bytes())["parts"]
-        return {name: record for name, record in parts.items() if name.startswith("engine-")}
+        return {name: record for name, record in self.gateway.records().items() if name.startswith("engine-")}
 
     async def ready(self, *names: str) -> None:
         """Wait until just these replicas are there, and work."""
