@@ -32,9 +32,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VLLM_API_KEY", "the-key")
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1/models", "/invocations", "/tokenize", "/health/", "//health", "/"]
-)
+@pytest.mark.parametrize("path", ["/v1/models", "/invocations", "/tokenize", "/health/", "//health", "/"])
 def test_without_the_key_nothing_is_done(path: str) -> None:
     assert asked(path)[0]["status"] == 401
     assert asked(path, (b"authorization", b"Bearer another"))[0]["status"] == 401
