@@ -16,7 +16,7 @@ from headgate import contract
 from headgate.commands.options import state_option
 
 T = TypeVar("T")
-_COLUMNS = ("replica", "address", "serves", "state", "restarts", "uptime", "detail")
+_COLUMNS = ("replica", "address", "serves", "state", "running", "waiting", "restarts", "uptime", "detail")
 _WHOLE = ("replica", "address", "state")
 
 
@@ -98,13 +98,14 @@ def _print_table(engines: list[dict[str, Any]]) -> None:
 
 
 def _cells(engine: dict[str, Any], replica: dict[str, Any]) -> tuple[str, ...]:
-    uptime, restarts = replica.get("uptime_s"), replica.get("restarts")
+    uptime = replica.get("uptime_s")
+    figures = [replica.get(name) for name in ("running", "waiting", "restarts")]
     return (
         replica.get("part") or engine["name"],
         replica.get("address", ""),
         engine["serves"],
         replica.get("state", "none yet"),
-        "" if restarts is None else str(restarts),
+        *("" if figure is None else str(figure) for figure in figures),
         "" if uptime is None else f"{uptime:.0f} s",
         replica.get("detail") or "",
     )

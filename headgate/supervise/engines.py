@@ -4,19 +4,23 @@ Nothing here waits for an engine: a gateway answers, and reloads, while engines 
 """
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from headgate import contract
 from headgate.config.engine_places import Place
 from headgate.config.engine_providers import HOST
 from headgate.config.engines import Engine, served_name
 from headgate.config.model import Gateway
+from headgate.engine_standing import ReplicaStanding
 from headgate.engine_start import EngineStart
-from headgate.supervise import parts
+from headgate.supervise import parts, probes
 from headgate.supervise.adopt import Living
+from headgate.supervise.control_socket import Unreadable
 from headgate.supervise.engine_places import EnginePlaces
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.part import Part
@@ -26,9 +30,10 @@ from headgate.supervise.rolling import RestartError, Step
 
 
 class ReplicaShown(msgspec.Struct, frozen=True):
-    """A replica for `headgate engines`. `state`: `ready`, `starting`, `draining`, `down`, or `unknown`.
+    """A replica for `headgate engines`. `state`: as the part `engines` says it, or what the supervisor knows: `down`,
+    `starting`, `draining`, `ready`, of those that this gateway runs; else `unknown`.
 
-    All but its address and state is of those that this gateway runs.
+    `part`, `pid`, `restarts` and `uptime_s` are of these alone; `running` and `waiting` are requests.
     """
 
     address: str
@@ -38,6 +43,8 @@ class ReplicaShown(msgspec.Struct, frozen=True):
     pid: int | None = None
     restarts: int | None = None
     uptime_s: float | None = None
+    running: int | None = None
+    waiting: int | None = None
 
 
 class EngineShown(msgspec.Struct, frozen=True):
@@ -108,15 +115,22 @@ class Engines:
 
     async def shown(self, gateway: Gateway) -> list[EngineShown]:
         """How all engines of the configuration are, as far as this process knows."""
-        return [await self._engine_shown(name, engine) for name, engine in gateway.engines.items()]
+        said: dict[str, list[ReplicaStanding]] = defaultdict(list)
+        with contextlib.suppress(OSError, Unreadable, TimeoutError):  # the part that looks at them starts, or is gone
+            async with asyncio.timeout(probes.TIMEOUT_S):
+                for replica in (await probes.engines_standing(contract.ENGINES_SOCKET)).replicas:
+                    said[replica.engine].append(replica)
+        return [await self._engine_shown(name, engine, said[name]) for name, engine in gateway.engines.items()]
 
-    async def _engine_shown(self, name: str, engine: Engine) -> EngineShown:
-        if not engine.managed:
-            replicas = [ReplicaShown(url.authority, "unknown") for url in engine.endpoints]
+    async def _engine_shown(self, name: str, engine: Engine, said: Sequence[ReplicaStanding]) -> EngineShown:
+        known = {one.address: one for one in said}
+        if not engine.managed:  # behind a name there may be several
+            replicas = [_as_said(ReplicaShown(address, "unknown"), one) for address, one in known.items()]
+            replicas = replicas or [ReplicaShown(url.authority, "unknown") for url in engine.endpoints]
         else:
             kept = self._kept.get(name)  # there is none yet while the gateway starts
             shown = [_shown(part, kept.is_draining(part)) for part in kept.parts] if kept else []
-            replicas = list(await asyncio.gather(*shown))
+            replicas = [_as_said(one, known.get(one.address)) for one in await asyncio.gather(*shown)]
         return EngineShown(name, engine.kind, served_name(name, engine), engine.managed, replicas)
 
 
@@ -139,6 +153,18 @@ def _wanted(name: str, engine: Engine, places: Sequence[Place], base: Path) -> W
         for place in places
     )
     return Wanted(starts, said.start_timeout_s, said.drain_timeout_s)
+
+
+def _as_said(shown: ReplicaShown, said: ReplicaStanding | None) -> ReplicaShown:
+    if said is None or shown.state in ("down", "draining"):
+        return shown
+    return msgspec.structs.replace(
+        shown,
+        state=said.state,
+        detail=said.detail or shown.detail,
+        running=said.running,
+        waiting=said.waiting,
+    )
 
 
 async def _shown(part: Part, draining: bool) -> ReplicaShown:

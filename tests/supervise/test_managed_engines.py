@@ -218,11 +218,14 @@ async def test_the_command_shows_and_restarts(engines: Engines) -> None:
     await engines.start()
     await engines.ready(*BOTH)
     before = engines.records()
-    status, text = await engines.command("list", "--json")
-    assert status == 0
+    async with asyncio.timeout(20):
+        while (text := (await engines.command("list", "--json"))[1]).count('"waiting": 0') < 2 or "away" not in text:  # noqa: ASYNC110 - who looks at them
+            await asyncio.sleep(0.2)
     shown = {engine["name"]: engine for engine in json.loads(text)}
     assert [replica["state"] for replica in shown["llama"]["replicas"]] == ["ready", "ready"]
+    assert [replica["running"] for replica in shown["llama"]["replicas"]] == [0, 0]
     assert (shown["far"]["managed"], shown["far"]["serves"]) == (False, "x")
+    assert [(one["address"], one["state"]) for one in shown["far"]["replicas"]] == [("127.0.0.1:9", "away")]
     status, text = await engines.command("list")
     assert status == 0
     assert "engine-llama-1" in text
