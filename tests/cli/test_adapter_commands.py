@@ -55,3 +55,20 @@ def test_what_is_not_allowed_is_one_line(admin: Served) -> None:
     assert admin.run("adapters", "retire", "bot", "1", "--tenant", "acme").exit_code == 2  # no terminal to ask on
     assert admin.run("adapters", "list").exit_code == 2  # of no tenant
     assert json.loads(admin.run("adapters", "list", "--json", key=stranger).stdout)["data"] == []
+
+
+def test_a_folder_that_is_no_adapters_is_not_sent(admin: Served, tmp_path: Path) -> None:
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    push = ("adapters", "push", str(folder), "--name", "bot", "--tenant", "acme", "--base", "chat")
+    assert "there is no adapter_config.json" in admin.run(*push).stderr
+    (folder / "adapter_config.json").write_text("{")
+    assert "adapter_config.json: " in admin.run(*push).stderr
+    (folder / "adapter_config.json").write_text("{}")
+    for names in ((), ("adapter.safetensors", "adapter_model.safetensors")):
+        for name in names:
+            (folder / name).write_bytes(b"")
+        result = admin.run(*push)
+        assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+        assert "expected one of adapter_model.safetensors and adapter.safetensors" in result.stderr
+    assert json.loads(admin.run("adapters", "list", "--tenant", "acme", "--json").stdout)["data"] == []

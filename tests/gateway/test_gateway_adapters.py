@@ -1,0 +1,150 @@
+"""An adapter's way through a whole gateway: pushed past Envoy, loaded by an engine, promoted, asked for, billed."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any
+
+import httpx2
+import pytest
+from admin_gateway import AdminGateway, admin_gateway, until
+from running_gateway import END_S, HEADGATE
+from upstreams import Engine
+
+from headgate.adapter_reports import AdapterReport, report
+from headgate.contract import CONTROL_API_SOCKET
+from tests.adapters.made import PREFIX, RANK, config_of, safetensors
+
+WIDE = 200_000  # so that the weights are larger than what Envoy holds of a body
+SHAPES = {
+    f"{PREFIX}.0.self_attn.q_proj.lora_A.weight": [RANK, WIDE],
+    f"{PREFIX}.0.self_attn.q_proj.lora_B.weight": [WIDE, RANK],
+}
+
+KEYS = {name: f"hg-{token_urlsafe(32)}" for name in ("acme", "other")}
+
+
+@contextmanager
+def lora_simulator(folder: Path) -> Iterator[Engine]:
+    record = folder / "lora.jsonl"
+    command = [sys.executable, "-m", "engines.simulator", "--port", "0", "--model", "llama", "--max-loras", "4"]
+    with subprocess.Popen([*command, "--ttft", "0.005", "--record", str(record)], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            listening = re.search(r"http://([\d.:]+)", process.stdout.readline().decode())
+            assert listening
+            yield Engine(listening[1], record)
+            process.terminate()
+            process.wait(END_S)
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with lora_simulator(tmp_path_factory.mktemp("lora")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def admin(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterator[AdminGateway]:
+    models = {
+        "chat": {
+            "targets": [{"provider": "far", "model": "up"}, {"provider": "llama", "model": "llama"}],
+            "price": {"input": 1, "output": 2},
+        }
+    }
+    more = {
+        "providers": {"far": {"api": "openai", "base_url": "http://127.0.0.1:9/v1"}},
+        "engines": {
+            "llama": {
+                "kind": "simulator",
+                "endpoints": [f"http://{engine.address}"],
+                "max_loras": 4,
+            }
+        },
+        "models": models,
+        "tenants": {
+            name: {"models": ["chat"], "keys": [{"name": "ci", "sha256": sha256(key.encode()).hexdigest()}]}
+            for name, key in KEYS.items()
+        },
+    }
+    with admin_gateway(tmp_path_factory.mktemp("adapters"), engine, **more) as running:
+        yield running
+
+
+def folder_of(path: Path, value: float) -> Path:
+    path.mkdir()
+    (path / "adapter_model.safetensors").write_bytes(safetensors(SHAPES, value=value))
+    config = config_of(base_model_name_or_path="llama", target_modules=["q_proj"])
+    (path / "adapter_config.json").write_text(json.dumps(config, indent=2))
+    return path
+
+
+def command(admin: AdminGateway, *arguments: str) -> dict[str, Any]:
+    environ = {"HEADGATE_ADMIN_KEY": admin.admin_key(), "HEADGATE_URL": admin.gateway.url, "PATH": ""}
+    done = subprocess.run([HEADGATE, "adapters", *arguments, "--json"], env=environ, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def ask(admin: AdminGateway, key: str, model: str = "acme/bot", **more: Any) -> httpx2.Response:
+    body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3, **more}
+    return admin.gateway.post("/v1/chat/completions", body, key)
+
+
+def test_an_adapter_is_pushed_loaded_promoted_and_answers(
+    admin: AdminGateway, engine: Engine, tmp_path: Path
+) -> None:
+    assert ask(admin, KEYS["acme"]).status_code == 404
+    for version, value in ((1, 0.5), (2, 0.25)):
+        folder = folder_of(tmp_path / f"v{version}", value)
+        pushed = command(
+            admin, "push", str(folder), "--tenant", "acme", "--name", "bot", "--base", "chat", "--promote"
+        )
+        assert (pushed["version"], pushed["state"], pushed["wanted_weight"]) == (version, "validated", 100)
+        name = pushed["engine_name"]
+        loading = {"lora_name": name, "lora_path": str(folder)}
+        loaded = httpx2.post(f"http://{engine.address}/v1/load_lora_adapter", json=loading)
+        assert loaded.status_code == 200, loaded.text
+        said = AdapterReport("acme", "bot", version, pushed["sha256"])
+        report(said, admin.gateway.state / CONTROL_API_SOCKET)
+        until(lambda: ask(admin, KEYS["acme"]).json().get("model") == name)  # noqa: B023 - asked at once
+        line = admin.gateway.end_line(ask(admin, KEYS["acme"]).headers["x-request-id"])
+        assert {name: line[name] for name in ("model", "base_model", "upstream_model", "target")} == {
+            "model": "acme/bot",
+            "base_model": "chat",
+            "upstream_model": name,
+            "target": "llama",
+        }
+    command(admin, "rollback", "bot", "--tenant", "acme")
+    until(lambda: ask(admin, KEYS["acme"]).json()["model"].startswith("acme/bot@1-"))
+
+
+def test_it_is_its_tenants_alone(admin: AdminGateway) -> None:
+    mine, others = (admin.gateway.get("/v1/models", key).json()["data"] for key in KEYS.values())
+    assert {one["id"]: one.get("parent") for one in mine} == {"chat": None, "acme/bot": "chat"}
+    assert [one["id"] for one in others] == ["chat"]
+    unknown, there = (ask(admin, KEYS["other"], model) for model in ("acme/nothing", "acme/bot"))
+    assert (unknown.status_code, there.status_code) == (404, 404)
+    assert there.json()["error"]["code"] == unknown.json()["error"]["code"] == "model_not_found"
+
+
+def test_what_is_too_large_or_no_upload_is_refused_by_the_admin_api(admin: AdminGateway) -> None:
+    key, path = admin.admin_key(), "/admin/v1/tenants/acme/adapters/bot/versions"
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/octet-stream"}
+    config = json.dumps(config_of()).encode() + b"\n"
+    refused = httpx2.post(admin.gateway.url + path, content=config + bytes(3 * 2**20), headers=headers, timeout=60)
+    assert (refused.status_code, refused.json()["code"]) == (422, "adapter_not_acceptable")
+    elsewhere = httpx2.post(
+        f"{admin.gateway.url}{path.rpartition('/')[0]}/promote", content=bytes(3 * 2**20), headers=headers, timeout=60
+    )
+    assert (elsewhere.status_code, elsewhere.json()["code"]) == (413, "body_too_large")
+    assert admin.ask("POST", path).status_code == 401
