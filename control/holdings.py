@@ -39,6 +39,7 @@ PLACES: Mapping[str, str] = {
     "UPLOADS": "gone with the request that brings it",
     "ADAPTER_CACHE": "adapters",
     "ADAPTER_KEY": "of this host",
+    "ENGINES_FOLDER": "what engines write for themselves; their prompts and adapters are not in it",
     "ENGINES_KEY": "of this host",
     "ENGINES_FOLDER": "of gateway.yaml, and of this host",
     "DIRECTORY": "database",  # follows it: what is erased there goes from here

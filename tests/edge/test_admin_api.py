@@ -4,7 +4,7 @@ from typing import Any
 
 from rendering import EXAMPLE, clusters_of, manager_of, rendered
 
-from headgate.contract import ADMIN_MARK, CONTROL_API_SOCKET, CONTROL_CLUSTER, MAX_ADMIN_BODY_BYTES
+from headgate.contract import ADAPTER_UPLOADS, ADMIN_MARK, CONTROL_API_SOCKET, CONTROL_CLUSTER, MAX_ADMIN_BODY_BYTES
 from headgate.endpoints import USAGE_PATHS
 
 FILES = rendered(EXAMPLE.read_text())
@@ -26,10 +26,12 @@ def usage_routes() -> list[dict[str, Any]]:
 
 def test_its_routes_come_before_all_that_could_take_its_requests() -> None:
     names = [route["name"] for route in routes()]
-    assert names[:6] == ["connect", "admin-too-large", "admin-too-large", "admin-export", "admin", "admin"]
-    assert names[6:8] == ["usage-too-large", "usage"]
+    assert names[:3] == ["connect", "admin-upload", "admin-too-large"]
+    assert names[3:7] == ["admin-too-large", "admin-export", "admin", "admin"]
+    assert names[7:9] == ["usage-too-large", "usage"]
     assert {route["match"]["safe_regex"]["regex"] for route in usage_routes()} == {USAGE_PATHS}
-    assert [route["match"].get("prefix") or route["match"]["path"] for route in admin_routes()] == [
+    assert admin_routes()[0]["match"]["safe_regex"]["regex"] == ADAPTER_UPLOADS
+    assert [route["match"].get("prefix") or route["match"]["path"] for route in admin_routes()[1:]] == [
         *("/admin/v1/", "/admin/v1", "/admin/v1/audit/export", "/admin/v1/", "/admin/v1")
     ]
 
@@ -48,7 +50,9 @@ def test_nothing_that_is_made_for_models_is_on() -> None:
 
 
 def test_its_own_limits() -> None:
-    too_large, whole = admin_routes()[0], admin_routes()[-1]
+    upload, too_large, whole = admin_routes()[0], admin_routes()[1], admin_routes()[-1]
+    assert upload["typed_per_filter_config"]["envoy.filters.http.buffer"]["disabled"]  # weights are not held back
+    assert upload["route"]["idle_timeout"] == "600s"
     (header,) = too_large["match"]["headers"]
     assert header["range_match"]["start"] == str(MAX_ADMIN_BODY_BYTES + 1)
     assert too_large["direct_response"]["status"] == 413
