@@ -12,6 +12,7 @@ import msgspec
 import structlog
 import uvloop
 
+from engines.loading.adapters import Adapters
 from engines.processes import Processes
 from engines.standing import standing
 from engines.tables import Tables
@@ -41,15 +42,21 @@ async def _serve(*, lifeline: bool) -> None:
     tables.look()
     counters = Counters(counters_address(), COUNTERS_TIMEOUT_S, _on_change)
     counters.start()
-    roster = Roster(tables, Processes(), lambda: teller.news())
+
+    def news() -> None:
+        teller.news()
+        adapters.news()
+
+    roster = Roster(tables, Processes(), news, lambda one: adapters.are_on(one))
     teller = Teller(counters, gateway_id() or make_gateway_id(), roster.by_cluster)
+    adapters = Adapters(lambda: tables.snapshot, roster.replicas)
     gpus = Gpus(lambda: any(row.gpus for row in tables.engines.values()))
     ENGINES_SOCKET.unlink(missing_ok=True)
     listener = await asyncio.start_unix_server(
         _answering(lambda: standing(tables.engines, roster.replicas(), gpus.found)), str(ENGINES_SOCKET)
     )
     log.info("engines started", pid=os.getpid())
-    works = (roster.run(), teller.run(), gpus.run(), until_end(lifeline=lifeline))
+    works = (roster.run(), teller.run(), gpus.run(), adapters.run(), until_end(lifeline=lifeline))
     running = {asyncio.create_task(work) for work in works}
     done, others = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     listener.close()

@@ -7,17 +7,22 @@ import structlog
 
 from headgate.contract import SNAPSHOT
 from headgate.engine_rows import EngineRow
-from headgate.snapshot import read_snapshot
+from headgate.snapshot import Snapshot, read_snapshot
 
 log = structlog.get_logger()
 
 
 class Tables:
-    """Call `look` now and then; `engines` is what it found last, by name."""
+    """Call `look` now and then; `snapshot` is what it found last, None while there is none."""
 
     def __init__(self) -> None:
-        self.engines: Mapping[str, EngineRow] = {}
+        self.snapshot: Snapshot | None = None
         self._time: int | None = None
+
+    @property
+    def engines(self) -> Mapping[str, EngineRow]:
+        """By name."""
+        return self.snapshot.engines if self.snapshot else {}
 
     def look(self) -> None:
         """Read what is new. A file that can't be read changes nothing."""
@@ -25,7 +30,7 @@ class Tables:
             changed = SNAPSHOT.stat().st_mtime_ns
             if changed == self._time:
                 return
-            self.engines = read_snapshot(SNAPSHOT).engines
+            self.snapshot = read_snapshot(SNAPSHOT)
         except FileNotFoundError:
             return
         except (OSError, msgspec.DecodeError) as error:

@@ -16,6 +16,8 @@ class EngineRow(msgspec.Struct, frozen=True, omit_defaults=True):
     capacity: int
     served: str | None = None
     max_loras: int = 0
+    adapters_dir: str | None = None
+    adapters_path: str | None = None
     health: str = "/health"
     key_file: str | None = None
     ca_file: str | None = None

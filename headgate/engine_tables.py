@@ -20,6 +20,8 @@ def _row(name: str, engine: Engine, provider: Provider) -> EngineRow:
         capacity=engine.max_running,
         served=served_name(name, engine),
         max_loras=engine.max_loras,
+        adapters_dir=str(engine.adapters_dir) if engine.adapters_dir else None,
+        adapters_path=engine.adapters_path,
         health=engine.health_check,
         key_file=key_file(account.cluster) if provider.api_key else None,
         ca_file=secret_file(provider_ca_name(account.shared)) if provider.ca else None,

@@ -52,31 +52,53 @@ class Asker:
 
     async def models(self) -> bytes:
         """The body of /v1/models. Raises Trouble."""
-        key = self._key() if self._place.key_file else None
-        headers = {"authorization": f"Bearer {key}"} if key else {}
-        return await self._get("/v1/models", MOST_MODELS_BYTES, headers)
+        return await self._get("/v1/models", MOST_MODELS_BYTES, self._credential())
+
+    async def post(self, path: str, body: bytes, within_s: float) -> tuple[int, bytes]:
+        """The status and body of the answer to this JSON. Raises Trouble."""
+        headers = {"content-type": "application/json", **self._credential()}
+        return await self._ask("POST", path, MOST_MODELS_BYTES, headers, body, within_s)
 
     async def close(self) -> None:
         """Let go of the connections."""
         await self._session.close()
 
     async def _get(self, path: str, most_bytes: int, headers: dict[str, str] | None = None) -> bytes:
-        place = self._place
+        status, body = await self._ask("GET", path, most_bytes, headers or {})
+        if status != 200:
+            raise Trouble("status", f"answers {status} to {path}")
+        return body
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        most_bytes: int,
+        headers: dict[str, str],
+        body: bytes | None = None,
+        within_s: float | None = None,
+    ) -> tuple[int, bytes]:
+        place, within_s = self._place, within_s or self._timeout_s
         if place.root is None:
             raise Trouble("unresolved", "its name has no address")
         tls = await self._context() if place.scheme == "https" else None
         name = place.name if tls else None
         try:
-            async with self._session.get(
-                place.root + path, headers=headers, allow_redirects=False, ssl=tls or True, server_hostname=name
+            async with self._session.request(
+                method,
+                place.root + path,
+                data=body,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=within_s),
+                allow_redirects=False,
+                ssl=tls or True,
+                server_hostname=name,
             ) as response:
-                if response.status != 200:
-                    raise Trouble("status", f"answers {response.status} to {path}")
                 if response.headers.get("content-encoding", "identity") != "identity":
                     raise Trouble("unreadable", f"answers {path} compressed")
-                return await _bounded(response, most_bytes, path)
+                return response.status, await _bounded(response, most_bytes, path)
         except TimeoutError as error:
-            raise Trouble("silent", f"no answer within {self._timeout_s:g} s") from error
+            raise Trouble("silent", f"no answer within {within_s:g} s") from error
         except aiohttp.ClientConnectorCertificateError as error:
             raise Trouble("certificate", "shows a certificate that is not good for its name") from error
         except aiohttp.ClientConnectorError as error:
@@ -94,6 +116,10 @@ class Asker:
                 raise Trouble("certificate", "its CA or our certificate for it can't be read") from error
             self._tls = now, made
         return self._tls[1]
+
+    def _credential(self) -> dict[str, str]:
+        key = self._key() if self._place.key_file else None
+        return {"authorization": f"Bearer {key}"} if key else {}
 
     def _key(self) -> str | None:
         """Read each time, from memory: it may have been renewed."""

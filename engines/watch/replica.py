@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -64,6 +65,12 @@ class Replica:
                 await asyncio.sleep(self._pause_s())
         finally:
             await asker.close()
+
+    def note(self, serves: Served) -> None:
+        """Somebody has asked it for its own ends: this is what it serves now."""
+        if self.known.is_up:
+            self.known = replace(self.known, served=serves)
+            self._told()
 
     def _pause_s(self) -> float:
         if not self.known.is_up:

@@ -1,6 +1,7 @@
 """All replicas of all engines: one task each, begun and ended as the tables and names say."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -13,18 +14,26 @@ from engines.watch.replica import Replica, Running
 from headgate.feed import replicas as feed
 
 LOOK_EVERY_S = 0.25
+HOLD_S = 10.0
 MOST_REPLICAS = feed.MOST_REPLICAS  # of all engines: more of them nobody would be told of
 
 log = structlog.get_logger()
 
 
 class Roster:
-    """`told` is called whenever something may be new. Needs a running loop."""
+    """`told` is called whenever something may be new. Needs a running loop.
 
-    def __init__(self, tables: Tables, running: Running, told: Callable[[], None]) -> None:
+    `has_adapters` says whether a replica has the adapters that requests are led to. One that lacks some is told of as
+    starting, but not for longer than `HOLD_S`: then it is better to have it without.
+    """
+
+    def __init__(
+        self, tables: Tables, running: Running, told: Callable[[], None], has_adapters: Callable[[Replica], bool]
+    ) -> None:
         self._tables = tables
         self._running = running
         self._told = told
+        self._has_adapters = has_adapters
         self._names = Names()
         self._watched: dict[tuple[str, Place], tuple[Replica, asyncio.Task[None]]] = {}
         self._left_out = 0
@@ -53,8 +62,13 @@ class Roster:
         for one in self.replicas():
             row = engines.get(one.engine)
             if row and one.place.host:
-                said[row.cluster].append(_said(one, row.capacity))
+                said[row.cluster].append(_said(one, row.capacity, self._state_of(one)))
         return said
+
+    def _state_of(self, replica: Replica) -> feed.ReplicaState:
+        known = replica.known
+        is_new = known.state is feed.ReplicaState.READY and time.time() - known.since < HOLD_S
+        return feed.ReplicaState.STARTING if is_new and not self._has_adapters(replica) else known.state
 
     def _follow(self) -> None:
         wanted = self._wanted()
@@ -90,11 +104,11 @@ class Roster:
         return dict(list(found.items())[:MOST_REPLICAS])
 
 
-def _said(replica: Replica, capacity: int) -> feed.Replica:
+def _said(replica: Replica, capacity: int, state: feed.ReplicaState) -> feed.Replica:
     known = replica.known
     return feed.Replica(
         address=replica.place.address,
-        state=known.state,
+        state=state,
         running=known.measured.running or 0,
         waiting=known.measured.waiting or 0,
         capacity=capacity,

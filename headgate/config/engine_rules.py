@@ -13,7 +13,7 @@ from headgate.config.shape import Finding, children_of, value_at
 from headgate.config.wording import KeyPath, found, quoted
 
 _OF_MANAGED = ("replicas", "gpus", "args", "env", "python", "start_timeout", "drain_timeout")
-_OF_EXTERNAL = ("api_key", "health_check", "ca", "client_cert", "client_key")
+_OF_EXTERNAL = ("api_key", "health_check", "ca", "client_cert", "client_key", "adapters_dir", "adapters_path")
 
 
 def unusable_engines(root: dict[str, Any]) -> Iterator[Finding]:
@@ -26,8 +26,11 @@ def unusable_engines(root: dict[str, Any]) -> Iterator[Finding]:
         if isinstance(engine, dict):
             yield from _who_runs_it(path, engine)
             yield from _flags(path, engine)
-            if "max_lora_rank" in engine and not engine.get("max_loras"):
-                yield Finding((*path, "max_lora_rank"), 'needs "max_loras": without, the engine takes no adapters')
+            for key in ("max_lora_rank", "adapters_dir"):
+                if key in engine and not engine.get("max_loras"):
+                    yield Finding((*path, key), 'needs "max_loras": without, the engine takes no adapters')
+            if "adapters_path" in engine and "adapters_dir" not in engine:
+                yield Finding((*path, "adapters_path"), 'needs "adapters_dir", which it is the same folder as')
     own = own_chains(root)
     for path, _ in children_of(root, ("models",)):
         for chain in ((*path, "targets"), *own.get(path[-1], ())):

@@ -53,6 +53,13 @@ def variable_value(value: Any) -> str:
     return str(value)
 
 
+def folder_there(value: Any) -> str:
+    """A folder as an engine elsewhere sees it."""
+    if not isinstance(value, str) or not value.startswith("/") or not value.isprintable():
+        raise ValueError(f"expected a path that starts with /, as the engine sees it, found {found(value)}")
+    return value
+
+
 def lora_rank(value: Any) -> int:
     """The largest rank of adapters."""
     if value not in LORA_RANKS or isinstance(value, bool | Decimal):

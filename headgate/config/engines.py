@@ -28,11 +28,13 @@ from headgate.config.upstreams import USAGE_REPORTS, RetryBudget, UsageReport, o
 
 Kind = Literal["vllm", "simulator"]
 MAX_REPLICAS = 256
+_PATHS = ("model", "python", "adapters_dir")
 
 FlagName = Annotated[str, PlainValidator(engine_values.flag_name)]
 FlagValue = Annotated[Argument, PlainValidator(engine_values.argument)]
 VariableName = Annotated[str, PlainValidator(engine_values.variable_name)]
 VariableValue = Annotated[str, PlainValidator(engine_values.variable_value)]
+FolderThere = Annotated[str, PlainValidator(engine_values.folder_there)]
 LoraRank = Annotated[int, PlainValidator(engine_values.lora_rank)]
 
 
@@ -40,7 +42,8 @@ class Engine(Entry):
     """One engine: all of its replicas serve the same model, and the same adapters.
 
     `max_running` is how many requests one replica works on at once. The keys from `model` to `drain_timeout` are of
-    managed ones (`headgate.config.engine_rules`), but for `served_name`.
+    managed ones (`headgate.config.engine_rules`), but for `served_name`. Adapters' files are put into `adapters_dir`,
+    which the engine sees as `adapters_path`.
     """
 
     kind: Annotated[Kind, PlainValidator(values.one_of("vllm", "simulator"))]
@@ -57,6 +60,8 @@ class Engine(Entry):
     max_running: Count = 256
     max_loras: Annotated[int, PlainValidator(values.whole(0, 1024))] = 0
     max_lora_rank: LoraRank = 16
+    adapters_dir: FilePath | None = None
+    adapters_path: FolderThere | None = None
     api_key: ProviderSecret | None = None
     health_check: RequestPath = "/health"
     usage: Annotated[UsageReport, PlainValidator(values.one_of(*USAGE_REPORTS))] = "continuous"
@@ -91,7 +96,7 @@ class Engine(Entry):
 
     def paths_from(self, base: Path) -> "Engine":
         """With paths that hold in any working directory; `base` is the folder of the file."""
-        absolute = {field: base / path for field in ("model", "python") if (path := getattr(self, field))}
+        absolute = {field: base / path for field in _PATHS if (path := getattr(self, field))}
         return self.model_copy(update=absolute)
 
 

@@ -1,6 +1,6 @@
 """The metrics that the supervisor makes at the time of a scrape: of parts, of the configuration, of Envoy.
 
-`definitions` has these and those that processes count, of headgate/metrics.py and headgate/usage_metrics.py: all that
+`definitions` has these and those that processes count, of headgate/metrics.py and its like: all that
 a scrape can have.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from headgate import metrics, usage_metrics
+from headgate import adapter_metrics, metrics, usage_metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,8 @@ class Definition:
 
 def definitions() -> Iterator[Definition]:
     """Every metric that a scrape can have."""
-    for value in [*vars(metrics).values(), *vars(usage_metrics).values()]:
+    modules = metrics, usage_metrics, adapter_metrics
+    for value in [value for module in modules for value in vars(module).values()]:
         if isinstance(value, Counter | Gauge | Histogram):
             plain: Any = value
             name = f"{plain._name}_total" if isinstance(value, Counter) else plain._name

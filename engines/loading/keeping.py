@@ -1,0 +1,65 @@
+"""What an engine's replicas are to have: what the directory has, and what it had a moment ago. Pure.
+
+A version that was live stays for `GRACE_S`, in which every worker hears that it is so no more; one that is wanted no
+more stays until a look after that shows no request on it anywhere. So no request finds the version gone that it was
+planned for. A staged one stays until the directory has it as such no more: until then it may be made live at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engines.loading.next_step import Rank, Wanted
+
+GRACE_S = 10.0  # workers take a change of the directory within 1 s, and know that they are behind where they can't
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the replicas that answer have, by looks that began at `at` or later. `busy`: with requests on it."""
+
+    at: float
+    resident: frozenset[str]
+    busy: frozenset[str]
+
+
+class Keeping:
+    """One engine's. Times are a monotonic clock's, in seconds."""
+
+    def __init__(self) -> None:
+        self._used: dict[str, float] = {}
+        self._called_until: dict[str, float] = {}  # requests may have been planned for it until then
+        self._known: set[str] = set()
+
+    def wanted(self, ranks: Mapping[str, Rank], seen: Seen, now: float) -> tuple[Wanted, ...]:
+        """All that is wanted now. `ranks`: versions by name, as the directory has them."""
+        self._note(ranks, seen, now)
+        first = [
+            Wanted(name, rank, self._used[name], pinned=rank is Rank.STAGED or self._was_called(name, rank, now))
+            for name, rank in ranks.items()
+        ]
+        kept = [
+            Wanted(name, Rank.PREVIOUS, self._used.get(name, 0.0), pinned=self._may_be_called(name, now))
+            for name in seen.resident - ranks.keys()
+            if name in seen.busy or self._may_be_called(name, seen.at)
+        ]
+        return (*first, *kept)
+
+    def _note(self, ranks: Mapping[str, Rank], seen: Seen, now: float) -> None:
+        for name, rank in ranks.items():
+            self._used.setdefault(name, now)
+            if rank is Rank.LIVE:
+                self._called_until[name] = now + GRACE_S
+        for name in seen.resident - self._known - ranks.keys():  # nobody here knows since when it is wanted no more
+            self._called_until.setdefault(name, now + GRACE_S)
+        for name in seen.busy:
+            self._used[name] = now
+        self._known = {*ranks, *seen.resident}
+        self._used = {name: at for name, at in self._used.items() if name in self._known}
+        self._called_until = {name: at for name, at in self._called_until.items() if name in self._known}
+
+    def _was_called(self, name: str, rank: Rank, now: float) -> bool:
+        """Live ones that have no place go by last use: there is nothing that would make room for them."""
+        return rank is not Rank.LIVE and self._may_be_called(name, now)
+
+    def _may_be_called(self, name: str, at: float) -> bool:
+        return at < self._called_until.get(name, 0.0)

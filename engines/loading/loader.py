@@ -1,0 +1,149 @@
+"""What makes adapters come and go in the part `engines`: the directory, the tables and the watch, put together.
+
+While nobody knows what is wanted (there is no directory yet, or it can't be read) nothing is changed anywhere.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from engines.loading.engine_loop import EngineLoop
+from engines.loading.files import AdapterFiles
+from engines.loading.next_step import Rank
+from engines.loading.promotion import Fails, Fits, Outcome
+from engines.loading.telling import ReportTeller
+from engines.loading.versions import Version, wanted_by_engine
+from engines.watch.replica import Replica
+from headgate.adapter_reports import LONGEST_REASON, AdapterReport
+from headgate.directory.directory import Directory
+from headgate.engine_rows import EngineRow
+from headgate.snapshot import Snapshot
+
+LOOK_EVERY_S = 0.25
+SWEEP_EVERY_S = 60.0  # which is how long files of a tenant that is deleted may stay
+
+log = structlog.get_logger()
+
+
+class Following(Protocol):
+    """The directory as far as it was read."""
+
+    @property
+    def directory(self) -> Directory:
+        """Ask for it anew each time."""
+
+
+class Loader:
+    """`turn` is one round; `run` goes round. `files_of` says where an engine's adapters lie."""
+
+    def __init__(
+        self,
+        following: Following,
+        snapshot: Callable[[], Snapshot | None],
+        replicas: Callable[[], Sequence[Replica]],
+        files_of: Callable[[EngineRow], AdapterFiles],
+        teller: ReportTeller,
+    ) -> None:
+        self._following = following
+        self._snapshot = snapshot
+        self._replicas = replicas
+        self._files_of = files_of
+        self._teller = teller
+        self._news = asyncio.Event()
+        self._loops: dict[str, tuple[AdapterFiles, EngineLoop]] = {}
+        self._wanted: Mapping[str, Mapping[str, Version]] = {}
+        self._wanted_of: tuple[Snapshot | None, Directory | None, int] = (None, None, 0)
+
+    def news(self) -> None:
+        """Something may be new."""
+        self._news.set()
+
+    def has_adapters(self, replica: Replica) -> bool:
+        """Whether it has the live ones of its engine, as far as it can."""
+        known = self._loops.get(replica.engine)
+        return known[1].has_live(replica) if known else True
+
+    async def run(self) -> None:
+        """Until cancelled. Adapters stay where they are then."""
+        others = [asyncio.create_task(self._teller.run()), asyncio.create_task(self._sweep())]
+        try:
+            while True:
+                self._news.clear()
+                try:
+                    self.turn()
+                except Exception:  # a bug of ours must not end the watch of engines
+                    log.exception("adapters can't be looked after")
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_EVERY_S):
+                        await self._news.wait()
+        finally:
+            for task in others:
+                task.cancel()
+            for engine in list(self._loops):
+                self._end(engine)
+
+    def turn(self) -> None:
+        """One round: what is wanted where, and what has come of it."""
+        snapshot, directory = self._snapshot(), self._following.directory
+        if snapshot is None or not directory.version:
+            return
+        self._read(snapshot, directory)
+        replicas = self._replicas()
+        for engine in self._loops.keys() - snapshot.engines.keys():
+            self._end(engine)
+        for engine, row in snapshot.engines.items():
+            its = [one for one in replicas if one.engine == engine]
+            self._loop_of(engine, row).turn(row.max_loras, self._wanted.get(engine, {}), its)
+        self._teller.take(dict(self._reports()))
+
+    def _loop_of(self, engine: str, row: EngineRow) -> EngineLoop:
+        files = self._files_of(row)
+        if engine in self._loops and self._loops[engine][0] is not files:
+            self._end(engine)
+        if engine not in self._loops:
+            self._loops[engine] = files, EngineLoop(engine, files, is_managed=row.managed)
+        return self._loops[engine][1]
+
+    def _end(self, engine: str) -> None:
+        self._loops.pop(engine)[1].end()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            if not self._following.directory.version:
+                continue
+            versions = [one for some in self._following.directory.all_adapters() for one in some.versions]
+            known = {one.engine_name for one in versions if one.state != "retired"}
+            for files in {id(one): one for one, _ in self._loops.values()}.values():
+                loaded = [loop.loaded() for one, loop in self._loops.values() if one is files]
+                await files.sweep(known, frozenset().union(*loaded))
+
+    def _read(self, snapshot: Snapshot, directory: Directory) -> None:
+        """Only where it may be another one: there may be thousands of adapters."""
+        last, of, version = self._wanted_of
+        if last is not snapshot or of is not directory or version != directory.version:
+            self._wanted_of = snapshot, directory, directory.version
+            engines = [name for name, row in snapshot.engines.items() if row.max_loras]
+            self._wanted = wanted_by_engine(directory.all_adapters(), snapshot.chains, engines)
+
+    def _reports(self) -> Iterator[tuple[AdapterReport, int]]:
+        """What is to be told: of awaited versions what came of them, of staged ones if they can't be kept."""
+        versions = {name: version for some in self._wanted.values() for name, version in some.items()}
+        for name, version in versions.items():
+            if version.rank is Rank.LIVE:
+                continue
+            found, entry = self._outcome(name), version.entry
+            place = entry.tenant, entry.name, entry.number, entry.sha256
+            if isinstance(found, Fails):
+                yield AdapterReport(*place, found.text[:LONGEST_REASON]), entry.version
+            elif isinstance(found, Fits) and version.rank is Rank.AWAITED:
+                yield AdapterReport(*place), entry.version
+
+    def _outcome(self, name: str) -> Outcome:
+        """Of all engines that are to have it."""
+        found = [self._loops[engine][1].outcome(name) for engine, some in self._wanted.items() if name in some]
+        failed = next((one for one in found if isinstance(one, Fails)), None)
+        return failed or (Fits() if found and all(found) else None)

@@ -1,0 +1,34 @@
+"""The metrics of adapters on engines, counted by the part `engines`.
+
+As in headgate/metrics.py, which says how processes count.
+"""
+
+from prometheus_client import Counter, Histogram
+
+import headgate.metrics  # noqa: F401 - it sets how; before anything here is made
+
+ADAPTER_LOAD = Histogram(
+    "headgate_adapter_load_seconds",
+    "Time to load an adapter on one replica, with what it takes to fetch and verify its files.",
+    ("engine",),
+    registry=None,
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0),
+)
+ADAPTER_FAILURES = Counter(
+    "headgate_adapter_failures",
+    "Times that an adapter could not be loaded, unloaded or answered by on one replica, by why.",
+    ("engine", "reason"),
+    registry=None,
+)
+ADAPTER_UNLOADS = Counter(
+    "headgate_adapter_unloads",
+    "Adapters that were unloaded from one replica: wanted no more (unwanted), or for another one's place (evicted).",
+    ("engine", "why"),
+    registry=None,
+)
+ADAPTERS_STAGED = Counter(
+    "headgate_adapter_stagings",
+    "Versions that all replicas were to have, by what became of it: staged, failed.",
+    ("outcome",),
+    registry=None,
+)

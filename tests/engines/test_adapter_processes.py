@@ -1,0 +1,120 @@
+"""`headgate serve control` and `headgate serve engines` together: what is promoted comes to the engines."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from adapter_bench import Bench
+
+from control.audit_chain import Actor
+from control.store.adapters import insert_adapter, insert_version, versions_of
+from control.store.engine import sqlite_url
+from control.store.store import Store
+from control.store.values import Adapter
+from headgate.contract import DATABASE, SNAPSHOT
+from headgate.engine_rows import EngineRow
+from headgate.snapshot import Snapshot, TargetRow, ZonedTarget, write_snapshot
+from tests.control.control_process import ControlProcess, control_process
+from tests.counters.valkey_server import ValkeyServer
+
+HEADGATE = str(Path(sys.executable).with_name("headgate"))
+ADMIN = Actor("system", "test")
+
+
+@pytest.fixture
+def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlProcess]:
+    """In a folder with a short name: a Unix socket's path ends at 107 bytes."""
+    with control_process(tmp_path_factory.mktemp("a")) as running:
+        running.until_state("up")
+        yield running
+
+
+@pytest.fixture
+async def bench(control: ControlProcess) -> AsyncIterator[Bench]:
+    """Its engines and its store; what control is, and who loads, are processes of their own."""
+    made = Bench(control.state)
+    for engine in made.engines:
+        await engine.start()
+    yield made
+    for engine in made.engines:
+        await engine.stop()
+
+
+class Part:
+    """`headgate serve engines` on the state that control writes."""
+
+    def __init__(self, bench: Bench, server: ValkeyServer) -> None:
+        urls = tuple(f"http://127.0.0.1:{engine.port}" for engine in bench.engines)
+        row = EngineRow("provider/llama@0", urls, 8, served="llama", max_loras=4, managed=True)
+        target = TargetRow("llama", "openai", "provider/llama@0", "llama", "continuous", 1, 1, 2)
+        chains = {"chat": [ZonedTarget("internal", target)]}
+        tables = Snapshot(1, 0, 2**20, [], {}, {}, chains=chains, engines={"llama": row})
+        write_snapshot(tables, bench.state / SNAPSHOT)
+        self._bench, self._url = bench, f"unix://{server.socket}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [HEADGATE, "serve", "engines", "--state", str(self._bench.state)]
+        environ = {**os.environ, "HEADGATE_COUNTERS": self._url}
+        with (self._bench.state / "engines.log").open("ab") as log:
+            self.process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def part(bench: Bench, server: ValkeyServer) -> Iterator[Part]:
+    made = Part(bench, server)
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def store(control: ControlProcess) -> Iterator[Store]:
+    found = Store.at(sqlite_url(control.state / DATABASE))
+    with found.write(ADMIN) as unit:
+        insert_adapter(unit, Adapter(tenant_id="acme", name="bot", base_model="chat", created_by="test"))
+        unit.record("test.adapter", "adapter", "bot", tenant_id="acme")
+    yield found
+    found.close()
+
+
+def promoted(bench: Bench, store: Store, value: float) -> int:
+    """The next version is published, and wanted."""
+    number = bench.publish(value)
+    with store.write(ADMIN) as unit:
+        insert_version(unit, replace(bench.control.versions[-1], wanted_weight=100))
+        unit.record("test.promote", "adapter_version", f"bot@{number}", tenant_id="acme")
+    return number
+
+
+def states(store: Store) -> dict[int, str]:
+    with store.read() as reader:
+        return {one.number: one.state for one in versions_of(reader, "acme", "bot")}
+
+
+async def test_promotions_reach_engines_also_after_the_part_was_killed(
+    bench: Bench, part: Part, store: Store
+) -> None:
+    part.start()
+    first = promoted(bench, store, 0.5)
+    await bench.until(lambda: states(store) == {first: "live"})
+    assert await bench.on_all(first)
+    folder = next((bench.state / "adapters").glob("[0-9a-f]*"))
+    assert {path.name for path in folder.iterdir()} >= {"adapter_model.safetensors", "adapter_config.json"}
+    part.kill()
+    second = promoted(bench, store, 0.25)
+    await bench.engines[0].stop()
+    await bench.engines[0].start()
+    await asyncio.to_thread(part.start)
+    await bench.until(lambda: states(store) == {first: "staged", second: "live"})
+    assert await bench.on_all(first, second)
