@@ -41,7 +41,6 @@ PLACES: Mapping[str, str] = {
     "ADAPTER_KEY": "of this host",
     "ENGINES_FOLDER": "what engines write for themselves; their prompts and adapters are not in it",
     "ENGINES_KEY": "of this host",
-    "ENGINES_FOLDER": "of gateway.yaml, and of this host",
     "DIRECTORY": "database",  # follows it: what is erased there goes from here
     "SNAPSHOT": "of gateway.yaml",
     "DECLARED": "of gateway.yaml",
