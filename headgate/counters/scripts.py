@@ -45,7 +45,9 @@ NOTE_RESPONSE = _script("note_response")
 FIND_RESPONSE = _script("find_response")
 KNOWN_RESPONSES = _script("known_responses")
 MARK = _script("mark")
-ALL = (RESERVE, SETTLE, STANDING, NOTE_RESPONSE, FIND_RESPONSE, KNOWN_RESPONSES, MARK)
+ADMIT = _script("queue", "admit")
+RELEASE = _script("queue", "release")
+ALL = (RESERVE, SETTLE, STANDING, NOTE_RESPONSE, FIND_RESPONSE, KNOWN_RESPONSES, MARK, ADMIT, RELEASE)
 
 
 def record_key(tenant: str, request_id: str) -> str:
@@ -96,6 +98,13 @@ def response_times_key(tenant: str, kind: str = "responses") -> str:
 def mark_key(tenant: str) -> str:
     """What marks the tenant's stored completions, so that it can list them."""
     return f"hg:{{{tenant}}}:completions:mark"
+
+
+def queue_keys(pool: str) -> tuple[str, ...]:
+    """All keys of an engine's slots and of those who wait for one, as queue.lua has them; no tenant is called so."""
+    of_classes = [f"{part}:{number}" for part in ("line", "tenants") for number in (1, 2, 3)]
+    parts = ("slots", "since", "state", "tickets", "beats", "ended", *of_classes)
+    return tuple(f"hg:{{engine/{pool}}}:{part}" for part in parts)
 
 
 def limit_key(tenant: str, name: str, day: int = 1) -> str:

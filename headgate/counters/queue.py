@@ -1,0 +1,112 @@
+"""The calls of admit.lua and release.lua, what they answer, and what they tell those who listen. Pure."""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import msgspec
+
+from headgate.counters.scripts import ADMIT, RELEASE, Call, member_of, queue_keys
+
+Priority = Literal["high", "normal", "low"]  # the most urgent first
+PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+
+QUEUE_CHANNEL = "hg:queue"  # of all engines, for all workers of all gateways
+# Who waits says so every second or so; after this it is not there any more.
+BEAT_MS = 5000
+# A request's end may be known before its slot is taken, where the call was under way: that takes none then.
+REMEMBER_MS = 15_000
+
+
+class Verdict(enum.IntEnum):
+    """What becomes of a request."""
+
+    SLOT = 1
+    WAITS = 0
+    ENDED = -1
+    FULL = -2
+    TOO_LATE = -3
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Who wants a slot of an engine. `length` None: it does not wait, and takes one whether there is one or not.
+
+    `capacity` is what the engine runs at once; `patience_ms` how long it would wait, None for ever.
+    """
+
+    pool: str
+    request_id: str
+    epoch: str
+    tenant: str
+    model: str
+    capacity: int
+    lease_ms: int
+    priority: Priority = "normal"
+    share: int = 1
+    length: int | None = None
+    patience_ms: int | None = None
+
+    @property
+    def member(self) -> str:
+        """What it is called in the engine's slots, and in its queue."""
+        return member_of(self.epoch, self.request_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """How many are `ahead`, when its turn is expected (None: nobody can say), how long it has waited."""
+
+    verdict: Verdict
+    ahead: int
+    expected_ms: int | None
+    waited_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Whether an engine has no slot for one more, and the members whose turn it is."""
+
+    pool: str
+    is_full: bool
+    called: tuple[str, ...]
+
+
+def admit_call(seat: Seat, now_ms: int | str = "") -> Call:
+    """For `Counters.run`; again and again for one that waits."""
+    arguments = (
+        now_ms,
+        seat.member,
+        PRIORITIES.index(seat.priority) + 1,
+        seat.tenant,
+        seat.share,
+        seat.model,
+        -1 if seat.length is None else seat.length,
+        seat.capacity,
+        seat.lease_ms,
+        BEAT_MS,
+        -1 if seat.patience_ms is None else seat.patience_ms,
+    )
+    return ADMIT, queue_keys(seat.pool), arguments
+
+
+def read_admitted(reply: Sequence[int]) -> Admitted:
+    """What the reply of `admit_call` says."""
+    verdict, ahead, expected_ms, waited_ms = reply
+    return Admitted(Verdict(verdict), ahead, None if expected_ms < 0 else expected_ms, waited_ms)
+
+
+def release_call(pool: str, members: Sequence[str], remember_ms: int = REMEMBER_MS, now_ms: int | str = "") -> Call:
+    """Gives back what these hold. With `remember_ms` 0 they may come again: only who asked for them has gone."""
+    return RELEASE, queue_keys(pool), (now_ms, remember_ms, *members)
+
+
+def read_notice(message: bytes) -> Notice | None:
+    """None for what is no notice of ours."""
+    try:
+        slots, is_full, called = msgspec.msgpack.decode(message, type=tuple[str, bool, list[str]])
+    except (msgspec.DecodeError, ValueError):
+        return None
+    pool = slots.partition("{engine/")[2].partition("}")[0]
+    return Notice(pool, is_full, tuple(called))

@@ -1,0 +1,321 @@
+"""The queue's scripts in a real Valkey against a plain model of them, on a clock of the test's."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from redis import Redis
+
+from headgate.counters.queue import (
+    BEAT_MS,
+    QUEUE_CHANNEL,
+    REMEMBER_MS,
+    Admitted,
+    Notice,
+    Priority,
+    Seat,
+    Verdict,
+    admit_call,
+    read_admitted,
+    read_notice,
+    release_call,
+)
+from headgate.counters.scripts import Call, queue_keys
+from headgate.counters.slots import slot_of
+from tests.counters.queue_model import QueueModel
+from tests.counters.tenant import EPOCH, START
+from tests.counters.valkey_server import ValkeyServer
+
+POOL = "llama@1"
+LEASE_MS = 60_000
+
+
+class Queue:
+    """Calls on one engine's queue. `valkey` must not decode what it answers."""
+
+    def __init__(self, valkey: Redis, capacity: int = 1, length: int = 100) -> None:
+        self.valkey, self.now = valkey, START
+        self.seat = Seat(POOL, "", EPOCH, "acme", "chat", capacity, LEASE_MS, length=length)
+        self.seats: dict[str, Seat] = {}
+
+    def run(self, call: Call) -> Any:
+        script, keys, arguments = call
+        return self.valkey.eval(script.text, len(keys), *keys, *arguments)
+
+    def ask(self, name: str, **differs: Any) -> Admitted:
+        """Joins, or looks again, as whoever it was when it joined."""
+        seat = self.seats.setdefault(name, replace(self.seat, request_id=name, **differs))
+        return read_admitted(self.run(admit_call(seat, self.now)))
+
+    def end(self, *names: str, remember_ms: int = REMEMBER_MS) -> int:
+        members = [self.seats[name].member for name in names]
+        freed: int = self.run(release_call(POOL, members, remember_ms, self.now))
+        return freed
+
+    def serve_all(self) -> list[str]:
+        """Who waits, in the order in which they get the one slot there is."""
+        served: list[str] = []
+        running = next(name for name in self.seats if self.holds(name))
+        waiting = [name for name in self.seats if name != running]
+        while waiting:
+            self.end(running)
+            running = next(name for name in waiting if self.ask(name).verdict is Verdict.SLOT)
+            waiting.remove(running)
+            served.append(running)
+        return served
+
+    def holds(self, name: str) -> bool:
+        return self.valkey.zscore(queue_keys(POOL)[0], self.seats[name].member) is not None
+
+
+@pytest.fixture
+def queue(raw: Redis) -> Queue:
+    return Queue(raw)
+
+
+def fill(queue: Queue, number: int, **differs: Any) -> None:
+    for turn in range(number):
+        queue.ask(f"{differs.get('tenant', 'acme')}/{differs.get('priority', '')}{turn}", **differs)
+
+
+def test_all_keys_of_an_engine_are_on_one_node() -> None:
+    assert len({slot_of(key) for key in queue_keys(POOL)}) == 1
+
+
+def test_a_request_waits_for_the_slot_that_another_one_has(queue: Queue) -> None:
+    assert queue.ask("first").verdict is Verdict.SLOT
+    assert queue.ask("second") == Admitted(Verdict.WAITS, 0, None, 0)
+    assert queue.ask("third") == Admitted(Verdict.WAITS, 1, None, 0)
+    queue.now += 400
+    assert queue.end("first") == 1
+    assert queue.ask("third").verdict is Verdict.WAITS, "it is not its turn"
+    assert queue.ask("second") == Admitted(Verdict.SLOT, 0, 0, 400)
+    assert queue.ask("second").verdict is Verdict.SLOT, "asked again, it still has it"
+    assert queue.ask("third").expected_ms == 400, "as long as the first one took"
+
+
+def test_tenants_take_turns_by_their_shares(queue: Queue) -> None:
+    queue.ask("running")
+    fill(queue, 12, tenant="acme")
+    fill(queue, 12, tenant="globex", share=2)
+    fill(queue, 3, tenant="initech")
+    served = [name.partition("/")[0] for name in queue.serve_all()]
+    assert Counter(served[:12]) == {"acme": 3, "globex": 6, "initech": 3}
+    assert served[-3:] == ["acme"] * 3
+
+
+def test_each_tenants_requests_keep_their_order(queue: Queue) -> None:
+    queue.ask("running")
+    fill(queue, 5, tenant="acme")
+    fill(queue, 5, tenant="globex")
+    served = queue.serve_all()
+    for tenant in ("acme", "globex"):
+        assert [name for name in served if name.startswith(tenant)] == [f"{tenant}/{turn}" for turn in range(5)]
+
+
+def test_the_urgent_come_first_and_nobody_is_passed_over_for_ever(queue: Queue) -> None:
+    queue.ask("running")
+    for priority in ("low", "normal", "high"):
+        fill(queue, 20, priority=priority)
+    served = [name.removeprefix("acme/").rstrip("0123456789") for name in queue.serve_all()]
+    assert served[:8] == ["high"] * 8
+    assert Counter(served[:20]) == {"high": 16, "normal": 2, "low": 2}
+    assert Counter(served) == {"high": 20, "normal": 20, "low": 20}
+
+
+def test_who_left_costs_its_tenant_no_turn(queue: Queue) -> None:
+    queue.ask("running")
+    fill(queue, 10, tenant="acme")
+    for turn in reversed(range(10)):
+        queue.end(f"acme/{turn}")
+        del queue.seats[f"acme/{turn}"]
+    fill(queue, 3, tenant="globex")
+    queue.ask("acme/late", tenant="acme")
+    assert queue.ask("acme/late").ahead == 1, "behind globex's first one"
+
+
+def test_a_full_queue_keeps_those_whose_turn_comes_first(raw: Redis) -> None:
+    queue = Queue(raw, length=3)
+    queue.ask("running")
+    fill(queue, 3, tenant="acme")
+    assert queue.ask("acme/more", tenant="acme").verdict is Verdict.FULL
+    assert queue.ask("globex/0", tenant="globex").verdict is Verdict.WAITS, "in place of acme's last one"
+    assert queue.ask("acme/2").verdict is Verdict.FULL
+    assert queue.ask("urgent", tenant="acme", priority="high") == Admitted(Verdict.WAITS, 0, None, 0)
+    assert queue.ask("acme/0").verdict is Verdict.WAITS
+    assert queue.ask("acme/1").verdict is Verdict.FULL
+
+
+def test_a_turn_that_would_come_too_late_is_not_waited_for(queue: Queue) -> None:
+    queue.ask("first")
+    queue.now += 1000
+    queue.end("first")
+    queue.ask("second")
+    assert queue.ask("patient", patience_ms=1000).verdict is Verdict.WAITS
+    refused = queue.ask("hasty", patience_ms=1999)
+    assert refused == Admitted(Verdict.TOO_LATE, 1, 2000, 0)
+    assert queue.ask("other", patience_ms=2000).ahead == 1, "nothing of the refused one is left"
+
+
+def test_who_is_not_heard_of_any_more_is_in_nobodys_way(queue: Queue) -> None:
+    queue.ask("running")
+    queue.ask("dead")
+    queue.ask("living")
+    queue.now += BEAT_MS - 1
+    queue.ask("living")
+    queue.end("running")
+    assert queue.ask("living").verdict is Verdict.WAITS, "it may be there yet"
+    queue.now += 1
+    assert queue.ask("living").verdict is Verdict.SLOT
+
+
+def test_a_slot_ends_with_its_lease(queue: Queue) -> None:
+    queue.ask("lost")
+    queue.ask("waits")
+    queue.now += LEASE_MS - 1
+    assert queue.ask("other").verdict is Verdict.WAITS
+    queue.now += 1
+    assert queue.ask("other").verdict is Verdict.SLOT
+
+
+def test_a_request_that_has_ended_takes_no_slot(queue: Queue) -> None:
+    queue.ask("early", capacity=0)
+    assert queue.end("early") == 0
+    assert queue.ask("early").verdict is Verdict.ENDED
+    assert queue.ask("next").verdict is Verdict.SLOT
+    queue.ask("again", capacity=1)
+    queue.end("again", remember_ms=0)
+    assert queue.ask("again").verdict is Verdict.WAITS, "only the worker that asked for it was gone"
+
+
+def test_one_that_does_not_wait_counts_all_the_same(queue: Queue) -> None:
+    assert queue.ask("first", length=None).verdict is Verdict.SLOT
+    assert queue.ask("second", length=None).verdict is Verdict.SLOT
+    assert queue.ask("third").verdict is Verdict.WAITS
+    queue.end("first")
+    assert queue.ask("third").verdict is Verdict.WAITS, "the second one is above what there is"
+    queue.end("second")
+    assert queue.ask("third").verdict is Verdict.SLOT
+
+
+def test_nothing_is_left_when_all_have_ended(queue: Queue) -> None:
+    queue.ask("running")
+    fill(queue, 4, tenant="acme")
+    fill(queue, 4, tenant="globex", priority="low")
+    queue.end(queue.serve_all()[-1])
+    queue.now += REMEMBER_MS
+    assert queue.end("running", remember_ms=0) == 0
+    left = {key.decode().rpartition("}:")[2] for key in queue.valkey.keys("hg:{engine/*")}
+    assert left == {"state"}
+    assert not [name for name in queue.valkey.hkeys(queue_keys(POOL)[2]) if name[1:2] == b":"]
+
+
+def test_those_whose_turn_it_is_are_told(queue: Queue) -> None:
+    with queue.valkey.pubsub(ignore_subscribe_messages=True) as listener:
+        listener.subscribe(QUEUE_CHANNEL)
+        queue.ask("running")
+        queue.ask("waits")
+        queue.end("running")
+        queue.ask("waits")
+        queue.end("waits")
+        said = [one for one in (read_notice(message["data"]) for message in heard(listener)) if one]
+    assert Notice(POOL, is_full=True, called=(f"{EPOCH}/waits",)) in said
+    assert said[0].is_full
+    assert said[-1] == Notice(POOL, is_full=False, called=())
+
+
+def heard(listener: Any) -> Iterator[Any]:
+    listener.get_message(timeout=5)  # that it has subscribed
+    while message := listener.get_message(timeout=0.2):
+        yield message
+
+
+PRIORITY: st.SearchStrategy[Priority] = st.sampled_from(["high", "normal", "low"])
+
+
+class Scripts(RuleBasedStateMachine):
+    """Requests that come, look again, end, leave and are forgotten, in any order."""
+
+    valkey: Redis
+
+    @initialize(capacity=st.integers(1, 3), length=st.integers(0, 30))
+    def configured(self, capacity: int, length: int) -> None:
+        self.valkey.flushall()
+        self.queue, self.model, self.number = Queue(self.valkey, capacity, length), QueueModel(), 0
+
+    @rule(
+        tenant=st.sampled_from(["acme", "globex", "initech"]),
+        share=st.sampled_from([1, 1, 2, 3]),
+        priority=PRIORITY,
+        model=st.sampled_from(["chat", "chat", "big"]),
+        patience_ms=st.none() | st.integers(0, 20_000),
+        waits=st.integers(0, 9).map(bool),
+        times=st.integers(1, 4) | st.integers(1, 12),
+    )
+    def comes(self, *, waits: bool, times: int, **differs: Any) -> None:
+        length = {} if waits else {"length": None}
+        for _ in range(times):
+            self.number += 1
+            self.asked(f"r{self.number}", **differs, **length)
+
+    @precondition(lambda self: self.number)
+    @rule(data=st.data(), capacity=st.sampled_from([None, None, 0, 1, 2, 4]))
+    def looks_again(self, data: st.DataObject, capacity: int | None) -> None:
+        name = data.draw(st.sampled_from(sorted(self.queue.seats)))
+        if capacity is not None:
+            self.queue.seats = {one: replace(seat, capacity=capacity) for one, seat in self.queue.seats.items()}
+            self.queue.seat = replace(self.queue.seat, capacity=capacity)
+        self.asked(name)
+
+    @precondition(lambda self: self.number)
+    @rule(data=st.data(), remember_ms=st.sampled_from([REMEMBER_MS, 0]))
+    def end(self, data: st.DataObject, remember_ms: int) -> None:
+        names = data.draw(st.lists(st.sampled_from(sorted(self.queue.seats)), min_size=1, max_size=3, unique=True))
+        members = [self.queue.seats[name].member for name in names]
+        freed = self.model.release(members, remember_ms, self.queue.now)
+        assert self.queue.end(*names, remember_ms=remember_ms) == freed
+
+    @rule(turns=st.integers(1, 30))
+    def slots_become_free(self, turns: int) -> None:
+        """One after the other, and all who wait look again each time."""
+        for _ in range(turns):
+            running = [name for name, seat in self.queue.seats.items() if seat.member in self.model.slots]
+            waiting = [name for name, seat in self.queue.seats.items() if seat.member in self.model.tickets]
+            if not running or not waiting:
+                return
+            self.queue.now += 7
+            freed = self.model.release([self.queue.seats[running[0]].member], REMEMBER_MS, self.queue.now)
+            assert self.queue.end(running[0]) == freed
+            for name in waiting:
+                self.asked(name)
+
+    @rule(step=st.integers(0, 900) | st.integers(0, 6000) | st.sampled_from([BEAT_MS, LEASE_MS, REMEMBER_MS]))
+    def time_passes(self, step: int) -> None:
+        self.queue.now += step
+
+    def asked(self, name: str, **differs: Any) -> None:
+        admitted = self.queue.ask(name, **differs)
+        assert admitted == self.model.admit(self.queue.seats[name], self.queue.now)
+
+    @invariant()
+    def holds_the_same(self) -> None:
+        slots, _, _, tickets, beats, *_ = queue_keys(POOL)
+        held = {member.decode(): score for member, score in self.valkey.zrange(slots, 0, -1, withscores=True)}
+        assert held == {member: end for member, (end, _) in self.model.slots.items()}
+        waiting = {member.decode() for member in self.valkey.hkeys(tickets)}
+        assert waiting == set(self.model.tickets)
+        assert {member.decode() for member in self.valkey.zrange(beats, 0, -1)} == waiting
+
+
+def test_any_sequence_of_calls(shared_valkey: ValkeyServer) -> None:
+    with shared_valkey.raw_client() as client:
+        machine: Any = type("Machine", (Scripts,), {"valkey": client})
+        machine.TestCase.settings = settings(
+            max_examples=80, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+        )
+        machine.TestCase().runTest()
