@@ -16,7 +16,7 @@ from headgate.config.limit_rules import unusable_limits
 from headgate.config.limits import UNLIMITED, Limits, PlanLimits, TenantLimits
 from headgate.config.values import MAX_WHOLE
 from headgate.config.wording import KeyPath
-from headgate.limits import KINDS, KINDS_OF_PARTS, NANO, SCOPES, Kind
+from headgate.limits import KINDS, KINDS_OF_PARTS, MOST_SHARE, NANO, PRIORITIES, SCOPES, Kind
 
 Holder = Literal["plan", "tenant", "key"]
 MOST_RULES = 64  # in `per`
@@ -118,6 +118,8 @@ def _schema(holder: Holder) -> dict[str, Any]:
         rule = {"type": "object", "properties": {"by": by, "models": models, **inner}, "additionalProperties": False}
         properties["per"] = {"type": "array", "items": rule, "maxItems": MOST_RULES}
         properties["anniversary"] = {"type": "integer", "minimum": 1, "maximum": 31}
+        properties["priority"] = {"enum": list(PRIORITIES)}
+        properties["share"] = {"type": "integer", "minimum": 1, "maximum": MOST_SHARE}
     return {
         "type": "object",
         "properties": properties,

@@ -45,7 +45,7 @@ class Purses:
 
     def lease_ms(self, model: str) -> int:
         """How long a reservation holds when nothing gives it back."""
-        return lease_ms(self._models[model].total_ms)
+        return lease_ms(self._models[model].longest_ms)
 
 
 class Budgets:

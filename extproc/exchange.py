@@ -104,6 +104,10 @@ def _one(_api: str, _model: str) -> float:
     return 1.0
 
 
+def _has_slots(_engine: str) -> bool:
+    return False
+
+
 def _all_good(_cluster: str, _model: str) -> int:
     return 0
 
@@ -124,6 +128,7 @@ class Exchange:
     is_misconfigured: bool = False
     spool_is_short: bool = False
     state_of: Callable[[str, str], int] = _all_good  # of a target, by cluster and model; 0 is good
+    is_full: Callable[[str], bool] = _has_slots  # an engine, by the name of its slots
     factor_of: Callable[[str, str], float] = _one  # of counts for an API's model
     figures: Figures = _NO_FIGURES  # what strategies go by
     allowances: Allowances = _NO_ALLOWANCES  # what providers say is left

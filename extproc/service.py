@@ -27,6 +27,7 @@ from extproc.tokens.rules import rule_of
 from extproc.watch import WatchedAnswer
 from headgate import metrics, tracing
 from headgate.contract import ATTEMPT_ROLE, EPOCH, ROLE, WATCH_ROLE, WORKERS_ENV
+from headgate.counters.address import counters_address
 from headgate.counters.client import Unavailable
 from headgate.counters.responses import Kind
 from headgate.directory.following import Following
@@ -34,6 +35,7 @@ from headgate.feed import subscriber as feed
 from headgate.feed.allowances import Allowances
 from headgate.feed.factors import Factors
 from headgate.feed.figures import Figures
+from headgate.feed.full_engines import FullEngines, QueueListener
 from headgate.feed.identity import gateway_id
 from headgate.feed.replicas import Replicas
 from headgate.feed.states import TargetStates
@@ -67,6 +69,7 @@ class Process:
         span: tracing.Span | None = None,
         *,
         factor_of: Callable[[str, str], float],
+        is_full: Callable[[str], bool],
         figures: Figures,
         allowances: Allowances,
         replicas: Replicas,
@@ -79,6 +82,7 @@ class Process:
         self._counter = counter
         self._state_of = state_of
         self._factor_of = factor_of
+        self._is_full = is_full
         self._figures = figures
         self._allowances = allowances
         self._replicas = replicas
@@ -107,6 +111,7 @@ class Process:
             spool_is_short=short,
             state_of=self._state_of,
             factor_of=self._factor_of,
+            is_full=self._is_full,
             figures=self._figures,
             allowances=self._allowances,
             replicas=self._replicas,
@@ -311,6 +316,12 @@ def _tenants(snapshot: Snapshot, following: Following) -> Iterator[TenantRow]:
             yield row
 
 
+def _listen(listener: QueueListener, snapshot: Snapshot) -> None:
+    """From the first generation on in which some engine can be full."""
+    if snapshot.slots:
+        listener.start()
+
+
 def services(
     holder: Holder,
     states: TargetStates | None = None,
@@ -331,6 +342,8 @@ def services(
     holder.add(partial(_warm, counter, holder.following))
     holder.add(Purses)
     holder.add(budgets.connect)
+    full = FullEngines()
+    holder.add(partial(_listen, QueueListener(counters_address(), full.take)))
 
     def process(call: Metadata) -> Process | Attempt | TranslatedAnswer | WatchedAnswer:
         role = call.header(ROLE)
@@ -351,6 +364,7 @@ def services(
             counter,
             tracing.begin("extproc", call),
             factor_of=factors.of,
+            is_full=full.is_full,
             figures=figures,
             allowances=allowances,
             replicas=replicas,

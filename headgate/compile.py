@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from headgate.alerts_file import alerts_file
 from headgate.auth_files import auth_row
 from headgate.budget_tables import budgets_of, provider_prices_of, purse_of
 from headgate.cluster_names import Account, accounts_of
+from headgate.config.chains import chains_of
 from headgate.config.given_limits import given_limits
 from headgate.config.model import Alerts, Gateway, Model, Plan, Target, Tenant
 from headgate.contract import otlp_traces_url
@@ -14,6 +16,7 @@ from headgate.engine_tables import engine_rows
 from headgate.issuer_tables import client_rows, issuer_rows
 from headgate.price_tables import costs_of, own_costs_of, price_row, terms_row
 from headgate.profiles import hedged_profile_of, profile_of
+from headgate.slot_tables import Pools, pools_of, pools_of_model, queue_row, slots_rows
 from headgate.snapshot import (
     AlertsRow,
     Key,
@@ -28,15 +31,23 @@ from headgate.snapshot import (
 )
 from headgate.tenant_rows import Chains, Said, tenant_row
 
-_Accounts = Mapping[str, tuple[Account, ...]]
+
+@dataclass(frozen=True, slots=True)
+class _Upstreams:
+    """By provider: the clusters that there are of it, and what the slots of an engine are called."""
+
+    accounts: Mapping[str, tuple[Account, ...]]
+    pools: Pools
+
 
 MAX_TOKENS = 4096  # of an answer, where nobody says how long it may get
 
 
-def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
-    """The tables of a checked gateway."""
+def compile_snapshot(gateway: Gateway, generation: int, owner: str = "") -> Snapshot:
+    """The tables of a checked gateway, whose id is `owner`."""
     accounts = {name: accounts_of(name, provider) for name, provider in gateway.providers.items()}
-    chains = {name: _chain(gateway, accounts, model, model.targets) for name, model in gateway.models.items()}
+    found = _Upstreams(accounts, pools_of(gateway, owner))
+    chains = {name: _chain(gateway, found, model, model.targets) for name, model in gateway.models.items()}
     return Snapshot(
         generation=generation,
         created=int(time.time()),
@@ -51,16 +62,17 @@ def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
             for name, tenant in gateway.tenants.items()
             for key in tenant.keys
         ],
-        tenants={name: _tenant_row(gateway, accounts, tenant, chains) for name, tenant in gateway.tenants.items()},
+        tenants={name: _tenant_row(gateway, found, tenant, chains) for name, tenant in gateway.tenants.items()},
         max_body_bytes=gateway.listen.max_body_bytes,
-        models={name: _model_row(gateway, name, model) for name, model in gateway.models.items()},
-        loads=_loads(gateway, accounts),
+        models={name: _model_row(gateway, found, name, model) for name, model in gateway.models.items()},
+        loads=_loads(gateway, found),
         budgets=budgets_of(gateway),
         provider_prices=provider_prices_of(gateway),
         costs=costs_of(gateway),
         own_costs=own_costs_of(gateway),
         chains=chains,
         plans={name: _plan_row(plan) for name, plan in gateway.plans.items()},
+        slots=slots_rows(gateway, found.pools),
         otlp_traces=otlp_traces_url(str(gateway.telemetry.otlp)) if gateway.telemetry else None,
         alerts=_alerts_row(gateway.alerts) if gateway.alerts else None,
         auth=auth_row(gateway.auth),
@@ -71,8 +83,8 @@ def compile_snapshot(gateway: Gateway, generation: int) -> Snapshot:
     )
 
 
-def _tenant_row(gateway: Gateway, accounts: _Accounts, tenant: Tenant, chains: Chains) -> TenantRow:
-    own = {name: _chain(gateway, accounts, gateway.models[name], chain) for name, chain in tenant.targets.items()}
+def _tenant_row(gateway: Gateway, found: _Upstreams, tenant: Tenant, chains: Chains) -> TenantRow:
+    own = {name: _chain(gateway, found, gateway.models[name], chain) for name, chain in tenant.targets.items()}
     said = Said(
         models=tenant.models,
         plan=_plan_row(gateway.plans[tenant.plan]) if tenant.plan else None,
@@ -92,7 +104,7 @@ def _plan_row(plan: Plan) -> PlanRow:
     return PlanRow(given_limits(plan), zones, terms_row(plan.pricing))
 
 
-def _model_row(gateway: Gateway, name: str, model: Model) -> ModelRow:
+def _model_row(gateway: Gateway, found: _Upstreams, name: str, model: Model) -> ModelRow:
     hedged = hedged_profile_of(model)
     return ModelRow(
         stream_profile=profile_of(model, streams=True).name,
@@ -110,6 +122,8 @@ def _model_row(gateway: Gateway, name: str, model: Model) -> ModelRow:
             gateway.providers[one.provider].api_keys for chain in chains_of(gateway, name) for one in chain
         ),
         split=SplitRow(model.split.by, model.split.variants) if model.split else None,
+        queue=queue_row(gateway, name),
+        engines=pools_of_model(gateway, name, found.pools),
     )
 
 
@@ -121,27 +135,21 @@ def _alerts_row(alerts: Alerts) -> AlertsRow:
     return AlertsRow(str(alerts.webhook), str(alerts_file(alerts)))
 
 
-def chains_of(gateway: Gateway, name: str) -> list[list[Target]]:
-    """The targets of a model, and those that tenants have of their own for it."""
-    own = [one.targets[name] for one in gateway.tenants.values() if name in one.targets]
-    return [gateway.models[name].targets, *own]
-
-
-def _loads(gateway: Gateway, accounts: _Accounts) -> dict[str, str]:
+def _loads(gateway: Gateway, found: _Upstreams) -> dict[str, str]:
     busy = [name for name, model in gateway.models.items() if model.strategy == "least_busy"]
     chains = [chain for name in busy for chain in chains_of(gateway, name)]
     providers = sorted({target.provider for chain in chains for target in chain})
-    return {account.label: account.cluster for name in providers for account in accounts[name]}
+    return {account.label: account.cluster for name in providers for account in found.accounts[name]}
 
 
-def _chain(gateway: Gateway, accounts: _Accounts, model: Model, targets: list[Target]) -> list[ZonedTarget]:
+def _chain(gateway: Gateway, found: _Upstreams, model: Model, targets: list[Target]) -> list[ZonedTarget]:
     return [
         ZonedTarget(
             gateway.providers[target.provider].zone,
-            _target_row(gateway, model, target, account, number if account.key else 0),
+            _target_row(gateway, model, target, account, number if account.key else 0, found.pools),
         )
         for number, target in enumerate(sorted(targets, key=lambda target: target.priority), 1)
-        for account in accounts[target.provider]
+        for account in found.accounts[target.provider]
     ]
 
 
@@ -151,7 +159,9 @@ def _usd(model: Model, target: Target) -> list[tuple[int, float, float]]:
     return [(price.from_ms or 0, float(price.input), float(price.output)) for price in prices]
 
 
-def _target_row(gateway: Gateway, model: Model, target: Target, account: Account, pool: int) -> TargetRow:
+def _target_row(
+    gateway: Gateway, model: Model, target: Target, account: Account, pool: int, pools: Pools
+) -> TargetRow:
     provider, usd = gateway.providers[target.provider], _usd(model, target)
     return TargetRow(
         provider=target.provider,
@@ -176,4 +186,5 @@ def _target_row(gateway: Gateway, model: Model, target: Target, account: Account
         purse=purse_of(target.provider, provider, account.key),
         spread=provider.is_engine,
         has_adapters=target.provider in gateway.engines and gateway.engines[target.provider].max_loras > 0,
+        engine=pools.get(target.provider, ""),
     )

@@ -16,11 +16,16 @@ DROPPED = "x-headgate-dropped"
 MAX_TOKENS = "x-headgate-max-tokens"  # of requests too, from the limiter to envoy/module, which takes it out
 WARNING = "x-headgate-warning"  # a soft limit that is passed
 OVERAGE = "x-headgate-overage"  # a limit that is passed for a price
+QUEUE_POSITION = "x-headgate-queue-position"  # where a request stood when it began to wait for an engine
+PREDICTED_START = "x-headgate-predicted-start-ms"  # when it was to begin by what was known then
 USAGE_UNTIL = "x-headgate-usage-until"  # on answers about usage: what ended before is in them
 STORED = "x-headgate-stored"  # "false": nobody here will know it by its id; "unlisted": by its id alone
 
 # Of clients' requests: TARGET too, where a tenant may choose it.
 FALLBACK = "x-headgate-fallback"
+
+# How long the client would wait for a byte, in seconds; OpenAI's and Anthropic's SDKs say so, the first is surer.
+CLIENT_TIMEOUTS = ("x-stainless-read-timeout", "x-stainless-timeout")
 
 # Set by extproc for Envoy's route table and for envoy/attempt.lua; never leaves the gateway.
 ROUTE_PROFILE = "x-headgate-profile"
@@ -74,6 +79,8 @@ AUTHZ = "envoy.filters.http.ext_authz"
 REQUEST = "hg.request"  # what extproc learned: model, surface, user, the plan's first target
 ATTEMPT = "hg.attempt"  # what extproc has sent in a translated attempt, for its answer's translation
 LIMITER = "envoy.filters.http.ratelimit"  # likewise the limiter's
+ADMISSION = "headgate.admission"  # the filter that asks it for a slot of an engine
+ENGINE = "engine"  # in REQUEST: whose slot the request takes; only such requests are asked about there
 PLAN = "hg.plan"  # `priority_groups`, read by Envoy's priority-group cluster specifier
 HOSTS = "hosts"  # in that: replicas of engines for the attempts that go to one, read by those clusters' balancers
 USAGE = "hg.usage"  # written by envoy/module, read by the access log

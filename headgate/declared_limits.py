@@ -35,6 +35,7 @@ def written(limits: Limits) -> dict[str, Any]:
             found["per"] = [_rule(rule) for rule in limits.per]
         if limits.anniversary != silent.anniversary:
             found["anniversary"] = limits.anniversary
+        found |= {name: value for name in ("priority", "share") if (value := getattr(limits, name)) is not None}
     return found
 
 

@@ -16,6 +16,10 @@ Shape = Literal["window", "slots", "day", "month", "ever"]
 Scope = Literal["key", "model", "user"]
 
 SCOPES: tuple[Scope, ...] = ("key", "model", "user")
+
+Priority = Literal["high", "normal", "low"]
+PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")  # the most urgent first
+MOST_SHARE = 1000
 NANO = 10**9
 
 
@@ -92,24 +96,29 @@ class LimitRow(msgspec.Struct, frozen=True):
 class GivenLimits(msgspec.Struct, frozen=True, omit_defaults=True):
     """Limits as one entry gives them, a plan, a tenant or a key: by kind, and the rows of its rules.
 
-    A row that says nothing lifts the plan's. What is None is not given.
+    A row that says nothing lifts the plan's. What is None is not given. `priority` and `share`: how it waits.
     """
 
     kinds: dict[str, LimitRow] = {}
     per: tuple[LimitRow, ...] | None = None
     anniversary: int | None = None
+    priority: Priority | None = None
+    share: int | None = None
 
 
 class LimitsRow(msgspec.Struct, frozen=True, dict=True):
     """All limits of a tenant; `keys` has those of single keys and people, by the caller's id, with `by` ("key",).
 
     A key's limit takes the place of the limits of the same kind whose `by` is ("key",) and whose `models` is None.
-    Months begin on `anniversary`, in shorter months on their last day.
+    Months begin on `anniversary`, in shorter months on their last day. Where an engine is full, requests wait with
+    this `priority` and `share`.
     """
 
     limits: tuple[LimitRow, ...] = ()
     keys: dict[str, tuple[LimitRow, ...]] = {}
     anniversary: int = 1
+    priority: Priority = "normal"
+    share: int = 1
 
     @cached_property
     def counts_tokens(self) -> bool:

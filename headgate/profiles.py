@@ -15,6 +15,7 @@ class RouteProfile:
     """One route's worth of settings, in seconds.
 
     `hedges`: several attempts may wait at the same time, so that the time between two pieces is the request's.
+    `wait_s`: how long the request may wait for an engine before.
     """
 
     name: str
@@ -22,6 +23,7 @@ class RouteProfile:
     idle_s: float
     total_s: float
     hedges: bool = False
+    wait_s: float = 0.0
 
 
 def profile_of(model: Model, *, streams: bool, hedges: bool = False) -> RouteProfile:
@@ -32,8 +34,10 @@ def profile_of(model: Model, *, streams: bool, hedges: bool = False) -> RoutePro
     retry_on = tuple(sorted(model.retry_on))
     total_s = model.timeouts.total_s
     idle_s = model.timeouts.idle_s if streams else total_s
-    name = f"{'+'.join(retry_on) or 'never'}/idle={idle_s:g}/total={total_s:g}{HEDGED if hedges else ''}"
-    return RouteProfile(name=name, retry_on=retry_on, idle_s=idle_s, total_s=total_s, hedges=hedges)
+    wait_s = model.queue.max_wait_s if model.queue else 0.0
+    waits = f"/wait={wait_s:g}" if wait_s else ""
+    name = f"{'+'.join(retry_on) or 'never'}/idle={idle_s:g}/total={total_s:g}{waits}{HEDGED if hedges else ''}"
+    return RouteProfile(name, retry_on, idle_s, total_s, hedges, wait_s)
 
 
 def hedged_profile_of(model: Model) -> RouteProfile | None:

@@ -37,6 +37,7 @@ class TargetRow(msgspec.Struct, frozen=True, omit_defaults=True):
     some moments (Unix ms) on.
     `responses`: whether it speaks OpenAI's Responses API too. `stored`: whether it has chat completions again that it
     was told to store. `purse`: whose budget counts, if there is one. `spread`: an engine whose replicas we rank.
+    `engine`: whose slots its requests take, if any.
     Of a provider with `api_keys` there is one row for each `key`. Those of one target have the same number `pool`,
     which no other target of the list has; 0 is a target with one row.
     `has_adapters`: it is of an engine that loads tenants' adapters. One that asks for such has the engine's name of a
@@ -66,6 +67,7 @@ class TargetRow(msgspec.Struct, frozen=True, omit_defaults=True):
     spread: bool = False
     has_adapters: bool = False
     base: str | None = None
+    engine: str = ""
 
     @property
     def base_model(self) -> str:
@@ -89,11 +91,26 @@ class SplitRow(msgspec.Struct, frozen=True):
     variants: dict[str, int]
 
 
+class QueueRow(msgspec.Struct, frozen=True):
+    """How many requests for a model wait at most for a slot of its engine, and how long."""
+
+    length: int
+    max_wait_ms: int
+
+
+class SlotsRow(msgspec.Struct, frozen=True):
+    """Of an engine whose requests take some: its cluster, and how many there are while its replicas say nothing."""
+
+    cluster: str
+    capacity: int
+
+
 class ModelRow(msgspec.Struct, frozen=True):
     """What all tenants share of a model: its route for streams and the one for whole answers, times in ms.
 
     `default_max_tokens` is what an answer may hold where neither the client nor the target says. `hedge_ms`: a stream
-    that has not begun by then is asked for a second time, on the route `hedged_profile`.
+    that has not begun by then is asked for a second time, on the route `hedged_profile`. `engines`: those that its
+    requests may hold a slot of.
     """
 
     stream_profile: str
@@ -109,6 +126,13 @@ class ModelRow(msgspec.Struct, frozen=True):
     strategy: str = "order"
     has_pools: bool = False  # whether some target has a row for each of its provider's keys
     split: SplitRow | None = None
+    queue: QueueRow | None = None
+    engines: tuple[str, ...] = ()
+
+    @property
+    def longest_ms(self) -> int:
+        """How long a request may take, the time that it waits for an engine included."""
+        return self.total_ms + (self.queue.max_wait_ms if self.queue else 0)
 
 
 class SpoolRow(msgspec.Struct, frozen=True):
@@ -201,6 +225,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     `loads`: clusters by what their statistics are called, PROVIDER or PROVIDER/KEY, where some strategy goes by load.
     `budgets` of providers are by `Purse.name`, what these take by `headgate.purses.price_name`; `costs` and
     `own_costs` are for the file of prices, whose PriceList says what they are.
+    `slots` of engines are by what they are called, `TargetRow.engine`.
     `chains` has all targets of each model, in order of priority, and `plans` gateway.yaml's: tenants of the directory
     are made of them (headgate/tenants.py, which is whom to ask for any tenant).
     """
@@ -218,6 +243,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     own_costs: dict[str, dict[str, PriceRow]] = {}
     chains: dict[str, list[ZonedTarget]] = {}
     plans: dict[str, PlanRow] = {}
+    slots: dict[str, SlotsRow] = {}
     spool: SpoolRow = SpoolRow()
     alerts: AlertsRow | None = None
     auth: AuthRow = AuthRow()

@@ -18,7 +18,13 @@ def limits_of(plan: GivenLimits | None, own: GivenLimits, callers: Mapping[str, 
     kinds = {**plan.kinds, **own.kinds}
     rules = plan.per if own.per is None else own.per
     rows = (*_holding(kinds[kind] for kind in KINDS if kind in kinds), *(rules or ()))
-    return _with(LimitsRow(rows, anniversary=own.anniversary or plan.anniversary or 1), callers)
+    row = LimitsRow(
+        rows,
+        anniversary=own.anniversary or plan.anniversary or 1,
+        priority=own.priority or plan.priority or "normal",
+        share=own.share or plan.share or 1,
+    )
+    return _with(row, callers)
 
 
 def with_callers(limits: LimitsRow | None, callers: Mapping[str, GivenLimits]) -> LimitsRow | None:
@@ -33,9 +39,8 @@ def _with(limits: LimitsRow, callers: Mapping[str, GivenLimits]) -> LimitsRow | 
     made = {number: _of_caller(given) for number, given in rows.items()}
     found = {name: made[id(given)] for name, given in callers.items()}
     keys = {**limits.keys, **{name: some for name, some in found.items() if some}}
-    if not limits.limits and not keys and limits.anniversary == 1:
-        return None
-    return LimitsRow(limits.limits, keys, limits.anniversary)
+    whole = replace(limits, keys=keys)
+    return None if whole == LimitsRow() else whole
 
 
 def _of_caller(given: GivenLimits) -> tuple[LimitRow, ...]:

@@ -8,22 +8,34 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 from headgate.config.values import duration, nano_usd, positive_nano_usd, signed_nano_usd, whole
-from headgate.limits import KINDS, KINDS_OF_PARTS, SCOPES, GivenLimits, Kind, LimitRow, Scope
+from headgate.limits import (
+    KINDS,
+    KINDS_OF_PARTS,
+    MOST_SHARE,
+    PRIORITIES,
+    SCOPES,
+    GivenLimits,
+    Kind,
+    LimitRow,
+    Priority,
+    Scope,
+)
 
 UNLIMITED = "unlimited"
 _REFILL = "10m"
 
-_count, _day = whole(1), whole(1, 31)
+_count, _day, _share = whole(1), whole(1, 31), whole(1, MOST_SHARE)
 
 
 def written_limits(written: Mapping[str, Any]) -> GivenLimits:
     """Of a plan, a tenant or a key. Raises ValueError, with what is wrong."""
     rules = written.get("per")
-    anniversary = written.get("anniversary")
     return GivenLimits(
-        {row.kind: row for row in _rows(written, ("per", "anniversary"), KINDS)},
+        {row.kind: row for row in _rows(written, ("per", "anniversary", "priority", "share"), KINDS)},
         None if rules is None else tuple(row for rule in rules for row in _rule_rows(_mapping("per", rule))),
-        None if anniversary is None else _day(anniversary),
+        _maybe(_day, written.get("anniversary")),
+        _priority(written.get("priority")),
+        _maybe(_share, written.get("share")),
     )
 
 
@@ -81,6 +93,13 @@ def _credits(name: str, value: Any) -> LimitRow:
         raise ValueError(f"{name} has no {min(unknown)!r}")
     low = _maybe(signed_nano_usd, given.get("low"))
     return LimitRow(name, None, floor=signed_nano_usd(given.get("floor", 0)), low=low)
+
+
+def _priority(value: Any) -> Priority | None:
+    found = [one for one in PRIORITIES if one == value]
+    if value is not None and not found:
+        raise ValueError(f"unknown priority {value!r}")
+    return found[0] if found else None
 
 
 def _parts_of(kind: Kind) -> set[str]:

@@ -27,6 +27,7 @@ from ledger.pricing.guesses import Guesses
 from ledger.pricing.price_lists import PriceLists
 from ledger.settling.books import Books
 from ledger.settling.budget_ends import BudgetEnds
+from ledger.settling.engine_slots import EngineSlots
 from ledger.settling.estimates import Estimates
 from ledger.settling.rebuild import Rebuild
 from ledger.settling.settlement import Settlement
@@ -128,6 +129,7 @@ class Parts:
         self.rebuild = Rebuild(self.settlement, self.books, self.tables, self.counters, gateway)
         self.erased = Erased()
         self.eraser = Eraser(self.erased, self.books, self.alerts, self.counters, self.quarantine)
+        self.slots = EngineSlots(self.counters, self.tables.snapshot)
         self.follower = self._follower()
         self.counters_are_away = asyncio.Event()
         self.beside: list[asyncio.Task[None]] = []
@@ -146,6 +148,7 @@ class Parts:
             self.alerts.run(),
             self.estimates.run(self.follower.epochs),
             self.rebuild.run(),
+            self.slots.run(),
             BudgetGauges(self.tables.snapshot, self.feed_counters).run(),
             self.eraser.run(self.follower),
             self.journal.run(),
@@ -197,6 +200,7 @@ class Parts:
             self.erased,
             self.quarantine,
             self.tables.kept_for_s,
+            self.slots.on_end,
         )
         return Follower(
             self.settlement,
@@ -207,6 +211,7 @@ class Parts:
             reading,
             self.rebuild.ask_for,
             self.journal.are_stored,
+            self.slots.close_epoch,
         )
 
     def _on_change(self, node: str, reason: str | None) -> None:

@@ -126,7 +126,7 @@ class Tables:
     def lease_ms(self, model: str) -> int:
         """How long a request for this model holds what it has reserved, when nobody settles it."""
         row = self._snapshot.models.get(model) if self._snapshot else None
-        return lease_ms(row.total_ms if row else None)
+        return lease_ms(row.longest_ms if row else None)
 
     def _read(self) -> Snapshot | None:
         try:

@@ -29,6 +29,8 @@ class Ask:
     unit: str = ""
     units: int = 0
     price_factor: Decimal = LIST_PRICE
+    engine: str = ""  # whose slot it wants: that is what is asked then, and nothing else
+    patience_s: float | None = None  # how long the client waits for a byte, if it says so
     directory: int = 0  # the version that the caller was found in; 0 for one that it does not have
 
     @property

@@ -1,10 +1,11 @@
 """Envoy's RateLimitService on the wire: the one place in ratelimit that knows Envoy's messages."""
 
+import contextlib
 import re
 from collections.abc import Iterable
 from decimal import Decimal
 
-from headgate.contract import ANSWERED, MAX_TOKENS, RESERVED
+from headgate.contract import ANSWERED, CLIENT_TIMEOUTS, ENGINE, MAX_TOKENS, RESERVED
 from headgate.error_shapes import rendered
 from headgate.prices import FACTOR, LIST_PRICE
 from headgate.wire.ratelimit_pb2 import RateLimitRequest, RateLimitResponse
@@ -16,6 +17,7 @@ SERVICE, METHOD = "envoy.service.ratelimit.v3.RateLimitService", "ShouldRateLimi
 
 # Whatever the number that a client wrote: larger than every limit, and the counters' numbers are exact up to here.
 _MOST = 2**53
+_TIMEOUTS = [name.removeprefix("x-").replace("-", "_") for name in CLIENT_TIMEOUTS]  # as descriptors are called
 _FACTOR = re.compile(FACTOR)
 
 
@@ -37,6 +39,8 @@ def decode(data: bytes) -> Ask:
         unit=known.get("unit", ""),
         units=_number(units) if (units := known.get("units")) else 0,
         price_factor=_factor(factor) if (factor := known.get("price_factor")) else LIST_PRICE,
+        engine=known.get(ENGINE, ""),
+        patience_s=_seconds(*(known.get(name, "") for name in _TIMEOUTS)),
         directory=_number(directory) if (directory := known.get("directory")) else 0,
     )
 
@@ -54,8 +58,16 @@ def allowed(headers: Iterable[Header], *, reserved: bool | None, max_tokens: int
     return _OK[reserved] + response.SerializeToString()
 
 
+def goes_on(headers: Iterable[Header]) -> bytes:
+    """A request that has a slot of its engine: what is said of its reservation stays."""
+    response = RateLimitResponse()
+    for name, value in headers:
+        response.response_headers_to_add.add(key=name, value=value)
+    return GOES_ON + response.SerializeToString()
+
+
 def refused(ask: Ask, refusal: Refusal, headers: Iterable[Header], *, reserved: bool | None = False) -> bytes:
-    """429 in the shape of the client's API."""
+    """In the shape of the client's API; the status is the filter's. `reserved` None: what was said of it stays."""
     response = RateLimitResponse(overall_code=RateLimitResponse.OVER_LIMIT)
     response.raw_body = rendered(ask.api, refusal.problem, ask.request_id)
     for name, value in (*refusal.headers, *headers):
@@ -68,6 +80,16 @@ def _number(text: str) -> int:
     if not text.isdecimal():
         raise ValueError("a count of tokens that is no number")
     return min(int(text), _MOST) if len(text) < 20 else _MOST
+
+
+def _seconds(*texts: str) -> float | None:
+    """The first that is a number; what else a client says is nothing."""
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            found = float(text)
+            if 0 < found < _MOST:
+                return found
+    return None
 
 
 def _factor(text: str) -> Decimal:
@@ -88,3 +110,6 @@ _OK = {reserved: _ok(reserved) for reserved in (True, False, None)}
 
 # Nothing was reserved: there is no limit for this request.
 UNLIMITED = _OK[False]
+
+# Nothing is to be said.
+GOES_ON = _OK[None]

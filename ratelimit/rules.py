@@ -30,7 +30,7 @@ class Rules:
     def lease_ms(self, model: str) -> int:
         """How long a reservation holds at most when nobody settles it."""
         row = self._models.get(model)
-        return lease_ms(row.total_ms if row else None)
+        return lease_ms(row.longest_ms if row else None)
 
     def wish(self, ask: Ask, *, has_credits: bool = False) -> Wish:
         """What is asked for, with what its tenant pays for it now: the most, where credits pay it."""

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Awaitable
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -19,12 +20,15 @@ from headgate.counters.emergency import Emergency, Taken, least_output
 from headgate.counters.limits import Applying, Limit
 from headgate.counters.reservation import Verdict, Wish, amount_of, read_verdict, reserve_call
 from headgate.counters.scripts import Call
+from headgate.counters.settlement import Settled, settle_call
+from headgate.feed.identity import gateway_id
 from headgate.grpc_server import CallFailed, Metadata, Method, Status
 from headgate.limits import KINDS
 from headgate.refusals import LIMITER_REASONS, Refusals
 from headgate.snapshot import TenantRow
 from headgate.tables import Generation, Holder
 from ratelimit import codec
+from ratelimit.admission import Admission
 from ratelimit.ask import Ask
 from ratelimit.away import Away
 from ratelimit.late import Late
@@ -50,8 +54,11 @@ class Limiter:
         self._late = Late(self._counters)
         self._counters.start()
         self._emergency = Emergency(workers)
-        self._tally = Tally()
+        refusals = Refusals("limiter", LIMITER_REASONS)
+        self._tally = Tally(refusals)
         self._places = Places()
+        self._admission = Admission(self._counters, refusals)
+        holder.add(self._admission.connect)
 
     def _changed(self, node: str, reason: str | None) -> None:
         self._away.changed(node, reason)
@@ -69,6 +76,10 @@ class Limiter:
         row = self._row_of(ask, tables) if ask.model else None
         limits = rules.limits(ask.tenant, row.limits, row.credits) if row and row.limits else None
         applying = limits.applying(ask.key_id, ask.model, ask.user) if limits else None
+        if ask.engine:
+            back = partial(self._give_back, ask, applying)
+            answer = self._admission.admit(ask, tables.snapshot, row.limits if row else None, back)
+            return _traced(span, ask, answer) if span else answer
         if not (row and limits and applying and applying.limits):
             if span:
                 span.end(headgate__tenant=ask.tenant)
@@ -101,6 +112,20 @@ class Limiter:
             self._away.missing()
             return self._decide_alone(ask, applying, wish, lease_ms, maybe=False)
         return self._decided(ask, applying, wish, verdict)
+
+    async def _give_back(self, ask: Ask, applying: Applying | None) -> bool:
+        """What a request has reserved that goes nowhere; False: its `end` line does that."""
+        gateway = gateway_id()
+        if applying is None or not applying.settles:
+            return True
+        if gateway is None:  # whose ledger is told of alerts that wait
+            return False
+        nothing = Settled(ask.request_id, ask.epoch, round(time.time() * 1000), applying, requests=0, missed=False)
+        try:
+            await self._counters.run(*settle_call(ask.tenant, [nothing], gateway=gateway))
+        except Unavailable:
+            return False
+        return True
 
     async def _verdict(self, applying: Applying, call: Call) -> Verdict:
         began = time.perf_counter()
@@ -168,8 +193,8 @@ class Limiter:
 class Tally:
     """Counts the decisions, and logs those that say no."""
 
-    def __init__(self) -> None:
-        self._refusals = Refusals("limiter", LIMITER_REASONS)
+    def __init__(self, refusals: Refusals) -> None:
+        self._refusals = refusals
         by = ("counters", "emergency")
         self._allowed = {one: metrics.LIMITER_DECISIONS.labels("allowed", one) for one in by}
         self._refused = {one: metrics.LIMITER_DECISIONS.labels("refused", one) for one in by}

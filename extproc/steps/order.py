@@ -37,7 +37,12 @@ def in_order(exchange: Exchange, targets: Targets) -> Targets:
 
 def states_of(exchange: Exchange, targets: Targets) -> list[int]:
     """How good each of them is now; 0 is good. The place for every reason to rest one."""
-    return [exchange.state_of(target.cluster, target.model) or _is_low(exchange, target) for target in targets]
+    return [
+        exchange.state_of(target.cluster, target.model)
+        or (target.engine and exchange.is_full(target.engine) and State.SATURATED)
+        or _is_low(exchange, target)
+        for target in targets
+    ]
 
 
 def _is_low(exchange: Exchange, target: TargetRow) -> int:

@@ -15,6 +15,7 @@ from extproc.same_api import Wanted, write_same_api
 from extproc.steps.units import unit_of
 from extproc.surface import Surface
 from extproc.surfaces import CHAT, CHAT_LIST, COMPLETIONS, OF_RESPONSES, RESPONSES, SHOW_STORED
+from headgate.contract import ENGINE
 from headgate.presets import keeps_responses
 from headgate.prices import LIST_PRICE
 from headgate.purses import written
@@ -64,6 +65,7 @@ def make_plan(exchange: Exchange) -> None:
             *_stored(exchange),
             *((("budgets", written(chain[0].purse, exchange.held)),) if exchange.held else ()),
             *_directory(incoming),
+            *(((ENGINE, chain[0].engine),) if chain[0].engine and not exchange.surface.is_free else ()),
         ),
         max_tokens=exchange.lowered_to,
         hedge_ms=hedge_ms,

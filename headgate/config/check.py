@@ -21,6 +21,7 @@ from headgate.config.limit_rules import unusable_limits
 from headgate.config.model import Gateway
 from headgate.config.order_rules import unusable_orders
 from headgate.config.price_rules import unusable_prices
+from headgate.config.queue_rules import unusable_queues
 from headgate.config.references import unknown_zones, unresolved
 from headgate.config.shape import Finding, validated, value_at
 from headgate.config.surroundings import expiring, missing
@@ -72,6 +73,7 @@ def check(path: Path, environ: Mapping[str, str], content: bytes | None = None) 
     findings += unusable_limits(root)
     findings += unusable_hedges(root)
     findings += unusable_orders(root)
+    findings += unusable_queues(root)
     findings += unusable_budgets(root)
     findings += unusable_prices(root)
     findings += unusable_auth(root)

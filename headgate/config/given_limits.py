@@ -24,7 +24,7 @@ def given_limits(limits: Limits) -> GivenLimits:
     if not isinstance(limits, PlanLimits | TenantLimits):
         return GivenLimits(kinds)
     rules = None if limits.per is None else tuple(row for rule in limits.per for row in _rule_rows(rule))
-    return GivenLimits(kinds, rules, limits.anniversary)
+    return GivenLimits(kinds, rules, limits.anniversary, limits.priority, limits.share)
 
 
 def _rule_rows(rule: Rule) -> Iterator[LimitRow]:

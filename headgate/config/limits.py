@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, PlainValidator
 from headgate.config import values
 from headgate.config.entry import Count, Entry, ModelName, Seconds
 from headgate.config.wording import found
-from headgate.limits import Scope
+from headgate.limits import MOST_SHARE, PRIORITIES, Priority, Scope
 
 UNLIMITED = "unlimited"
 
@@ -145,9 +145,11 @@ Anniversary = Annotated[int, PlainValidator(values.whole(1, 31))]
 
 
 class TenantWide(Limits):
-    """What only a tenant as a whole can have."""
+    """What only a tenant as a whole can have. `priority` and `share` say how it waits for an engine that is full."""
 
     credits: Annotated[Credits, BeforeValidator(_written_credits)] | None = None
+    priority: Annotated[Priority, PlainValidator(values.one_of(*PRIORITIES))] | None = None
+    share: Annotated[int, PlainValidator(values.whole(1, MOST_SHARE))] | None = None
 
 
 class PlanLimits(TenantWide):

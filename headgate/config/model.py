@@ -62,6 +62,7 @@ SplitBy = Literal["user", "tenant"]
 
 
 MAX_ATTEMPTS = 10
+MAX_WAITING = 1000
 FIRST_RESPONSES_VERSION = "2025-03-01-preview"  # of Azure's
 Attempts = Annotated[int, PlainValidator(values.whole(1, MAX_ATTEMPTS))]
 
@@ -233,6 +234,13 @@ class Split(Entry):
     variants: dict[Name, Count]
 
 
+class Queue(Entry):
+    """How many requests for a model wait at most while its engine is full, and for how long."""
+
+    length: Annotated[int, PlainValidator(values.whole(1, MAX_WAITING))] = 100
+    max_wait_s: Seconds = Field(default=30.0, alias="max_wait")
+
+
 class Model(Entry):
     """A model as clients name it, and where it is served."""
 
@@ -251,6 +259,12 @@ class Model(Entry):
     price: Prices | None = None
     default_max_tokens: Count | None = None
     hedge_s: Seconds | None = Field(default=None, alias="hedge")
+    queue: Queue | None = None
+
+    @property
+    def longest_s(self) -> float:
+        """How long a request may take, the time that it waits for an engine included."""
+        return self.timeouts.total_s + (self.queue.max_wait_s if self.queue else 0.0)
 
 
 class Plan(PlanLimits):

@@ -3,14 +3,11 @@
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import msgspec
 
 from headgate.counters.scripts import ADMIT, RELEASE, Call, member_of, queue_keys
-
-Priority = Literal["high", "normal", "low"]  # the most urgent first
-PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+from headgate.limits import PRIORITIES, Priority
 
 QUEUE_CHANNEL = "hg:queue"  # of all engines, for all workers of all gateways
 # Who waits says so every second or so; after this it is not there any more.

@@ -35,7 +35,9 @@ from headgate.config.values import MAX_DURATION_S
 from headgate.contract import (
     ATTEMPTS,
     AUTHZ,
+    CLIENT_TIMEOUTS,
     CLUSTER_METADATA,
+    ENGINE,
     NO_TARGET_CLUSTER,
     PLAN,
     REQUEST,
@@ -46,7 +48,7 @@ from headgate.contract import (
     TRIED_MODEL,
 )
 from headgate.edge.admin_api import admin_routes, usage_routes
-from headgate.edge.filters import BODY_SLACK_BYTES
+from headgate.edge.filters import ADMISSION_STAGE, BODY_SLACK_BYTES
 from headgate.edge.messages import (
     ClusterWeight,
     PriorityGroup,
@@ -109,7 +111,7 @@ def route_configuration(gateway: Gateway) -> RouteConfiguration:
                 name="all",
                 domains=["*"],
                 include_request_attempt_count=True,
-                rate_limits=[_descriptors()],
+                rate_limits=[_descriptors(), _admission_descriptors()],
                 response_headers_to_remove=_PROVIDER_HEADERS,
                 response_headers_to_add=[
                     set_header(TARGET, f"%CLUSTER_METADATA({CLUSTER_METADATA}:provider)%"),
@@ -133,36 +135,42 @@ def route_configuration(gateway: Gateway) -> RouteConfiguration:
 
 def _descriptors() -> RateLimit:
     """What the limiter is told of every request: one descriptor, and what is unknown is left out of it."""
-    known = {
-        "tenant": AUTHZ,
-        "key_id": AUTHZ,
-        **dict.fromkeys(
-            (
-                *("model", "base_model", "user", "surface", "input", "output", "times", "unit", "units"),
-                *("price_factor", "directory"),
-            ),
-            REQUEST,
-        ),
-    }
+    names = ("model", "base_model", "user", "surface", "input", "output", "times", "unit", "units")
+    known = {"tenant": AUTHZ, "key_id": AUTHZ, **dict.fromkeys((*names, "price_factor", "directory"), REQUEST)}
+    return RateLimit(actions=[*(_told(name, namespace) for name, namespace in known.items()), _header(REQUEST_ID)])
+
+
+def _admission_descriptors() -> RateLimit:
+    """What it is told of a request that takes a slot of an engine. Without an engine there is no descriptor."""
+    names = ("model", "base_model", "user", "surface", "directory")
+    known = {"tenant": AUTHZ, "key_id": AUTHZ, **dict.fromkeys(names, REQUEST)}
     return RateLimit(
+        stage=ADMISSION_STAGE,
         actions=[
-            *(
-                RateLimitAction(
-                    metadata=RateLimitActionMetaData(
-                        descriptor_key=name,
-                        metadata_key=MetadataKey(key=namespace, path=[MetadataKeyPathSegment(key=name)]),
-                        source=RateLimitActionMetaDataSource.DYNAMIC,
-                        skip_if_absent=True,
-                    )
-                )
-                for name, namespace in known.items()
-            ),
-            RateLimitAction(
-                request_headers=RateLimitActionRequestHeaders(
-                    header_name=REQUEST_ID, descriptor_key="request_id", skip_if_absent=True
-                )
-            ),
-        ]
+            _told(ENGINE, REQUEST, needed=True),
+            *(_told(name, namespace) for name, namespace in known.items()),
+            _header(REQUEST_ID),
+            *(_header(name) for name in CLIENT_TIMEOUTS),
+        ],
+    )
+
+
+def _told(name: str, namespace: str, *, needed: bool = False) -> RateLimitAction:
+    return RateLimitAction(
+        metadata=RateLimitActionMetaData(
+            descriptor_key=name,
+            metadata_key=MetadataKey(key=namespace, path=[MetadataKeyPathSegment(key=name)]),
+            source=RateLimitActionMetaDataSource.DYNAMIC,
+            skip_if_absent=not needed,
+        )
+    )
+
+
+def _header(name: str) -> RateLimitAction:
+    return RateLimitAction(
+        request_headers=RateLimitActionRequestHeaders(
+            header_name=name, descriptor_key=name.removeprefix("x-").replace("-", "_"), skip_if_absent=True
+        )
     )
 
 
@@ -229,7 +237,7 @@ def _route(profile: RouteProfile, buffer_bytes: int) -> Route:
             timeout=seconds(profile.total_s),
             # Of the client's side; a provider's silence is the attempt's, or one would use up the next one's time.
             # Hedged attempts wait beside each other.
-            idle_timeout=seconds(profile.idle_s if profile.hedges else profile.total_s),
+            idle_timeout=seconds((profile.idle_s if profile.hedges else profile.total_s) + profile.wait_s),
             retry_policy=_retry_policy(profile),
         ),
         request_body_buffer_limit=buffer_bytes,

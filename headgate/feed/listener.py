@@ -56,8 +56,9 @@ class Listener(ABC):
         """It does not; called again and again while it tries."""
 
     def start(self) -> None:
-        """Listen in the background of the running loop."""
-        self._keeper = asyncio.get_running_loop().create_task(self._keep())
+        """Listen in the background of the running loop; once is enough."""
+        if self._keeper is None:
+            self._keeper = asyncio.get_running_loop().create_task(self._keep())
 
     async def close(self) -> None:
         """Listen no more."""

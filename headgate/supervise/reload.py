@@ -19,14 +19,16 @@ import structlog
 
 from headgate import contract
 from headgate.cluster_names import accounts_of
-from headgate.compile import chains_of, compile_snapshot
+from headgate.compile import compile_snapshot
 from headgate.compile_declared import compile_declared
+from headgate.config.chains import chains_of
 from headgate.config.entry import Entry
 from headgate.config.model import Gateway
 from headgate.config.secret_places import vault_places
 from headgate.declared import write_declared
 from headgate.edge.render import Edit
 from headgate.edge.secrets import missing_credentials, own_files, secret_sources, usable_secret_files
+from headgate.feed.identity import make_gateway_id
 from headgate.remote.handing import Handing
 from headgate.snapshot import write_snapshot
 from headgate.supervise import binaries, generation, inotify, ports, vault
@@ -253,7 +255,7 @@ class Reloader:
         await self._until_envoy_has(set(candidate.edit.clusters))
         declared = compile_declared(candidate.gateway, candidate.generation.number)
         await asyncio.to_thread(write_declared, declared, contract.DECLARED)
-        tables = compile_snapshot(candidate.gateway, candidate.generation.number)
+        tables = compile_snapshot(candidate.gateway, candidate.generation.number, make_gateway_id())
         await asyncio.to_thread(write_snapshot, tables, contract.SNAPSHOT)
         await self._until_tables_turned(candidate.generation.number)
         before, self.loaded = self.loaded, Loaded.now(candidate.gateway, candidate.generation)
@@ -318,7 +320,7 @@ class Reloader:
         """The old tables are gone now; what was planned by them may go on."""
         now = time.monotonic()
         for name, model in before.models.items():
-            stay_s = min(model.timeouts.total_s, LONGEST_STAY_S) + STAY_SLACK_S
+            stay_s = min(model.longest_s, LONGEST_STAY_S) + STAY_SLACK_S
             for target in (target for chain in chains_of(before, name) for target in chain):
                 for account in accounts_of(target.provider, before.providers[target.provider]):
                     cluster = account.cluster

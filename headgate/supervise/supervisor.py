@@ -17,6 +17,7 @@ from headgate.compile import compile_snapshot
 from headgate.compile_declared import compile_declared
 from headgate.config.model import Gateway
 from headgate.declared import write_declared
+from headgate.feed.identity import make_gateway_id
 from headgate.issuer_tables import issuer_rows
 from headgate.snapshot import write_snapshot
 from headgate.supervise import (
@@ -183,7 +184,8 @@ class Supervisor:
         if parts.ENVOY in plan.found.adopted:
             await self._reloader.until_envoy_has_all()
         write_declared(compile_declared(plan.gateway, plan.generation.number), contract.DECLARED)
-        write_snapshot(compile_snapshot(plan.gateway, plan.generation.number), contract.SNAPSHOT)
+        tables = compile_snapshot(plan.gateway, plan.generation.number, make_gateway_id())
+        write_snapshot(tables, contract.SNAPSHOT)
         if self._handing:  # not before: the tables that lay there are an earlier gateway's
             self._hands_over = asyncio.create_task(self._handing.run())
         awaited = [part for part in self._parts if part.spec.essential]

@@ -20,12 +20,12 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from headgate import metrics
 from headgate.limits import KINDS, LimitsRow
+from headgate.metric_names import TENANTS_CAP, Names
 from headgate.snapshot import AlertsRow
 from ledger.alerting import handed, webhook
 from ledger.alerting.alert_event import Crossed, balance_of, end_ms, event_of, id_of, kind_of, tenant_of
 from ledger.alerting.alert_queue import AlertQueue, Entry, Message
 from ledger.showing.limit_words import amount
-from ledger.showing.metrics import TENANTS_CAP, Names
 from ledger.tables import Tables
 
 GIVE_UP_S = 86_400.0

@@ -14,17 +14,11 @@ from prometheus_client import Counter, Histogram
 
 from headgate import metrics
 from headgate.engine_rows import EngineRow
+from headgate.metric_names import ADAPTERS_CAP, MODELS_CAP, PROVIDERS_CAP, TENANTS_CAP, VARIANTS_CAP, Names
 from headgate.metrics import OTHER
 from ledger.pricing.prices import Unpriced, may_cost
 from ledger.spool.lines import RECOVERED, Line
 
-# Reloads may bring ever new names: a cap keeps the series, and every scrape, bounded.
-TENANTS_CAP = 1_000
-MODELS_CAP = 500
-PROVIDERS_CAP = 200
-KEYS_CAP = 500
-VARIANTS_CAP = 50
-ADAPTERS_CAP = 1_000
 SERIES_CAP = 10_000
 
 _STATUSES = frozenset(
@@ -34,23 +28,6 @@ _UNREPORTED = ("moderations", "rerank")
 
 CostOf = Callable[[Line], Decimal | Unpriced]
 Engines = Callable[[], Mapping[str, EngineRow]]
-
-
-class Names:
-    """The first `cap` distinct values; any further one is `other`, a missing one ""."""
-
-    def __init__(self, cap: int) -> None:
-        self._cap = cap
-        self._known: set[str] = set()
-
-    def label(self, value: str | None) -> str:
-        """The value as a label."""
-        if not value or value in self._known:
-            return value or ""
-        if len(self._known) >= self._cap:
-            return OTHER
-        self._known.add(value)
-        return value
 
 
 Labels = tuple[str, ...]

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,7 @@ WAITS_FOR_BOOKS_S = 2.0
 SECOND_CLOSE_S = 5.0  # a reservation may have been under way when its Envoy died
 
 OnTenants = Callable[[frozenset[str]], None]
+OnEpoch = Callable[[str], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -60,6 +61,10 @@ class Work:
     def requests(self) -> int:
         """What it takes of the queue."""
         return max(len(self.ends), len(self.lines))
+
+
+async def _holds_nothing(_epoch: str) -> None:
+    """Where there are no engines' slots."""
 
 
 class BooksBack(Exception):  # noqa: N818 - what happened, not what went wrong
@@ -82,6 +87,7 @@ class Follower:
         reading: LineReader,
         limits_changed: OnTenants = lambda _: None,
         are_stored: Callable[[FileId, float], bool] = lambda _, __: True,
+        free_epoch: OnEpoch = _holds_nothing,
     ) -> None:
         self._settlement = settlement
         self._estimates = estimates
@@ -91,6 +97,7 @@ class Follower:
         self._reading = reading
         self._limits_changed = limits_changed
         self._are_stored = are_stored
+        self._free_epoch = free_epoch
         self._folder = Folder()
         self._settled_until = SettledUntil()
         self._works: deque[Work] = deque()
@@ -364,6 +371,7 @@ class Follower:
 
     async def _close_epoch(self, epoch: str) -> None:
         try:
+            await self._free_epoch(epoch)
             closed = await self._estimates.close_epoch(epoch)
             log.info("envoy has ended, its reservations are closed", epoch=epoch, closed=closed)
             await asyncio.sleep(SECOND_CLOSE_S)

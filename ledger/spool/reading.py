@@ -24,6 +24,7 @@ from ledger.spool.spool_file import Batch, SpoolFile
 
 OnLine = Callable[[Line], None]
 OnBatch = Callable[[], None]
+OnEnd = Callable[[Line, str], None]
 
 log = structlog.get_logger()
 
@@ -32,7 +33,8 @@ class LineReader:
     """`observers` see every line once, but for a crash; `after` is called when they have seen a batch.
 
     Lines of tenants that are `erased` are nobody's from here on. What is no line goes into the `quarantine`.
-    `kept_for_s` says how long a tenant's rows are kept.
+    `kept_for_s` says how long a tenant's rows are kept. `on_end` is told of every request that has ended, with its
+    Envoy's epoch, at once; again after a crash.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class LineReader:
         erased: Erased,
         quarantine: Quarantine,
         kept_for_s: Callable[[str], int | None],
+        on_end: OnEnd = lambda _, __: None,
     ) -> None:
         self._price_of = price_of
         self._observers = observers
@@ -52,6 +55,7 @@ class LineReader:
         self._erased = erased
         self._quarantine = quarantine
         self._kept_for_s = kept_for_s
+        self._on_end = on_end
         self.lines: Counter[str] = Counter()  # by type, those that are none among them
 
     def read(self, file: SpoolFile, batch: Batch) -> tuple[list[End], list[EndLine], int]:
@@ -75,6 +79,7 @@ class LineReader:
                 line, ahead = made_at(line, read_ms), ahead + 1
             line = self._erased.renamed(line)
             if line.type == "end":
+                self._on_end(line, epoch)
                 try:
                     end, of_budgets = end_of(line, epoch, self._price_of, at), self._budgets.of(line, epoch, at)
                 except PricesAway:  # a price that is not known is not nothing

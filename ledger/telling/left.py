@@ -8,7 +8,7 @@ from dataclasses import replace
 from headgate import metrics
 from headgate.feed.allowances import Left
 from headgate.feed.publisher import Publisher
-from ledger.showing.metrics import MODELS_CAP, PROVIDERS_CAP, Names
+from headgate.metric_names import MODELS_CAP, PROVIDERS_CAP, Names
 from ledger.spool.lines import Line
 from ledger.telling.provider_left import Junk, left_of
 

@@ -17,7 +17,7 @@ from headgate.feed.publisher import Publisher
 from headgate.feed.rests import MOST_RESTS
 from headgate.feed.states import EVERY_MODEL
 from headgate.key_files import key_file
-from ledger.showing.metrics import KEYS_CAP, PROVIDERS_CAP, Names
+from headgate.metric_names import KEYS_CAP, PROVIDERS_CAP, Names
 from ledger.spool.attempts import Attempt, ended_at
 from ledger.spool.lines import Line
 

@@ -8,7 +8,7 @@ import datetime as dt
 
 from headgate import metrics
 from headgate.feed.publisher import Publisher
-from ledger.showing.metrics import KEYS_CAP, PROVIDERS_CAP, Names
+from headgate.metric_names import KEYS_CAP, PROVIDERS_CAP, Names
 from ledger.spool.attempts import Attempt, age_s, kind_of, kind_of_flags, rest_s
 from ledger.spool.lines import Line
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from math import ceil
 
-from headgate.counters.queue import BEAT_MS, PRIORITIES, Admitted, Seat, Verdict
+from headgate.counters.queue import BEAT_MS, Admitted, Seat, Verdict
+from headgate.limits import PRIORITIES
 
 PASSED = 8
 

@@ -17,7 +17,6 @@ from headgate.counters.queue import (
     REMEMBER_MS,
     Admitted,
     Notice,
-    Priority,
     Seat,
     Verdict,
     admit_call,
@@ -27,6 +26,7 @@ from headgate.counters.queue import (
 )
 from headgate.counters.scripts import Call, queue_keys
 from headgate.counters.slots import slot_of
+from headgate.limits import Priority
 from tests.counters.queue_model import QueueModel
 from tests.counters.tenant import EPOCH, START
 from tests.counters.valkey_server import ValkeyServer

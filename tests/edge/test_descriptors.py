@@ -2,7 +2,8 @@
 
 from rendering import EXAMPLE, manager_of, rendered
 
-from headgate.contract import AUTHZ, REQUEST
+from headgate.contract import ADMISSION, AUTHZ, LIMITER, REQUEST
+from headgate.edge.filters import ADMISSION_STAGE
 
 FILES = rendered(EXAMPLE.read_text())
 
@@ -10,7 +11,7 @@ FILES = rendered(EXAMPLE.read_text())
 def test_what_the_limiter_is_told() -> None:
     """Only texts can be told, and what is absent is left out."""
     (host,) = FILES.routes["resources"][0]["virtual_hosts"]
-    (limits,) = host["rate_limits"]
+    limits, _ = host["rate_limits"]
     found = {}
     for action in limits["actions"]:
         if "metadata" in action:
@@ -24,6 +25,21 @@ def test_what_the_limiter_is_told() -> None:
         *("price_factor", "directory"),
     )
     assert found == {"tenant": AUTHZ, "key_id": AUTHZ} | dict.fromkeys(planned, REQUEST)
+
+
+def test_only_requests_for_an_engine_with_a_queue_are_asked_about_twice() -> None:
+    """By what the plan says: without that there is no descriptor, and Envoy asks nobody."""
+    (host,) = FILES.routes["resources"][0]["virtual_hosts"]
+    limiter, admission = host["rate_limits"]
+    assert (limiter.get("stage", 0), admission["stage"]) == (0, ADMISSION_STAGE)
+    needed = [
+        action["metadata"]["descriptor_key"]
+        for action in admission["actions"]
+        if not action.get("metadata", {"skip_if_absent": True}).get("skip_if_absent")
+    ]
+    assert needed == ["engine"]
+    names = [one["name"] for one in manager_of(FILES)["http_filters"]]
+    assert names.index(ADMISSION) == names.index(LIMITER) + 1, "what waits has reserved"
 
 
 def test_the_spool_has_what_was_counted() -> None:

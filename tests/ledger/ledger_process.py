@@ -20,7 +20,7 @@ from headgate.counters.standing import read_standing, standing_call
 from headgate.credits import CreditsRow
 from headgate.limits import LimitRow, LimitsRow
 from headgate.prices import PriceRow
-from headgate.snapshot import ModelRow, Snapshot, SpoolRow, TenantRow, write_snapshot
+from headgate.snapshot import ModelRow, SlotsRow, Snapshot, SpoolRow, TenantRow, write_snapshot
 from headgate.supervise.parts_file import boot_id
 from headgate.supervise.process import start_ticks_of
 from ledger.journal.progress import Progress, write_progress
@@ -146,12 +146,19 @@ class Ledger:
         spool: SpoolRow | None = None,
         retention_s: dict[str, int] | None = None,
         accounts: dict[str, CreditsRow] | None = None,
+        engines: dict[str, SlotsRow] | None = None,
     ) -> None:
         """The accepted configuration: who has which limits, what the model `chat` costs, how the spool is kept."""
         self.generation += 1
         models = {
             name: ModelRow(
-                stream_profile="s", whole_profile="w", max_attempts=1, headers_ms=1000, total_ms=1000, price=price
+                stream_profile="s",
+                whole_profile="w",
+                max_attempts=1,
+                headers_ms=1000,
+                total_ms=1000,
+                price=price,
+                engines=tuple(engines or ()),
             )
             for name in ("chat", "big")
         }
@@ -167,6 +174,7 @@ class Ledger:
                 for name, row in (limits or {}).items()
             },
             models=models,
+            slots=engines or {},
             spool=spool or SpoolRow(min_free_bytes=1),
         )
         write_snapshot(snapshot, self.state / "snapshot.json")

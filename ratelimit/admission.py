@@ -1,0 +1,192 @@
+"""A slot of an engine for a request, or a place in the line for one: docs/engines.md, "When all replicas are full".
+
+Who waits is in the counters. A worker only holds the call, says now and then that it is still there, and asks when it
+hears that it is somebody's turn. Where the counters are away, requests go on without a slot: engines queue, too.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from headgate.counters.address import counters_address
+from headgate.counters.client import Counters, Unavailable
+from headgate.counters.limits import lease_ms
+from headgate.counters.queue import Admitted, Notice, Seat, Verdict, admit_call, read_admitted, release_call
+from headgate.feed.full_engines import QueueListener
+from headgate.limits import LimitsRow
+from headgate.refusals import Refusals
+from headgate.snapshot import SlotsRow, Snapshot
+from ratelimit import codec
+from ratelimit.ask import Ask
+from ratelimit.capacity import Capacities
+from ratelimit.queue_refusal import CODES, Reason, queue_headers, queue_refusal
+from ratelimit.queue_tally import QueueTally
+from ratelimit.shown import Header
+
+POLL_S = 1.0  # a notice may be lost, and slots may have come with a replica
+AGAIN_S = 0.05  # after a call that took too long
+GRACE_S = 2.0  # how long one that waits goes on waiting while the counters are away
+
+log = structlog.get_logger()
+
+GiveBack = Callable[[], Awaitable[bool]]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A request that waits: what it was told first, and until when it does, by the loop's clock."""
+
+    seat: Seat
+    first: Admitted
+    since: float
+    until: float
+    called: asyncio.Event
+
+
+class Admission:
+    """Of one worker. `connect` is called with every generation of the tables."""
+
+    def __init__(self, counters: Counters, refusals: Refusals, capacities: Capacities | None = None) -> None:
+        self._counters = counters
+        self._capacities = capacities or Capacities()
+        self._listener: QueueListener | None = None
+        self._tally = QueueTally(refusals)
+        self._calls: dict[tuple[str, str], asyncio.Event] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    def connect(self, snapshot: Snapshot) -> None:
+        """Before a request needs it, where some will; in a running loop."""
+        if snapshot.slots and self._listener is None:
+            self._listener = QueueListener(counters_address(), self._on_notice)
+            self._listener.start()
+            self._capacities.start()
+
+    async def admit(self, ask: Ask, snapshot: Snapshot, limits: LimitsRow | None, give_back: GiveBack) -> bytes:
+        """Answers when it has a slot, or gets none. `give_back`: what was reserved for it; whether that is done."""
+        engine = snapshot.slots.get(ask.engine)
+        if engine is None:  # a reload has taken the queue away since the request was planned
+            return codec.GOES_ON
+        seat = _seat(ask, snapshot, limits or LimitsRow())
+        try:
+            admitted = await self._asked(seat, engine)
+            if admitted.verdict is not Verdict.WAITS:
+                return await self._answer(ask, admitted, give_back)
+            return await self._wait(ask, engine, self._waiting(seat, admitted), give_back)
+        except Unavailable as gone:
+            self._tally.ended(ask, "emergency")
+            log.warning("let through without a slot", request_id=ask.request_id, model=ask.model, reason=gone.reason)
+            return codec.GOES_ON
+        except asyncio.CancelledError:  # the client has left, or Envoy has gone
+            self._tally.ended(ask, "left")
+            self._leave(seat)
+            raise
+
+    async def _wait(self, ask: Ask, engine: SlotsRow, waiting: _Waiting, give_back: GiveBack) -> bytes:
+        loop, seat, admitted = asyncio.get_running_loop(), waiting.seat, waiting.first
+        key = (seat.pool, seat.member)
+        self._calls[key] = waiting.called
+        self._tally.begins(ask)
+        try:
+            while admitted.verdict is Verdict.WAITS and loop.time() < waiting.until:
+                await self._pause(waiting)
+                admitted = await self._asked(seat, engine, GRACE_S)
+            waited_s = loop.time() - waiting.since
+            if admitted.verdict is Verdict.WAITS:
+                await self._counters.run(*release_call(seat.pool, [seat.member], 0))
+        finally:
+            del self._calls[key]
+            self._tally.stops(ask)
+        return await self._answer(ask, admitted, give_back, waiting.first, waited_s)
+
+    async def _pause(self, waiting: _Waiting) -> None:
+        left_s = waiting.until - asyncio.get_running_loop().time()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(POLL_S, max(0.0, left_s))):
+                await waiting.called.wait()
+        waiting.called.clear()
+
+    async def _asked(self, seat: Seat, engine: SlotsRow, grace_s: float = 0.0) -> Admitted:
+        """A call that took too long is made again; who waits has the patience for counters that are restarted."""
+        capacity = self._capacities.of(engine)
+        now = replace(seat, capacity=capacity or 0, length=None if capacity is None else seat.length)
+        until, is_first = time.monotonic() + grace_s, True
+        while True:
+            try:
+                return read_admitted(await self._counters.run(*admit_call(now)))
+            except Unavailable:
+                if not is_first and time.monotonic() >= until:
+                    raise
+            is_first = False
+            await asyncio.sleep(AGAIN_S)
+
+    async def _answer(
+        self,
+        ask: Ask,
+        admitted: Admitted,
+        give_back: GiveBack,
+        first: Admitted | None = None,
+        waited_s: float = 0.0,
+    ) -> bytes:
+        headers: list[Header] = []
+        if first:
+            headers = queue_headers(first)
+            self._tally.waited(ask, waited_s, first.expected_ms if admitted.verdict is Verdict.SLOT else None)
+        if admitted.verdict in (Verdict.SLOT, Verdict.ENDED):
+            self._tally.ended(ask, "waited" if first else "at_once")
+            return codec.goes_on(headers)
+        reasons: dict[Verdict, Reason] = {
+            Verdict.WAITS: "timeout",
+            Verdict.FULL: "full",
+            Verdict.TOO_LATE: "too_late",
+        }
+        reason = reasons[admitted.verdict]
+        self._tally.refused(ask, reason, CODES[reason])
+        refusal = queue_refusal(reason, ask.model, admitted, round(waited_s * 1000))
+        return codec.refused(ask, refusal, headers, reserved=False if await give_back() else None)
+
+    def _waiting(self, seat: Seat, first: Admitted) -> _Waiting:
+        now = asyncio.get_running_loop().time()
+        since = now - first.waited_ms / 1000  # with another worker before, which has gone
+        return _Waiting(seat, first, since, since + (seat.patience_ms or 0) / 1000, asyncio.Event())
+
+    def _leave(self, seat: Seat) -> None:
+        """Its ticket, and the slot that it may just have got; only who asked has gone, it may come again."""
+        task = asyncio.create_task(self._give_up(seat))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _give_up(self, seat: Seat) -> None:
+        with contextlib.suppress(Unavailable):  # its heartbeat is over soon, and its `end` line gives a slot back
+            await self._counters.run(*release_call(seat.pool, [seat.member], 0))
+
+    def _on_notice(self, notice: Notice) -> None:
+        for member in notice.called:
+            if called := self._calls.get((notice.pool, member)):
+                called.set()
+
+
+def _seat(ask: Ask, snapshot: Snapshot, limits: LimitsRow) -> Seat:
+    row = snapshot.models.get(ask.model)
+    queue = row.queue if row else None
+    patience_ms = None
+    if queue:
+        patience_ms = queue.max_wait_ms
+        if ask.patience_s is not None:
+            patience_ms = min(patience_ms, round(ask.patience_s * 1000))
+    return Seat(
+        pool=ask.engine,
+        request_id=ask.request_id,
+        epoch=ask.epoch,
+        tenant=ask.tenant,
+        model=ask.model,
+        capacity=0,
+        lease_ms=lease_ms(row.total_ms if row else None),
+        priority=limits.priority,
+        share=limits.share,
+        length=queue.length if queue else None,
+        patience_ms=patience_ms,
+    )

@@ -1,0 +1,131 @@
+"""A gateway whose engine has few slots: clients that wait for one, and what the counters say of them."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from hashlib import sha256
+from secrets import token_urlsafe
+from typing import Any
+
+import httpx2
+from limited import counters_of, until
+from running_gateway import RunningGateway
+from tenants import CHAT, UPSTREAM_MODEL, chat
+from upstreams import Engine
+
+from headgate.counters.scripts import queue_keys
+
+POOL = "llama"
+PLANS: Mapping[str, Mapping[str, Any]] = {
+    "acme": {},
+    "globex": {"share": 2},
+    "urgent": {"priority": "high"},
+    "batch": {"priority": "low"},
+    "counted": {"rpm": 1000, "tpm": 100_000, "concurrency": 50},
+}
+
+
+class Queued:
+    """A running gateway, and the key of each of its tenants."""
+
+    def __init__(self, gateway: RunningGateway, keys: Mapping[str, str], engine: Engine) -> None:
+        self.gateway, self.keys, self.engine = gateway, keys, engine
+
+    async def ask(
+        self, tenant: str = "acme", model: str = "chat", headers: Mapping[str, str] | None = None, **simulate: Any
+    ) -> httpx2.Response:
+        """One request, whole."""
+        body = chat(model, simulate={"tokens": 2, "token_s": 0, "ttft_s": 0.02, **simulate})
+        said = {"authorization": f"Bearer {self.keys[tenant]}", "content-type": "application/json"}
+        async with httpx2.AsyncClient(timeout=60) as client:
+            return await client.post(
+                self.gateway.url + CHAT, content=json.dumps(body), headers={**said, **(headers or {})}
+            )
+
+    def starts(self, *asked: Any, **differs: Any) -> "asyncio.Task[httpx2.Response]":
+        return asyncio.create_task(self.ask(*asked, **differs))
+
+    def waiting(self) -> int:
+        """How many have a ticket."""
+        with counters_of(self.gateway) as valkey:
+            return int(valkey.zcard(queue_keys(POOL)[4]))
+
+    def running(self) -> int:
+        """How many have a slot."""
+        with counters_of(self.gateway) as valkey:
+            return int(valkey.zcard(queue_keys(POOL)[0]))
+
+    async def fill(self, *tenants: str, model: str = "chat") -> "list[asyncio.Task[httpx2.Response]]":
+        """One request of each, in this order; when all of them wait."""
+        tasks = []
+        for tenant in tenants:
+            before = self.waiting()
+            tasks.append(self.starts(tenant, model))
+            await until(lambda before=before: self.waiting() > before)  # type: ignore[misc]
+        return tasks
+
+    @contextlib.asynccontextmanager
+    async def full(self, *, expects: bool = False) -> AsyncIterator["asyncio.Task[httpx2.Response]"]:
+        """While the one slot is taken; it is given back at the end of the block, by a client that leaves.
+
+        `expects`: when a turn comes is reckoned by what went before; otherwise nobody knows.
+        """
+        await until(lambda: not self.running() and not self.waiting())
+        first = self.starts(ttft_s=60.0)
+        await until(lambda: self.running() == 1)
+        if not expects:
+            with counters_of(self.gateway) as valkey:
+                valkey.hdel(queue_keys(POOL)[2], "mean")
+        try:
+            yield first
+        finally:
+            first.cancel()
+
+    async def order(self, tasks: "list[asyncio.Task[httpx2.Response]]") -> list[int]:
+        """The tasks' numbers in the order in which the engine got their requests."""
+        replies = await asyncio.gather(*tasks)
+        assert [reply.status_code for reply in replies] == [200] * len(replies)
+        seen = [line["id"] for line in self.engine.lines.all() if line["event"] == "request"]
+        at = {reply.headers["x-request-id"]: number for number, reply in enumerate(replies)}
+        return [number for one in seen for request_id, number in at.items() if one.endswith(request_id)]
+
+    async def is_empty(self) -> None:
+        """Nobody has a slot or waits for one."""
+        await until(lambda: not self.running() and not self.waiting(), within_s=20)
+
+
+def queued(engine: Engine, other: Engine) -> tuple[dict[str, Any], dict[str, str]]:
+    """gateway.yaml, and the tenants' keys. The engine takes one request at once."""
+    keys = {tenant: f"hg-{token_urlsafe(32)}" for tenant in PLANS}
+    target = {"provider": POOL, "model": UPSTREAM_MODEL}
+    elsewhere = {"provider": "elsewhere", "model": UPSTREAM_MODEL}
+    models: dict[str, Any] = {
+        "chat": {"targets": [target], "queue": {"length": 30, "max_wait": "30s"}},
+        "short": {"targets": [target], "queue": {"length": 2, "max_wait": "30s"}},
+        "hasty": {"targets": [target], "queue": {"max_wait": "700ms"}},
+        "rude": {"targets": [target]},
+        "either": {"targets": [target, elsewhere], "queue": {}},
+    }
+    config = {
+        "engines": {
+            POOL: {
+                "kind": "simulator",
+                "endpoints": [f"http://{engine.address}"],
+                "served_name": UPSTREAM_MODEL,
+                "max_running": 1,
+            }
+        },
+        "providers": {"elsewhere": {"api": "openai", "endpoints": [f"http://{other.address}"]}},
+        "models": models,
+        "plans": {name: dict(plan) for name, plan in PLANS.items()},
+        "tenants": {
+            name: {
+                "plan": name,
+                "models": list(models),
+                "keys": [{"name": "ci", "sha256": sha256(key.encode()).hexdigest()}],
+            }
+            for name, key in keys.items()
+        },
+    }
+    return config, keys

@@ -1,0 +1,184 @@
+"""Requests wait where their engine is full: by class and in turns, for as long as they would, and nothing is lost."""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from limited import counters_of, metric, until
+from queued import Queued, queued
+from running_gateway import running_gateway
+from upstreams import Engine, simulator
+
+from tests.stopped import stop
+
+
+@pytest.fixture(scope="module")
+def queue(tmp_path_factory: pytest.TempPathFactory, other_engine: Engine) -> Iterator[Queued]:
+    folder = tmp_path_factory.mktemp("queue")
+    with simulator(folder, "queued-engine") as engine:
+        config, keys = queued(engine, other_engine)
+        with running_gateway(folder, config, {}) as gateway:
+            yield Queued(gateway, keys, engine)
+
+
+async def test_one_that_finds_a_slot_says_nothing_of_a_queue(queue: Queued) -> None:
+    reply = await queue.ask()
+    assert reply.status_code == 200
+    assert not [name for name in reply.headers if name.startswith(("x-headgate-queue", "x-headgate-predicted"))]
+    await queue.is_empty()
+
+
+async def test_requests_wait_by_class_and_tenants_take_turns(queue: Queued) -> None:
+    tenants = ["acme"] * 4 + ["globex"] * 4 + ["batch"] * 2 + ["urgent"] * 2
+    async with queue.full():
+        tasks = await queue.fill(*tenants)
+    served = [tenants[number] for number in await queue.order(tasks)]
+    assert served[:2] == ["urgent"] * 2
+    assert Counter(served[2:8]) == {"acme": 2, "globex": 4}, "globex has two shares"
+    assert served[8:] == ["batch", "acme", "acme", "batch"], (
+        "after eight that went before it, one of a class has its turn"
+    )
+    await queue.is_empty()
+
+
+async def test_who_waited_is_told_where_it_stood(queue: Queued) -> None:
+    await queue.ask(ttft_s=0.2)  # how long a slot is held is known from here on
+    async with queue.full(expects=True):
+        tasks = await queue.fill("acme", "globex")
+    first, second = await asyncio.gather(*tasks)
+    assert first.headers["x-headgate-queue-position"] == "1"
+    assert second.headers["x-headgate-queue-position"] == "2"
+    assert (
+        int(second.headers["x-headgate-predicted-start-ms"])
+        >= 2 * int(first.headers["x-headgate-predicted-start-ms"]) - 1
+    )
+    assert metric(queue.gateway, 'headgate_engine_queue_requests_total{model="chat",outcome="waited"') >= 2
+    assert metric(queue.gateway, 'headgate_engine_queue_wait_seconds_count{model="chat"}') >= 2
+    await queue.is_empty()
+
+
+async def test_a_full_queue_refuses_in_the_clients_shape_and_gives_back_what_was_reserved(queue: Queued) -> None:
+    async with queue.full():
+        tasks = await queue.fill("counted", "counted", model="short")
+        refused = await queue.ask("counted", "short")
+        assert refused.status_code == 503
+        assert refused.json()["error"]["code"] == "engine_queue_full"
+        assert int(refused.headers["retry-after"]) >= 1
+        assert refused.headers["x-headgate-error-source"] == "gateway"
+        with counters_of(queue.gateway) as valkey:
+            assert valkey.zcard("hg:{counted}:open") == 2
+            assert valkey.zcard("hg:{counted}:concurrency") == 2
+        line = queue.gateway.end_line(refused.headers["x-request-id"])
+        assert (line["status"], line["reserved"]) == (503, False)
+        assert not line["attempts"]
+        other = queue.starts("urgent", "short")  # whose turn comes before the second one's
+        out = await tasks[1]
+        assert out.json()["error"]["code"] == "engine_queue_full"
+    assert [reply.status_code for reply in await asyncio.gather(tasks[0], other)] == [200, 200]
+    await queue.is_empty()
+    with counters_of(queue.gateway) as valkey:
+        await until(lambda: not valkey.zcard("hg:{counted}:open"))
+
+
+async def test_a_turn_that_does_not_come_in_time(queue: Queued) -> None:
+    async with queue.full():
+        refused = await queue.ask("counted", "hasty")
+    assert refused.status_code == 503
+    assert refused.json()["error"]["code"] == "engine_queue_timeout"
+    assert "x-headgate-queue-position" in refused.headers
+    await queue.is_empty()
+
+
+async def test_a_turn_that_would_come_after_the_client_has_gone(queue: Queued) -> None:
+    for _ in range(3):
+        await queue.ask(ttft_s=1.0)
+    async with queue.full(expects=True):
+        for name in ("x-stainless-read-timeout", "x-stainless-timeout"):
+            refused = await queue.ask(headers={name: "0.1"})
+            assert (refused.status_code, refused.json()["error"]["code"]) == (503, "engine_queue_timeout")
+            assert "x-headgate-queue-position" not in refused.headers, "it has not waited"
+        assert not queue.waiting()
+    await queue.is_empty()
+
+
+async def test_a_client_that_leaves_makes_room_at_once(queue: Queued) -> None:
+    async with queue.full():
+        tasks = await queue.fill("acme", "acme", "acme")
+        tasks[1].cancel()
+        await until(lambda: queue.waiting() == 2, within_s=3)
+    replies = await asyncio.gather(tasks[0], tasks[2])
+    assert [reply.status_code for reply in replies] == [200, 200]
+    await queue.is_empty()
+
+
+async def test_models_without_a_queue_take_slots_and_never_wait(queue: Queued) -> None:
+    async with queue.full():
+        assert (await queue.ask(model="rude")).status_code == 200
+        held = queue.starts(model="rude", ttft_s=0.5)
+        await until(lambda: queue.running() == 2)
+        assert (await held).status_code == 200
+    await queue.is_empty()
+
+
+async def test_a_model_with_another_target_does_not_wait(queue: Queued) -> None:
+    async with queue.full():
+        waiting = await queue.fill("acme")  # the workers hear that it is full
+        reply = await queue.ask(model="either")
+        assert reply.headers["x-headgate-target"] == "elsewhere"
+    assert (await waiting[0]).status_code == 200
+    await queue.is_empty()
+    await until(lambda: not queue.waiting())
+    reply = await queue.ask(model="either")
+    assert reply.headers["x-headgate-target"] == "llama"
+    await queue.is_empty()
+
+
+async def test_a_worker_that_is_killed_loses_nobody(queue: Queued) -> None:
+    async with queue.full():
+        tasks = await queue.fill(*["acme"] * 6)
+        os.kill(next(iter(queue.gateway.pids("filters").values())), signal.SIGKILL)
+        await asyncio.sleep(1.0)  # the other one has been asked
+        assert queue.waiting() == 6, [task.result().text for task in tasks if task.done()]
+    assert await queue.order(tasks) == [0, 1, 2, 3, 4, 5], "they kept their places"
+    await queue.is_empty()
+
+
+async def test_counters_that_are_killed_lose_nobody(queue: Queued) -> None:
+    async with queue.full():
+        tasks = await queue.fill(*["acme"] * 4)
+        before = queue.gateway.pids("valkey")["valkey"]
+        os.kill(before, signal.SIGKILL)
+        await until(lambda: queue.gateway.pids("valkey").get("valkey", before) != before)
+        await asyncio.sleep(1.0)
+        assert not [task for task in tasks if task.done()], "they wait for counters that are back soon"
+    assert await queue.order(tasks) == [0, 1, 2, 3]
+    await queue.is_empty()
+
+
+async def test_counters_that_stay_away_stop_nobody(queue: Queued) -> None:
+    async with queue.full():
+        tasks = await queue.fill(*["acme"] * 3)
+        pid = queue.gateway.pids("valkey")["valkey"]
+        stop(pid)
+        try:
+            replies = await asyncio.gather(*tasks, queue.ask())
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    assert [reply.status_code for reply in replies] == [200] * 4
+    await until(lambda: emergencies(queue) >= 4)
+    await queue.is_empty()
+
+
+def emergencies(queue: Queued) -> float:
+    return metric(queue.gateway, 'headgate_engine_queue_requests_total{model="chat",outcome="emergency"')
+
+
+async def test_an_envoy_that_is_killed_leaves_nothing_behind(queue: Queued) -> None:
+    async with queue.full():
+        tasks = await queue.fill("acme", "acme")
+        os.kill(queue.gateway.pids("envoy")["envoy"], signal.SIGKILL)
+        await asyncio.gather(*tasks, return_exceptions=True)
+    await queue.is_empty()

@@ -1,0 +1,74 @@
+"""Slots of engines are given back when the requests that have them end, with or without limits, whoever dies."""
+
+from ledger_process import Ledger, end_line, wait_until
+from redis import Redis
+
+from headgate.counters.queue import Seat, Verdict, admit_call, read_admitted, release_call
+from headgate.counters.scripts import queue_keys
+from headgate.snapshot import SlotsRow
+
+E1, E2 = "20260101T000000-aaaaaa", "20260102T000000-bbbbbb"
+POOL = "llama"
+ENGINES = {POOL: SlotsRow("provider/llama@0", 10), "other": SlotsRow("provider/other@0", 1)}
+
+
+def take(valkey: Redis, epoch: str, *request_ids: str, capacity: int = 10) -> list[Verdict]:
+    found = []
+    for request_id in request_ids:
+        seat = Seat(POOL, request_id, epoch, "acme", "chat", capacity, lease_ms=600_000, length=10)
+        script, keys, arguments = admit_call(seat)
+        found.append(read_admitted(valkey.eval(script.text, len(keys), *keys, *arguments)).verdict)  # type: ignore[arg-type]
+    return found
+
+
+def held(valkey: Redis) -> set[str]:
+    return {member.partition("/")[2] for member in valkey.zrange(queue_keys(POOL)[0], 0, -1)}  # type: ignore[union-attr]
+
+
+def test_a_slot_comes_back_with_the_requests_end(ledger: Ledger, valkey: Redis) -> None:
+    """Also of a tenant without limits, and of one that was refused: nothing of them is to be settled."""
+    ledger.alive(E1)
+    ledger.tables(engines=ENGINES)
+    ledger.start()
+    take(valkey, E1, "first", "second", "third")
+    ledger.append(E1, end_line("first") + end_line("second", reserved=False, status=503))
+    wait_until(lambda: held(valkey) == {"third"})
+
+
+def test_whoever_ended_while_the_ledger_was_away_gives_its_slot_back(ledger: Ledger, valkey: Redis) -> None:
+    ledger.alive(E1)
+    ledger.tables(engines=ENGINES)
+    take(valkey, E1, "first", "second")
+    ledger.append(E1, end_line("first"))
+    ledger.start()
+    wait_until(lambda: held(valkey) == {"second"})
+
+
+def test_a_slot_is_not_taken_after_the_end(ledger: Ledger, valkey: Redis) -> None:
+    ledger.alive(E1)
+    ledger.tables(engines=ENGINES)
+    ledger.start()
+    ledger.append(E1, end_line("early"))
+    wait_until(lambda: valkey.zcard(queue_keys(POOL)[5]) == 1)
+    assert take(valkey, E1, "early", "next") == [Verdict.ENDED, Verdict.SLOT]
+    assert held(valkey) == {"next"}
+
+
+def test_a_dead_envoys_requests_hold_nothing_and_wait_for_nothing(ledger: Ledger, valkey: Redis) -> None:
+    ledger.alive(E1, E2)
+    ledger.tables(engines=ENGINES)
+    ledger.append(E1, end_line("before"))
+    ledger.append(E2, end_line("before"))
+    ledger.start()
+    assert take(valkey, E1, "lost", "waits", capacity=1) == [Verdict.SLOT, Verdict.WAITS]
+    take(valkey, E2, "living", capacity=3)
+    ledger.alive(E2)
+    wait_until(lambda: held(valkey) == {"living"} and not valkey.hlen(queue_keys(POOL)[3]))
+
+
+def test_giving_back_twice_does_no_harm(valkey: Redis) -> None:
+    take(valkey, E1, "first", "second")
+    for freed in (1, 0):
+        script, keys, arguments = release_call(POOL, [f"{E1}/first"])
+        assert valkey.eval(script.text, len(keys), *keys, *arguments) == freed  # type: ignore[arg-type]
+    assert held(valkey) == {"second"}
