@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from adapter_bench import Bench
+from aiohttp import web
 
 from control.audit_chain import Actor
 from control.store.adapters import insert_adapter, insert_version, versions_of
@@ -17,13 +18,18 @@ from control.store.engine import sqlite_url
 from control.store.store import Store
 from control.store.values import Adapter
 from headgate.contract import DATABASE, SNAPSHOT
+from headgate.counters.address import parsed
 from headgate.engine_rows import EngineRow
+from headgate.feed.replicas import Replicas, ReplicaState
+from headgate.feed.states import TargetStates
+from headgate.feed.subscriber import Subscriber
 from headgate.snapshot import Snapshot, TargetRow, ZonedTarget, write_snapshot
 from tests.control.control_process import ControlProcess, control_process
 from tests.counters.valkey_server import ValkeyServer
 
 HEADGATE = str(Path(sys.executable).with_name("headgate"))
 ADMIN = Actor("system", "test")
+GATEWAY = "adapters-test"
 
 
 @pytest.fixture
@@ -57,10 +63,17 @@ class Part:
         write_snapshot(tables, bench.state / SNAPSHOT)
         self._bench, self._url = bench, f"unix://{server.socket}"
         self.process: subprocess.Popen[bytes] | None = None
+        self.heard = Replicas()  # by a worker
+        self.subscriber = Subscriber(parsed(self._url), GATEWAY, TargetStates(), replicas=self.heard)
+
+    def state(self, port: int) -> ReplicaState | None:
+        """What a worker knows of a replica."""
+        known = {one.address: one.state for one in self.heard.of("provider/llama@0") or ()}
+        return known.get(f"127.0.0.1:{port}")
 
     def start(self) -> None:
         command = [HEADGATE, "serve", "engines", "--state", str(self._bench.state)]
-        environ = {**os.environ, "HEADGATE_COUNTERS": self._url}
+        environ = {**os.environ, "HEADGATE_COUNTERS": self._url, "HEADGATE_GATEWAY_ID": GATEWAY}
         with (self._bench.state / "engines.log").open("ab") as log:
             self.process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
 
@@ -72,10 +85,12 @@ class Part:
 
 
 @pytest.fixture
-def part(bench: Bench, server: ValkeyServer) -> Iterator[Part]:
+async def part(bench: Bench, server: ValkeyServer) -> AsyncIterator[Part]:
     made = Part(bench, server)
+    made.subscriber.start()
     yield made
     made.kill()
+    await made.subscriber.close()
 
 
 @pytest.fixture
@@ -118,3 +133,26 @@ async def test_promotions_reach_engines_also_after_the_part_was_killed(
     await asyncio.to_thread(part.start)
     await bench.until(lambda: states(store) == {first: "staged", second: "live"})
     assert await bench.on_all(first, second)
+
+
+async def test_a_replica_takes_no_requests_before_it_has_what_is_live(bench: Bench, part: Part, store: Store) -> None:
+    part.start()
+    first, second = bench.engines
+    number = promoted(bench, store, 0.5)
+    await bench.until(lambda: states(store) == {number: "live"})
+    await bench.until(lambda: part.state(first.port) is ReplicaState.READY)
+    may_load = asyncio.Event()
+
+    async def wait(_request: web.Request) -> web.Response:
+        await may_load.wait()
+        first.fails.clear()
+        return web.Response(status=503)
+
+    first.fails["/v1/load_lora_adapter"] = wait
+    await first.stop()
+    await bench.until(lambda: part.state(first.port) is ReplicaState.AWAY)
+    await first.start()
+    await bench.until(lambda: part.state(first.port) is ReplicaState.STARTING)
+    assert part.state(second.port) is ReplicaState.READY
+    may_load.set()
+    await bench.until(lambda: part.state(first.port) is ReplicaState.READY)
