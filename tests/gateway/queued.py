@@ -14,6 +14,7 @@ from running_gateway import RunningGateway
 from tenants import CHAT, UPSTREAM_MODEL, chat
 from upstreams import Engine
 
+from engines.simulator.options import DEFAULT_MODEL
 from headgate.counters.scripts import queue_keys
 
 POOL = "llama"
@@ -98,7 +99,7 @@ class Queued:
 def queued(engine: Engine, other: Engine) -> tuple[dict[str, Any], dict[str, str]]:
     """gateway.yaml, and the tenants' keys. The engine takes one request at once."""
     keys = {tenant: f"hg-{token_urlsafe(32)}" for tenant in PLANS}
-    target = {"provider": POOL, "model": UPSTREAM_MODEL}
+    target = {"provider": POOL, "model": DEFAULT_MODEL}
     elsewhere = {"provider": "elsewhere", "model": UPSTREAM_MODEL}
     models: dict[str, Any] = {
         "chat": {"targets": [target], "queue": {"length": 30, "max_wait": "30s"}},
@@ -112,7 +113,7 @@ def queued(engine: Engine, other: Engine) -> tuple[dict[str, Any], dict[str, str
             POOL: {
                 "kind": "simulator",
                 "endpoints": [f"http://{engine.address}"],
-                "served_name": UPSTREAM_MODEL,
+                "served_name": DEFAULT_MODEL,
                 "max_running": 1,
             }
         },
