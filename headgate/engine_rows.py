@@ -8,7 +8,8 @@ class EngineRow(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `served` is what its base model has to be called, None where that is its own affair. `capacity`: how many requests
     one replica runs at once. The files are in the state directory's `secrets`. `managed`: this gateway starts it, as
-    processes of this host that are given `gpus` each.
+    processes of this host that are given `gpus` each. `longest_wait_s`: how long a request may have waited for it in
+    the gateway, for the version of an adapter that it was planned for.
     """
 
     cluster: str
@@ -24,3 +25,4 @@ class EngineRow(msgspec.Struct, frozen=True, omit_defaults=True):
     pair_file: str | None = None
     managed: bool = False
     gpus: int = 0
+    longest_wait_s: float = 0.0

@@ -1,18 +1,29 @@
 """From engines of gateway.yaml to the rows that their part works by. Pure."""
 
 from headgate.cluster_names import accounts_of
+from headgate.config.chains import chains_of
 from headgate.config.engines import Engine, served_name
-from headgate.config.model import Gateway, Provider
+from headgate.config.model import Gateway
 from headgate.engine_rows import EngineRow
 from headgate.key_files import key_file, provider_ca_name, provider_pair_name, secret_file
 
 
 def engine_rows(gateway: Gateway) -> dict[str, EngineRow]:
     """By name; each is a provider, too."""
-    return {name: _row(name, engine, gateway.providers[name]) for name, engine in gateway.engines.items()}
+    return {name: _row(gateway, name, engine) for name, engine in gateway.engines.items()}
 
 
-def _row(name: str, engine: Engine, provider: Provider) -> EngineRow:
+def _longest_wait_s(gateway: Gateway, engine: str) -> float:
+    waits = (
+        model.queue.max_wait_s
+        for name, model in gateway.models.items()
+        if model.queue and any(target.provider == engine for chain in chains_of(gateway, name) for target in chain)
+    )
+    return max(waits, default=0.0)
+
+
+def _row(gateway: Gateway, name: str, engine: Engine) -> EngineRow:
+    provider = gateway.providers[name]
     account = accounts_of(name, provider)[0]
     return EngineRow(
         cluster=account.cluster,
@@ -28,4 +39,5 @@ def _row(name: str, engine: Engine, provider: Provider) -> EngineRow:
         pair_file=secret_file(provider_pair_name(account.shared)) if provider.client_cert else None,
         managed=engine.managed,
         gpus=engine.devices,
+        longest_wait_s=_longest_wait_s(gateway, name),
     )

@@ -27,6 +27,7 @@ from ratelimit.queue_refusal import CODES, Reason, queue_headers, queue_refusal
 from ratelimit.queue_tally import QueueTally
 from ratelimit.shown import Header
 
+COUNTERS_TIMEOUT_S = 0.25  # who may wait for an engine has the time for busy counters
 POLL_S = 1.0  # a notice may be lost, and slots may have come with a replica
 AGAIN_S = 0.05  # after a call that took too long
 GRACE_S = 2.0  # how long one that waits goes on waiting while the counters are away
@@ -50,8 +51,8 @@ class _Waiting:
 class Admission:
     """Of one worker. `connect` is called with every generation of the tables."""
 
-    def __init__(self, counters: Counters, refusals: Refusals, capacities: Capacities | None = None) -> None:
-        self._counters = counters
+    def __init__(self, refusals: Refusals, capacities: Capacities | None = None) -> None:
+        self._counters = Counters(counters_address(), COUNTERS_TIMEOUT_S)
         self._capacities = capacities or Capacities()
         self._listener: QueueListener | None = None
         self._tally = QueueTally(refusals)
@@ -62,6 +63,7 @@ class Admission:
         """Before a request needs it, where some will; in a running loop."""
         if snapshot.slots and self._listener is None:
             self._listener = QueueListener(counters_address(), self._on_notice)
+            self._counters.start()
             self._listener.start()
             self._capacities.start()
 
@@ -78,6 +80,7 @@ class Admission:
             return await self._wait(ask, engine, self._waiting(seat, admitted), give_back)
         except Unavailable as gone:
             self._tally.ended(ask, "emergency")
+            self._leave(seat)  # a call that was cut off may have made a ticket, which would be in others' way
             log.warning("let through without a slot", request_id=ask.request_id, model=ask.model, reason=gone.reason)
             return codec.GOES_ON
         except asyncio.CancelledError:  # the client has left, or Envoy has gone

@@ -57,7 +57,7 @@ class Limiter:
         refusals = Refusals("limiter", LIMITER_REASONS)
         self._tally = Tally(refusals)
         self._places = Places()
-        self._admission = Admission(self._counters, refusals)
+        self._admission = Admission(refusals)
         holder.add(self._admission.connect)
 
     def _changed(self, node: str, reason: str | None) -> None:

@@ -34,12 +34,14 @@ class EngineLoop:
         self._wanted_once: set[str] = set()
         self._had: dict[str, frozenset[str]] = {}  # by address, what they had when they were up last
 
-    def turn(self, places: int, versions: Mapping[str, Version], replicas: Collection[Replica]) -> None:
-        """Takes note of what is wanted and of who is there."""
+    def turn(
+        self, places: int, versions: Mapping[str, Version], replicas: Collection[Replica], waits_s: float = 0.0
+    ) -> None:
+        """Takes note of what is wanted and of who is there. `waits_s`: how long requests may wait for the engine."""
         self._wanted_once.update(versions)
         self._plan.places, self._plan.versions = places, dict(versions)
         ranks = {name: version.rank for name, version in versions.items()}
-        self._plan.wanted = self._keeping.wanted(ranks, self._seen(replicas), time.monotonic())
+        self._plan.wanted = self._keeping.wanted(ranks, self._seen(replicas), time.monotonic(), waits_s)
         ready = [one for one in replicas if one.known.state is ReplicaState.READY] if places else []
         self._follow({(one.place.address, one.known.restarts): one for one in ready})
         for loop, _ in self._loops.values():

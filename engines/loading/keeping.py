@@ -1,8 +1,9 @@
 """What an engine's replicas are to have: what the directory has, and what it had a moment ago. Pure.
 
-A version that was live stays for `GRACE_S`, in which every worker hears that it is so no more; one that is wanted no
-more stays until a look after that shows no request on it anywhere. So no request finds the version gone that it was
-planned for. A staged one stays until the directory has it as such no more: until then it may be made live at once.
+A version that was live stays for `GRACE_S`, in which every worker hears that it is so no more, and for as long as a
+request may have waited in the gateway after it was planned; one that is wanted no more stays until a look after that
+shows no request on it anywhere. So no request finds the version gone that it was planned for. A staged one stays
+until the directory has it as such no more: until then it may be made live at once.
 """
 
 from collections.abc import Mapping
@@ -30,9 +31,9 @@ class Keeping:
         self._called_until: dict[str, float] = {}  # requests may have been planned for it until then
         self._known: set[str] = set()
 
-    def wanted(self, ranks: Mapping[str, Rank], seen: Seen, now: float) -> tuple[Wanted, ...]:
-        """All that is wanted now. `ranks`: versions by name, as the directory has them."""
-        self._note(ranks, seen, now)
+    def wanted(self, ranks: Mapping[str, Rank], seen: Seen, now: float, waits_s: float = 0.0) -> tuple[Wanted, ...]:
+        """All that is wanted now. `ranks`: versions by name, as the directory has them. Requests wait `waits_s`."""
+        self._note(ranks, seen, now, now + GRACE_S + waits_s)
         first = [
             Wanted(name, rank, self._used[name], pinned=rank is Rank.STAGED or self._was_called(name, rank, now))
             for name, rank in ranks.items()
@@ -44,13 +45,13 @@ class Keeping:
         ]
         return (*first, *kept)
 
-    def _note(self, ranks: Mapping[str, Rank], seen: Seen, now: float) -> None:
+    def _note(self, ranks: Mapping[str, Rank], seen: Seen, now: float, until: float) -> None:
         for name, rank in ranks.items():
             self._used.setdefault(name, now)
             if rank is Rank.LIVE:
-                self._called_until[name] = now + GRACE_S
+                self._called_until[name] = until
         for name in seen.resident - self._known - ranks.keys():  # nobody here knows since when it is wanted no more
-            self._called_until.setdefault(name, now + GRACE_S)
+            self._called_until.setdefault(name, until)
         for name in seen.busy:
             self._used[name] = now
         self._known = {*ranks, *seen.resident}

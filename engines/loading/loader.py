@@ -96,7 +96,8 @@ class Loader:
             self._end(engine)
         for engine, row in snapshot.engines.items():
             its = [one for one in replicas if one.engine == engine]
-            self._loop_of(engine, row).turn(row.max_loras, self._wanted.get(engine, {}), its)
+            wanted = self._wanted.get(engine, {})
+            self._loop_of(engine, row).turn(row.max_loras, wanted, its, row.longest_wait_s)
         self._teller.take(dict(self._reports()))
 
     def _loop_of(self, engine: str, row: EngineRow) -> EngineLoop:

@@ -12,8 +12,8 @@ from headgate.engine_start import EngineStart
 
 _SPLIT = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
 _INSIDE = Path(__file__).with_name("inside")
-# Of our own environment: what would have vLLM count into our metrics, or import our modules.
-_OURS = ("HEADGATE_", "PROMETHEUS_", "PYTHON", "VIRTUAL_ENV")
+# Of our own environment: what would have vLLM count into our metrics, or import our modules, and the way to our store.
+_OURS = ("AWS_", "HEADGATE_", "PROMETHEUS_", "PYTHON", "VIRTUAL_ENV")
 
 
 def command(start: EngineStart) -> tuple[str, ...]:

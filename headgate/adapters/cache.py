@@ -64,7 +64,7 @@ class AdapterCache:
                 try:
                     manifest = _verified_folder(folder, adapter, digest, trusted)
                 except (AdapterError, FileNotFoundError):
-                    self._remove(folder)  # damaged, or signed by a key that is no longer trusted
+                    pass  # damaged, or of a key that is trusted no more: it stays, engines may have it loaded
                 else:
                     os.utime(folder)
                     return Cached(manifest, folder)
@@ -134,6 +134,7 @@ class AdapterCache:
             _fetch(store, adapter.object(layout.CONFIG), manifest.config, draft / layout.ENGINE_CONFIG)
             _write(draft / layout.MANIFEST, [content])
             _write(draft / layout.SIGNATURE, [signed])
+            self._remove(folder)
             draft.rename(folder)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)

@@ -129,6 +129,8 @@ end
 -- Tells those whose turn it is, and everybody whether others find a slot here.
 local function tell()
   local free, waiting = free_slots(), call("ZCARD", beats)
+  -- Nobody has said how many slots there are, or there was no replica: that is no reason to pass it over.
+  if waiting == 0 and number_of("capacity") == 0 then return end
   local is_full = waiting >= free
   local was_full = number_of("full") == 1
   local called = free > 0 and waiting > 0 and next_ones(min(free, AT_ONCE)) or {}

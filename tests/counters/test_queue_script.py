@@ -229,6 +229,18 @@ def test_those_whose_turn_it_is_are_told(queue: Queue) -> None:
     assert said[-1] == Notice(POOL, is_full=False, called=())
 
 
+def test_an_engine_that_nobody_has_asked_for_or_that_was_away_is_not_said_to_be_full(raw: Redis) -> None:
+    for queue in (Queue(raw), Queue(raw, capacity=0)):
+        with queue.valkey.pubsub(ignore_subscribe_messages=True) as listener:
+            listener.subscribe(QUEUE_CHANNEL)
+            if queue.seat.capacity == 0:
+                assert queue.ask("through", length=None).verdict is Verdict.SLOT
+            else:
+                queue.seats["elsewhere"] = replace(queue.seat, request_id="elsewhere")
+            queue.end(*queue.seats)
+            assert list(heard(listener)) == []
+
+
 def heard(listener: Any) -> Iterator[Any]:
     listener.get_message(timeout=5)  # that it has subscribed
     while message := listener.get_message(timeout=0.2):

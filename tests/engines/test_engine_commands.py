@@ -82,13 +82,14 @@ def test_the_environment_says_nothing_of_ours_and_downloads_nothing() -> None:
         "HEADGATE_X": "1",
         "PROMETHEUS_MULTIPROC_DIR": "/m",
         "PYTHONPATH": "/p",
+        "AWS_SECRET_ACCESS_KEY": "s",
         "HF_HUB_OFFLINE": "0",
     }
     told = vllm.environment(with_(env={"VLLM_CPU_KVCACHE_SPACE": "1"}), environ, "secret")
     assert told["VLLM_API_KEY"] == "secret"
     assert told["HF_HUB_OFFLINE"] == "1"
     assert (told["PATH"], told["VLLM_CPU_KVCACHE_SPACE"]) == ("/bin", "1")
-    assert not {name for name in told if name.startswith(("HEADGATE_", "PROMETHEUS_"))}
+    assert not {name for name in told if name.startswith(("AWS_", "HEADGATE_", "PROMETHEUS_"))}
     modules = {file.name for file in Path(told["PYTHONPATH"]).glob("*.py")}
     assert modules == {"__init__.py", "headgate_guard.py"}, "nothing that could stand before a module of vLLM's"
 

@@ -17,8 +17,6 @@ from admin_gateway import AdminGateway, admin_gateway, until
 from running_gateway import END_S, HEADGATE
 from upstreams import Engine
 
-from headgate.adapter_reports import AdapterReport, report
-from headgate.contract import CONTROL_API_SOCKET
 from tests.adapters.made import PREFIX, RANK, config_of, safetensors
 
 WIDE = 200_000  # so that the weights are larger than what Envoy holds of a body
@@ -100,9 +98,7 @@ def ask(admin: AdminGateway, key: str, model: str = "acme/bot", **more: Any) -> 
     return admin.gateway.post("/v1/chat/completions", body, key)
 
 
-def test_an_adapter_is_pushed_loaded_promoted_and_answers(
-    admin: AdminGateway, engine: Engine, tmp_path: Path
-) -> None:
+def test_an_adapter_is_pushed_loaded_promoted_and_answers(admin: AdminGateway, tmp_path: Path) -> None:
     assert ask(admin, KEYS["acme"]).status_code == 404
     for version, value in ((1, 0.5), (2, 0.25)):
         folder = folder_of(tmp_path / f"v{version}", value)
@@ -111,11 +107,6 @@ def test_an_adapter_is_pushed_loaded_promoted_and_answers(
         )
         assert (pushed["version"], pushed["state"], pushed["wanted_weight"]) == (version, "validated", 100)
         name = pushed["engine_name"]
-        loading = {"lora_name": name, "lora_path": str(folder)}
-        loaded = httpx2.post(f"http://{engine.address}/v1/load_lora_adapter", json=loading)
-        assert loaded.status_code == 200, loaded.text
-        said = AdapterReport("acme", "bot", version, pushed["sha256"])
-        report(said, admin.gateway.state / CONTROL_API_SOCKET)
         until(lambda: ask(admin, KEYS["acme"]).json().get("model") == name)  # noqa: B023 - asked at once
         line = admin.gateway.end_line(ask(admin, KEYS["acme"]).headers["x-request-id"])
         assert {name: line[name] for name in ("model", "base_model", "upstream_model", "target")} == {

@@ -203,7 +203,7 @@ async def test_a_replica_that_does_not_start_stops_the_rest_from_being_replaced(
     before = engines.records()
     engines.document["engines"]["llama"]["args"] = {"no-such-flag": True}
     engines.write()
-    await until(lambda: "a new replica is not ready" in engines.gateway.log(), 30)
+    await until(lambda: "a new replica is not ready" in engines.gateway.log(), 90)
     assert engines.records()["engine-llama-1"]["pid"] == before["engine-llama-1"]["pid"]
     assert (await engines.ask())[0] == 200
     del engines.document["engines"]["llama"]["args"]

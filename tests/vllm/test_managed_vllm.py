@@ -1,7 +1,6 @@
 """vLLM that `headgate up` starts: it serves, asks for the gateway's key, and is killed as a whole."""
 
 import asyncio
-import hashlib
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -13,7 +12,8 @@ import pytest
 import yaml
 
 from tests.supervise.gateway_process import GatewayProcess, until
-from tests.vllm.vllm_replica import MAX_RUNNING, MODEL, PYTHON, START_S
+from tests.vllm.managed_vllm import KEY, managed_vllm
+from tests.vllm.vllm_replica import MODEL, START_S
 
 pytestmark = pytest.mark.vllm
 
@@ -22,7 +22,6 @@ ASKED_FOR_THE_KEY = (
     *(("GET", "/v1/models"), ("POST", "/v1/load_lora_adapter"), ("POST", "/v1/completions")),
     *(("POST", "/invocations"), ("POST", "/tokenize"), ("GET", "/version")),
 )
-KEY = f"hg-{'m' * 43}"
 QUESTION = {
     "model": "chat",
     "messages": [{"role": "user", "content": "hello"}],
@@ -35,37 +34,8 @@ QUESTION = {
 async def gateway(tiny: Path, tmp_path: Path) -> AsyncIterator[GatewayProcess]:
     """One whose engine is vLLM on the CPU."""
     gateway = GatewayProcess(tmp_path / "state")
-    engine = {
-        "kind": "vllm",
-        "model": str(tiny / "model"),
-        "served_name": MODEL,
-        "python": str(PYTHON),
-        "gpus": 0,
-        "max_running": MAX_RUNNING,
-        "max_loras": 2,
-        "max_lora_rank": 8,
-        "args": {
-            "dtype": "float32",  # bfloat16 crashes in the AMX kernel of this release
-            "max-model-len": 4096,
-            "kv-cache-memory-bytes": 67108864,
-            "enforce-eager": True,
-            "structured-outputs-config": {"backend": "xgrammar", "disable_any_whitespace": True},
-        },
-        "env": {"VLLM_CPU_KVCACHE_SPACE": 1, "VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": 1},
-    }
-    document = {
-        "listen": {"http": gateway.http, "admin": gateway.admin},
-        "engines": {"llama": engine},
-        "models": {"chat": {"targets": [{"provider": "llama", "model": MODEL}]}},
-        "tenants": {
-            "acme": {
-                "models": ["chat"],
-                "keys": [{"name": "ci", "sha256": hashlib.sha256(KEY.encode()).hexdigest()}],
-            }
-        },
-    }
     file = tmp_path / "gateway.yaml"
-    file.write_text(yaml.safe_dump(document))
+    file.write_text(yaml.safe_dump(managed_vllm(gateway, tiny / "model", max_loras=2)))
     try:
         await gateway.start("-c", str(file), quick=False)
         yield gateway
