@@ -279,6 +279,9 @@ function envoy_on_response(handle)
     if not readable then make_error(handle, status, CONFIG.broken, true) end
     return
   end
+  if status == "404" and handle:streamInfo():dynamicMetadata():get("hg.request").base_model then
+    headers:add("x-headgate-retry", "adapter") -- this replica has not loaded it; another one may have
+  end
   if status == "429" then
     local request = handle:streamInfo():dynamicMetadata():get("hg.request")
     headers:add("x-headgate-tried-model", request.upstream_model)

@@ -12,7 +12,7 @@ from headgate.engine_start import EngineStart
 
 _SPLIT = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
 _INSIDE = Path(__file__).with_name("inside")
-# Of our own environment: what would have vLLM count into our metrics, or import our modules, and the way to our store.
+# Of ours: what would have vLLM count into our metrics, or import our modules, and the way to our store of objects.
 _OURS = ("AWS_", "HEADGATE_", "PROMETHEUS_", "PYTHON", "VIRTUAL_ENV")
 
 

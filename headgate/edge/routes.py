@@ -195,9 +195,11 @@ def _specifier() -> ClusterSpecifierPlugin:
 
 
 def _reasons(profile: RouteProfile) -> list[str]:
-    """What envoy/attempt.lua may find that makes the next attempt: always that a key out of several is refused."""
-    of_keys = ["key", "permission"] if profile.retry_on else []
-    return of_keys + [one for one in ("context_window",) if one in profile.retry_on]
+    """What envoy/attempt.lua may find that makes the next attempt: always that a key out of several is refused, and
+    that a replica has not loaded an adapter.
+    """
+    always = ["key", "permission", "adapter"] if profile.retry_on else []
+    return always + [one for one in ("context_window",) if one in profile.retry_on]
 
 
 def _retry_policy(profile: RouteProfile) -> RetryPolicy:

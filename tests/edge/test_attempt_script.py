@@ -202,6 +202,12 @@ def test_a_prompt_that_is_too_long_may_fit_elsewhere(scripts: dict[str, Script],
     assert after == body
 
 
+def test_a_replica_without_the_adapter_is_not_the_last_one(scripts: dict[str, Script]) -> None:
+    of_adapter = {**OF_CHAT, "upstream_model": "acme/bot@1-00000000", "base_model": "chat"}
+    headers, _ = Request(PLAIN, of_adapter).answered(scripts["local"], 404, "{}")
+    assert headers[contract.RETRY] == "adapter"
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [
