@@ -49,15 +49,15 @@ class DirectoryStore:
         target, counted = self._path(name), Counted(chunks, most_bytes)
         draft = self._drafts / secrets.token_hex(16)
         try:
-            with _failures(name):
+            with self._failures(name):
                 file = os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", 0)
             with file:
                 for chunk in counted:
-                    with _failures(name):
+                    with self._failures(name):
                         _write_all(file, chunk)
-                with _failures(name):
+                with self._failures(name):
                     os.fsync(file.fileno())
-            with _failures(name):
+            with self._failures(name):
                 self._place(draft, target)
         finally:
             draft.unlink(missing_ok=True)
@@ -67,17 +67,17 @@ class DirectoryStore:
     def reading(self, name: str) -> Iterator[Iterator[bytes]]:
         """As ObjectStore says. What is deleted or replaced meanwhile is read to its end."""
         path = self._path(name)
-        with _failures(name):
+        with self._failures(name):
             self._check_place(path)
             file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb", 0)
         with file:
-            yield _chunks_of(file, name)
+            yield self._chunks_of(file, name)
 
     def head(self, name: str) -> Listed | None:
         """As ObjectStore says."""
         path = self._path(name)
         try:
-            with _failures(name):
+            with self._failures(name):
                 self._check_place(path)
                 found = path.stat(follow_symlinks=False)
         except NoSuchObject:
@@ -89,7 +89,8 @@ class DirectoryStore:
     def listed(self, prefix: str) -> Iterator[Listed]:
         """As ObjectStore says. Links are no objects."""
         folder = self._root / checked_prefix(prefix)
-        with _failures(prefix):
+        with self._failures(prefix):
+            self._drafts.stat()
             self._check_place(folder / "any")
         for base, folders, files in os.walk(folder, onerror=_raise_unless_gone):
             folders[:] = [name for name in folders if is_part(name)]
@@ -102,7 +103,7 @@ class DirectoryStore:
         """As ObjectStore says; folders that are empty then go, too."""
         path = self._path(name)
         try:
-            with _failures(name):
+            with self._failures(name):
                 self._check_place(path)
                 path.unlink()
                 _sync(path.parent)
@@ -151,6 +152,25 @@ class DirectoryStore:
             missing.mkdir(mode=0o700, exist_ok=True)
         return [folder.parent for folder in made]
 
+    def _chunks_of(self, file: BinaryIO, name: str) -> Iterator[bytes]:
+        while True:
+            with self._failures(name):
+                chunk = file.read(CHUNK_BYTES)
+            if not chunk:
+                return
+            yield chunk
+
+    @contextmanager
+    def _failures(self, name: str) -> Iterator[None]:
+        """A directory without the drafts' folder is not the one that was opened: not mounted now, or removed."""
+        try:
+            with _failures(name):
+                yield
+        except NoSuchObject:
+            if not self._drafts.is_dir():
+                raise StoreAway(f"{name}: the directory of objects is gone, or is not mounted") from None
+            raise
+
 
 @contextmanager
 def _failures(name: str) -> Iterator[None]:
@@ -168,15 +188,6 @@ def _write_all(file: BinaryIO, chunk: bytes) -> None:
     view = memoryview(chunk)
     while view:
         view = view[file.write(view) :]
-
-
-def _chunks_of(file: BinaryIO, name: str) -> Iterator[bytes]:
-    while True:
-        with _failures(name):
-            chunk = file.read(CHUNK_BYTES)
-        if not chunk:
-            return
-        yield chunk
 
 
 def _sync(folder: Path) -> None:

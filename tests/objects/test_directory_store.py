@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from headgate.objects.directory import DirectoryStore
-from headgate.objects.failures import NoSuchObject, ObjectsError, StoreFull, StoreRefuses
+from headgate.objects.failures import NoSuchObject, ObjectsError, StoreAway, StoreFull, StoreRefuses
 from headgate.objects.store import read_small
 
 NAME, MANY = "adapters/acme/bot/1/adapter.safetensors", 2**30
@@ -114,6 +114,28 @@ def test_what_is_no_object_is_not_listed(root: Path) -> None:
     (root / "lost+found").mkdir()
     (root / "lost+found" / "file").write_bytes(b"")
     assert [entry.name for entry in store.listed("")] == ["a/b"]
+
+
+def test_a_directory_that_is_not_mounted_any_more_is_away_and_not_empty(root: Path) -> None:
+    store = DirectoryStore(root)
+    store.put("a/b", [b"x"], MANY)
+    root.rename(root.with_name("elsewhere"))
+    for mounted_on in (False, True):
+        if mounted_on:
+            root.mkdir()
+        for call in (
+            lambda: store.head("a/b"),
+            lambda: store.delete("a/b"),
+            lambda: store.put("a/c", [b"x"], MANY),
+            lambda: list(store.listed("a/")),
+            lambda: read_small(store, "a/b", MANY),
+        ):
+            with pytest.raises(StoreAway):
+                call()
+    assert list(root.iterdir()) == []
+    root.rmdir()
+    root.with_name("elsewhere").rename(root)
+    assert read_small(store, "a/b", MANY) == b"x"
 
 
 def test_a_folder_is_no_object(root: Path) -> None:
