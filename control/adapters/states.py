@@ -48,7 +48,7 @@ def promote(versions: Versions, number: int, weight: int, now: dt.datetime) -> V
     _check_share(versions, version, weight)
     if version.state != "validated":
         return _go_live(versions, version, weight, now)
-    wanted = replace(version, wanted_weight=weight, failure=None)
+    wanted = replace(version, wanted_weight=weight, failure=None, staged_on=())
     return _changed(versions, {**_unwanted(versions), number: wanted})
 
 
@@ -79,14 +79,17 @@ def fail(versions: Versions, number: int, reason: str) -> Versions:
 
 
 def roll_back(versions: Versions, now: dt.datetime) -> Versions:
-    """What went live last gives way: to the one it shares with, or to the one that was live before it."""
+    """What went live last gives way: to the one it shares with, or to the one that was live before it.
+
+    At once, unless engines had no place left for that one: then they load it first.
+    """
     live = _live(versions)
-    before = [one for one in versions if one.state == "staged" and one.live_at is not None]
+    before = [one for one in versions if one.state in ("staged", "validated") and one.live_at is not None]
     if len(live) == 2:
         return _go_live(versions, live[0], ALONE, now)
     if not live or not before:
         raise conflict("nothing_to_roll_back", "no version of this adapter was live before")
-    return _go_live(versions, max(before, key=_since), ALONE, now)
+    return promote(versions, max(before, key=_since).number, ALONE, now)
 
 
 def retire(versions: Versions, number: int, now: dt.datetime) -> Versions:
@@ -143,7 +146,8 @@ def _since(version: AdapterVersion) -> tuple[dt.datetime, int]:
 
 
 def _unwanted(versions: Versions) -> dict[int, AdapterVersion]:
-    return {one.number: replace(one, wanted_weight=None) for one in versions if one.wanted_weight is not None}
+    wanted = [one for one in versions if one.wanted_weight is not None]
+    return {one.number: replace(one, wanted_weight=None, staged_on=()) for one in wanted}
 
 
 def _changed(versions: Versions, fresh: Mapping[int, AdapterVersion]) -> Versions:

@@ -149,6 +149,30 @@ def test_a_rollback_is_at_once_and_cancels_what_was_wanted() -> None:
     assert adapter.shares() == {1: 100}
 
 
+def test_a_rollback_to_one_that_engines_had_no_place_for_waits_for_them() -> None:
+    adapter = with_first_live(version(2))
+    adapter.promote(2)
+    adapter.stage(2)
+    adapter.take(states.fail(adapter.versions, 1, "no place"))
+    adapter.roll_back()
+    found = states.version_of(adapter.versions, 1)
+    assert (adapter.shares(), found.wanted_weight, found.failure) == ({2: 100}, 100, None)
+    adapter.stage(1)
+    assert adapter.shares() == {1: 100}
+
+
+def test_what_a_host_had_for_an_earlier_promotion_counts_for_no_later_one() -> None:
+    adapter = with_first_live(version(2), version(3))
+    adapter.promote(2)
+    adapter.stage(2, HOST, (HOST, OTHER))
+    adapter.promote(3)  # and version 2 is unloaded
+    adapter.promote(2)
+    adapter.stage(2, OTHER, (HOST, OTHER))
+    assert adapter.shares() == {1: 100}
+    adapter.stage(2, HOST, (HOST, OTHER))
+    assert adapter.shares() == {2: 100}
+
+
 def test_what_is_retired_or_was_not_validated_comes_nowhere() -> None:
     adapter = with_first_live(version(2, state="uploaded", failure="a pickle"), version(3))
     assert refused(adapter.promote, 2) == "wrong_state"
