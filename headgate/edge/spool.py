@@ -52,6 +52,7 @@ def _fields(line_type: str, *, traced: bool = False) -> dict[str, Any]:
         "surface": f"%DYNAMIC_METADATA({REQUEST}:surface)%",
         "model": f"%DYNAMIC_METADATA({REQUEST}:model)%",
         "base_model": f"%DYNAMIC_METADATA({REQUEST}:base_model)%",
+        "engine": f"%DYNAMIC_METADATA({REQUEST}:engine)%",
         "target": "%CLUSTER_METADATA(headgate:provider)%",
         "provider_key": "%CLUSTER_METADATA(headgate:key)%",
         "upstream_model": f"%DYNAMIC_METADATA({REQUEST}:upstream_model)%",

@@ -15,7 +15,7 @@ from headgate.counters.client import Counters, Failed, Unavailable
 from headgate.counters.queue import release_call
 from headgate.counters.scripts import member_of, queue_keys
 from headgate.snapshot import Snapshot
-from ledger.spool.lines import Line
+from ledger.spool.lines import RECOVERED, Line
 
 AT_ONCE = 100  # of one engine, in one call
 MOST = 20_000  # that wait for the counters
@@ -36,14 +36,20 @@ class EngineSlots:
 
     def on_end(self, line: Line, epoch: str) -> None:
         """A request has ended. It is not asked whether it held something: giving back nothing does no harm."""
-        snapshot = self._snapshot()
-        row = snapshot.models.get(line.declared_model) if snapshot and snapshot.slots else None
-        if row is None or not line.request_id or self._waiting >= MOST:
+        if not line.request_id or self._waiting >= MOST:
             return
-        for pool in row.engines:
+        for pool in self._pools_of(line):
             self._ended[pool].append(member_of(epoch, line.request_id))
             self._waiting += 1
             self._news.set()
+
+    def _pools_of(self, line: Line) -> tuple[str, ...]:
+        """Where it may hold one: a line says it, and the record that a lost one was made of does not."""
+        if line.engine or RECOVERED not in (line.flags or ""):
+            return (line.engine,) if line.engine else ()
+        snapshot = self._snapshot()
+        row = snapshot.models.get(line.declared_model) if snapshot and snapshot.slots else None
+        return row.engines if row else ()
 
     async def close_epoch(self, epoch: str) -> None:
         """All that a dead Envoy's requests hold; counters that are away leave it to the leases."""

@@ -30,6 +30,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     surface: str | None = None
     model: str | None = None
     base_model: str | None = None
+    engine: str | None = None
     target: str | None = None
     provider_key: str | None = None
     upstream_model: str | None = None

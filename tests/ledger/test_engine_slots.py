@@ -31,7 +31,7 @@ def test_a_slot_comes_back_with_the_requests_end(ledger: Ledger, valkey: Redis) 
     ledger.tables(engines=ENGINES)
     ledger.start()
     take(valkey, E1, "first", "second", "third")
-    ledger.append(E1, end_line("first") + end_line("second", reserved=False, status=503))
+    ledger.append(E1, end_line("first", engine=POOL) + end_line("second", engine=POOL, reserved=False, status=503))
     wait_until(lambda: held(valkey) == {"third"})
 
 
@@ -39,8 +39,26 @@ def test_whoever_ended_while_the_ledger_was_away_gives_its_slot_back(ledger: Led
     ledger.alive(E1)
     ledger.tables(engines=ENGINES)
     take(valkey, E1, "first", "second")
-    ledger.append(E1, end_line("first"))
+    ledger.append(E1, end_line("first", engine=POOL))
     ledger.start()
+    wait_until(lambda: held(valkey) == {"second"})
+
+
+def test_what_a_reload_has_moved_to_another_engine_gives_back_where_it_was(ledger: Ledger, valkey: Redis) -> None:
+    ledger.alive(E1)
+    ledger.tables(engines={"other": ENGINES["other"]})
+    ledger.start()
+    take(valkey, E1, "first", "second")
+    ledger.append(E1, end_line("first", engine=POOL) + end_line("second"))
+    wait_until(lambda: held(valkey) == {"second"})  # which went elsewhere: it holds none, as far as it says
+
+
+def test_what_was_made_of_a_record_gives_back_what_its_model_may_hold(ledger: Ledger, valkey: Redis) -> None:
+    ledger.alive(E1)
+    ledger.tables(engines=ENGINES)
+    ledger.start()
+    take(valkey, E1, "first", "second")
+    ledger.append(E1, end_line("first", flags="recovered"))
     wait_until(lambda: held(valkey) == {"second"})
 
 
@@ -48,7 +66,7 @@ def test_a_slot_is_not_taken_after_the_end(ledger: Ledger, valkey: Redis) -> Non
     ledger.alive(E1)
     ledger.tables(engines=ENGINES)
     ledger.start()
-    ledger.append(E1, end_line("early"))
+    ledger.append(E1, end_line("early", engine=POOL))
     wait_until(lambda: valkey.zcard(queue_keys(POOL)[5]) == 1)
     assert take(valkey, E1, "early", "next") == [Verdict.ENDED, Verdict.SLOT]
     assert held(valkey) == {"next"}
@@ -57,8 +75,8 @@ def test_a_slot_is_not_taken_after_the_end(ledger: Ledger, valkey: Redis) -> Non
 def test_a_dead_envoys_requests_hold_nothing_and_wait_for_nothing(ledger: Ledger, valkey: Redis) -> None:
     ledger.alive(E1, E2)
     ledger.tables(engines=ENGINES)
-    ledger.append(E1, end_line("before"))
-    ledger.append(E2, end_line("before"))
+    ledger.append(E1, end_line("before", engine=POOL))
+    ledger.append(E2, end_line("before", engine=POOL))
     ledger.start()
     assert take(valkey, E1, "lost", "waits", capacity=1) == [Verdict.SLOT, Verdict.WAITS]
     take(valkey, E2, "living", capacity=3)
