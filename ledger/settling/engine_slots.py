@@ -20,6 +20,8 @@ from ledger.spool.lines import RECOVERED, Line
 AT_ONCE = 100  # of one engine, in one call
 MOST = 20_000  # that wait for the counters
 AGAIN_S = 0.1
+BROKEN_S = 3.0  # how long a slot whose engine broke off is kept: who watches engines knows by then what is left of it
+_BROKEN = frozenset({"UF", "UC", "UPE"})  # Envoy's flags: no connection, cut, no HTTP
 
 log = structlog.get_logger()
 
@@ -38,10 +40,18 @@ class EngineSlots:
         """A request has ended. It is not asked whether it held something: giving back nothing does no harm."""
         if not line.request_id or self._waiting >= MOST:
             return
+        broke_off = not _BROKEN.isdisjoint((line.flags or "").split(","))
         for pool in self._pools_of(line):
-            self._ended[pool].append(member_of(epoch, line.request_id))
-            self._waiting += 1
-            self._news.set()
+            member = member_of(epoch, line.request_id)
+            if broke_off:  # or all that wait would go to a dead engine, one wave after the other
+                asyncio.get_running_loop().call_later(BROKEN_S, self._note, pool, member)
+            else:
+                self._note(pool, member)
+
+    def _note(self, pool: str, member: str) -> None:
+        self._ended[pool].append(member)
+        self._waiting += 1
+        self._news.set()
 
     def _pools_of(self, line: Line) -> tuple[str, ...]:
         """Where it may hold one: a line says it, and the record that a lost one was made of does not."""
@@ -50,6 +60,10 @@ class EngineSlots:
         snapshot = self._snapshot()
         row = snapshot.models.get(line.declared_model) if snapshot and snapshot.slots else None
         return row.engines if row else ()
+
+    def noted(self, pool: str) -> list[str]:
+        """Who is to give back a slot of this engine now."""
+        return list(self._ended[pool])
 
     async def close_epoch(self, epoch: str) -> None:
         """All that a dead Envoy's requests hold; counters that are away leave it to the leases."""

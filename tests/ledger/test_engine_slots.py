@@ -3,9 +3,13 @@
 from ledger_process import Ledger, end_line, wait_until
 from redis import Redis
 
+from headgate.counters.address import parsed
+from headgate.counters.client import Counters
 from headgate.counters.queue import Seat, Verdict, admit_call, read_admitted, release_call
 from headgate.counters.scripts import queue_keys
 from headgate.snapshot import SlotsRow
+from ledger.settling.engine_slots import EngineSlots
+from ledger.spool.lines import Line
 
 E1, E2 = "20260101T000000-aaaaaa", "20260102T000000-bbbbbb"
 POOL = "llama"
@@ -90,3 +94,11 @@ def test_giving_back_twice_does_no_harm(valkey: Redis) -> None:
         script, keys, arguments = release_call(POOL, [f"{E1}/first"])
         assert valkey.eval(script.text, len(keys), *keys, *arguments) == freed  # type: ignore[arg-type]
     assert held(valkey) == {"second"}
+
+
+async def test_a_slot_whose_engine_broke_off_is_not_given_back_at_once() -> None:
+    """So requests that wait are not all sent to an engine that has just died."""
+    slots = EngineSlots(Counters(parsed("unix:///nowhere"), 1.0), lambda: None)
+    for request_id, flags in (("cut", "UC"), ("refused", "URX,UF"), ("left", "DC"), ("well", "-")):
+        slots.on_end(Line("end", request_id, engine=POOL, flags=flags), E1)
+    assert slots.noted(POOL) == [f"{E1}/left", f"{E1}/well"]
