@@ -56,7 +56,7 @@ class Keeping:
             self._used[name] = now
         self._known = {*ranks, *seen.resident}
         self._used = {name: at for name, at in self._used.items() if name in self._known}
-        self._called_until = {name: at for name, at in self._called_until.items() if name in self._known}
+        self._called_until = {name: at for name, at in self._called_until.items() if name in self._known or at > now}
 
     def _was_called(self, name: str, rank: Rank, now: float) -> bool:
         """Live ones that have no place go by last use: there is nothing that would make room for them."""

@@ -39,6 +39,7 @@ from headgate.contract import (
     ADAPTER_UPLOADS,
     ADMIN_MARK,
     ADMIN_PATH,
+    ADMISSION,
     ATTEMPTS,
     CONTROL_API_SOCKET,
     CONTROL_CLUSTER,
@@ -143,6 +144,7 @@ def _filters(buffer: BufferPerRoute, *marks: HeaderMutation) -> dict[str, Any]:
     off = (
         "envoy.filters.http.ext_proc",
         LIMITER,
+        ADMISSION,
         "envoy.filters.http.dynamic_modules",
         "headgate.translated",
         "headgate.watched",

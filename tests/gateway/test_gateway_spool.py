@@ -26,6 +26,8 @@ FIELDS = {
     "project": str,
     "surface": str,
     "model": str,
+    "base_model": str,
+    "engine": str,
     "target": str,
     "provider_key": str,
     "upstream_model": str,
