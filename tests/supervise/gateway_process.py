@@ -158,7 +158,11 @@ class GatewayProcess:
             records = json.loads((self.state / "parts.json").read_bytes())["parts"]
             for record in records.values():
                 if start_ticks_of(record["pid"]) == record["start_ticks"]:
-                    os.kill(record["pid"], signal.SIGKILL)
+                    with contextlib.suppress(
+                        ProcessLookupError
+                    ):  # nearly all lead a group: engines have processes below
+                        is_leader = os.getpgid(record["pid"]) == record["pid"]
+                        (os.killpg if is_leader else os.kill)(record["pid"], signal.SIGKILL)
         remove_memory_folders(self.state)
 
 

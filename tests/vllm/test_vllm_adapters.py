@@ -258,3 +258,5 @@ async def test_versions_take_turns_under_streams_whatever_happens(adapters: Adap
     assert all(len(texts) == 1 for texts in says.values()), says
     assert says[first] != says[second]
     assert any(one.asked > back for one in answers)
+    adapters.gateway.send(signal.SIGTERM)
+    assert await adapters.gateway.wait(120) == 0
