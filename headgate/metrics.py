@@ -368,39 +368,6 @@ LIMITER_PASSED = Counter(
     ("limit", "what"),
     registry=None,
 )
-QUEUE_REQUESTS = Counter(
-    "headgate_engine_queue_requests",
-    "Requests for an engine with a queue, by what became of them there.",
-    ("tenant", "model", "outcome"),
-    registry=None,
-)
-QUEUE_WAITING = Gauge(
-    "headgate_engine_queue_waiting",
-    "Requests that wait for a slot of an engine now.",
-    ("tenant", "model"),
-    registry=None,
-    multiprocess_mode="livesum",
-)
-QUEUE_WAIT = Histogram(
-    "headgate_engine_queue_wait_seconds",
-    "How long requests waited for a slot of an engine, those that got none among them.",
-    ("model",),
-    registry=None,
-    buckets=LATENCY_BUCKETS,
-)
-QUEUE_WAITED = Counter(
-    "headgate_engine_queue_waited_seconds",
-    "The same, added up, for each tenant.",
-    ("tenant", "model"),
-    registry=None,
-)
-QUEUE_PREDICTION = Histogram(
-    "headgate_engine_queue_prediction_ratio",
-    "How long requests waited until they had a slot, by how long it was predicted when they began to: 1 is right.",
-    ("model",),
-    registry=None,
-    buckets=(0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 4.0),
-)
 LIMITER_SETTLEMENTS = Counter(
     "headgate_limiter_settlements",
     "Reservations that were closed, by the request's end, its Envoy's, or that of its lease.",

@@ -2,7 +2,7 @@
 
 import structlog
 
-from headgate import metrics
+from headgate import queue_metrics as metrics
 from headgate.metric_names import MODELS_CAP, TENANTS_CAP, Names
 from headgate.refusals import Refusals
 from ratelimit.ask import Ask

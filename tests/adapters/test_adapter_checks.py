@@ -57,7 +57,7 @@ def test_what_says_nothing_of_the_weights_passes(tmp_path: Path, more: dict[str,
     "base",
     [
         *("meta-llama/Llama-3-8B", "llama-3-8b", "/srv/models/llama-3-8b", "/srv/models/Llama-3-8B/", "./llama-3-8b"),
-        *("C:\\models\\llama-3-8b", "/root/.cache/hub/models--meta-llama--Llama-3-8B/snapshots/0f1e"),
+        *("C:\\models\\llama-3-8b", "/srv/hub/models--meta-llama--Llama-3-8B/snapshots/0f1e"),
     ],
 )
 def test_a_base_model_is_known_by_the_last_part_of_its_name(tmp_path: Path, base: str) -> None:
