@@ -1,6 +1,7 @@
 """A tenant or a person that goes: nothing of them stays in any row, whatever is killed in between."""
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 from databases import Database, PostgresDatabase, SqliteDatabase
@@ -132,6 +133,14 @@ def test_a_blocked_person_is_not_unblocked_by_it(full: Store) -> None:
         assert traces_of(reader, NAME) == {}
 
 
+def read(file: Path) -> bytes:
+    """What it holds; nothing if the server has removed it meanwhile, as it does with its caches."""
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
 def test_the_files_forget_too(full: Store, migrated: Database) -> None:
     with full.write(ADMIN) as unit:
         deletion = start_deletion(unit, NAME)
@@ -150,7 +159,7 @@ def test_the_files_forget_too(full: Store, migrated: Database) -> None:
         folder = migrated.server.folder / "data" / "base" / str(row[0])
         files = [path for path in folder.iterdir() if path.is_file()]
     assert files
-    assert [path.name for path in files if b"anna-zebra" in path.read_bytes()] == []
+    assert [path.name for path in files if b"anna-zebra" in read(path)] == []
 
 
 def test_an_erasure_that_was_killed_goes_on(full: Store, migrated: Database, monkeypatch: pytest.MonkeyPatch) -> None:
