@@ -1,11 +1,16 @@
-"""One valkey-server for the run, emptied before each test that asks for it."""
+"""One valkey-server for the run, emptied before each test that asks for it, and what each process makes but once."""
 
+import functools
 from collections.abc import Iterator
 
+import httpcore2
 import pytest
 from redis import Redis
 
 from tests.counters.valkey_server import ValkeyServer, valkey_server
+
+# The public authorities' certificates: 25 ms of work for each client that is made, `httpx2.get` makes one for a call.
+httpcore2.default_ssl_context = functools.cache(httpcore2.default_ssl_context)
 
 
 @pytest.fixture(scope="session")
