@@ -9,7 +9,7 @@ from pathlib import Path
 def stop(pid: int) -> None:
     """SIGSTOP, and wait: threads on another core go on for a moment after the signal was sent."""
     os.kill(pid, signal.SIGSTOP)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not _is_stopped(pid):
         assert time.monotonic() < deadline, f"{pid} does not stop"
         time.sleep(0.001)

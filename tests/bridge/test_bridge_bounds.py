@@ -78,14 +78,14 @@ def create(**body: Any) -> str:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)
 
 
 async def code_of(socket: ClientConnection) -> int | None:
     """How the other side closes it; None for not at all. What it says before is read."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         try:
             while True:
                 await socket.recv()
@@ -94,7 +94,7 @@ async def code_of(socket: ClientConnection) -> int | None:
 
 
 async def event_of(socket: ClientConnection) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return json.loads(await socket.recv())
 
 

@@ -76,7 +76,7 @@ def _serve(server: socket.socket, running: Scripted, tls: ssl.SSLContext | None)
             client, _ = server.accept()
         except OSError:
             return
-        client.settimeout(10)
+        client.settimeout(60)
         try:
             with tls.wrap_socket(client, server_side=True) if tls else client as connection:
                 while _answered(connection, running):

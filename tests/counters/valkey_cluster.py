@@ -35,7 +35,7 @@ class ClusterNode:
         """By its Unix socket, whatever the cluster thinks of it; the reply as it is. Raises hiredis.ReplyError."""
         reader = hiredis.Reader(encoding="utf-8")
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(10)
+            client.settimeout(60)
             client.connect(str(self.server.socket))
             client.sendall(hiredis.pack_command(words))  # type: ignore[arg-type] # its stub means tuples of one
             while (reply := reader.gets()) is False:

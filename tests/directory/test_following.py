@@ -33,7 +33,7 @@ async def followed(folder: Path | None) -> AsyncIterator[Following]:
 
 
 async def wait_until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - no event tells a test
             await asyncio.sleep(0.005)
 

@@ -13,7 +13,7 @@ from headgate.feed.publisher import Publisher
 from headgate.feed.states import TargetStates
 from headgate.feed.subscriber import Subscriber
 
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 
 
 @asynccontextmanager

@@ -68,7 +68,7 @@ def chains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chains]:
 @pytest.fixture
 def client(gateway: RunningGateway, keys: Keys) -> Iterator[openai.OpenAI]:
     """The SDK of an application of acme's."""
-    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=keys.acme, max_retries=0, timeout=20) as sdk:
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=keys.acme, max_retries=0, timeout=60) as sdk:
         yield sdk
 
 

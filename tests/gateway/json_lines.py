@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 Line = dict[str, Any]
 

@@ -111,14 +111,14 @@ def seen(record: Path, since: int) -> Seen:
 def counters_of(gateway: RunningGateway) -> Iterator[Redis]:
     """A client of a gateway's embedded counters."""
     with Redis(
-        unix_socket_path=str(gateway.state / "run/counters.sock"), decode_responses=True, socket_timeout=20
+        unix_socket_path=str(gateway.state / "run/counters.sock"), decode_responses=True, socket_timeout=60
     ) as client:
         yield client
 
 
 def metric(gateway: RunningGateway, start: str) -> float:
     """The sum of the samples whose line begins so."""
-    text = httpx2.get(f"http://{gateway.admin_address}/metrics", timeout=20).text
+    text = httpx2.get(f"http://{gateway.admin_address}/metrics", timeout=60).text
     return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(start))
 
 
@@ -128,5 +128,6 @@ async def until(condition: Any, within_s: float = 60.0) -> float:
     began = loop.time()
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in other processes
-            await asyncio.sleep(0.005)
+            # Many conditions ask the gateway: asked without a pause it would have no time for what is waited for.
+            await asyncio.sleep(min(0.005 + (loop.time() - began) / 10, 0.2))
     return loop.time() - began

@@ -69,7 +69,7 @@ def shown(gateway: RunningGateway, tenant: str, *options: str) -> dict[str, dict
     return {row["name"]: row for row in json.loads(said.stdout)["limits"]}
 
 
-async def settled(gateway: RunningGateway, tenant: str, within_s: float = 10.0) -> dict[str, dict[str, Any]]:
+async def settled(gateway: RunningGateway, tenant: str, within_s: float = 60.0) -> dict[str, dict[str, Any]]:
     """The same once nothing is reserved any more."""
     deadline = asyncio.get_running_loop().time() + within_s
     while True:

@@ -17,7 +17,7 @@ from provider_answers import Asked, error_body, events
 from providers import header
 from recorder import Answer, Received, Recorder, recorder
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 EVENT = ("content-type", "text/event-stream")
 JSON = ("content-type", "application/json")
 

@@ -74,7 +74,7 @@ def raw(setup: Setup, method: str, path: str, tenant: str = "acme", body: Any = 
     return httpx2.request(method, setup.gateway.url + path, headers=headers, json=body, timeout=20)
 
 
-def within(condition: Callable[[], bool], within_s: float = 20) -> None:
+def within(condition: Callable[[], bool], within_s: float = 60) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline

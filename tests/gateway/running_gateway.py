@@ -21,7 +21,7 @@ from tests.supervise.gateway_process import remove_memory_folders
 
 HEADGATE = str(Path(sys.executable).with_name("headgate"))
 READY_S = 90.0
-END_S = 20.0
+END_S = 60.0
 
 
 class RunningGateway:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from chains import MODELS, Chains, Told
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 PAUSE_S = 0.1
 DOWN = ("nameless", "sick", "ejectable", "saturated")
 POSITIONS = (1, 2, 3)

@@ -24,7 +24,7 @@ from tests.stopped import stop
 ROOT = Path(__file__).parents[2]
 NAME = re.compile(r"\bheadgate_[a-z0-9_]+")
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -232,7 +232,7 @@ def test_a_refused_edit_shows_and_so_does_its_mending(observed: RunningGateway, 
     found = wait(observed, lambda found: value(found, "headgate_config_generation") == generation + 1)
     assert value(found, "headgate_config_last_reload_successful") == 1
     assert value(found, "headgate_reloads_total", outcome="loaded") == 1
-    assert abs(value(found, "headgate_config_loaded_timestamp_seconds") - time.time()) < WAIT_S * 2
+    assert abs(value(found, "headgate_config_loaded_timestamp_seconds") - time.time()) < 60
 
 
 def test_when_the_certificate_expires(traffic: Samples) -> None:

@@ -156,7 +156,7 @@ async def test_a_flood_of_bodies_is_bounded_and_running_streams_go_on(starting: 
 
 async def _patiently(gateway: RunningGateway, request: bytes) -> Any:
     """The first answer that is not a 503; memory and connections are given back within a moment."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             reply = await ask(gateway.http, request)

@@ -15,7 +15,7 @@ from aioquic.quic.events import ConnectionTerminated, QuicEvent
 
 from tests.certificates import Authority, Issued
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 
 def trusting(authority: Authority, client: tuple[Path, Path] | None = None) -> ssl.SSLContext:

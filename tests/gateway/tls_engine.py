@@ -68,7 +68,7 @@ class _Server(ThreadingHTTPServer):
         self.engine = TlsEngine(f"127.0.0.1:{self.server_address[1]}")
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        request.settimeout(20)
+        request.settimeout(60)
         with contextlib.suppress(OSError):  # a handshake that fails, a client that leaves
             secured = self.context.wrap_socket(request, server_side=True)
             try:

@@ -169,7 +169,7 @@ async def test_a_client_that_cancels(channel: grpc.aio.Channel, slow: Slow) -> N
     call = channel.unary_unary("/test.Slow/Unary")(b"x")
     await slow.began.wait()
     call.cancel()
-    await asyncio.wait_for(slow.cancelled.wait(), 5)
+    await asyncio.wait_for(slow.cancelled.wait(), 60)
     assert await unary(channel)(b"next") == b"next"
 
 
@@ -177,7 +177,7 @@ async def test_a_deadline_of_the_client(channel: grpc.aio.Channel, slow: Slow) -
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await channel.unary_unary("/test.Slow/Unary")(b"x", timeout=0.1)
     assert raised.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    await asyncio.wait_for(slow.cancelled.wait(), 5)
+    await asyncio.wait_for(slow.cancelled.wait(), 60)
 
 
 async def test_a_client_that_goes_away(address: str, slow: Slow, server: Server) -> None:
@@ -185,7 +185,7 @@ async def test_a_client_that_goes_away(address: str, slow: Slow, server: Server)
     async with connected(address) as (_, writer):
         writer.write(PREFACE + frame(SETTINGS) + peer.call(1, "/test.Slow/Stream", b"x"))
         await slow.began.wait()
-    await asyncio.wait_for(slow.cancelled.wait(), 5)
+    await asyncio.wait_for(slow.cancelled.wait(), 60)
     await nobody_is_left(server)
 
 
@@ -207,7 +207,7 @@ async def test_calls_in_flight_end_before_the_server_does(
     assert not closing.done()
     await call.write(b"stop")
     assert await call.read() == b"stop"
-    await asyncio.wait_for(closing, 5)
+    await asyncio.wait_for(closing, 60)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await unary(channel)(b"x", timeout=1)
     assert raised.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
@@ -218,7 +218,7 @@ async def test_calls_that_outlast_the_drain_are_cut_off(
 ) -> None:
     call = asyncio.ensure_future(unary(channel, "/test.Slow/Unary")(b"one"))
     await slow.began.wait()
-    await asyncio.wait_for(server.close(0.1), 5)
+    await asyncio.wait_for(server.close(0.1), 60)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call
     assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
@@ -228,11 +228,11 @@ async def test_calls_that_outlast_the_drain_are_cut_off(
 
 async def test_an_idle_server_closes_at_once(channel: grpc.aio.Channel, server: Server) -> None:
     assert await unary(channel)(b"x") == b"x"
-    await asyncio.wait_for(server.close(10), 2)
+    await asyncio.wait_for(server.close(300), 60)
 
 
 async def nobody_is_left(server: Server) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while server._peers:  # noqa: ASYNC110 - only a test wants to know
             await asyncio.sleep(0.01)
 
@@ -254,10 +254,10 @@ async def test_a_client_that_breaks_the_rules_costs_only_itself(channel: grpc.ai
     assert await unary(channel)(b"before") == b"before"
     async with connected(address) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\n\r\n")
-        assert (await asyncio.wait_for(reader.read(-1), 5))[-8:] == struct.pack(">II", 0, 1)
+        assert (await asyncio.wait_for(reader.read(-1), 60))[-8:] == struct.pack(">II", 0, 1)
     async with connected(address) as (reader, writer):
         writer.write(PREFACE + frame(SETTINGS) + frame(SETTINGS, 0, 1))
-        assert (await asyncio.wait_for(reader.read(-1), 5))[-8:] == struct.pack(">II", 0, 1)
+        assert (await asyncio.wait_for(reader.read(-1), 60))[-8:] == struct.pack(">II", 0, 1)
     assert await unary(channel)(b"after") == b"after"
 
 
@@ -269,7 +269,7 @@ async def test_a_client_that_does_not_read_is_not_read(address: str, server: Ser
         writer.transport.set_write_buffer_limits(high=0)  # type: ignore[attr-defined]
         sent = 0
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while server._peers or not sent:
                     writer.write(ping * 500)
                     await asyncio.wait_for(writer.drain(), 1)
@@ -284,7 +284,7 @@ async def test_a_socket_that_says_nothing_is_closed(
 ) -> None:
     monkeypatch.setattr("headgate.grpc_server.server._PREFACE_WITHIN_S", 0.1)
     async with connected(address) as (reader, _):
-        await asyncio.wait_for(reader.read(-1), 5)
+        await asyncio.wait_for(reader.read(-1), 60)
     await nobody_is_left(server)
 
 

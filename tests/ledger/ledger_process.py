@@ -259,7 +259,7 @@ def said_by(state: Path, part: str) -> dict[str, Any]:
     folder = os.open(state / "run", os.O_PATH)  # a socket's path must be short
     try:
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(5)
+            client.settimeout(20)
             client.connect(f"/proc/self/fd/{folder}/{part}.sock")
             said: dict[str, Any] = json.loads(client.makefile().readline() or "{}")
             return said
@@ -269,7 +269,7 @@ def said_by(state: Path, part: str) -> dict[str, Any]:
         os.close(folder)
 
 
-def wait_until(condition: Callable[[], object], within_s: float = 20.0, says: Callable[[], object] = str) -> float:
+def wait_until(condition: Callable[[], object], within_s: float = 60.0, says: Callable[[], object] = str) -> float:
     """Wait until it holds; the seconds that took."""
     began = time.monotonic()
     while not condition():

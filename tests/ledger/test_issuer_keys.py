@@ -21,7 +21,7 @@ from ledger.issuers.issuer_keys import KeyKeeper
 from tests.certificates import Authority
 from tests.issuer import Issuer, Mood, Signer, serving
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture(autouse=True)

@@ -52,7 +52,7 @@ class Metering:
 
     def line(self) -> dict[str, Any]:
         """The next line of the access log."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self._log.exists() and (lines := self._log.read_text().splitlines()):
                 self._log.write_text("")

@@ -44,7 +44,7 @@ def worker(own: ValkeyServer, tmp_path: Path) -> Iterator[Worker]:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -187,5 +187,5 @@ async def until(condition: Callable[[], object], within_s: float) -> float:
     began = time.monotonic()
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in another process
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(min(0.01 + (time.monotonic() - began) / 10, 0.2))
     return time.monotonic() - began

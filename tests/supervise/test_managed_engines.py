@@ -83,7 +83,7 @@ class Engines:
 
     async def answered(self) -> None:
         """Wait until Envoy has seen that the replicas are well."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await self.ask())[0] != 200:  # noqa: ASYNC110 - another process looks at them
                 await asyncio.sleep(0.1)
 
@@ -218,7 +218,7 @@ async def test_the_command_shows_and_restarts(engines: Engines) -> None:
     await engines.start()
     await engines.ready(*BOTH)
     before = engines.records()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (text := (await engines.command("list", "--json"))[1]).count('"waiting": 0') < 2 or "away" not in text:  # noqa: ASYNC110 - who looks at them
             await asyncio.sleep(0.2)
     shown = {engine["name"]: engine for engine in json.loads(text)}

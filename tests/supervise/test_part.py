@@ -50,7 +50,7 @@ async def begin() -> AsyncIterator[Callable[..., Part]]:
         await part.stop()
 
 
-async def _until(condition: Callable[[], object], within_s: float = 5) -> None:
+async def _until(condition: Callable[[], object], within_s: float = 60) -> None:
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in another process
             await asyncio.sleep(0.005)
