@@ -3,11 +3,12 @@
 `GuardedRoute` is the one place that enforces control/roles.py. A route without an action can't be registered.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
@@ -56,6 +57,7 @@ class GuardedRoute(APIRoute):
         self.action: str = action
         self.uploads = bool((more.get("openapi_extra") or {}).get(UPLOADS))
         super().__init__(path, endpoint, **more)
+        self._query = set(_query_of(self.dependant))
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, to the end of its answer."""
@@ -87,13 +89,19 @@ class GuardedRoute(APIRoute):
 
     def _check_query(self, request: Request) -> None:
         """A misspelt filter would show everything."""
-        known = {parameter.alias for parameter in self.dependant.query_params}
         given = [name for name, _ in request.query_params.multi_items()]
-        odd = [name for name in given if name not in known or given.count(name) > 1]
+        odd = [name for name in given if name not in self._query or given.count(name) > 1]
         if odd:
-            expected = f"each of {', '.join(sorted(known))} at most once" if known else "no parameters"
+            expected = f"each of {', '.join(sorted(self._query))} at most once" if self._query else "no parameters"
             told = sorted(set(odd))[:MOST_FINDINGS]
             raise invalid(*(Finding(at=f"query.{name}", expected=expected) for name in told))
+
+
+def _query_of(dependant: Dependant) -> Iterator[str]:
+    """The names that a route knows, and what it depends on."""
+    yield from (parameter.alias for parameter in dependant.query_params)
+    for more in dependant.dependencies:
+        yield from _query_of(more)
 
 
 class Routes:

@@ -21,8 +21,8 @@ def adapter_key_file(reference: SecretRef) -> Path:
     return SECRETS / f"adapters+{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
-def adapter_row(gateway: Gateway) -> AdapterRow:
-    """What the parts are told."""
+def adapter_row(gateway: Gateway, base: Path) -> AdapterRow:
+    """What the parts are told; `base` is the folder of gateway.yaml."""
     adapters = gateway.adapters or Adapters()
     return AdapterRow(
         objects=gateway.services.objects,
@@ -30,6 +30,7 @@ def adapter_row(gateway: Gateway) -> AdapterRow:
         trusted_keys=tuple(adapters.trusted_keys),
         max_size_bytes=adapters.max_size_bytes,
         base_names=_base_names(gateway, adapters),
+        model_folders=_model_folders(gateway, base),
     )
 
 
@@ -40,3 +41,11 @@ def _base_names(gateway: Gateway, adapters: Adapters) -> dict[str, tuple[str, ..
         if engine.model:
             found.setdefault(served_name(name, engine), []).append(engine.model.name)
     return {model: tuple(dict.fromkeys(names)) for model, names in found.items()}
+
+
+def _model_folders(gateway: Gateway, base: Path) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for name, engine in gateway.engines.items():
+        if engine.model and engine.max_loras:
+            found.setdefault(served_name(name, engine), []).append(str(base / engine.model))
+    return {model: tuple(dict.fromkeys(folders)) for model, folders in found.items()}

@@ -13,6 +13,7 @@ class AdapterRow(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `signing_key`: the file below the state directory that holds it. `trusted_keys`: public ones in base64, beside
     that key's own. `base_names`: what else adapter_config.json may call a base model, by the name that engines serve.
+    `model_folders`: where this host's engines have it, by that name.
     """
 
     objects: str | None = None
@@ -20,3 +21,4 @@ class AdapterRow(msgspec.Struct, frozen=True, omit_defaults=True):
     trusted_keys: tuple[str, ...] = ()
     max_size_bytes: int = 2 * 2**30
     base_names: dict[str, tuple[str, ...]] = {}
+    model_folders: dict[str, tuple[str, ...]] = {}

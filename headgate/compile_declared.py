@@ -1,6 +1,7 @@
 """From a checked gateway.yaml to what it declares (headgate/declared.py). Pure."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from headgate.adapter_files import adapter_row
@@ -22,8 +23,8 @@ from headgate.declared_limits import written
 from headgate.declared_pricing import written_pricing
 
 
-def compile_declared(gateway: Gateway, generation: int) -> Declared:
-    """What a checked gateway declares."""
+def compile_declared(gateway: Gateway, generation: int, base: Path) -> Declared:
+    """What a checked gateway declares; `base` is the folder of gateway.yaml."""
     return Declared(
         generation=generation,
         tenants={name: _tenant(tenant) for name, tenant in gateway.tenants.items()},
@@ -31,7 +32,7 @@ def compile_declared(gateway: Gateway, generation: int) -> Declared:
         models={name: _model(gateway, model) for name, model in gateway.models.items()},
         providers={name: _provider(provider) for name, provider in gateway.providers.items()},
         auth=auth_row(gateway.auth),
-        adapters=adapter_row(gateway),
+        adapters=adapter_row(gateway, base),
         has_database=gateway.services.database is not None,
         usage=_place(gateway.services.usage) if gateway.services.usage else None,
         has_receiver=gateway.alerts is not None,

@@ -5,16 +5,17 @@ done between units of work.
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from control.adapters.arriving import Arrived
+from control.adapters.facts import facts_of
 from control.adapters.found import MOST_VERSIONS, adapter_of, check_base, check_owner
 from control.adapters.recorded import record_version
 from control.adapters.states import check_deletable, retire, validate, version_of
+from control.adapters.told import Told
 from control.call import Call
-from control.problems import Problem, conflict, secret_away
+from control.problems import Finding, Problem, conflict, invalid, secret_away
 from control.store.adapters import (
     delete_version,
     insert_version,
@@ -29,6 +30,7 @@ from headgate.adapters.checks import BaseModel
 from headgate.adapters.failures import AlreadyPublished, KeyAway, Unacceptable
 from headgate.adapters.layout import AdapterId
 from headgate.adapters.manifest import Manifest, digest_of
+from headgate.adapters.model_revision import revision_of
 from headgate.adapters.opening import AdapterAccess
 from headgate.adapters.publishing import NewVersion, publish
 from headgate.declared import DeclaredModel
@@ -37,11 +39,11 @@ from headgate.objects.failures import ObjectsError
 _LONGEST_FAILURE = 1000
 
 
-def register(call: Call, owner: str, name: str, files: Arrived) -> AdapterVersion:
+def register(call: Call, owner: str, name: str, files: Arrived, told: Told) -> AdapterVersion:
     """Checks, stores and signs what has arrived. Raises Problem; what was not accepted stays, and says why."""
-    version, model = _begun(call, owner, name, files)
+    version, model = _begun(call, owner, name, files, told)
     try:
-        manifest = _published(call, version, model, files)
+        manifest = _published(call, version, model, files, told)
     except Unacceptable as error:
         _failed(call, version, str(error))
         raise Problem(422, "adapter_not_acceptable", str(error)) from None
@@ -51,7 +53,7 @@ def register(call: Call, owner: str, name: str, files: Arrived) -> AdapterVersio
     except (ObjectsError, AlreadyPublished) as error:
         _failed(call, version, str(error))
         raise _objects_away(error) from None
-    facts, digest = _facts(msgspec.to_builtins(manifest)), digest_of(manifest)
+    facts, digest = facts_of(manifest), digest_of(manifest)
     made = replace(validate(version), rank=manifest.rank, manifest_sha256=digest, facts=facts)
     return _written(call, version, made)
 
@@ -78,13 +80,16 @@ def unregister(call: Call, owner: str, name: str, number: int) -> None:
         record_version(unit, version, None)
 
 
-def _begun(call: Call, owner: str, name: str, files: Arrived) -> tuple[AdapterVersion, DeclaredModel]:
+def _begun(call: Call, owner: str, name: str, files: Arrived, told: Told) -> tuple[AdapterVersion, DeclaredModel]:
     with call.change() as unit:
         check_owner(call, unit, changes=True)
         adapter = adapter_of(call, unit, name)
         model = check_base(call, unit, owner, name, adapter.base_model)
         if len(versions_of(unit, owner, name)) >= MOST_VERSIONS:
             raise conflict("too_many", f"an adapter has at most {MOST_VERSIONS} versions: delete some")
+        if (parent := told.lineage.parent) and parent > adapter.last_number:  # one that was deleted is one, too
+            at = "query.parent"
+            raise invalid(Finding(at=at, expected="an earlier version of this adapter", found=str(parent)))
         number = take_number(unit, adapter).last_number
         said: dict[str, Any] = {"sha256": files.sha256, "size_bytes": files.size_bytes, "facts": {}}
         named: dict[str, Any] = {"tenant_id": owner, "name": name, "number": number, "created_by": call.creator}
@@ -93,13 +98,16 @@ def _begun(call: Call, owner: str, name: str, files: Arrived) -> tuple[AdapterVe
     return made, model
 
 
-def _published(call: Call, version: AdapterVersion, model: DeclaredModel, files: Arrived) -> Manifest:
+def _published(call: Call, version: AdapterVersion, model: DeclaredModel, files: Arrived, told: Told) -> Manifest:
     access, row = _access(call), call.declared.adapters
     engines = [target for target in model.targets if target.max_lora_rank]
     served, *others = dict.fromkeys(target.model for target in engines)
     names = [name for target in (served, *others) for name in (target, *row.base_names.get(target, ()))]
-    base = BaseModel(served, min(target.max_lora_rank for target in engines), names=frozenset(names))
-    new = NewVersion(AdapterId(version.tenant_id, version.name, version.number), files.weights, files.config)
+    folders = [Path(folder) for target in (served, *others) for folder in row.model_folders.get(target, ())]
+    revisions = frozenset(filter(None, map(revision_of, folders)))
+    base = BaseModel(served, min(target.max_lora_rank for target in engines), revisions, frozenset(names))
+    said = told.revision, told.lineage, told.metrics
+    new = NewVersion(AdapterId(version.tenant_id, version.name, version.number), files.weights, files.config, *said)
     return publish(access.store(), access.signing_key(), new, base, row.max_size_bytes)
 
 
@@ -121,12 +129,3 @@ def _access(call: Call) -> AdapterAccess:
 def _objects_away(error: Exception) -> Problem:
     text = f"the store of objects can't take or give this now: {error}"
     return Problem(503, "objects_away", text, headers={"retry-after": "5"})
-
-
-def _facts(value: Any) -> Any:
-    """A manifest as the database takes it: without fractions, which are text there."""
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else repr(value)
-    if isinstance(value, dict):
-        return {key: _facts(item) for key, item in value.items()}
-    return [_facts(item) for item in value] if isinstance(value, list | tuple) else value

@@ -13,11 +13,12 @@ from control.adapters.arriving import arrived
 from control.adapters.found import MOST_ADAPTERS, adapter_of, check_base, check_owner
 from control.adapters.recorded import record_version
 from control.adapters.registering import register, unregister
+from control.adapters.shown import Adapter, Version, adapter_shown, version_shown
 from control.adapters.states import ALONE, Versions, version_of
+from control.adapters.told import About
 from control.call import Call, Called, Done, nothing, shown
-from control.fields import MODEL, Body, Shown, Time
+from control.fields import MODEL, Body, Shown
 from control.lists import MOST_ON_A_PAGE, After, Limit
-from control.masking import text_of
 from control.problems import conflict
 from control.routing import Routes
 from control.store.adapters import (
@@ -31,10 +32,9 @@ from control.store.adapters import (
 from control.store.paging import Wish
 from control.store.unit import Unit
 from control.store.values import Adapter as Row
-from control.store.values import AdapterVersion
 from headgate.config import values
 from headgate.config.wording import found
-from headgate.directory.rows import ADAPTER_NAME, AdapterState, is_adapter_name
+from headgate.directory.rows import ADAPTER_NAME, is_adapter_name
 
 routes = Routes("adapters")
 _PATH = "/tenants/{tenant}/adapters"
@@ -66,40 +66,6 @@ ModelName = Annotated[str, PlainValidator(values.model_name), WithJsonSchema({"t
 Number = Annotated[int, PlainValidator(values.whole(1, 999_999_999)), WithJsonSchema(_NUMBER_SCHEMA)]
 NumberInPath = Annotated[int, PlainValidator(_number), WithJsonSchema(_NUMBER_SCHEMA)]
 Weight = Annotated[int, PlainValidator(_weight), WithJsonSchema(_WEIGHT_SCHEMA)]
-
-
-class Version(Shown):
-    """A version. `weight` is its share of the requests while it is live, in percent, `wanted_weight` what it is to
-    get when engines have it; `manifest` is what was signed. `failure`: why its last step failed.
-    """
-
-    version: int
-    state: AdapterState
-    weight: int | None
-    wanted_weight: int | None
-    failure: str | None
-    engine_name: str
-    sha256: str
-    size_bytes: int
-    rank: int | None
-    manifest: dict[str, Any]
-    staged_on: list[str]
-    created_at: Time
-    created_by: str
-    staged_at: Time | None
-    live_at: Time | None
-    retired_at: Time | None
-
-
-class Adapter(Shown):
-    """An adapter; clients ask for it as `model`. Its versions are those that are not deleted, the oldest first."""
-
-    name: str
-    model: str
-    base_model: str
-    created_at: Time
-    created_by: str
-    versions: list[Version]
 
 
 class Adapters(Shown):
@@ -170,11 +136,11 @@ def read_adapter(call: Called, tenant: str, adapter: str) -> Response:
 
 
 @routes.serve("POST", f"{_PATH}/{{adapter}}/versions", "adapters.write", Version, status=201, uploads=True)
-async def push_version(call: Called, tenant: str, adapter: str) -> Response:
+async def push_version(call: Called, tenant: str, adapter: str, about: About) -> Response:
     """adapter_config.json on one line, and behind it the bytes of the safetensors file."""
     await run_in_threadpool(_check_there, call, adapter)
     async with arrived(call.request, call.declared.adapters.max_size_bytes, call.tools.state) as files:
-        made = await run_in_threadpool(register, call, tenant, adapter, files)
+        made = await run_in_threadpool(register, call, tenant, adapter, files, about)
     place = f"/admin/v1/tenants/{tenant}/adapters/{adapter}"
     return shown(version_shown(made), made.version, status=201, location=place).response()
 
@@ -230,39 +196,6 @@ def _check_there(call: Call, adapter: str) -> None:
     with call.read() as reader:
         check_owner(call, reader, changes=True)
         adapter_of(call, reader, adapter)
-
-
-def adapter_shown(row: Row, versions: Versions) -> Adapter:
-    """What is said of an adapter."""
-    return Adapter(
-        name=row.name,
-        model=row.alias,
-        base_model=row.base_model,
-        created_at=text_of(row.created_at),
-        created_by=row.created_by,
-        versions=[version_shown(one) for one in versions],
-    )
-
-
-def version_shown(row: AdapterVersion) -> Version:
-    """What is said of a version."""
-    moments = {name: getattr(row, name) for name in ("staged_at", "live_at", "retired_at")}
-    return Version(
-        version=row.number,
-        state=row.state,
-        weight=row.weight,
-        wanted_weight=row.wanted_weight,
-        failure=row.failure,
-        engine_name=row.engine_name,
-        sha256=row.sha256,
-        size_bytes=row.size_bytes,
-        rank=row.rank,
-        manifest=dict(row.facts),
-        staged_on=list(row.staged_on),
-        created_at=text_of(row.created_at),
-        created_by=row.created_by,
-        **{name: None if moment is None else text_of(moment) for name, moment in moments.items()},
-    )
 
 
 def _changed(

@@ -14,6 +14,7 @@ from headgate.adapters.finite import not_finite
 from headgate.adapters.layout import CONFIG, WEIGHTS
 from headgate.adapters.lora_config import LoraConfig, read_config
 from headgate.adapters.lora_tensors import last_parts, pairs_of, unfit
+from headgate.adapters.model_revision import is_commit
 from headgate.adapters.safetensors_header import BadHeader, Header, read_header
 
 MAX_CONFIG_BYTES = 64 * 1024
@@ -23,38 +24,47 @@ MAX_PROBLEMS = 20
 
 @dataclass(frozen=True, slots=True)
 class BaseModel:
-    """What an adapter has to fit. `model` is the name that engines serve it by, `revision` the one that they have.
+    """What an adapter has to fit. `model` is the name that engines serve it by, `revisions` are the commits that they
+    have, as far as is known: one, unless engines differ.
 
     `names` are further ones that adapter_config.json may call it by; the last part of a path counts.
     """
 
     model: str
     max_rank: int
-    revision: str | None = None
+    revisions: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the files say of the adapter; `target_modules` are the own names of the modules that have weights."""
+    """What the files say of the adapter; `target_modules` are the own names of the modules that have weights,
+    `revision` is that of the base model that it was trained on.
+    """
 
     rank: int
     alpha: float
     target_modules: tuple[str, ...]
+    revision: str | None
 
 
-def check_adapter(weights: Path, config: Path, base: BaseModel, most_bytes: int = MOST_BYTES) -> Facts:
-    """Raises Unacceptable with all problems, OSError for a file that cannot be read."""
+def check_adapter(
+    weights: Path, config: Path, base: BaseModel, most_bytes: int = MOST_BYTES, trained_on: str | None = None
+) -> Facts:
+    """`trained_on`: the base model's revision, where another one than the configuration says it.
+
+    Raises Unacceptable with all problems, OSError for a file that cannot be read.
+    """
     problems: list[str] = []
-    said = _config(config, base, problems)
+    said = _config(config, base, trained_on, problems)
     modules = _weights(weights, said, most_bytes, problems)
     if problems or said is None:
         more = len(problems) - MAX_PROBLEMS
         raise Unacceptable([*problems[:MAX_PROBLEMS], *([f"and {more} more"] if more > 0 else [])])
-    return Facts(said.rank, said.alpha, modules)
+    return Facts(said.rank, said.alpha, modules, trained_on or said.revision)
 
 
-def _config(path: Path, base: BaseModel, problems: list[str]) -> LoraConfig | None:
+def _config(path: Path, base: BaseModel, trained_on: str | None, problems: list[str]) -> LoraConfig | None:
     with _opened(path) as file:
         content = file.read(MAX_CONFIG_BYTES + 1)
     if len(content) > MAX_CONFIG_BYTES:
@@ -62,7 +72,7 @@ def _config(path: Path, base: BaseModel, problems: list[str]) -> LoraConfig | No
         return None
     said, wrong = read_config(content, base.max_rank)
     if said:
-        wrong = list(_of_another_base(said, base))
+        wrong = [*_of_another_base(said, base), *_of_another_revision(said.revision, trained_on, base)]
     problems += (f"{CONFIG}: {text}" for text in wrong)
     return said
 
@@ -96,8 +106,16 @@ def _of_another_base(said: LoraConfig, base: BaseModel) -> Iterator[str]:
             f'base_model_name_or_path: found "{said.base[:120]}", '
             f"expected one that ends in {' or '.join(known)}, for {base.model}"
         )
-    if said.revision and base.revision and said.revision != base.revision:
-        yield f'revision: found "{said.revision[:80]}", engines have "{base.revision}" of {base.model}'
+
+
+def _of_another_revision(said: str | None, trained_on: str | None, base: BaseModel) -> Iterator[str]:
+    """Commits are compared. A branch or a tag is whatever it was that day."""
+    if said and trained_on and said != trained_on:
+        yield f'revision: found "{said[:80]}", and "{trained_on[:80]}" was given with it'
+    found = trained_on or said
+    if found and is_commit(found):
+        for served in sorted(base.revisions - {found}):
+            yield f'revision: found "{found}", engines have "{served}" of {base.model}'
 
 
 def _last_part(name: str) -> str:

@@ -25,7 +25,7 @@ MetricName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._/-]{0,63}\Z"
 
 
 class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The model that it changes, as engines serve it; `revision` where it is known."""
+    """The model that it changes, as engines serve it; `revision` is theirs, or what it was trained on."""
 
     model: Text
     revision: Text | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headgate.adapters import layout
-from headgate.adapters.checks import MAX_CONFIG_BYTES, MOST_BYTES, BaseModel, check_adapter
+from headgate.adapters.checks import MAX_CONFIG_BYTES, MOST_BYTES, BaseModel, Facts, check_adapter
 from headgate.adapters.failures import AlreadyPublished, NoSuchVersion, Unacceptable, Untrusted
 from headgate.adapters.layout import AdapterId
 from headgate.adapters.manifest import MAX_BYTES, Base, File, Lineage, Manifest, canonical, read_manifest
@@ -17,11 +17,14 @@ from headgate.objects.store import CHUNK_BYTES, ObjectStore, Written, read_small
 
 @dataclass(frozen=True, slots=True)
 class NewVersion:
-    """What is to be published: two files of the caller's own, which nobody else writes to meanwhile."""
+    """What is to be published: two files of the caller's own, which nobody else writes to meanwhile, and what is said
+    of them: the base model's `revision` that it was trained on, and as in `Manifest`.
+    """
 
     id: AdapterId
     weights: Path
     config: Path
+    revision: str | None = None
     lineage: Lineage = field(default_factory=Lineage)
     metrics: Mapping[str, float] = field(default_factory=dict)
 
@@ -36,7 +39,7 @@ def publish(
     """
     if store.head(new.id.object(layout.SIGNATURE)) is not None:
         raise AlreadyPublished(f"{new.id} is there already")
-    facts = check_adapter(new.weights, new.config, base, most_bytes)
+    facts = check_adapter(new.weights, new.config, base, most_bytes, new.revision)
     try:
         weights = _put(store, new.id.object(layout.WEIGHTS), new.weights, most_bytes)
         config = _put(store, new.id.object(layout.CONFIG), new.config, MAX_CONFIG_BYTES)
@@ -46,7 +49,7 @@ def publish(
         tenant=new.id.tenant,
         adapter=new.id.adapter,
         version=new.id.version,
-        base=Base(base.model, base.revision),
+        base=Base(base.model, _revision(facts, base)),
         rank=facts.rank,
         alpha=facts.alpha,
         target_modules=facts.target_modules,
@@ -63,6 +66,11 @@ def publish(
     store.put(new.id.object(layout.MANIFEST), [content], MAX_BYTES)
     store.put(new.id.object(layout.SIGNATURE), [key.sign(content)], MAX_SIGNATURE_BYTES)
     return manifest
+
+
+def _revision(facts: Facts, base: BaseModel) -> str | None:
+    """That of the engines, where it is known, else what the adapter was said to be trained on."""
+    return next(iter(base.revisions)) if len(base.revisions) == 1 else facts.revision
 
 
 def fetch_manifest(store: ObjectStore, adapter: AdapterId, trusted: TrustedKeys) -> tuple[Manifest, bytes, bytes]:

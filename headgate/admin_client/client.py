@@ -82,11 +82,12 @@ class AdminClient:
         """Make something, once."""
         return self._ask("POST", path, body=body, headers={"idempotency-key": uuid4().hex})
 
-    def upload(self, path: str, chunks: Iterable[bytes], size_bytes: int) -> Answer:
+    def upload(self, path: str, chunks: Iterable[bytes], size_bytes: int, **params: Any) -> Answer:
         """Send what is no JSON, piece by piece; once, as it can't be read again."""
         headers = {"content-type": "application/octet-stream", "content-length": str(size_bytes)}
-        address = f"{self._place.url}{ROOT}/{path}"
-        request = self._client.build_request("POST", address, content=chunks, headers=headers, timeout=_UPLOAD)
+        request = self._client.build_request(
+            "POST", f"{self._place.url}{ROOT}/{path}", params=params, content=chunks, headers=headers, timeout=_UPLOAD
+        )
         with self._said("POST"):
             response = self._client.send(request)
         if not response.is_success:

@@ -1,14 +1,13 @@
 """`headgate adapters`."""
 
-import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from headgate.admin_client.failures import NotAsked, Refused
+from headgate.admin_client.failures import Refused
 from headgate.admin_client.paths import path_of
+from headgate.commands.admin.adapter_sent import chunks_of, config_of, metrics_of, weights_of
 from headgate.commands.admin.given import given
 from headgate.commands.admin.listing import list_options
 from headgate.commands.admin.progress import bar
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("name", "model", "base_model", "live", "wanted", "newest", "created_at")
 _VERSIONS = ("version", "state", "weight", "wanted_weight", "rank", "size_bytes", "sha256", "created_at", "failure")
-
-_WEIGHTS = ("adapter_model.safetensors", "adapter.safetensors")
-_CHUNK_BYTES = 2**20
 
 tenant_option = click.option(
     "--tenant",
@@ -41,6 +37,12 @@ def command() -> None:
 @click.option("--name", required=True, help="The adapter; clients ask for it as TENANT/NAME.")
 @click.option("--base", metavar="MODEL", help="Make it, if there is none: the model of gateway.yaml that it changes.")
 @click.option("--promote", "wanted", is_flag=True, help="Have the version go live.")
+@click.option("--revision", help="Of the base model: the commit that it was trained on.")
+@click.option("--parent", type=click.IntRange(min=1), metavar="VERSION", help="The version that training began with.")
+@click.option("--job", help="The run that trained it.")
+@click.option("--data-sha256", metavar="HEX", help="The SHA-256 of its data set.")
+@click.option("--metric", "pairs", multiple=True, metavar="NAME=NUMBER", help="How good it is; may be repeated.")
+@click.option("--metrics", "file", type=click.Path(path_type=Path), help="A JSON file of such numbers.")
 @tenant_option
 @over_the_api
 def push(
@@ -52,15 +54,22 @@ def push(
     tenant: str | None,
     *,
     wanted: bool,
+    file: Path | None,
+    pairs: tuple[str, ...],
+    **told: Any,
 ) -> None:
-    """Send a new version: what peft has saved in FOLDER, adapter_config.json and a safetensors file."""
-    config, weights = _config(folder), _weights(folder)
+    """Send a new version: what peft has saved in FOLDER, adapter_config.json and a safetensors file.
+
+    What is said of it (the revision, where it comes from, how good it is) is signed with it.
+    """
+    config, weights = config_of(folder), weights_of(folder)
+    about = given(**told, metrics=metrics_of(file, pairs))
     path = _path(client, tenant, name)
     if base is not None:
         _make(client, path, name, base)
     size = len(config) + weights.stat().st_size
     with bar(f"{folder}", size) as done:
-        version = client.upload(f"{path}/versions", _chunks(config, weights, done), size).body
+        version = client.upload(f"{path}/versions", chunks_of(config, weights, done), size, **about).body
     if wanted:
         adapter = client.post(f"{path}/promote", {"version": version["version"]}).body
         version = next(one for one in adapter["versions"] if one["version"] == version["version"])
@@ -75,34 +84,6 @@ def _make(client: "AdminClient", path: str, name: str, base: str) -> None:
         if refused.status != 404:
             raise
         client.post(path.rpartition("/")[0], {"name": name, "base_model": base})
-
-
-def _config(folder: Path) -> bytes:
-    """On one line, which ends."""
-    try:
-        said = json.loads((folder / "adapter_config.json").read_bytes())
-    except FileNotFoundError:
-        raise NotAsked(f"{folder}: there is no adapter_config.json") from None
-    except (OSError, ValueError) as error:
-        raise NotAsked(f"{folder}/adapter_config.json: {error}") from None
-    return json.dumps(said).encode() + b"\n"
-
-
-def _weights(folder: Path) -> Path:
-    found = [folder / name for name in _WEIGHTS if (folder / name).is_file()]
-    if len(found) != 1:
-        raise NotAsked(f"{folder}: expected one of {' and '.join(_WEIGHTS)}")
-    return found[0]
-
-
-def _chunks(config: bytes, weights: Path, done: Callable[[int], None]) -> Iterator[bytes]:
-    yield config
-    sent = len(config)
-    with weights.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
-            sent += len(chunk)
-            done(sent)
 
 
 @command.command("delete")

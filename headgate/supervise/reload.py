@@ -253,7 +253,8 @@ class Reloader:
         self._edge.add(candidate.edit)
         await asyncio.to_thread(self._edge.write)
         await self._until_envoy_has(set(candidate.edit.clusters))
-        declared = compile_declared(candidate.gateway, candidate.generation.number)
+        base = self._plan.config.parent
+        declared = compile_declared(candidate.gateway, candidate.generation.number, base)
         await asyncio.to_thread(write_declared, declared, contract.DECLARED)
         tables = compile_snapshot(candidate.gateway, candidate.generation.number, make_gateway_id())
         await asyncio.to_thread(write_snapshot, tables, contract.SNAPSHOT)
@@ -261,7 +262,7 @@ class Reloader:
         before, self.loaded = self.loaded, Loaded.now(candidate.gateway, candidate.generation)
         self._routes = candidate.edit.routes
         self._turned(candidate.gateway)
-        self._watch.sources(secret_sources(candidate.gateway, self._plan.config.parent))
+        self._watch.sources(secret_sources(candidate.gateway, base))
         if self._plan.vault:
             self._plan.vault.keep(vault_places(candidate.gateway))
         self._note_needs(before.gateway)

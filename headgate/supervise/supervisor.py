@@ -183,7 +183,8 @@ class Supervisor:
         plan.edge.write()
         if parts.ENVOY in plan.found.adopted:
             await self._reloader.until_envoy_has_all()
-        write_declared(compile_declared(plan.gateway, plan.generation.number), contract.DECLARED)
+        declared = compile_declared(plan.gateway, plan.generation.number, plan.config.parent)
+        write_declared(declared, contract.DECLARED)
         tables = compile_snapshot(plan.gateway, plan.generation.number, make_gateway_id())
         write_snapshot(tables, contract.SNAPSHOT)
         if self._handing:  # not before: the tables that lay there are an earlier gateway's

@@ -11,6 +11,7 @@ import pytest
 
 from headgate.adapters.checks import MAX_PROBLEMS, BaseModel, Facts, check_adapter
 from headgate.adapters.failures import Unacceptable
+from headgate.adapters.model_revision import revision_of
 from tests.adapters import made
 
 NAME = "model.layers.0.self_attn.q_proj"
@@ -31,7 +32,7 @@ def problems(
 @pytest.mark.parametrize("dtype", ["F32", "F16", "BF16"])
 def test_what_peft_saves_is_an_adapter(tmp_path: Path, dtype: str) -> None:
     files = made.files(tmp_path / "given", made.safetensors(made.lora_shapes(), dtype))
-    assert check(tmp_path, files) == Facts(4, 8.0, ("q_proj", "v_proj"))
+    assert check(tmp_path, files) == Facts(4, 8.0, ("q_proj", "v_proj"), None)
 
 
 @pytest.mark.parametrize(
@@ -84,13 +85,32 @@ def test_no_base_model_is_refused(tmp_path: Path, name: str | None) -> None:
     assert "base_model_name_or_path: missing" in problem
 
 
-def test_another_revision_is_refused_where_both_are_known(tmp_path: Path) -> None:
-    base = replace(made.BASE, revision="v2")
-    assert check(tmp_path, made.files(tmp_path / "given", revision="v2"), base)
-    assert check(tmp_path, made.files(tmp_path / "given", revision=None), base)
-    assert check(tmp_path, made.files(tmp_path / "given", revision="v1"))
-    (problem,) = problems(tmp_path, base=base, revision="v1")
-    assert problem == 'adapter_config.json: revision: found "v1", engines have "v2" of llama-3-8b'
+ONE, OTHER = "1" * 40, "2" * 40
+
+
+@pytest.mark.parametrize("place", [f"models--meta-llama--Llama-3-8B/snapshots/{ONE}", "llama-3-8b"])
+def test_another_commit_of_the_base_model_is_refused_where_its_folder_says_one(tmp_path: Path, place: str) -> None:
+    model = tmp_path / place
+    notes = model / ".cache" / "huggingface" / "download"
+    notes.mkdir(parents=True)
+    if "snapshots" not in place:
+        (notes / "config.json.metadata").write_text(f"{ONE}\netag\n1760000000.0\n")
+    assert revision_of(model) == ONE
+    base = replace(made.BASE, revisions=frozenset({ONE}))
+    for said in (ONE, None, "main"):  # what a branch was when it was trained on, nobody knows
+        assert check(tmp_path, made.files(tmp_path / "given", revision=said), base).revision == said
+    (problem,) = problems(tmp_path, base=base, revision=OTHER)
+    assert problem == f'adapter_config.json: revision: found "{OTHER}", engines have "{ONE}" of llama-3-8b'
+
+
+def test_a_folder_that_says_no_commit_or_two_is_compared_with_none(tmp_path: Path) -> None:
+    assert revision_of(tmp_path) is None
+    notes = tmp_path / ".cache" / "huggingface" / "download"
+    notes.mkdir(parents=True)
+    for commit in (ONE, OTHER):
+        (notes / f"{commit[0]}.metadata").write_text(f"{commit}\netag\n")
+    assert revision_of(tmp_path) is None
+    assert check(tmp_path, made.files(tmp_path / "given", revision=OTHER)).revision == OTHER
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def published(
 ) -> Manifest:
     files = made.files(folder / "upload", made.safetensors(made.lora_shapes(), value=value))
     lineage = Lineage(parent=None, job="job_1", data_sha256="0" * 64)
-    new = NewVersion(adapter, files.weights, files.config, lineage, {"eval/loss": 1.25})
+    new = NewVersion(adapter, files.weights, files.config, None, lineage, {"eval/loss": 1.25})
     return publish(store, key, new, made.BASE)
 
 

@@ -1,5 +1,6 @@
 """`headgate adapters` against the API itself."""
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,13 +8,18 @@ from pathlib import Path
 import pytest
 from admin_api import Served, served
 
+from headgate.contract import ADAPTER_KEY
+from tests.adapters.made import files
 from tests.control.adapter_rows import HERE, add_version, report
 from tests.control.rows import write_tenant
 
 
 @pytest.fixture
 def admin(tmp_path: Path) -> Iterator[Served]:
-    with served(tmp_path, declared=HERE) as running:
+    key = tmp_path / ADAPTER_KEY
+    key.parent.mkdir()
+    key.write_text(base64.b64encode(b"k" * 32).decode())
+    with served(tmp_path, declared=HERE, state=tmp_path) as running:
         for name in ("acme", "other"):
             write_tenant(running.store, name)
             running.run("tenants", "grant", name, "chat")
@@ -55,6 +61,25 @@ def test_what_is_not_allowed_is_one_line(admin: Served) -> None:
     assert admin.run("adapters", "retire", "bot", "1", "--tenant", "acme").exit_code == 2  # no terminal to ask on
     assert admin.run("adapters", "list").exit_code == 2  # of no tenant
     assert json.loads(admin.run("adapters", "list", "--json", key=stranger).stdout)["data"] == []
+
+
+def test_how_good_a_version_is_goes_with_it(admin: Served, tmp_path: Path) -> None:
+    folder, results = tmp_path / "adapter", tmp_path / "all_results.json"
+    files(folder, base_model_name_or_path="llama")
+    (folder / "weights").rename(folder / "adapter_model.safetensors")
+    (folder / "config").rename(folder / "adapter_config.json")
+    results.write_text('{"eval_loss": 0.5, "epoch": 3}')
+    push = ("adapters", "push", str(folder), "--name", "bot", "--tenant", "acme", "--base", "chat", "--json")
+    numbers = ("--metrics", str(results), "--metric", "eval_loss=0.25")
+    pushed = admin.run(*push, "--revision", "v1", "--job", "nightly", *numbers)
+    assert pushed.exit_code == 0, pushed.output
+    manifest = json.loads(pushed.stdout)["manifest"]
+    assert (manifest["base"]["revision"], manifest["lineage"]["job"]) == ("v1", "nightly")
+    assert manifest["metrics"] == {"eval_loss": 0.25, "epoch": 3.0}
+    listed = json.loads(admin.run("adapters", "list", "--tenant", "acme", "--json").stdout)["data"]
+    assert listed[0]["versions"][0]["manifest"] == manifest
+    assert "query.parent: expected an earlier version" in admin.run(*push, "--parent", "7").stderr
+    assert "expected a number, found 'low'" in admin.run(*push, "--metric", "loss=low").stderr
 
 
 def test_a_folder_that_is_no_adapters_is_not_sent(admin: Served, tmp_path: Path) -> None:

@@ -51,10 +51,10 @@ def test_what_a_file_declares(check_text: Checking, tmp_path: Path) -> None:
     gateway = check_text(FILE).gateway
     assert gateway
     path = tmp_path / "declared.json"
-    write_declared(compile_declared(gateway, 7), path)
+    write_declared(compile_declared(gateway, 7, Path()), path)
     assert path.stat().st_mode & 0o777 == 0o600
     read = read_declared(path)
-    assert read == compile_declared(gateway, 7)
+    assert read == compile_declared(gateway, 7, Path())
     assert msgspec.json.decode(msgspec.json.encode(read)) == {
         "generation": 7,
         "tenants": {
@@ -140,7 +140,7 @@ def test_what_a_file_declares(check_text: Checking, tmp_path: Path) -> None:
 def test_nothing_of_a_key_is_in_it(check_text: Checking) -> None:
     gateway = check_text(FILE).gateway
     assert gateway
-    text = msgspec.json.encode(compile_declared(gateway, 1)).decode()
+    text = msgspec.json.encode(compile_declared(gateway, 1, Path())).decode()
     for secret in ("a" * 64, "b" * 64, "sk-environment-value", "sk-file-value", "secrets/anthropic"):
         assert secret not in text
 
@@ -212,7 +212,7 @@ services: {usage: "clickhouse://user:hunter2@Store:8123/headgate"}
 """
     checked = check_text(FILE + more)
     assert checked.gateway
-    declared = compile_declared(checked.gateway, 1)
+    declared = compile_declared(checked.gateway, 1, Path())
     assert (declared.billing.seller, declared.billing.address, declared.billing.due_days) == (
         "Gate & Co",
         ["Street 1"],

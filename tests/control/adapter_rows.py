@@ -26,7 +26,7 @@ def add_version(store: Store, tenant: str = "acme", *, valid: bool = True) -> in
         assert adapter
         number = take_number(unit, adapter).last_number
         named = {"tenant_id": tenant, "name": "bot", "number": number, "created_by": ADMIN.id}
-        made = insert_version(unit, AdapterVersion(**named, sha256=SHA, size_bytes=7, facts={"rank": 8}))
+        made = insert_version(unit, AdapterVersion(**named, sha256=SHA, size_bytes=7, facts={}))
         update_versions(unit, (validate(made, None if valid else "a pickle"),))
         unit.record("test.version", "adapter", None)
     return number

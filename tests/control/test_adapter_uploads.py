@@ -4,7 +4,9 @@ import base64
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+import msgspec
 import pytest
 from adapter_rows import HERE
 from admin import Caller, api
@@ -66,6 +68,56 @@ async def test_a_version_is_stored_and_signed(admin: Caller, state: Path) -> Non
     assert len(digest_of(manifest)) == 64
     assert (await push(admin)).json()["version"] == 2
     assert list((state / UPLOADS).iterdir()) == []
+
+
+COMMIT = "c" * 40
+METRICS = {"eval/loss": 0.125, "steps": 300.0}
+
+
+async def test_what_is_said_of_a_version_is_signed_with_it(admin: Caller, state: Path) -> None:
+    await push(admin)
+    told = {"revision": COMMIT, "parent": 1, "job": "nightly 7", "data_sha256": "d" * 64}
+    query = urlencode({**told, "metrics": "eval/loss:0.125,steps:3e+02"})
+    pushed = await push(admin, path=f"{VERSIONS}?{query}")
+    assert pushed.status_code == 201, pushed.text
+    (shown,) = (await admin.get("/tenants/acme/adapters")).json()["data"]
+    assert shown["versions"][1]["manifest"] == pushed.json()["manifest"]
+    manifest = pushed.json()["manifest"]
+    assert (manifest["base"], manifest["metrics"]) == ({"model": "llama", "revision": COMMIT}, METRICS)
+    assert manifest["lineage"] == {"parent": 1, "job": "nightly 7", "data_sha256": "d" * 64}
+    access = AdapterAccess(HERE.adapters, state)
+    signed, _, _ = fetch_manifest(access.store(), AdapterId("acme", "bot", 2), access.trusted())
+    assert msgspec.json.decode(msgspec.json.encode(signed)) == manifest
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"parent": "1"},  # there is no version yet
+        {"parent": "0"},
+        {"revision": ""},
+        {"data_sha256": "abc"},
+        {"metrics": "loss:low"},
+        {"metrics": "loss:nan"},
+        {"metrics": "loss"},
+        {"loss": "1"},
+    ],
+)
+async def test_what_can_not_be_said_of_a_version_makes_none(admin: Caller, query: dict[str, str]) -> None:
+    refused = await push(admin, path=f"{VERSIONS}?{urlencode(query)}")
+    assert refused.status_code == 422, refused.text
+    assert [error["at"] for error in refused.json()["errors"]] == [f"query.{next(iter(query))}"]
+    assert (await admin.get("/tenants/acme/adapters/bot")).json()["versions"] == []
+
+
+async def test_a_commit_that_the_engine_does_not_have_is_refused(store: Store, state: Path, admin: Caller) -> None:
+    folder = state / "snapshots" / COMMIT
+    folder.mkdir(parents=True)
+    declared = replace(HERE, adapters=replace(HERE.adapters, model_folders={"llama": (str(folder),)}))
+    caller = Caller(api(store, declared, state=state))
+    refused = await push(caller, path=f"{VERSIONS}?revision={'e' * 40}")
+    assert f'engines have "{COMMIT}" of llama' in refused.json()["detail"]
+    assert (await push(caller)).json()["manifest"]["base"]["revision"] == COMMIT
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def row_of(folder: Path, text: str) -> AdapterRow:
     file.write_text(text)
     checked = check(file, ENVIRONMENT)
     assert checked.gateway, checked.problems
-    row = adapter_row(checked.gateway)
+    row = adapter_row(checked.gateway, folder)
     secrets, _ = usable_secret_files(checked.gateway, folder, ENVIRONMENT)
     (folder / "secrets").mkdir(exist_ok=True)
     for name in own_files(checked.gateway):
@@ -68,6 +68,7 @@ def test_what_gateway_yaml_says_of_adapters_reaches_the_parts(tmp_path: Path) ->
     assert row.objects == "s3://bucket/prefix?endpoint=http://127.0.0.1:9000"
     assert row.max_size_bytes == 64 * 2**20
     assert row.base_names == {"llama": ("meta-llama/Llama-3-8B", "Tiny-Llama"), "m7b": ("Mistral",)}
+    assert row.model_folders == {"llama": (str(tmp_path / "models" / "Tiny-Llama"),)}
     access = AdapterAccess(row, tmp_path)
     assert access.signing_key().id == SigningKey(key_bytes("A" * 43)).id
     assert access.trusted().ids == (access.signing_key().id,), "the trusted key is that one, too"
