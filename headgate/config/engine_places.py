@@ -5,6 +5,7 @@ render`, all replicas have the place that they would like best.
 """
 
 import hashlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -78,16 +79,22 @@ def _new_port(name: str, taken: set[int], usable: Callable[[int], bool]) -> int:
 
 
 def _given_gpus(devices: Mapping[_Replica, int], before: Mapping[_Replica, Place]) -> dict[_Replica, tuple[int, ...]]:
+    """Those that have theirs already come first, then those that get more or fewer: of their own and of such as no
+    replica has that stays, so that none waits for another one's end. New ones get what is left, and wait for it.
+    """
+    had = {replica: before[replica].gpus for replica in devices if replica in before}
+    staying = {number for numbers in had.values() for number in numbers}
     taken: set[int] = set()
     given: dict[_Replica, tuple[int, ...]] = {}
-    for replica, count in devices.items():  # those that keep theirs come first
-        numbers = before[replica].gpus if replica in before else ()
-        if len(numbers) == count and not taken & set(numbers):
-            given[replica] = numbers
-            taken.update(numbers)
     for replica, count in devices.items():
-        if replica not in given:
-            free = (number for number in range(len(taken) + count) if number not in taken)
-            given[replica] = tuple(number for number, _ in zip(free, range(count), strict=False))
+        if len(had.get(replica, ())) == count and taken.isdisjoint(had.get(replica, ())):
+            given[replica] = had.get(replica, ())
             taken.update(given[replica])
+    left = [replica for replica in devices if replica not in given]
+    for replica in sorted(left, key=lambda replica: not had.get(replica)):
+        own = [number for number in had.get(replica, ()) if number not in taken]
+        others = taken.union(own, staying if own else ())
+        more = (number for number in itertools.count() if number not in others)
+        given[replica] = tuple(sorted(itertools.islice(itertools.chain(own, more), devices[replica])))
+        taken.update(given[replica])
     return given

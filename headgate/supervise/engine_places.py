@@ -33,9 +33,14 @@ class EnginePlaces:
         except ValueError as error:
             raise Refusal(str(error)) from error
         self._held.update(place.port for places in given.values() for place in places)
-        # What an engine has no replica for any more, it gets again when it has.
-        more = {name: (*places, *self._known.get(name, ())[len(places) :]) for name, places in given.items()}
-        self._known = {**self._known, **more}
+        # What an engine has no replica for any more, it gets again when it has: its port, and GPUs that no other has.
+        taken = {gpu for places in given.values() for place in places for gpu in place.gpus}
+        given_and_left: dict[str, tuple[Place, ...]] = {}
+        for name, known in self._known.items():
+            left = known[len(given.get(name, ())) :]
+            free = (place if taken.isdisjoint(place.gpus) else Place(place.port) for place in left)
+            given_and_left[name] = (*given.get(name, ()), *free)
+        self._known = {**given, **given_and_left}
         if self._known:
             files.write_atomic(FILE, msgspec.json.format(msgspec.json.encode(self._known), indent=1))
         return given

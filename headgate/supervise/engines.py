@@ -23,6 +23,7 @@ from headgate.supervise.adopt import Living
 from headgate.supervise.control_socket import Unreadable
 from headgate.supervise.engine_places import EnginePlaces
 from headgate.supervise.envoy_admin import EnvoyAdmin
+from headgate.supervise.gpus_held import GpusHeld
 from headgate.supervise.part import Part
 from headgate.supervise.parts_file import PartRecord
 from headgate.supervise.replicas import Replicas, Wanted, end_found
@@ -75,6 +76,9 @@ class Engines:
         for name, living in found.items():
             engine, _, index = name.removeprefix(parts.REPLICAS).rpartition("-")
             self._found[engine][int(index)] = living
+        self._gpus = GpusHeld()
+        for name, living in found.items():
+            self._gpus.take(name, living.record.gpus)
         self._kept: dict[str, Replicas] = {}
 
     @property
@@ -98,7 +102,7 @@ class Engines:
         for name in {**self._kept, **self._found, **wanted}:
             if name not in self._kept:
                 found = self._found.pop(name, {})
-                self._kept[name] = Replicas(name, self._env, self._envoys, self._changed, found)
+                self._kept[name] = Replicas(name, self._env, self._gpus, self._envoys, self._changed, found)
             self._kept[name].want(wanted.get(name))
 
     async def close(self) -> None:

@@ -54,6 +54,7 @@ class PartSpec:
     before_start: Callable[[], None] | None = None
     launch: Callable[[Path], Process] | None = None  # how to start it with this log, if not just by `command`
     port: int | None = None
+    gpus: tuple[int, ...] = ()
     leads: bool = False  # processes of its own, which end with it
     tables: Path | None = None  # it works by the snapshot: SIGHUP makes it read again, here it says what it has read
 

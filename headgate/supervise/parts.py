@@ -90,6 +90,7 @@ def replica(env: Mapping[str, str], name: str, index: int, start: EngineStart) -
         outlives=True,
         essential=False,
         port=start.port,
+        gpus=start.gpus,
         leads=True,
     )
 

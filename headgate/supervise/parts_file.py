@@ -33,6 +33,7 @@ class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     start_ticks: int
     digest: str
     port: int | None = None
+    gpus: tuple[int, ...] = ()
     spool: str | None = None
     addresses: tuple[str, ...] = ()
     admin: str | None = None

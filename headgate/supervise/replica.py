@@ -49,7 +49,9 @@ class Replica:
         return self.part.spec.digest
 
     def begin(self) -> None:
-        """Start it, or go on with the process that was taken over."""
+        """Start it, or go on with the process that was taken over. Does nothing where that has been done."""
+        if self._watcher:
+            return
         self.part.begin()
         patience = Patience(HANGS_AFTER_S, self._start_timeout_s, every_s=1.0)
         self._watcher = asyncio.create_task(watch_part(self.part, patience, has_answered=False))
@@ -60,7 +62,8 @@ class Replica:
         if process is None:
             return None
         pid, ticks = process.identity.pid, process.identity.start_ticks
-        return PartRecord(pid, ticks, self.digest, port=self.part.spec.port, draining=self.draining)
+        spec = self.part.spec
+        return PartRecord(pid, ticks, self.digest, port=spec.port, gpus=spec.gpus, draining=self.draining)
 
     async def until_ready(self) -> None:
         """Raises NotReadyError when it takes too long, or has ended several times."""

@@ -1,13 +1,15 @@
 """The replicas of one managed engine: started together, replaced one by one, ended when they are not wanted.
 
 One that is to be replaced finishes its requests and ends; only when its successor is ready is it the next one's turn.
-Where a successor does not become ready, those that are left go on as they are.
+Where a successor does not become ready, those that are left go on as they are. None is started on a GPU that another
+one, of any engine, still has.
 """
 
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 import structlog
 
@@ -16,7 +18,8 @@ from headgate.engine_start import EngineStart
 from headgate.supervise import parts, probes
 from headgate.supervise.adopt import Living
 from headgate.supervise.envoy_admin import EnvoyAdmin
-from headgate.supervise.part import Part, PartSpec
+from headgate.supervise.gpus_held import GpusHeld
+from headgate.supervise.part import FIRST_PAUSE_S, LONGEST_PAUSE_S, Part, PartSpec
 from headgate.supervise.parts_file import PartRecord
 from headgate.supervise.replica import END_GRACE_S, NotReadyError, Replica
 from headgate.supervise.rolling import RestartError, Step
@@ -34,20 +37,21 @@ class Wanted:
 
 
 class Replicas:
-    """Of one engine. `envoys` are all that may have requests, the one that serves first; `changed` as in `Replica`.
-
-    `found` are those that an earlier supervisor left, by their number. Needs a running loop.
+    """Of one engine. `gpus` is shared by all; `envoys` are all that may have requests, the one that serves first;
+    `changed` is as in `Replica`. `found` are those that an earlier supervisor left, by their number, whose GPUs are
+    known. Needs a running loop.
     """
 
     def __init__(
         self,
         name: str,
         env: Mapping[str, str],
+        gpus: GpusHeld,
         envoys: Callable[[], Sequence[EnvoyAdmin]],
         changed: Callable[[], None],
         found: Mapping[int, Living],
     ) -> None:
-        self._name, self._env, self._envoys, self._changed = name, env, envoys, changed
+        self._name, self._env, self._gpus, self._envoys, self._changed = name, env, gpus, envoys, changed
         self._found = dict(found)
         self._wanted = Wanted()
         self._replicas: dict[int, Replica] = {}
@@ -76,7 +80,6 @@ class Replicas:
         self._asked.set()
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep())
-            self._keeper.add_done_callback(self._on_keeper_end)
 
     async def close(self) -> None:
         """Change nothing any more; the parts are the caller's to stop. Ends what was not taken over."""
@@ -92,33 +95,41 @@ class Replicas:
         async with self._busy:
             wanted = self._wanted
             for index in range(len(wanted.starts)):
-                part = self._replicas[index].part
-                yield Step(part.name, "starting")
+                name = self._spec(index, wanted).name
+                yield Step(name, "starting")
                 began = time.monotonic()
                 try:
-                    replica = await self._replace(index, wanted)
+                    await self._replace(index, wanted)
                 except NotReadyError as error:
-                    raise RestartError(f"{part.name} {error}") from error
+                    raise RestartError(f"{name} {error}") from error
                 if self._wanted is not wanted:
                     raise RestartError(f"engine {self._name} was edited meanwhile: it is kept to that now")
-                pid = replica.part.process.pid if replica.part.process else None
-                yield Step(part.name, "restarted", f"in {time.monotonic() - began:.1f} s", pid)
+                process = self._replicas[index].part.process
+                pid = process.pid if process else None
+                yield Step(name, "restarted", f"in {time.monotonic() - began:.1f} s", pid)
 
     async def _keep(self) -> None:
-        self._take_over()
+        pause_s = FIRST_PAUSE_S
         while True:
             await self._asked.wait()
             self._asked.clear()
-            async with self._busy:
-                try:
+            try:
+                async with self._busy:
+                    self._take_over()
                     await self._settle()
-                except NotReadyError as error:
-                    log.warning("a new replica is not ready, the others stay", engine=self._name, why=str(error))
+            except Exception:  # whatever it is, the engine is not to be left to itself
+                log.exception("an engine could not be kept as it is wanted", engine=self._name, again_in_s=pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                self._asked.set()
+            else:
+                pause_s = FIRST_PAUSE_S
 
     def _take_over(self) -> None:
         for index, living in list(self._found.items()):
             known = self._spec(index, self._wanted) if index < len(self._wanted.starts) else _leftover(living)
-            spec = dataclasses.replace(known, digest=living.record.digest, port=living.record.port)
+            record = living.record
+            spec = dataclasses.replace(known, digest=record.digest, port=record.port, gpus=record.gpus)
             replica = Replica(spec, self._wanted.start_timeout_s, self._changed, living.process)
             log.info("part taken over", part=spec.name, pid=living.process.pid)
             self._replicas[index] = replica
@@ -130,47 +141,69 @@ class Replicas:
         wanted = self._wanted
         count = len(wanted.starts)
         await asyncio.gather(*(self._leave(index) for index in list(self._replicas) if index >= count))
-        for index in range(count):
-            if index not in self._replicas:
+        for replica in self._replicas.values():
+            replica.begin()  # what an error has kept from it
+        new = [index for index in range(count) if index not in self._replicas]
+        for index in new:
+            if self._gpus.are_free(self._spec(index, wanted).name, wanted.starts[index].gpus):
                 self._begin(index, wanted)
-        for index in range(count):
-            if self._wanted is not wanted:
-                return
-            if self._replicas[index].digest != self._spec(index, wanted).digest:
-                await self._replace(index, wanted)
-
-    async def _replace(self, index: int, wanted: Wanted) -> Replica:
-        """Returns when the successor gets requests, or something else is wanted. Raises NotReadyError."""
-        await self._leave(index)
-        replica = self._begin(index, wanted)
-        ready, asked = asyncio.create_task(replica.until_ready()), asyncio.create_task(self._asked.wait())
         try:
-            await asyncio.wait({ready, asked}, return_when=asyncio.FIRST_COMPLETED)
-            if ready.done():
-                ready.result()
+            for index in range(count):
+                if index in self._replicas and self._replicas[index].digest != self._spec(index, wanted).digest:
+                    await self._replace(index, wanted)
+                if self._wanted is not wanted:
+                    return
+        except NotReadyError as error:
+            log.warning("a new replica is not ready, the others stay", engine=self._name, why=str(error))
+        for index in new:  # at last: what they wait for may be this engine's own until here
+            if index not in self._replicas and await self._has_gpus(index, wanted):
+                self._begin(index, wanted)
+
+    async def _replace(self, index: int, wanted: Wanted) -> None:
+        """Returns when the successor gets requests, or something else is wanted. Raises NotReadyError."""
+        if index in self._replicas:
+            await self._leave(index)
+        if await self._has_gpus(index, wanted):
+            replica = self._begin(index, wanted)
+            if await self._unless_asked(replica.until_ready()):
                 await replica.until_sent_to(self._envoys()[0])
                 log.info("replica replaced", part=replica.part.name)
+
+    async def _has_gpus(self, index: int, wanted: Wanted) -> bool:
+        """Waits for those that have them to end. False: something else is wanted."""
+        name, gpus = self._spec(index, wanted).name, wanted.starts[index].gpus
+        if not self._gpus.are_free(name, gpus):
+            log.info("a replica waits until its GPUs are free", part=name, gpus=gpus)
+        return await self._unless_asked(self._gpus.until_free(name, gpus))
+
+    async def _unless_asked(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Whether it has ended before something else was wanted; then it is given up. Raises what it raises."""
+        doing, asked = asyncio.create_task(work), asyncio.create_task(self._asked.wait())
+        try:
+            await asyncio.wait({doing, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                doing.result()
+            return doing.done()
         finally:
-            ready.cancel()
+            doing.cancel()
             asked.cancel()
-        return replica
 
     async def _leave(self, index: int) -> None:
-        await self._replicas[index].leave(self._envoys, self._wanted.drain_timeout_s)
+        replica = self._replicas[index]
+        await replica.leave(self._envoys, self._wanted.drain_timeout_s)
         del self._replicas[index]
+        self._gpus.give_back(replica.part.name)
 
     def _begin(self, index: int, wanted: Wanted) -> Replica:
-        replica = Replica(self._spec(index, wanted), wanted.start_timeout_s, self._changed)
+        spec = self._spec(index, wanted)
+        replica = Replica(spec, wanted.start_timeout_s, self._changed)
         self._replicas[index] = replica
+        self._gpus.take(spec.name, spec.gpus)
         replica.begin()
         return replica
 
     def _spec(self, index: int, wanted: Wanted) -> PartSpec:
         return parts.replica(self._env, self._name, index, wanted.starts[index])
-
-    def _on_keeper_end(self, keeper: asyncio.Task[None]) -> None:
-        if not keeper.cancelled() and (error := keeper.exception()):
-            log.critical("an engine is no longer kept", engine=self._name, exc_info=error)
 
 
 async def end_found(living: Living) -> None:

@@ -102,6 +102,13 @@ def test_gpus_stay_with_their_replicas() -> None:
     assert given_places({"a": vllm(1, replicas=1)}, first)["a"][0].gpus == (0,)
 
 
+def test_who_gets_more_gpus_gets_none_of_those_that_go_on() -> None:
+    first = given_places({"a": vllm(1, replicas=2), "b": vllm(2)})
+    after = given_places({"new": vllm(1), "a": vllm(2, replicas=2), "b": vllm(1)}, first)
+    assert [place.gpus for place in after["a"]] == [(0, 4), (1, 5)]
+    assert [after["b"][0].gpus, after["new"][0].gpus] == [(2,), (3,)], "the new one waits until b has given it up"
+
+
 def test_a_gateway_takes_the_places_of_its_replicas(check_text: Checking) -> None:
     gateway = with_engines(gateway_of(check_text(FILE)), {"llama": [Place(20001), Place(20002), Place(20003)]})
     assert [url.port for url in gateway.providers["llama"].endpoints] == [20001, 20002, 20003]

@@ -1,12 +1,10 @@
 """Managed engines under a real `headgate up`: they come, come back, are replaced one by one, and go."""
 
 import asyncio
-import hashlib
 import json
 import os
 import signal
 import stat
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,92 +12,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-import yaml
 
 from tests.supervise.gateway_process import HEADGATE, GatewayProcess, until
-
-KEY = f"hg-{'e' * 43}"
-SLOW = {"simulate": {"tokens": 120, "token_s": 0.02, "ttft_s": 0.02}}
-
-
-class Engines:
-    """A gateway whose file has an engine of simulators, and can be edited."""
-
-    def __init__(self, gateway: GatewayProcess, file: Path) -> None:
-        self.gateway, self.file = gateway, file
-        self.document: dict[str, Any] = {
-            "listen": {"http": gateway.http, "admin": gateway.admin},
-            "engines": {"llama": {"kind": "simulator", "replicas": 2, "drain_timeout": "20s"}},
-            "models": {"chat": {"targets": [{"provider": "llama", "model": "llama"}]}},
-            "tenants": {
-                "t": {
-                    "models": ["chat"],
-                    "keys": [{"name": "k", "sha256": hashlib.sha256(KEY.encode()).hexdigest()}],
-                }
-            },
-        }
-        self.write()
-
-    def write(self) -> None:
-        draft = self.file.with_suffix(".new")
-        draft.write_text(yaml.safe_dump(self.document))
-        draft.replace(self.file)
-
-    async def start(self) -> None:
-        await self.gateway.start("-c", str(self.file), quick=False)
-
-    def pids(self) -> dict[str, int]:
-        return self.gateway.pids("engine-")
-
-    def records(self) -> dict[str, dict[str, Any]]:
-        return {name: record for name, record in self.gateway.records().items() if name.startswith("engine-")}
-
-    async def ready(self, *names: str) -> None:
-        """Wait until just these replicas are there, and work."""
-        async with asyncio.timeout(60):
-            while not await self._are_ready(set(names)):  # noqa: ASYNC110 - other processes
-                await asyncio.sleep(0.05)
-
-    async def _are_ready(self, names: set[str]) -> bool:
-        _, body = await self.gateway.readyz()
-        found = {name: part["ready"] for name, part in body["parts"].items() if name.startswith("engine-")}
-        return set(found) == names and all(found.values())
-
-    async def ask(self, **more: Any) -> tuple[int, str]:
-        body = {"model": "chat", "messages": [{"role": "user", "content": "Hello"}], **more}
-        headers = {"authorization": f"Bearer {KEY}"}
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(self.gateway.url(), json=body, headers=headers) as reply,
-        ):
-            return reply.status, await reply.text()
-
-    async def keep_asking(self, done: asyncio.Event) -> list[tuple[int, str]]:
-        """One stream after the other, until `done`."""
-        answers = []
-        while not done.is_set():
-            answers.append(await self.ask(stream=True, **SLOW))
-        return answers
-
-    async def answered(self) -> None:
-        """Wait until Envoy has seen that the replicas are well."""
-        async with asyncio.timeout(60):
-            while (await self.ask())[0] != 200:  # noqa: ASYNC110 - another process looks at them
-                await asyncio.sleep(0.1)
-
-    async def command(self, *words: str) -> tuple[int, str]:
-        process = await asyncio.create_subprocess_exec(
-            *(HEADGATE, "engines", *words, "--state", str(self.gateway.state)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        output, _ = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, output.decode()
-
-
-def command_of(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+from tests.supervise.managed_engines import KEY, Engines, command_of
 
 
 @pytest.fixture
@@ -218,7 +133,7 @@ async def test_the_command_shows_and_restarts(engines: Engines) -> None:
     await engines.start()
     await engines.ready(*BOTH)
     before = engines.records()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(20):
         while (text := (await engines.command("list", "--json"))[1]).count('"waiting": 0') < 2 or "away" not in text:  # noqa: ASYNC110 - who looks at them
             await asyncio.sleep(0.2)
     shown = {engine["name"]: engine for engine in json.loads(text)}
@@ -246,14 +161,56 @@ os.execv({headgate!r}, [{headgate!r}, "serve", "simulator", port])
 """
 
 
-async def test_vllm_is_started_with_its_own_python_and_takes_its_helpers_along(
-    engines: Engines, tmp_path: Path
-) -> None:
+@pytest.fixture
+def said(tmp_path: Path) -> Path:
+    """What a vLLM was told that is none, and that answers as the simulator does."""
     python, said, model = tmp_path / "python", tmp_path / "said.json", tmp_path / "model"
     python.write_text(VLLM.format(python=sys.executable, said=str(said), headgate=HEADGATE))
     python.chmod(0o700)
     model.mkdir()
     (model / "config.json").write_text("{}")
+    return said
+
+
+def told(said: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(said.read_text() or "{}")
+    return found
+
+
+async def test_an_engine_waits_for_the_gpus_of_one_that_drains(engines: Engines, said: Path) -> None:
+    one = {"kind": "vllm", "model": "model", "python": "python", "served_name": "llama", "gpus": 1}
+    engines.document["engines"]["llama"] = one | {"drain_timeout": "20s"}
+    engines.write()
+    await engines.start()
+    await engines.ready("engine-llama-0")
+    await engines.answered()
+    before = engines.records()["engine-llama-0"]["pid"]
+    together: list[bool] = []
+
+    def begun() -> bool:
+        is_there = "engine-other-0" in engines.records()
+        together.append(is_there and engines.gateway.alive(before))
+        return is_there
+
+    body = {"model": "chat", "messages": [{"role": "user", "content": "Hello"}], "stream": True}
+    body["simulate"] = {"tokens": 200, "token_s": 0.02, "ttft_s": 0.02}
+    headers = {"authorization": f"Bearer {KEY}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(engines.gateway.url(), json=body, headers=headers) as reply,
+    ):
+        await reply.content.readline()
+        engines.document["engines"] = {"other": one}
+        engines.document["models"]["chat"]["targets"][0]["provider"] = "other"
+        engines.write()
+        await until(begun, 40)
+        assert (await reply.text()).endswith("data: [DONE]\n\n")
+    assert not any(together)
+    await engines.ready("engine-other-0")
+    assert told(said)["env"]["CUDA_VISIBLE_DEVICES"] == "0"
+
+
+async def test_vllm_is_started_with_its_own_python_and_takes_its_helpers_along(engines: Engines, said: Path) -> None:
     vllm = {
         "kind": "vllm",
         "model": "model",
@@ -265,12 +222,12 @@ async def test_vllm_is_started_with_its_own_python_and_takes_its_helpers_along(
     engines.write()
     await engines.start()
     await engines.ready("engine-llama-0")
-    told = json.loads(said.read_text())
-    assert told["argv"][:2] == ["-m", "vllm.entrypoints.openai.api_server"]
-    assert {f"--model={model}", "--enable-lora", "--max-model-len=512"} <= set(told["argv"])
-    assert told["env"]["VLLM_API_KEY"] == (engines.gateway.state / "identity" / "engines-key").read_text().strip()
-    assert (told["env"]["VLLM_CPU_KVCACHE_SPACE"], told["env"]["CUDA_VISIBLE_DEVICES"]) == ("1", "")
-    assert told["cwd"] == str(engines.gateway.state / "engines")
+    first = told(said)
+    assert first["argv"][:2] == ["-m", "vllm.entrypoints.openai.api_server"]
+    assert {f"--model={said.with_name('model')}", "--enable-lora", "--max-model-len=512"} <= set(first["argv"])
+    assert first["env"]["VLLM_API_KEY"] == (engines.gateway.state / "identity" / "engines-key").read_text().strip()
+    assert (first["env"]["VLLM_CPU_KVCACHE_SPACE"], first["env"]["CUDA_VISIBLE_DEVICES"]) == ("1", "")
+    assert first["cwd"] == str(engines.gateway.state / "engines")
     os.kill(engines.records()["engine-llama-0"]["pid"], signal.SIGKILL)
-    await until(lambda: not engines.gateway.alive(told["helper"]), 20)
-    await until(lambda: json.loads(said.read_text() or "{}").get("helper", told["helper"]) != told["helper"], 20)
+    await until(lambda: not engines.gateway.alive(first["helper"]), 20)
+    await until(lambda: told(said).get("helper", first["helper"]) != first["helper"], 20)
