@@ -1,6 +1,5 @@
 """What the engines' part tells workers, the supervisor and the log of engines that live, hang, lie and come back."""
 
-import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -187,7 +186,8 @@ async def test_a_reload_changes_who_is_watched(
     asked = len(one.asked["/health"])
     part.write({"gpt": row("gpt", three, served="gpt")})
     await until(lambda: not part.knows("llama"))
-    await asyncio.sleep(1.5)
+    others = len(three.asked["/health"])
+    await until(lambda: len(three.asked["/health"]) > others + 1)
     assert len(one.asked["/health"]) == asked
     assert {replica.engine for replica in (await part.says()).replicas} == {"gpt"}
 

@@ -33,7 +33,12 @@ def managed_vllm(gateway: GatewayProcess, model: Path, **more: Any) -> dict[str,
     return {
         "listen": {"http": gateway.http, "admin": gateway.admin},
         "engines": {"llama": engine},
-        "models": {"chat": {"targets": [{"provider": "llama", "model": MODEL}]}},
+        "models": {
+            "chat": {
+                "targets": [{"provider": "llama", "model": MODEL}],
+                "queue": {"length": 100, "max_wait": "120s"},
+            }
+        },
         "tenants": {
             "acme": {
                 "models": ["chat"],

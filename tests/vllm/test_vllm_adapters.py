@@ -1,170 +1,24 @@
 """Two real replicas whose adapters change under streams: turns, a dead replica, a spoiled file, a store away."""
 
 import asyncio
-import json
 import os
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
-import aiohttp
 import pytest
 import yaml
 
-from tests.supervise.gateway_process import HEADGATE, GatewayProcess
-from tests.vllm.engine_under_test import WHO
-from tests.vllm.managed_vllm import KEY, managed_vllm
-from tests.vllm.vllm_replica import START_S
+from tests.supervise.gateway_process import GatewayProcess
+from tests.vllm.adapter_gateway import REPLICAS, TURN_S, Adapters, metric_at
+from tests.vllm.managed_vllm import managed_vllm
+from tests.vllm.test_managed_vllm import group_of
 
 pytestmark = pytest.mark.vllm
 
 CLIENTS, TURNS = 3, 20
-REPLICAS = ("engine-llama-0", "engine-llama-1")
-TURN_S = 60.0
-AGREE = 8  # answers in a row by one version: both workers and both replicas have it
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A stream: when it was asked and when it ended, which version it names, what it says, whether it is whole."""
-
-    asked: float
-    ended: float
-    version: str
-    text: str
-    whole: bool
-
-
-@dataclass
-class Turns:
-    """Which version was asked to be live from when, and when all answers were its own."""
-
-    asked: list[tuple[float, str]] = field(default_factory=list)
-    seen: list[float] = field(default_factory=list)
-
-    def may_answer(self, moment: float) -> set[str]:
-        """The versions that may answer a request of this moment."""
-        first = max((at for at, seen in enumerate(self.seen) if seen <= moment), default=0)
-        return {
-            name for at, (asked, name) in enumerate(self.asked) if at >= first and (asked <= moment or at == first)
-        }
-
-
-class Adapters:
-    """The gateway, its admin API, and `acme/bot`."""
-
-    def __init__(self, gateway: GatewayProcess, tiny: Path) -> None:
-        self.gateway, self.tiny = gateway, tiny
-        self.store = gateway.state / "objects"
-        self.turns = Turns()
-        self.admin_key = ""
-
-    async def start(self, file: Path) -> None:
-        await self.gateway.start("-c", str(file), quick=False)
-        code, said = await self._run("keys", "admin", "--state", str(self.gateway.state))
-        assert code == 0, said
-        self.admin_key = said.split()[2]
-        await self.until_ready()
-
-    async def until_ready(self) -> None:
-        async with asyncio.timeout(START_S):
-            while not await self._are_ready():  # noqa: ASYNC110 - other processes
-                await asyncio.sleep(0.5)
-
-    async def _are_ready(self) -> bool:
-        _, body = await self.gateway.readyz()
-        return all(body["parts"].get(name, {}).get("ready") for name in REPLICAS)
-
-    async def _run(self, *words: str) -> tuple[int, str]:
-        address = {"HEADGATE_ADMIN_KEY": self.admin_key, "HEADGATE_URL": f"http://{self.gateway.http}"}
-        process = await asyncio.create_subprocess_exec(
-            *(HEADGATE, *words),
-            env={**os.environ, **address},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        output, errors = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, (output or errors).decode()
-
-    async def push(self, adapter: str, *more: str) -> dict[str, Any]:
-        words = ("push", str(self.tiny / adapter), "--tenant", "acme", "--name", "bot", "--base", "chat", "--json")
-        code, said = await self._run("adapters", *words, *more)
-        assert code == 0, said
-        pushed: dict[str, Any] = json.loads(said)
-        return pushed
-
-    async def version(self, number: int) -> dict[str, Any]:
-        async with aiohttp.ClientSession() as session, self._admin(session, "GET", "") as reply:
-            versions = (await reply.json())["versions"]
-        found: dict[str, Any] = next(one for one in versions if one["version"] == number)
-        return found
-
-    async def turn(self, way: str, body: dict[str, Any]) -> None:
-        async with aiohttp.ClientSession() as session, self._admin(session, "POST", f"/{way}", body) as reply:
-            assert reply.status == 200, await reply.text()
-
-    def _admin(self, session: aiohttp.ClientSession, method: str, path: str, body: Any = None) -> Any:
-        url = f"http://{self.gateway.http}/admin/v1/tenants/acme/adapters/bot{path}"
-        return session.request(method, url, json=body, headers={"authorization": f"Bearer {self.admin_key}"})
-
-    async def is_known(self) -> None:
-        """Wait until workers have heard of the adapter at all."""
-        async with asyncio.timeout(TURN_S):
-            while {await self.status() for _ in range(AGREE)} != {200}:  # noqa: ASYNC110 - other processes
-                await asyncio.sleep(0.05)
-
-    async def status(self) -> int:
-        body = {"model": "acme/bot", "messages": WHO, "max_tokens": 1}
-        headers = {"authorization": f"Bearer {KEY}"}
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(self.gateway.url(), json=body, headers=headers) as reply,
-        ):
-            return reply.status
-
-    async def has_turned_to(self, name: str) -> None:
-        """Wait until all answers are by this version."""
-        async with asyncio.timeout(TURN_S):
-            while not all([(await self.ask()).version == name for _ in range(AGREE)]):  # noqa: ASYNC110 - other processes
-                await asyncio.sleep(0.05)
-        self.turns.seen.append(monotonic())
-
-    async def ask(self) -> Answered:
-        """One stream; it has to be answered."""
-        body = {
-            "model": "acme/bot",
-            "messages": WHO,
-            "temperature": 0,
-            "max_tokens": 40,
-            "stream": True,
-        }
-        asked, events = monotonic(), list[str]()
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(self.gateway.url(), json=body, headers={"authorization": f"Bearer {KEY}"}) as reply,
-        ):
-            assert reply.status == 200, await reply.text()
-            try:
-                async for line in reply.content:
-                    if line.startswith(b"data: "):
-                        events.append(line[6:].decode().strip())
-            except aiohttp.ClientPayloadError:
-                pass  # cut: it has no end
-        chunks = [json.loads(event) for event in events if event != "[DONE]"]
-        (version,) = {chunk["model"] for chunk in chunks if "model" in chunk}
-        deltas = [chunk["choices"][0]["delta"] for chunk in chunks if chunk.get("choices")]
-        text = "".join(delta.get("content") or "" for delta in deltas)
-        return Answered(asked, monotonic(), version, text, events[-1:] == ["[DONE]"] and len(chunks[-1:]) == 1)
-
-    async def keep_asking(self, done: asyncio.Event) -> list[Answered]:
-        answers = []
-        while not done.is_set():
-            answers.append(await self.ask())
-        return answers
+BURST = 28  # both replicas run 8 each
 
 
 @pytest.fixture
@@ -218,12 +72,61 @@ async def away(adapters: Adapters) -> None:
     elsewhere = adapters.store.with_name("elsewhere")
     adapters.store.rename(elsewhere)
     adapters.turns.asked.append((monotonic(), made["engine_name"]))
+    failed = "headgate_adapter_failures_total"
+    before = await adapters.metric(failed, reason="store")
     await adapters.turn("promote", {"version": made["version"]})
-    await asyncio.sleep(3)  # long enough for some tries
+    await adapters.until_metric(before + 2, failed, reason="store")
     waiting = await adapters.version(made["version"])
     assert (waiting["state"], waiting["failure"]) == ("validated", None)
     elsewhere.rename(adapters.store)
     await adapters.has_turned_to(made["engine_name"])
+
+
+async def counted(adapters: Adapters, version: str) -> None:
+    """The gateway's metrics have the tokens of each replica as it says itself, and those of an adapter as answers do.
+
+    A rollback leads to `version`, whose last answer is long ago.
+    """
+    labels = {"engine": "llama", "type": "output"}
+    for part in REPLICAS:
+        address = f"127.0.0.1:{adapters.gateway.records()[part]['port']}"
+        said = await metric_at(address, "vllm:generation_tokens_total")
+        await adapters.until_metric(said, "headgate_engine_tokens_total", replica=address, **labels)
+        assert await adapters.metric("headgate_engine_tokens_total", replica=address, **labels) == said > 0
+    labels |= {"adapter": version}
+    before = used = await adapters.metric("headgate_adapter_tokens_total", **labels)
+    await adapters.turn("rollback", {})
+    while used == before:
+        status, answer = await adapters.complete("acme/bot")
+        assert status == 200
+        used += answer["usage"]["completion_tokens"] if answer["model"] == version else 0
+    await adapters.until_metric(used, "headgate_adapter_tokens_total", **labels)
+    assert await adapters.metric("headgate_adapter_tokens_total", **labels) == used
+
+
+async def killed_for_memory(adapters: Adapters) -> tuple[float, float]:
+    """vLLM's engine process is killed while its server has requests and others wait: all are answered.
+
+    From when to when its server may have taken requests still.
+    """
+    running = [asyncio.create_task(adapters.complete("chat", max_tokens=600, ignore_eos=True)) for _ in range(BURST)]
+    await adapters.until_metric(2.0, "headgate_engine_queue_waiting", model="chat")
+    await adapters.until_metric(9.0, "headgate_engine_requests_running", engine="llama")  # so both have some
+    leader = adapters.gateway.pids(REPLICAS[1])[REPLICAS[1]]
+    (engine,) = (pid for pid in group_of(leader) if b"EngineCore" in command_of(pid))
+    killed = monotonic()
+    os.kill(engine, signal.SIGKILL)
+    answers = await asyncio.gather(*running)
+    done = monotonic()
+    assert [said for status, said in answers if status != 200] == []
+    assert {said["usage"]["completion_tokens"] for _, said in answers} == {600}
+    await adapters.until_ready()
+    assert adapters.gateway.pids(REPLICAS[1])[REPLICAS[1]] != leader
+    return killed, done
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 async def test_versions_take_turns_under_streams_whatever_happens(adapters: Adapters) -> None:
@@ -231,7 +134,7 @@ async def test_versions_take_turns_under_streams_whatever_happens(adapters: Adap
     done = asyncio.Event()
     clients = [asyncio.create_task(adapters.keep_asking(done)) for _ in range(CLIENTS)]
     second = await pushed(adapters, "globex")
-    died = 0.0
+    died: list[tuple[float, float]] = []
     for number in range(TURNS):
         name = first if number % 2 == 0 else second
         adapters.turns.asked.append((monotonic(), name))
@@ -241,22 +144,24 @@ async def test_versions_take_turns_under_streams_whatever_happens(adapters: Adap
             await adapters.turn("promote", {"version": 1 if name == first else 2})
         await adapters.has_turned_to(name)
         if number == TURNS // 2:
-            died = monotonic()
+            died.append((monotonic(), monotonic()))
             os.killpg(adapters.gateway.pids(REPLICAS[0])[REPLICAS[0]], signal.SIGKILL)
     await adapters.until_ready()
     back = monotonic()
     await spoiled(adapters)
     await away(adapters)
+    died.append(await killed_for_memory(adapters))
     done.set()
     answers = [one for client in clients for one in await client]
     says: dict[str, set[str]] = {}
     for one in answers:
-        assert one.version in adapters.turns.may_answer(one.asked), one
-        if not one.asked < died < one.ended:  # then it may have been on the replica that was killed
+        assert one.version in {"", *adapters.turns.may_answer(one.asked)}, one
+        if not any(one.asked < to and since < one.ended for since, to in died):  # it may have been on that replica
             assert one.whole, one
             says.setdefault(one.version, set()).add(one.text)
     assert all(len(texts) == 1 for texts in says.values()), says
     assert says[first] != says[second]
     assert any(one.asked > back for one in answers)
+    await counted(adapters, second)
     adapters.gateway.send(signal.SIGTERM)
     assert await adapters.gateway.wait(120) == 0
