@@ -14,15 +14,12 @@ from headgate.contract import (
     ANSWERED,
     ATTEMPT,
     ATTEMPT_PATH,
-    AUTHZ,
     DROPPED,
     ERROR_SOURCE,
     INPUT_TOKENS,
     MAX_TOKENS,
     REQUEST,
     REQUEST_ID,
-    STORED,
-    TARGET,
     TRANSLATE,
 )
 from headgate.wire.ext_proc_pb2 import (
@@ -67,24 +64,6 @@ class Attempted:
     marks: Mapping[str, str] = field(default_factory=dict)  # for the metadata of what is stored
     tenant: str = ""  # whose list of stored completions is asked for
     key_models: frozenset[str] | None = None  # to which the key that asks for it is confined
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """Whose answer a head begins, and which target's; `providers` are those that keep what they make.
-
-    `is_chat`: it is a completion. `is_listed`: it bears the tenant's mark. `key` is the name of the key that the
-    request went with, where its provider has several.
-    """
-
-    tenant: str
-    model: str
-    provider: str
-    upstream_model: str
-    providers: str
-    is_chat: bool = False
-    is_listed: bool = True
-    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,30 +117,6 @@ def answered(message: ProcessingRequest) -> Attempted:
         functions=attempt["functions"].bool_value,
         echo=attempt["echo"].string_value,
     )
-
-
-def watched(message: ProcessingRequest) -> Watched:
-    """The same for an answer that goes on as it is."""
-    headers = {header.key: header.raw_value for header in message.response_headers.headers.headers}
-    namespaces = message.metadata_context.filter_metadata
-    request = namespaces[REQUEST].fields
-    return Watched(
-        tenant=namespaces[AUTHZ].fields["tenant"].string_value,
-        model=request["model"].string_value,
-        provider=headers.get(TARGET, b"").decode("utf-8", "replace"),
-        upstream_model=request["upstream_model"].string_value,
-        providers=request["watch"].string_value,
-        is_chat=request["surface"].string_value == "chat",
-        is_listed=not request["unlisted"].string_value,
-        key=request["key"].string_value,
-    )
-
-
-def stored(how: str) -> bytes:
-    """A head that goes on, and says how what its provider keeps will be known here: "false" for not at all."""
-    response = ProcessingResponse()
-    _set(response.response_headers.response.header_mutation, STORED, how)
-    return response.SerializeToString()
 
 
 def body_of(message: ProcessingRequest) -> bytes:

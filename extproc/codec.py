@@ -86,8 +86,6 @@ def planned(plan: Plan, body: bytes, max_at: int | None = None, *, edited: bool 
         common.body_mutation.body = body
         _set(common.header_mutation, "content-length", str(len(body)))
     _write_own(response, plan, max_at)
-    if plan.hosts:
-        response.dynamic_metadata.fields[PLAN].struct_value.fields[HOSTS].string_value = ",".join(plan.hosts)
     if plan.max_tokens is not None:
         _set(common.header_mutation, MAX_TOKENS, str(plan.max_tokens))
     if len(plan.clusters) > 1:
@@ -113,6 +111,8 @@ def _write_own(response: ProcessingResponse, plan: Plan, max_at: int | None) -> 
             own[name].number_value = value
         elif value:
             own[name].string_value = value
+    if plan.hosts:
+        response.dynamic_metadata.fields[PLAN].struct_value.fields[HOSTS].string_value = ",".join(plan.hosts)
     if max_at is not None:
         own["max_at"].number_value = max_at
 

@@ -52,13 +52,15 @@ class Answer:
 class Maker:
     """Which target made a response: the model as clients name it, the provider, and what the provider calls it.
 
-    `key` is the name of the provider's key that it was made with, where it had several.
+    `key` is the name of the provider's key that it was made with, where it had several. `replica` is the address that
+    answered: an engine's replicas keep what they make in their own memory.
     """
 
     model: str
     provider: str
     upstream_model: str
     key: str = ""
+    replica: str = ""
 
 
 TargetModel = tuple[str, str]  # its API and its name there
@@ -144,6 +146,8 @@ class Exchange:
     response_id: str = ""
     maker: Maker | None = None
     was_found: bool = True  # False: nobody could say whether there is one
+    # keep_maker and ask_maker
+    replica: str = ""  # of an engine, that alone knows what `response_id` names
     # parse
     document: Document | Form = field(init=False)
     # resolve_model; keep_wanted, choose_version, choose_variant and rank_targets narrow `targets`

@@ -23,12 +23,13 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]{0,255}")  # stands in a path as i
 
 
 class _Noted(msgspec.Struct, frozen=True, array_like=True):
-    """How a maker is kept: three members, or four where its provider has several keys."""
+    """How a maker is kept, `key` and `replica` not always: there was a time before each."""
 
     model: str
     provider: str
     upstream_model: str
     key: str = ""
+    replica: str = ""
 
 
 def is_id(text: str) -> bool:
@@ -71,9 +72,8 @@ class KeptResponses:
 
     async def note(self, tenant: str, response_id: str, maker: Maker, kind: Kind = "responses") -> None:
         """Keep who made it. Raises Unavailable."""
-        key = (maker.key,) if maker.key else ()
-        text = msgspec.json.encode((maker.model, maker.provider, maker.upstream_model, *key))
-        await self._run(note_call(tenant, response_id, text, kind=kind))
+        noted = _Noted(maker.model, maker.provider, maker.upstream_model, maker.key, maker.replica)
+        await self._run(note_call(tenant, response_id, msgspec.json.encode(noted), kind=kind))
 
     async def _run(self, call: Call) -> Any:
         try:
@@ -92,6 +92,6 @@ def _read(text: bytes) -> Maker:
     """Raises Unavailable for what no version of this has written."""
     try:
         noted = msgspec.json.decode(text, type=_Noted)
-        return Maker(noted.model, noted.provider, noted.upstream_model, noted.key)
+        return Maker(noted.model, noted.provider, noted.upstream_model, noted.key, noted.replica)
     except msgspec.DecodeError:
         raise Unavailable("what is kept of a response cannot be read", maybe=False) from None

@@ -12,6 +12,7 @@ from extproc import attempt_codec as codec
 from extproc.exchange import Maker
 from extproc.kept import KeptResponses, is_id
 from extproc.response_id import ResponseId
+from extproc.watch_codec import Watched, stored, watched
 from headgate import metrics
 from headgate.counters.client import Unavailable
 from headgate.grpc_server import Reply
@@ -26,31 +27,31 @@ class WatchedAnswer:
 
     def __init__(self, kept: KeptResponses) -> None:
         self._kept = kept
-        self._what: codec.Watched | None = None
+        self._what: Watched | None = None
         self._id: ResponseId | None = None
 
     def on_message(self, message: codec.Message) -> Reply | Awaitable[Reply]:
         """Answers the next message of Envoy's."""
         part = codec.kind(message)
         if part == "response_headers" and self._what is None:
-            return self._begin(codec.head_of(message), codec.watched(message))
+            return self._begin(codec.head_of(message), watched(message))
         if part == "response_body" and self._id and self._what:
             return self._look(*codec.piece_of(message), self._id, self._what)
         return None, True
 
-    def _begin(self, head: codec.AnswerHead, what: codec.Watched) -> Reply:
+    def _begin(self, head: codec.AnswerHead, what: Watched) -> Reply:
         streams = head.content_type.startswith("text/event-stream")
         keeps = f",{what.provider}," in what.providers
         if head.status != 200 or head.ends or not keeps or head.content_encoding not in ("", "identity"):
             return codec.GO_ON, True
         if self._kept.is_away(what.tenant):
             _lost.inc()
-            return codec.stored("false"), True
+            return stored("false"), True
         self._what = what
         self._id = ResponseId(streams=streams, at=(b"id",) if what.is_chat else (b"response", b"id"))
-        return codec.GO_ON if what.is_listed else codec.stored("unlisted"), False
+        return codec.GO_ON if what.is_listed else stored("unlisted"), False
 
-    def _look(self, data: bytes, last: bool, found: ResponseId, what: codec.Watched) -> Reply | Awaitable[Reply]:
+    def _look(self, data: bytes, last: bool, found: ResponseId, what: Watched) -> Reply | Awaitable[Reply]:
         response_id = found.feed(data)
         if response_id is not None and is_id(response_id):
             return self._note(response_id, what)
@@ -60,8 +61,8 @@ class WatchedAnswer:
         _unread.inc()
         return codec.PIECE_GOES_ON, True
 
-    async def _note(self, response_id: str, what: codec.Watched) -> Reply:
-        maker = Maker(what.model, what.provider, what.upstream_model, what.key)
+    async def _note(self, response_id: str, what: Watched) -> Reply:
+        maker = Maker(what.model, what.provider, what.upstream_model, what.key, what.replica)
         try:
             await self._kept.note(what.tenant, response_id, maker, "completions" if what.is_chat else "responses")
         except Unavailable as gone:

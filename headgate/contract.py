@@ -52,6 +52,8 @@ INPUT_TOKENS = "x-amzn-bedrock-input-token-count"
 # Tells the kinds of ext_proc calls apart: gRPC metadata.
 ROLE, ATTEMPT_ROLE, ANSWER_ROLE, WATCH_ROLE = "x-headgate-role", "attempt", "answer", "watch"
 
+UPSTREAM_ADDRESS = "upstream.address"  # Envoy's attribute: which host answers, as the plan's `hosts` name it
+
 # Which Envoy asks, of the call that makes the plan: its reservations are told from others' by it.
 EPOCH = "x-headgate-epoch"
 

@@ -27,8 +27,8 @@ def rank_by_cost(exchange: Exchange) -> None:
 
 
 def draw_chain(exchange: Exchange) -> None:
-    """Fills `chain`: the target of each attempt."""
-    single = _fallback_is_off(exchange)
+    """Fills `chain`: the target of each attempt. No other replica could go on from what one has in its memory."""
+    single = _fallback_is_off(exchange) or bool(exchange.replica)
     drawn = tuple(_working(exchange, _roomy(exchange, exchange.targets)))
     others, replicas = partial(spare_keys, exchange), partial(_replicas, exchange)
     exchange.chain = drawn[:1] if single else attempts(drawn, exchange.row.max_attempts, others, replicas)

@@ -8,7 +8,11 @@ from extproc.refusal import BadRequest, NoLookUp, NotFound
 from extproc.steps.plan import plan_by_id
 from extproc.steps.policy import may_use, models_of, take_model
 from extproc.surfaces import CHAT_LIST, OF_RESPONSES, OF_STORED
+from headgate.feed.replicas import ReplicaState
 from headgate.snapshot import TargetRow
+
+_RUNNING = (ReplicaState.READY, ReplicaState.DRAINING)
+_GONE = "the replica of the engine that had it in its memory is gone"
 
 
 def find_previous(exchange: Exchange) -> None:
@@ -27,7 +31,10 @@ def find_previous(exchange: Exchange) -> None:
 
 
 def keep_maker(exchange: Exchange) -> None:
-    """Leaves in `targets` the one that made the previous response, or another model at the same provider."""
+    """Leaves in `targets` the one that made the previous response, or another model at the same provider.
+
+    Fills `replica`.
+    """
     name = exchange.response_id
     if not name:
         return
@@ -58,11 +65,17 @@ def keep_maker(exchange: Exchange) -> None:
             param="previous_response_id",
             code="previous_response_not_found",
         )
+    if not _lead_to_replica(exchange, found[0]):
+        raise BadRequest(
+            f"Previous response with id '{_shown(name)}' not found: {_GONE}. Send the whole conversation.",
+            param="previous_response_id",
+            code="previous_response_not_found",
+        )
     exchange.targets = found[:1]
 
 
 def ask_maker(exchange: Exchange) -> None:
-    """Fills `model`, `row`, `targets` and `plan` of a request about what was made before."""
+    """Fills `model`, `row`, `targets`, `replica` and `plan` of a request about what was made before."""
     if exchange.surface is CHAT_LIST:
         return
     require_look_up(exchange)
@@ -73,10 +86,12 @@ def ask_maker(exchange: Exchange) -> None:
         if found:
             take_model(exchange, name, found[:1])
             exchange.chain = tuple(found[:1])
+            if not _lead_to_replica(exchange, found[0]):
+                raise not_found(exchange, _GONE)
             plan_by_id(exchange)
             return
     lost = any(_has_lost_key(maker, targets, is_stored=is_stored) for targets in models.values())
-    raise not_found(exchange, was_lost=lost)
+    raise not_found(exchange, "it was made with a credential that the gateway no longer has at its provider" * lost)
 
 
 def forget_others(exchange: Exchange) -> None:
@@ -110,10 +125,20 @@ def _at_provider(maker: Maker, targets: list[TargetRow], *, is_stored: bool) -> 
     return [one for one in targets if one.provider == maker.provider and (one.stored if is_stored else one.responses)]
 
 
-def not_found(exchange: Exchange, *, was_lost: bool = False) -> NotFound:
-    """The same for an id that is nobody's and for another tenant's."""
+def _lead_to_replica(exchange: Exchange, target: TargetRow) -> bool:
+    """Fills `replica` where an engine's alone has it in its memory; whether that one can still be asked."""
+    address = exchange.maker.replica if exchange.maker and target.spread else ""
+    known = exchange.replicas.of(target.cluster) if address else None
+    if known is not None and not any(one.address == address and one.state in _RUNNING for one in known):
+        return False
+    exchange.replica = address
+    return True
+
+
+def not_found(exchange: Exchange, reason: str = "") -> NotFound:
+    """The same for an id that is nobody's and for another tenant's; `reason` for what was the tenant's own."""
     name = _shown(exchange.response_id)
-    why = ": it was made with a credential that the gateway no longer has at its provider" if was_lost else ""
+    why = f": {reason}" if reason else ""
     if exchange.surface not in OF_STORED:
         return NotFound(f"Response with id '{name}' not found{why}.", code="response_not_found")
     param = "after" if exchange.surface is CHAT_LIST else None

@@ -98,6 +98,7 @@ def plan_by_id(exchange: Exchange) -> None:
             *(_of_list(exchange.incoming) if exchange.surface is CHAT_LIST else ()),
             *_directory(exchange.incoming),
         ),
+        hosts=(exchange.replica,) if exchange.replica else (),
     )
 
 

@@ -31,6 +31,8 @@ def spread(exchange: Exchange) -> None:
 
 
 def _addresses(exchange: Exchange, target: TargetRow) -> list[str]:
+    if exchange.replica:
+        return [exchange.replica]
     known = exchange.replicas.of(target.cluster)
     if not known:
         return []

@@ -20,7 +20,7 @@ from headgate.counters.scripts import (
 Kind = Literal["responses", "completions"]
 
 KEEP_S = 30 * 86_400  # as long as OpenAI keeps them
-MOST = 100_000  # of one kind and tenant; about 250 bytes each
+MOST = 100_000  # of one kind and tenant; about 280 bytes each
 _GO_AT_MOST = 100  # of those that are too old, or too many, with one note
 
 

@@ -30,7 +30,7 @@ from envoy_data_plane.xds.type.matcher.v3 import (
 )
 from envoy_data_plane.xds.type.matcher.v3 import StringMatcher as XdsStringMatcher
 
-from headgate.contract import AUTHZ, REQUEST, TARGET, WATCH_ROLE
+from headgate.contract import AUTHZ, REQUEST, TARGET, UPSTREAM_ADDRESS, WATCH_ROLE
 from headgate.edge.asking import processor
 from headgate.edge.messages import extension, pack, seconds
 
@@ -93,6 +93,7 @@ def _ext_proc() -> ExternalProcessor:
     )
     headers = (":status", "content-type", "content-encoding", TARGET)
     call = processor(mode, headers=headers, reads=[REQUEST, AUTHZ], writes=[], role=WATCH_ROLE)
+    call.response_attributes = [UPSTREAM_ADDRESS]
     call.failure_mode_allow = True
     call.message_timeout = seconds(TIMEOUT_S)
     return call

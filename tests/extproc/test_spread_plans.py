@@ -2,12 +2,16 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from ext_proc_client import Reply, ask, chat, snapshot_of
 
+from extproc.kept import KeptResponses
+from headgate.counters.scripts import Argument, Script
 from headgate.feed.replicas import Replica, Replicas, ReplicaState
 from headgate.feed.states import State, TargetStates, endpoint_name
 from headgate.snapshot import TargetRow
@@ -160,3 +164,43 @@ def test_a_request_without_fallback_has_one_replica() -> None:
     body = chat(model="long")
     reply = ask(CHAT, body, snapshot=SNAPSHOT, replicas=told(llama=LLAMA), x_headgate_fallback="off")
     assert (len(reply.clusters), len(reply.hosts)) == (1, 1)
+
+
+class KeptAtReplica:
+    """Counters that know one response, which one replica has in its memory."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    async def run(self, _script: Script, _keys: Sequence[str], _arguments: Sequence[Argument]) -> bytes:
+        return msgspec.json.encode(("chat", "llama", "llama", "", self._address))
+
+
+def about_response(address: str, replicas: Replicas | None, *, goes_on: bool) -> Reply:
+    """A request that goes on from a response, or asks for it."""
+    kept = KeptResponses(KeptAtReplica(address))  # type: ignore[arg-type]
+    if not goes_on:
+        return ask("/v1/responses/resp_1", None, method="GET", snapshot=SNAPSHOT, kept=kept, replicas=replicas)
+    body = {"model": "chat", "input": "And then?", "previous_response_id": "resp_1"}
+    return ask("/v1/responses", json.dumps(body).encode(), snapshot=SNAPSHOT, kept=kept, replicas=replicas)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+@pytest.mark.parametrize("address", [one.address for one in LLAMA])
+def test_what_one_replica_keeps_is_asked_of_that_one(address: str, goes_on: bool) -> None:
+    busy = [replace(one, waiting=3, running=32) if one.address == address else one for one in LLAMA]
+    draining = [replace(one, state=ReplicaState.DRAINING) if one.address == address else one for one in LLAMA]
+    for replicas in (told(llama=LLAMA), told(llama=busy), told(llama=draining), None):
+        reply = about_response(address, replicas, goes_on=goes_on)
+        assert (reply.clusters, reply.hosts) == (["provider/llama"], [address])  # and of no other one afterwards
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_what_a_replica_kept_that_is_gone_is_said_to_be_gone(goes_on: bool) -> None:
+    anew = [replace(LLAMA[0], state=ReplicaState.STARTING), replace(LLAMA[1], state=ReplicaState.AWAY), LLAMA[2]]
+    for address in ("127.0.0.1:8001", "127.0.0.1:8002", "127.0.0.1:8009"):
+        reply = about_response(address, told(llama=anew), goes_on=goes_on)
+        assert (reply.status, reply.error["code"]) == (
+            (400, "previous_response_not_found") if goes_on else (404, "response_not_found")
+        )
+        assert "the replica of the engine that had it in its memory is gone" in reply.error["message"]

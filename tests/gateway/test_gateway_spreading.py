@@ -11,6 +11,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
+import httpx2
 import pytest
 from running_gateway import RunningGateway, running_gateway
 from tenants import CHAT
@@ -46,6 +47,17 @@ class Spreading:
         (name,) = [name for name, replica in self.replicas.items() if replica.has_seen(request_id)]
         details = reply.json()["usage"].get("prompt_tokens_details") or {}
         return name, int(reply.headers["x-headgate-attempts"]), details.get("cached_tokens", 0)
+
+    def respond(self, text: str, **members: str) -> tuple[str, str]:
+        """The id of a response that a replica keeps, and which one."""
+        body = {"model": "chat", "input": text, "simulate": {"tokens": 2, "ttft_s": 0}, **members}
+        reply = self.gateway.post("/v1/responses", body, KEYS["acme"])
+        assert reply.status_code == 200, reply.text
+        request_id = reply.headers["x-request-id"]
+        return reply.json()["id"], next(name for name, one in self.replicas.items() if one.has_seen(request_id))
+
+    def about(self, response_id: str) -> httpx2.Response:
+        return self.gateway.get(f"/v1/responses/{response_id}", KEYS["acme"])
 
 
 def configuration(*addresses: str) -> dict[str, Any]:
@@ -96,6 +108,11 @@ def test_conversations_stay_where_they_began(spreading: Spreading, second: ExitS
             assert cached > 64  # more than the system prompt, which all have in common
     others = {text: spreading.ask(text, tenant="globex")[0] for text in CONVERSATIONS}
     assert others != began  # another tenant's conversations are where they are by themselves
+    kept = dict(spreading.respond(text) for text in CONVERSATIONS)
+    assert set(kept.values()) == {"one", "other"}
+    for response_id, name in kept.items():  # whichever replica the same words would begin at
+        assert spreading.respond("And then?", previous_response_id=response_id)[1] == name
+        assert spreading.about(response_id).json()["id"] == response_id
 
     second.close()  # and whoever watches the replicas may not have noticed yet
     found = {text: spreading.ask(text)[:2] for text in CONVERSATIONS}
@@ -104,3 +121,7 @@ def test_conversations_stay_where_they_began(spreading: Spreading, second: ExitS
     assert {attempts for _, attempts in found.values()} <= {1, 2}
     spreading.wait_for(one="ready", other="away")
     assert {spreading.ask(text)[:2] for text in CONVERSATIONS} == {("one", 1)}
+    assert {name: spreading.about(response_id).status_code for response_id, name in kept.items()} == {
+        "one": 200,
+        "other": 404,
+    }

@@ -72,7 +72,8 @@ def test_only_codecs_know_envoys_messages() -> None:
     }  # fmt: skip
     assert {"authz/codec.py", "extproc/codec.py", "ratelimit/codec.py"} <= importing
     speaks_with_envoy = {"headgate/supervise/hot_restart.py"}  # a protocol of its own, and no request's
-    codecs = {"authz/codec.py", "extproc/attempt_codec.py", "extproc/codec.py", "ratelimit/codec.py"}
+    in_extproc = {f"extproc/{name}.py" for name in ("attempt_codec", "codec", "watch_codec")}
+    codecs = {"authz/codec.py", "ratelimit/codec.py"} | in_extproc
     assert importing <= codecs | speaks_with_envoy
 
 
