@@ -139,6 +139,11 @@ ESTIMATED_CHARGES = Counter(
 ESTIMATES_REPLACED = Counter(
     "headgate_estimates_replaced", "Such requests whose record came after all and took its place.", registry=None
 )
+RECORDS_UNREAD = Counter(
+    "headgate_unread_record_files",
+    "Files of records, of an Envoy that has ended, whose layout this version does not know: they stay in the spool.",
+    registry=None,
+)
 REBUILDS = Counter(
     "headgate_limit_rebuilds",
     "Times that the sums of all calendar windows were written to the counters, by why.",

@@ -141,10 +141,11 @@ def _teaches(line: Line) -> bool:
 
 
 def _places(line: Line) -> tuple[Place, Place]:
+    """An adapter counts as its base model does, so that a new version begins with what is known."""
     surface, streamed = line.surface or "", bool(line.streamed)
     return (
-        (line.target or "", line.upstream_model or "", surface, streamed),
-        ("", line.model or "", surface, streamed),
+        (line.target or "", line.base_model or line.upstream_model or "", surface, streamed),
+        ("", line.declared_model, surface, streamed),
     )
 
 

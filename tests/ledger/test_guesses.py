@@ -78,6 +78,15 @@ def test_a_provider_that_never_reports_goes_by_those_that_do() -> None:
     assert found.guess_of(line(target="silent", model="other", content_events=40)).completion is None
 
 
+def test_a_new_version_of_an_adapter_begins_with_what_its_base_model_and_others_of_that_have_taught() -> None:
+    asked = {"target": "llama", "content_events": 40, "content_bytes": 400, "bytes_in": 460}
+    new = left(model="acme/bot", base_model="chat", upstream_model="acme/bot@2-cd", **asked)
+    first = {"model": "acme/bot", "base_model": "chat", "upstream_model": "acme/bot@1-ab", "target": "llama"}
+    for fields in ({"target": "llama", "upstream_model": "llama"}, first):
+        assert taught(Guesses(), per_event=2, **fields).guess_of(new) == Guess(100, 80)
+    assert taught(Guesses(), **(first | {"base_model": "other"})).guess_of(new).completion is None
+
+
 def test_until_enough_is_known_a_prompt_goes_by_its_bytes() -> None:
     found = taught(Guesses(), LEAST_SAMPLES - 1)
     assert found.guess_of(left(content_events=4, content_bytes=20, bytes_in=461)) == Guess(116, None)

@@ -13,6 +13,7 @@ from redis import Redis
 from headgate.limits import LimitRow, LimitsRow
 from ledger.spool import recorder
 from ledger.spool.lines import RECOVERED
+from ledger.spool.records import LAYOUTS, records_of
 
 E1, E2 = "20260101T000000-aaaaaa", "20260102T000000-bbbbbb"
 LIMITS = LimitsRow((LimitRow("tpm", 10**9),))
@@ -142,6 +143,32 @@ def test_a_record_that_cannot_be_keeps_no_other_one_back(tmp_path: Path, monkeyp
     assert recorder.recover(E1) == 1
 
 
+def test_records_of_an_earlier_version_are_made_lines_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spool").mkdir()
+    written = stream("a", texts={"model": "chat", "upstream_model": "gpt", "user": "ann"})
+    write_records(tmp_path / "spool" / f"{E1}.0.inflight", written, layout=LAYOUTS[0])
+    assert recorder.recover(E1) == 1
+    (path,) = (tmp_path / "spool").iterdir()
+    line = json.loads(path.read_bytes())
+    assert [line[name] for name in ("request_id", "model", "upstream_model", "user")] == ["a", "chat", "gpt", "ann"]
+    assert (line["prompt_tokens"], line["base_model"]) == (90, None)
+
+
+def test_records_of_a_later_version_stay_and_the_operator_is_told(ledger: Ledger) -> None:
+    ledger.alive(E2)
+    later = LAYOUTS[-1]._replace(magic=b"HGFLY\0\0\xff")
+    write_records(records(ledger, E1), stream("a"), layout=later)
+    (ledger.spool / "20251231T000000-cccccc.0.inflight").write_bytes(bytes(9000))  # never begun
+    ledger.start()
+    wait_until(lambda: len(list(ledger.spool.glob("*.inflight"))) == 1)
+    wait_until(
+        lambda: bool(ledger.logged("records of an envoy are in a layout that this version does not know: they stay"))
+    )
+    assert records(ledger, E1).exists()
+    assert ledger.journal() == []
+
+
 def test_while_the_lines_cannot_be_written_the_records_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     spool = tmp_path / "spool"
@@ -173,6 +200,6 @@ def test_what_a_deleted_tenant_has_in_records_is_wiped_once_it_has_ended(
     assert recorder.count_of(lambda line: line.tenant == "acme") == 1
     assert recorder.forget(lambda line: line.tenant == "acme") == 1
     assert recorder.count_of(lambda line: line.tenant == "acme") == 0
-    assert {record.request_id for record in recorder.records_of(path)} == {"just now", "under way", "another"}
+    assert {record.request_id for record in records_of(path)} == {"just now", "under way", "another"}
     assert b"long ago" not in path.read_bytes()
     assert b"ann" not in path.read_bytes()

@@ -1,4 +1,4 @@
-"""envoy/module/recorder.c, built with sanitizers, and what ledger/spool/recorder.py reads of its files."""
+"""envoy/module/recorder.c, built with sanitizers, and what ledger/spool/records.py reads of its files."""
 
 import resource
 import signal
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hatch_build import MODULE_SOURCES, compiler
-from ledger.spool import recorder
+from ledger.spool import recorder, records
 from ledger.spool.recorder import Record
 from tests.metering.stand_in import HERE, SANITIZERS
 
@@ -47,7 +47,7 @@ class Side:
         """What is there when it is killed."""
         self.process.kill()
         self.process.wait(20)
-        return [record for path in self.paths() for record in recorder.records_of(path)]
+        return [record for path in self.paths() for record in records.records_of(path)]
 
     def paths(self) -> list[Path]:
         return sorted(self.folder.glob("*.inflight"))
@@ -117,7 +117,7 @@ def test_what_has_ended_is_there_for_five_seconds_more(start: Callable[..., Side
     side = start()
     place = side.begin(1)
     side(f"e {place}")
-    (record,) = recorder.records_of(side.paths()[0])
+    (record,) = records.records_of(side.paths()[0])
     assert record.ended_ms >= record.began_ms
     time.sleep(5.1)
     side.begin(2)
@@ -132,7 +132,7 @@ def test_places_are_used_again_and_few_of_them(start: Callable[..., Side]) -> No
     found = side.left()
     assert {record.place for record in found} <= set(range(PLACES))
     assert ID % (PLACES + 99) in {record.request_id for record in found}
-    assert side.paths()[0].stat().st_size == recorder.HEAD_BYTES + PLACES * recorder.RECORD_BYTES
+    assert side.paths()[0].stat().st_size == records.HEAD_BYTES + PLACES * records.RECORD_BYTES
 
 
 def test_beyond_its_places_nothing_is_recorded_and_what_is_there_stays(start: Callable[..., Side]) -> None:
@@ -178,9 +178,9 @@ def test_a_record_that_was_changed_says_nothing(start: Callable[..., Side], at: 
     assert len(side.left()) == 2
     (path,) = side.paths()
     data = bytearray(path.read_bytes())
-    data[recorder.HEAD_BYTES + at] ^= 0x40
+    data[records.HEAD_BYTES + at] ^= 0x40
     path.write_bytes(data)
-    assert [record.request_id for record in recorder.records_of(path)] == [ID % 2]
+    assert [record.request_id for record in records.records_of(path)] == [ID % 2]
 
 
 def test_an_envoy_that_lives_holds_its_records(start: Callable[..., Side], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,7 @@ def test_the_model_of_the_attempt_that_answers_is_there(start: Callable[..., Sid
 
 
 def test_what_is_no_file_of_ours_says_nothing(tmp_path: Path) -> None:
-    for name, data in {"empty": b"", "other": b"x" * 9000, "version": b"HGFLY\0\0\1" + bytes(9000)}.items():
+    for name, data in {"empty": b"", "other": b"x" * 9000, "version": b"HGFLY\0\0\3" + bytes(9000)}.items():
         (tmp_path / name).write_bytes(data)
-        assert list(recorder.records_of(tmp_path / name)) == []
-    assert list(recorder.records_of(tmp_path / "gone")) == []
+        assert list(records.records_of(tmp_path / name)) == []
+    assert list(records.records_of(tmp_path / "gone")) == []
