@@ -5,7 +5,7 @@ carry its number, and never says anything else afterwards. The ledger removes th
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -115,7 +115,7 @@ class PriceList(msgspec.Struct, frozen=True, omit_defaults=True):
     own_costs: dict[str, dict[str, PriceRow]] = {}
 
     def cost_row(self, tenant: str, provider: str, model: str, upstream_model: str | None) -> PriceRow | None:
-        """What the provider takes; None where nobody says. `upstream_model` None is any of the model's there."""
+        """What the provider takes; None where nobody says. `upstream_model` None is what an engine serves."""
         own = self.own_costs.get(tenant)
         found = _row_of(own, provider, model, upstream_model) if own else None
         return found or _row_of(self.costs, provider, model, upstream_model)
@@ -128,8 +128,14 @@ class PriceList(msgspec.Struct, frozen=True, omit_defaults=True):
 def _row_of(rows: Mapping[str, PriceRow], provider: str, model: str, upstream_model: str | None) -> PriceRow | None:
     if upstream_model is not None:
         return rows.get(price_name(provider, model, upstream_model))
+    # Targets name nothing else that an engine serves, `headgate check` sees to that: there is one row, or none.
     beginning = price_name(provider, model, "")
-    return next((row for name, row in rows.items() if name.startswith(beginning)), None)
+    return dearest(row for name, row in rows.items() if name.startswith(beginning))
+
+
+def dearest(rows: Iterable[PriceRow]) -> PriceRow | None:
+    """What counts where there are several prices of the same: that of the highest answers, whatever their order."""
+    return max(rows, key=lambda row: (row.output, row.input), default=None)
 
 
 def price_file(folder: Path, generation: int) -> Path:

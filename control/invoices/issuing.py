@@ -192,7 +192,7 @@ def _draft(call: Call, month: Month, tenant: str) -> Draft:
     lines = lines_of(ask, tenant, month)
     if not lines and not customer.is_known:
         return Draft(tenant, reason="there is no such tenant, and no usage by that name")
-    overages = sorted_overages(overages_of(ask, tenant, month, customer.limits))
+    overages = sorted_overages(overages_of(ask, month, customer))
     return Draft(tenant, Charged(tenant, customer.name, month, lines, overages, paid))
 
 

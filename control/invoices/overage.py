@@ -5,7 +5,7 @@ invoice says which they are. A window is billed with the month that it ends in.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from control.invoices.months import Month, windows_ending_in
@@ -59,31 +59,34 @@ def question_of(limit: PricedLimit, tenant: str, month: Month) -> Sums | None:
     windows = windows_ending_in(month, KINDS[limit.row.kind].shape, limit.anniversary)
     if not windows:
         return None
-    where: dict[Dimension, tuple[str, ...]] = {}
-    if limit.row.models is not None:
-        where["model"] = limit.row.models
-    if limit.key is not None:
-        where["key_id"] = (limit.key,)
+    by = [_DIMENSIONS[scope] for scope in limit.row.by]
+    if limit.row.models is not None and "model" not in by:
+        by.append("model")  # not `where`: adapters go by their base models
     return Sums(
         tenant=tenant,
         since_s=windows[0][0],
         until_s=windows[-1][1],
         width="day",
-        by=tuple(_DIMENSIONS[scope] for scope in limit.row.by),
-        where=where,
+        by=tuple(by),
+        where={} if limit.key is None else {"key_id": (limit.key,)},
     )
 
 
-def overage_of(limit: PricedLimit, month: Month, sums: Iterable[SumRow]) -> Overage | None:
-    """Of the answer to `question_of`; None where nothing was above."""
+def overage_of(
+    limit: PricedLimit, month: Month, sums: Iterable[SumRow], base_models: Mapping[str, str]
+) -> Overage | None:
+    """Of the answer to `question_of`; None where nothing was above. `base_models`: of adapters."""
     row, by_key = limit.row, limit.row.by == ("key",)
     used: defaultdict[tuple[int, tuple[str, ...]], int] = defaultdict(int)
     windows = windows_ending_in(month, KINDS[row.kind].shape, limit.anniversary)
     starts = _starts(windows)
     for one in sums:
-        if not (by_key and one.group["key_id"] in limit.others):
-            group = tuple(one.group[_DIMENSIONS[scope]] for scope in row.by)
-            used[starts[one.start_s], group] += _used(row, one)
+        named = one.group.get("model", "")
+        model = base_models.get(named, named)
+        if (row.models is not None and model not in row.models) or (by_key and one.group["key_id"] in limit.others):
+            continue
+        group = tuple(model if scope == "model" else one.group[_DIMENSIONS[scope]] for scope in row.by)
+        used[starts[one.start_s], group] += _used(row, one)
     over = {window: count - (row.cap or 0) for window, count in used.items() if count > (row.cap or 0)}
     if not over:
         return None

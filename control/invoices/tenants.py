@@ -1,16 +1,19 @@
 """What an invoice needs to know of a tenant beside its usage: its name, its limits, and whether it is there."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from control.bounds import plain, plan_document
 from control.call import Call
 from control.found_tenant import is_being_deleted
+from control.store.adapters import base_models
 from control.store.deletions import find_deletion
 from control.store.keys import limited_keys
 from control.store.plans import find_limits, user_limits
 from control.store.tenants import find_tenant
 from control.store.unit import Reader
+from headgate.directory.rows import SHARED
 from headgate.limits import LimitsRow
 from headgate.tenant_limits import limits_of
 from headgate.written_limits import written_limits
@@ -21,6 +24,7 @@ class Customer:
     """`name` is what people call it, None if nobody has said; `gone`: why nothing can be billed to it.
 
     `is_known`: there is such a tenant now. `is_deleted`: it is the id of a deletion, which stands for one.
+    `base_models` are those by whose limits its adapters go, and those that it shares.
     """
 
     tenant: str
@@ -29,6 +33,7 @@ class Customer:
     gone: str | None = None
     is_known: bool = True
     is_deleted: bool = False
+    base_models: Mapping[str, str] = field(default_factory=dict)
 
 
 def customer_of(call: Call, reader: Reader, tenant: str) -> Customer:
@@ -55,4 +60,6 @@ def customer_of(call: Call, reader: Reader, tenant: str) -> Customer:
         )
     except ValueError:
         return Customer(tenant, None, None, "the tenant's limits can't be read by this version")
-    return Customer(tenant, row.display_name if row and not declared else None, limits)
+    adapters = base_models(reader, tenant, SHARED)
+    bases = {alias: base for alias, base in adapters.items() if alias not in call.declared.models}
+    return Customer(tenant, row.display_name if row and not declared else None, limits, base_models=bases)

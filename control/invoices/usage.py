@@ -13,7 +13,7 @@ import msgspec
 from control.invoices.document import charged_lines
 from control.invoices.months import DAY_S, Month, Period
 from control.invoices.overage import Overage, overage_of, priced_limits, question_of
-from headgate.limits import LimitsRow
+from control.invoices.tenants import Customer
 from headgate.usage_client import UsageClient
 from headgate.usage_questions import MOST_SUMS, Marks, MarksAnswer, SumRow, Sums, SumsAnswer
 
@@ -69,14 +69,15 @@ def daily_use(ask: Ask, tenant: str, since_day: int, last_day: int) -> dict[int,
     return {row.start_s // DAY_S: row.price_nano for row in _rows(ask, question) if row.price_nano}
 
 
-def overages_of(ask: Ask, tenant: str, month: Month, limits: LimitsRow | None) -> list[Overage]:
+def overages_of(ask: Ask, month: Month, customer: Customer) -> list[Overage]:
     """What a tenant has used above limits with a price."""
     found: list[Overage] = []
-    for limit in priced_limits(limits):
-        question = question_of(limit, tenant, month)
+    for limit in priced_limits(customer.limits):
+        question = question_of(limit, customer.tenant, month)
         if question is None:
             continue
-        over = overage_of(limit, month, _rows(ask, msgspec.structs.replace(question, limit=MOST_SUMS)))
+        rows = _rows(ask, msgspec.structs.replace(question, limit=MOST_SUMS))
+        over = overage_of(limit, month, rows, customer.base_models)
         found += [over] if over else []
     return found
 

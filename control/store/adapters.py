@@ -43,6 +43,12 @@ def versions_of(reader: Reader, tenant_id: str, name: str) -> tuple[AdapterVersi
     return VERSIONS.all(reader, *same)
 
 
+def base_models(reader: Reader, *owners: str) -> dict[str, str]:
+    """By what clients call them, of all adapters of these tenants; also of those that are gone, as long as known."""
+    rows = reader.rows(ADAPTERS.query(AdapterRow.tenant_id.in_(owners), AdapterRow.base_model != ""))
+    return {adapter.alias: adapter.base_model for adapter in map(ADAPTERS.value_of, rows)}
+
+
 def insert_adapter(unit: Unit, adapter: Adapter) -> Adapter:
     """Raises Exists. One that was there before under this name goes on with its numbers."""
     gone = unit.row(ADAPTERS.query(AdapterRow.tenant_id == adapter.tenant_id, AdapterRow.name == adapter.name))

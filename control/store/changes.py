@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import and_, delete, func, select, tuple_, update
+from sqlalchemy import and_, delete, func, or_, select, tuple_, update
 
 from control.audit_chain import FIRST, Head
 from control.store.adapters import ADAPTERS, VERSIONS
@@ -22,6 +22,8 @@ from control.store.users import MEMBERSHIPS, USERS
 from control.store.values import Row
 
 CHUNK = 5000
+# As long as requests are stored: invoices ask for its base model. And no version gets the number of an earlier one.
+ADAPTERS_STAY = dt.timedelta(days=400)
 # What others refer to comes first, and goes last.
 KINDS: tuple[Rows[Any], ...] = (
     *(PLANS, TENANTS, LIMITS, GRANTS, USERS, MEMBERSHIPS, KEYS, CREDENTIALS, ACCOUNTS),
@@ -81,13 +83,16 @@ def whole_directory(reader: Reader, chunk: int = CHUNK) -> Iterator[tuple[Row, .
 def compact_directory(writer: Writer, before: dt.datetime) -> int:
     """Remove tombstones that are older; how many. Who knows the directory up to an earlier version has a Gap.
 
-    A user's stays while a membership's does, which refers to it.
+    A user's stays while a membership's does, which refers to it; an adapter's for `ADAPTERS_STAY` more, unless its
+    tenant was erased.
     """
     removed, highest = 0, 0
     for kind in reversed(KINDS):
         old = [kind.c.deleted_at < before]
         if kind is USERS:
             old.append(kind.c.id.not_in(select(MEMBERSHIPS.c.user_id)))
+        if kind is ADAPTERS:
+            old.append(or_(kind.c.deleted_at < before - ADAPTERS_STAY, kind.c.base_model == ""))
         found = writer.row(select(func.max(kind.c.version)).where(and_(*old)))
         if found is None or found[0] is None:
             continue

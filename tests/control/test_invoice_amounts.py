@@ -49,7 +49,7 @@ def test_half_a_cent_goes_to_the_even_one(nano: int, cents: str) -> None:
 @given(st.integers(1, 10**15), st.integers(1, 10**13))
 def test_what_is_above_a_limit_costs_its_price_exactly(above: int, price: int) -> None:
     limit = PricedLimit(LimitRow("monthly_requests", 5, ceiling=10**16, overage_price=price), 1)
-    over = overage_of(limit, OCTOBER, [line(requests=above + 5)])
+    over = overage_of(limit, OCTOBER, [line(requests=above + 5)], {})
     assert over
     assert Fraction(dollars(over.amount)) == Fraction(above * price, 1000 * 10**9)
 
@@ -57,7 +57,7 @@ def test_what_is_above_a_limit_costs_its_price_exactly(above: int, price: int) -
 def test_up_to_the_limit_nothing_is_above() -> None:
     limit = PricedLimit(LimitRow("daily_requests", 5, ceiling=10, overage_price=1), 1)
     days = [line(start_s=OCTOBER.start_s + day * DAY_S, requests=5) for day in range(31)]
-    assert overage_of(limit, OCTOBER, days) is None
+    assert overage_of(limit, OCTOBER, days, {}) is None
 
 
 @given(st.integers(2020, 2100), st.integers(1, 12), st.integers(1, 31))

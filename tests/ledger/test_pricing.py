@@ -200,6 +200,15 @@ def test_an_adapter_is_charged_and_costs_what_its_base_model_does() -> None:
     assert pricing_of(millions(model="acme/bot", upstream_model=version), LISTED).price is None
 
 
+@pytest.mark.parametrize("names", [("gpt", "other"), ("other", "gpt")])
+def test_what_an_adapter_costs_does_not_depend_on_the_order_of_prices(names: tuple[str, str]) -> None:
+    """`headgate check` lets no engine have two; a file of prices that has them is read alike all the same."""
+    prices = {"gpt": PriceRow(*[Decimal(1)] * 4), "other": PriceRow(*[Decimal(2)] * 4)}
+    costs = {price_name("p", "chat", name): prices[name] for name in names}
+    of_adapter = millions(model="acme/bot", base_model="chat", upstream_model="acme/bot@3-9c56cc51")
+    assert pricing_of(of_adapter, PriceList({}, costs=costs)).cost == prices["other"]
+
+
 def test_an_adapter_is_settled_by_its_base_models_limits_and_shown_by_its_own_name() -> None:
     of_adapter = millions(model="acme/bot", base_model="chat", upstream_model="acme/bot@3-9c56cc51")
     end = end_of(of_adapter, "e1", lambda line: pricing_of(line, LISTED))
