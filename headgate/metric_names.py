@@ -9,6 +9,7 @@ PROVIDERS_CAP = 200
 KEYS_CAP = 500
 VARIANTS_CAP = 50
 ADAPTERS_CAP = 1_000
+OWN_ADAPTERS_CAP = 50  # of one tenant
 
 
 class Names:

@@ -90,7 +90,7 @@ UNPRICED = Counter(
 
 ADAPTER_TOKENS = Counter(
     "headgate_adapter_tokens",
-    "Tokens of requests that an engine answered with an adapter, by its name there.",
+    "Tokens of requests that an engine answered with an adapter, by what clients call it.",
     ("engine", "adapter", "type"),
     registry=None,
 )

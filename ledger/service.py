@@ -181,7 +181,7 @@ class Parts:
         attempts = AttemptFiles(
             (counts.on_attempt, rests.on_attempt, self.refused.on_attempt, self.failed.on_attempt, figures.on_attempt)
         )
-        requests, left = RequestMetrics(self.prices.cost_of, self.tables.engines), LeftLearner(self.publisher)
+        requests, left = RequestMetrics(self.prices.cost_of), LeftLearner(self.publisher)
         reading = LineReader(
             self.prices.price_of,
             (

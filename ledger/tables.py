@@ -3,8 +3,6 @@
 All that is new is taken in `look` and nowhere else: what it names is all that has changed.
 """
 
-from collections.abc import Mapping
-
 import msgspec
 import structlog
 
@@ -13,7 +11,6 @@ from headgate.counters.limits import TenantLimits, lease_ms
 from headgate.credits import CreditsRow
 from headgate.directory.directory import Directory
 from headgate.directory.following import Following
-from headgate.engine_rows import EngineRow
 from headgate.limits import LimitsRow
 from headgate.purses import Purse, is_purse
 from headgate.snapshot import Snapshot, SpoolRow, TenantRow, read_snapshot
@@ -66,10 +63,6 @@ class Tables:
     def loads(self) -> dict[str, str]:
         """The clusters whose load some model's strategy goes by, by provider."""
         return self._snapshot.loads if self._snapshot else {}
-
-    def engines(self) -> Mapping[str, EngineRow]:
-        """Those of gateway.yaml, by name."""
-        return self._snapshot.engines if self._snapshot else {}
 
     def look(self) -> frozenset[str]:
         """Read what is new; the tenants whose limits are others now, or gone."""

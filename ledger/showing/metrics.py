@@ -2,19 +2,26 @@
 
 Every line that the follower hands on counts once; those that come together are added up first. After a crash it
 reads on from its last checkpoint, so lines since then count twice, in the metrics and nowhere else; after an orderly
-end none does. Label values are names of gateway.yaml, since Envoy's filters write no others into the spool; what is
-more than the caps allow is `other`.
+end none does. Label values are names of gateway.yaml and the database, since Envoy's filters write no others into the
+spool; an adapter counts as its base model, and besides by its name. What is more than the caps allow is `other`.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 
 from prometheus_client import Counter, Histogram
 
 from headgate import metrics
-from headgate.engine_rows import EngineRow
-from headgate.metric_names import ADAPTERS_CAP, MODELS_CAP, PROVIDERS_CAP, TENANTS_CAP, VARIANTS_CAP, Names
+from headgate.metric_names import (
+    ADAPTERS_CAP,
+    MODELS_CAP,
+    OWN_ADAPTERS_CAP,
+    PROVIDERS_CAP,
+    TENANTS_CAP,
+    VARIANTS_CAP,
+    Names,
+)
 from headgate.metrics import OTHER
 from ledger.pricing.prices import Unpriced, may_cost
 from ledger.spool.lines import RECOVERED, Line
@@ -27,7 +34,6 @@ _STATUSES = frozenset(
 _UNREPORTED = ("moderations", "rerank")
 
 CostOf = Callable[[Line], Decimal | Unpriced]
-Engines = Callable[[], Mapping[str, EngineRow]]
 
 
 Labels = tuple[str, ...]
@@ -57,13 +63,13 @@ class Sums:
 class RequestMetrics:
     """An observer of the follower's: give it every line, in order, and after some of them `flush`.
 
-    Without `cost_of` nothing has a price; `engines` are those that there are.
+    Without `cost_of` nothing has a price.
     """
 
-    def __init__(self, cost_of: CostOf = lambda _: Unpriced.NO_PRICE, engines: Engines = dict) -> None:
+    def __init__(self, cost_of: CostOf = lambda _: Unpriced.NO_PRICE) -> None:
         self._cost_of = cost_of
-        self._engines = engines
         self._adapters = Names(ADAPTERS_CAP)
+        self._of_owner: defaultdict[str, Names] = defaultdict(lambda: Names(OWN_ADAPTERS_CAP))
         self._tenants = Names(TENANTS_CAP)
         self._models = Names(MODELS_CAP)
         self._providers = Names(PROVIDERS_CAP)
@@ -89,15 +95,16 @@ class RequestMetrics:
             return
         for kind, count in _tokens(line):
             add(metrics.TOKENS, (*labels, kind), count)
-            self._count_adapter(line, kind, count)
+            if line.base_model:
+                self._count_adapter(line, kind, count)
         self._count_route(line, labels[1:])
 
     def _count_adapter(self, line: Line, kind: str, count: int) -> None:
-        """What an engine does not call its own model is an adapter."""
-        engine = self._engines().get(line.target or "")
-        if engine and line.upstream_model not in (None, engine.served):
-            labels = self._providers.label(line.target), self._adapters.label(line.upstream_model), kind
-            self._sums.add(metrics.ADAPTER_TOKENS, labels, count)
+        """By what clients call it: its versions come and go, and their series would stay."""
+        owner = (line.model or "").partition("/")[0]
+        adapter = self._of_owner[owner].label(line.model)
+        adapter = OTHER if adapter == OTHER else self._adapters.label(adapter)
+        self._sums.add(metrics.ADAPTER_TOKENS, (self._providers.label(line.target), adapter, kind), count)
 
     def _count_cost(self, line: Line, labels: tuple[str, str, str]) -> None:
         cost = self._cost_of(line)
@@ -131,7 +138,7 @@ class RequestMetrics:
     def _labels(self, line: Line) -> tuple[str, str, str]:
         labels = (
             self._tenants.label(line.tenant),
-            self._models.label(line.model),
+            self._models.label(line.declared_model),
             self._providers.label(line.target),
         )
         if labels not in self._series:

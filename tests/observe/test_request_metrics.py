@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from headgate import metrics
-from headgate.engine_rows import EngineRow
 from ledger.showing import metrics as ledger_metrics
 from ledger.showing.metrics import RequestMetrics
 from ledger.spool.lines import Line, parsed
@@ -53,7 +52,7 @@ class Counts:
     def _now(self) -> dict[str, float]:
         shown = (
             metrics.REQUESTS, metrics.TOKENS, metrics.DURATION, metrics.FIRST_BYTE, metrics.ATTEMPTS,
-            metrics.FALLBACKS, metrics.DISCONNECTS, metrics.UNMETERED,
+            metrics.FALLBACKS, metrics.DISCONNECTS, metrics.UNMETERED, metrics.ADAPTER_TOKENS,
         )  # fmt: skip
         return {
             f"{sample.name}{json.dumps(sample.labels, sort_keys=True)}": sample.value
@@ -148,24 +147,24 @@ def test_ever_new_combinations_end_as_other(monkeypatch: pytest.MonkeyPatch) -> 
     assert total(gained, "headgate_requests_total") == 30
 
 
-def test_tokens_of_adapters_count_by_engine_and_adapter() -> None:
-    engines = {"llama": EngineRow("provider/llama@0", ("http://127.0.0.1:8001",), 8, served="llama-3-8b")}
-    bot = {"engine": "llama", "adapter": "acme/bot@3-0a1b2c3d"}
-    observer = RequestMetrics(engines=lambda: engines)
-    lines = [
-        line(target="llama", upstream_model="acme/bot@3-0a1b2c3d"),
-        line(target="llama", upstream_model="acme/bot@3-0a1b2c3d", completion_tokens=None),
-        line(target="llama", upstream_model="llama-3-8b"),
-        line(target="elsewhere", upstream_model="acme/bot@3-0a1b2c3d"),
-    ]
-    count(*lines, observer=observer)
-    shown = {
-        (sample.labels["type"], sample.value)
-        for family in metrics.ADAPTER_TOKENS.collect()
-        for sample in family.samples
-        if sample.name.endswith("_total") and {name: sample.labels[name] for name in bot} == bot
-    }
-    assert shown == {("input", 10), ("output", 7)}
-    assert {sample.labels["engine"] for family in metrics.ADAPTER_TOKENS.collect() for sample in family.samples} == {
-        "llama"
-    }
+def of_adapter(name: str, version: int = 1, **more: Any) -> Line:
+    engine_name = f"{name}@{version}-0a1b2c3d"
+    return line(target="llama", model=name, base_model="adapted", upstream_model=engine_name, **more)
+
+
+def test_tokens_of_adapters_count_by_what_they_are_called_and_not_by_version() -> None:
+    counts = Counts()
+    count(*(of_adapter("acme/bot", version) for version in range(1, 1000)), line(target="llama", model="adapted"))
+    gained = counts.gained()
+    assert total(gained, "headgate_adapter_tokens_total", engine="llama", adapter="acme/bot", type="input") == 5 * 999
+    assert sum("adapter_tokens_total{" in key for key in gained) == 2  # input and output
+    assert total(gained, "headgate_requests_total", model="adapted", provider="llama") == 1000
+    assert total(gained, "headgate_requests_total", model="acme/bot") == 0
+
+
+def test_one_tenant_takes_no_other_ones_series() -> None:
+    counts = Counts()
+    count(*(of_adapter(f"many/{number}") for number in range(1200)), of_adapter("few/bot"))
+    gained = counts.gained()
+    assert total(gained, "headgate_adapter_tokens_total", adapter="few/bot", type="input") == 5
+    assert total(gained, "headgate_adapter_tokens_total", adapter="other", type="input") == 5 * 1150
