@@ -13,7 +13,6 @@
 local member, class, tenant, share, model = ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local length, capacity, lease = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local beat, patience = tonumber(ARGV[10]), tonumber(ARGV[11])
-local LOOKED_AT = 20
 
 call("HSET", state, "capacity", whole(capacity))
 prune()
@@ -65,17 +64,10 @@ local function serve()
   return { 1, 0, 0, max(0, now - joined) }
 end
 
--- Of those who wait for the model the one whose turn would come last, and its place. So many of a line
--- are looked at: others may wait for other models of the engine.
+-- Of those who wait for the model the one whose turn would come last: there is one, who has just joined.
 local function last_one()
-  for other = CLASSES, 1, -1 do
-    for _, last in ipairs(call("ZREVRANGE", line_of(other), 0, LOOKED_AT - 1)) do
-      local found = string.sub(last, 18)
-      local _, _, _, of = unpack(cmsgpack.unpack(call("HGET", tickets, found)))
-      if of == model then return found end
-    end
-  end
-  return member
+  local last = call("ZREVRANGEBYLEX", models, "(" .. model .. "\1", "[" .. model .. "\0", "LIMIT", 0, 1)[1]
+  return string.sub(last, #model + 28) -- behind model, NUL, class (1), tag (8), place (16) and colon
 end
 
 local function refused(verdict)
@@ -98,6 +90,7 @@ else
   call("HSET", tickets, member, cmsgpack.pack({ class, tenant, share, model, place, start, now }))
   call("ZADD", beats, whole(now + beat), member)
   call("ZADD", line_of(class), exact(start), place)
+  call("ZADD", models, 0, among_models(model, class, start, place))
   call("HINCRBY", state, "n:" .. model, 1)
   keep_tags(class, tenant, start + 1 / share, served, waiting + 1)
   if is_next() then return serve() end

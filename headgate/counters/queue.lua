@@ -2,7 +2,7 @@
 --
 -- KEYS  1: slots, by the end of their lease   2: when each was taken   3: state   4: tickets   5: who is still there, and
 --       until when   6: requests that have ended   7, 8, 9: who waits, of class 1 (the most urgent) to 3
---       10, 11, 12: the tenants of each class
+--       10, 11, 12: the tenants of each class   13: all who wait, by model and then in their order
 -- ARGV  1: the time in ms, "" for the server's clock
 --
 -- A ticket is a member that waits. Within a class they stand by their start tags (start-time fair queueing, Goyal, Vin,
@@ -14,6 +14,7 @@
 
 local call, ceil, floor, max, min = redis.call, math.ceil, math.floor, math.max, math.min
 local slots, since, state, tickets, beats, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local models = KEYS[13]
 local CLASSES, PASSED, LIFE, AT_ONCE = 3, 8, 3600000, 64
 local TELL_MS = 1000 -- a full engine is said to be full as often: who hears nothing forgets it
 local now = tonumber(ARGV[1])
@@ -27,6 +28,12 @@ local function exact(number) return string.format("%.17g", number) end
 local function number_of(field) return tonumber(call("HGET", state, field)) or 0 end
 local function line_of(class) return KEYS[6 + class] end
 local function tenants_of(class) return KEYS[9 + class] end
+
+-- Where a ticket stands among those of its model: bytes that sort as class, tag and place do. No tag is negative, and
+-- such doubles sort by their bytes, the largest first.
+local function among_models(model, class, start, place)
+  return model .. "\0" .. class .. struct.pack(">d", start) .. place
+end
 
 -- Of a tenant in a class: the tag behind its last ticket, the one behind the last that was served, how many wait.
 local function tags_of(class, tenant)
@@ -47,6 +54,7 @@ local function take_out(member, served)
   call("HDEL", tickets, member)
   call("ZREM", beats, member)
   call("ZREM", line_of(class), place)
+  call("ZREM", models, among_models(model, class, start, place))
   if call("HINCRBY", state, "n:" .. model, -1) <= 0 then call("HDEL", state, "n:" .. model) end
   if call("ZCARD", line_of(class)) == 0 then
     call("DEL", tenants_of(class))

@@ -103,7 +103,7 @@ def mark_key(tenant: str) -> str:
 def queue_keys(pool: str) -> tuple[str, ...]:
     """All keys of an engine's slots and of those who wait for one, as queue.lua has them; no tenant is called so."""
     of_classes = [f"{part}:{number}" for part in ("line", "tenants") for number in (1, 2, 3)]
-    parts = ("slots", "since", "state", "tickets", "beats", "ended", *of_classes)
+    parts = ("slots", "since", "state", "tickets", "beats", "ended", *of_classes, "models")
     return tuple(f"hg:{{engine/{pool}}}:{part}" for part in parts)
 
 

@@ -151,6 +151,20 @@ def test_a_full_queue_keeps_those_whose_turn_comes_first(raw: Redis) -> None:
     assert queue.ask("acme/1").verdict is Verdict.FULL
 
 
+def test_a_full_queue_keeps_the_urgent_however_many_wait_for_other_models(raw: Redis) -> None:
+    queue = Queue(raw, length=2)
+    queue.ask("running")
+    fill(queue, 25, tenant="acme", model="other", length=100, priority="low")
+    assert queue.ask("urgent", priority="high").verdict is Verdict.WAITS
+    assert queue.ask("first", tenant="initech", priority="low").verdict is Verdict.WAITS
+    fill(queue, 25, tenant="globex", model="other", length=100, priority="low")
+    assert queue.ask("second", tenant="initech", priority="low").verdict is Verdict.FULL, "its turn is the last one"
+    assert queue.ask("urgent").verdict is Verdict.WAITS
+    assert queue.ask("normal").verdict is Verdict.WAITS, "in place of one whose turn is far behind"
+    assert queue.ask("first").verdict is Verdict.FULL
+    assert [queue.ask(name).verdict for name in ("urgent", "normal")] == [Verdict.WAITS] * 2
+
+
 def test_a_turn_that_would_come_too_late_is_not_waited_for(queue: Queue) -> None:
     queue.ask("first")
     queue.now += 1000
