@@ -14,6 +14,7 @@ import uvloop
 
 from engines.loading.adapters import Adapters
 from engines.processes import Processes
+from engines.slots import Slots
 from engines.standing import standing
 from engines.tables import Tables
 from engines.watch.gpus import Gpus
@@ -51,12 +52,13 @@ async def _serve(*, lifeline: bool) -> None:
     teller = Teller(counters, gateway_id() or make_gateway_id(), roster.by_cluster)
     adapters = Adapters(lambda: tables.snapshot, roster.replicas)
     gpus = Gpus(lambda: any(row.gpus for row in tables.engines.values()))
+    slots = Slots(counters, lambda: tables.snapshot, roster.by_cluster)
     ENGINES_SOCKET.unlink(missing_ok=True)
     listener = await asyncio.start_unix_server(
-        _answering(lambda: standing(tables.engines, roster.replicas(), gpus.found)), str(ENGINES_SOCKET)
+        _answering(lambda: standing(tables.engines, roster.replicas(), gpus.found, slots.found)), str(ENGINES_SOCKET)
     )
     log.info("engines started", pid=os.getpid())
-    works = (roster.run(), teller.run(), gpus.run(), adapters.run(), until_end(lifeline=lifeline))
+    works = (roster.run(), teller.run(), slots.run(), gpus.run(), adapters.run(), until_end(lifeline=lifeline))
     running = {asyncio.create_task(work) for work in works}
     done, others = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     listener.close()

@@ -5,15 +5,18 @@ from collections.abc import Iterable, Mapping
 from engines.watch.exposition import Times
 from engines.watch.replica import Replica
 from headgate.engine_rows import EngineRow
-from headgate.engine_standing import EnginesStanding, GpuStanding, ReplicaStanding, TimesSaid
+from headgate.engine_standing import EnginesStanding, GpuStanding, ReplicaStanding, SlotsStanding, TimesSaid
 
 
 def standing(
-    engines: Mapping[str, EngineRow], replicas: Iterable[Replica], gpus: list[GpuStanding]
+    engines: Mapping[str, EngineRow],
+    replicas: Iterable[Replica],
+    gpus: list[GpuStanding],
+    slots: list[SlotsStanding],
 ) -> EnginesStanding:
     """Of all engines, also of those whose replicas are not known yet."""
     said = [_said(replica, engines[replica.engine].capacity) for replica in replicas if replica.engine in engines]
-    return EnginesStanding(sorted(engines), said, gpus)
+    return EnginesStanding(sorted(engines), said, gpus, slots)
 
 
 def _said(replica: Replica, capacity: int) -> ReplicaStanding:

@@ -172,6 +172,7 @@ class Exchange:
     held: tuple[Purse, ...] = ()
     # spread
     hosts: list[str] = field(default_factory=list)
+    leading_key: bytes | None = None  # of the first attempt's, where that may have to wait
     # ask_for_usage
     streams: bool = False
     asked_usage: bool = False

@@ -83,8 +83,11 @@ ATTEMPT = "hg.attempt"  # what extproc has sent in a translated attempt, for its
 LIMITER = "envoy.filters.http.ratelimit"  # likewise the limiter's
 ADMISSION = "headgate.admission"  # the filter that asks it for a slot of an engine
 ENGINE = "engine"  # in REQUEST: whose slot the request takes; only such requests are asked about there
+LEADING_KEY = "leading_key"  # in REQUEST, beside it: what requests that begin alike have in common, as hex
 PLAN = "hg.plan"  # `priority_groups`, read by Envoy's priority-group cluster specifier
-HOSTS = "hosts"  # in that: replicas of engines for the attempts that go to one, read by those clusters' balancers
+# In PLAN: replicas of engines for the attempts that go to one, read by those clusters' balancers. In LIMITER: the
+# same of a request that has waited, which counts then.
+HOSTS = "hosts"
 USAGE = "hg.usage"  # written by envoy/module, read by the access log
 
 CLUSTER_METADATA = "headgate"  # cluster metadata: {"provider": name}, with "key" of one with a pool of them

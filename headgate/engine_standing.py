@@ -48,9 +48,20 @@ class GpuStanding(msgspec.Struct, frozen=True):
     memory_bytes: int
 
 
+class SlotsStanding(msgspec.Struct, frozen=True):
+    """An engine that requests wait for: its slots, how many are held, how many wait, whether others would have to."""
+
+    engine: str
+    capacity: int
+    held: int
+    waiting: int
+    is_full: bool
+
+
 class EnginesStanding(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that is watched. `engines` are those that the configuration has."""
 
     engines: list[str]
     replicas: list[ReplicaStanding] = []
     gpus: list[GpuStanding] = []
+    slots: list[SlotsStanding] = []

@@ -22,10 +22,9 @@ from headgate.refusals import Refusals
 from headgate.snapshot import SlotsRow, Snapshot
 from ratelimit import codec
 from ratelimit.ask import Ask
-from ratelimit.capacity import Capacities
+from ratelimit.engines import Engines
 from ratelimit.queue_refusal import CODES, Reason, queue_headers, queue_refusal
 from ratelimit.queue_tally import QueueTally
-from ratelimit.shown import Header
 
 COUNTERS_TIMEOUT_S = 0.25  # who may wait for an engine has the time for busy counters
 POLL_S = 1.0  # a notice may be lost, and slots may have come with a replica
@@ -51,9 +50,9 @@ class _Waiting:
 class Admission:
     """Of one worker. `connect` is called with every generation of the tables."""
 
-    def __init__(self, refusals: Refusals, capacities: Capacities | None = None) -> None:
+    def __init__(self, refusals: Refusals) -> None:
         self._counters = Counters(counters_address(), COUNTERS_TIMEOUT_S)
-        self._capacities = capacities or Capacities()
+        self._engines = Engines()
         self._listener: QueueListener | None = None
         self._tally = QueueTally(refusals)
         self._calls: dict[tuple[str, str], asyncio.Event] = {}
@@ -65,7 +64,7 @@ class Admission:
             self._listener = QueueListener(counters_address(), self._on_notice)
             self._counters.start()
             self._listener.start()
-            self._capacities.start()
+            self._engines.start()
 
     async def admit(self, ask: Ask, snapshot: Snapshot, limits: LimitsRow | None, give_back: GiveBack) -> bytes:
         """Answers when it has a slot, or gets none. `give_back`: what was reserved for it; whether that is done."""
@@ -76,7 +75,7 @@ class Admission:
         try:
             admitted = await self._asked(seat, engine)
             if admitted.verdict is not Verdict.WAITS:
-                return await self._answer(ask, admitted, give_back)
+                return await self._answer(ask, engine, admitted, give_back)
             return await self._wait(ask, engine, self._waiting(seat, admitted), give_back)
         except Unavailable as gone:
             self._tally.ended(ask, "emergency")
@@ -103,7 +102,7 @@ class Admission:
         finally:
             del self._calls[key]
             self._tally.stops(ask)
-        return await self._answer(ask, admitted, give_back, waiting.first, waited_s)
+        return await self._answer(ask, engine, admitted, give_back, waiting.first, waited_s)
 
     async def _pause(self, waiting: _Waiting) -> None:
         left_s = waiting.until - asyncio.get_running_loop().time()
@@ -114,7 +113,7 @@ class Admission:
 
     async def _asked(self, seat: Seat, engine: SlotsRow, grace_s: float = 0.0) -> Admitted:
         """A call that took too long is made again; who waits has the patience for counters that are restarted."""
-        capacity = self._capacities.of(engine)
+        capacity = self._engines.capacity(engine)
         now = replace(seat, capacity=capacity or 0, length=None if capacity is None else seat.length)
         until, is_first = time.monotonic() + grace_s, True
         while True:
@@ -129,18 +128,19 @@ class Admission:
     async def _answer(
         self,
         ask: Ask,
+        engine: SlotsRow,
         admitted: Admitted,
         give_back: GiveBack,
         first: Admitted | None = None,
         waited_s: float = 0.0,
     ) -> bytes:
-        headers: list[Header] = []
         if first:
-            headers = queue_headers(first)
             self._tally.waited(ask, waited_s, first.expected_ms if admitted.verdict is Verdict.SLOT else None)
         if admitted.verdict in (Verdict.SLOT, Verdict.ENDED):
             self._tally.ended(ask, "waited" if first else "at_once")
-            return codec.goes_on(headers)
+            if first is None:
+                return codec.GOES_ON
+            return codec.goes_on(queue_headers(first), self._engines.choose(ask, engine))
         reasons: dict[Verdict, Reason] = {
             Verdict.WAITS: "timeout",
             Verdict.FULL: "full",
@@ -149,6 +149,7 @@ class Admission:
         reason = reasons[admitted.verdict]
         self._tally.refused(ask, reason, CODES[reason])
         refusal = queue_refusal(reason, ask.model, admitted, round(waited_s * 1000))
+        headers = queue_headers(first or admitted)
         return codec.refused(ask, refusal, headers, reserved=False if await give_back() else None)
 
     def _waiting(self, seat: Seat, first: Admitted) -> _Waiting:

@@ -31,6 +31,9 @@ class Ask:
     price_factor: Decimal = LIST_PRICE
     engine: str = ""  # whose slot it wants: that is what is asked then, and nothing else
     patience_s: float | None = None  # how long the client waits for a byte, if it says so
+    upstream_model: str = ""  # what that engine is asked for: an adapter by its name there
+    hosts: tuple[str, ...] = ()  # replicas of engines, as they were planned for all attempts
+    leading_key: bytes | None = None  # what requests that begin alike have in common
     directory: int = 0  # the version that the caller was found in; 0 for one that it does not have
 
     @property

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 
-from headgate.contract import ANSWERED, CLIENT_TIMEOUTS, ENGINE, MAX_TOKENS, RESERVED
+from headgate.contract import ANSWERED, CLIENT_TIMEOUTS, ENGINE, HOSTS, LEADING_KEY, MAX_TOKENS, RESERVED
 from headgate.error_shapes import rendered
 from headgate.prices import FACTOR, LIST_PRICE
 from headgate.wire.ratelimit_pb2 import RateLimitRequest, RateLimitResponse
@@ -40,6 +40,9 @@ def decode(data: bytes) -> Ask:
         units=_number(units) if (units := known.get("units")) else 0,
         price_factor=_factor(factor) if (factor := known.get("price_factor")) else LIST_PRICE,
         engine=known.get(ENGINE, ""),
+        upstream_model=known.get("upstream_model", ""),
+        hosts=tuple(hosts.split(",")) if (hosts := known.get(HOSTS)) else (),
+        leading_key=bytes.fromhex(key) if (key := known.get(LEADING_KEY)) else None,
         patience_s=_seconds(*(known.get(name, "") for name in _TIMEOUTS)),
         directory=_number(directory) if (directory := known.get("directory")) else 0,
     )
@@ -58,9 +61,14 @@ def allowed(headers: Iterable[Header], *, reserved: bool | None, max_tokens: int
     return _OK[reserved] + response.SerializeToString()
 
 
-def goes_on(headers: Iterable[Header]) -> bytes:
-    """A request that has a slot of its engine: what is said of its reservation stays."""
+def goes_on(headers: Iterable[Header], hosts: Iterable[str] = ()) -> bytes:
+    """A request that has a slot of its engine: what is said of its reservation stays.
+
+    `hosts` are the replicas for its attempts, if not those of its plan.
+    """
     response = RateLimitResponse()
+    if said := ",".join(hosts):
+        response.dynamic_metadata.update({HOSTS: said})
     for name, value in headers:
         response.response_headers_to_add.add(key=name, value=value)
     return GOES_ON + response.SerializeToString()

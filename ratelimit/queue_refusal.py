@@ -31,7 +31,7 @@ def queue_refusal(reason: Reason, model: str, admitted: Admitted, waited_ms: int
 
 
 def queue_headers(admitted: Admitted) -> list[Header]:
-    """Of a request that has waited: where it stood when it began to, and when it was to begin."""
+    """Where a request stood when it began to wait, or would have stood, and when it was to begin."""
     headers = [(QUEUE_POSITION, str(admitted.ahead + 1))]
     if admitted.expected_ms is not None:
         headers.append((PREDICTED_START, str(admitted.expected_ms)))

@@ -15,7 +15,7 @@ from extproc.same_api import Wanted, write_same_api
 from extproc.steps.units import unit_of
 from extproc.surface import Surface
 from extproc.surfaces import CHAT, CHAT_LIST, COMPLETIONS, OF_RESPONSES, RESPONSES, SHOW_STORED
-from headgate.contract import ENGINE
+from headgate.contract import ENGINE, LEADING_KEY
 from headgate.presets import keeps_responses
 from headgate.prices import LIST_PRICE
 from headgate.purses import written
@@ -65,7 +65,7 @@ def make_plan(exchange: Exchange) -> None:
             *_stored(exchange),
             *((("budgets", written(chain[0].purse, exchange.held)),) if exchange.held else ()),
             *_directory(incoming),
-            *(((ENGINE, chain[0].engine),) if chain[0].engine and not exchange.surface.is_free else ()),
+            *_slot(exchange),
         ),
         max_tokens=exchange.lowered_to,
         hedge_ms=hedge_ms,
@@ -114,6 +114,14 @@ def _stored(exchange: Exchange) -> tuple[tuple[str, str | int | None], ...]:
     if not exchange.stores:
         return ()
     return (("marks", json.dumps(exchange.marks)),) if exchange.marks else (("unlisted", "true"),)
+
+
+def _slot(exchange: Exchange) -> tuple[tuple[str, str], ...]:
+    """Whose slot it takes, and what its replica is chosen by when it has waited for one."""
+    engine, key = exchange.chain[0].engine, exchange.leading_key
+    if not engine or exchange.surface.is_free:
+        return ()
+    return ((ENGINE, engine), (LEADING_KEY, key.hex() if key else ""))
 
 
 def _directory(incoming: Incoming) -> tuple[tuple[str, str], ...]:

@@ -4,17 +4,18 @@ from collections.abc import Iterator
 
 from extproc.exchange import Exchange
 from extproc.leading import leading_of
-from extproc.spreading import key_of, ranked
-from headgate.feed.states import EVERY_MODEL, endpoint_name
 from headgate.snapshot import TargetRow
+from headgate.spreading import hosts_of, key_of
 
 
 def spread(exchange: Exchange) -> None:
     """Fills `hosts`, in the order of the attempts; Envoy picks by itself where there are none (left).
 
-    A target that comes more than once has another replica each time, as far as there are any.
+    A target that comes more than once has another replica each time, as far as there are any. One whose engine may
+    be full goes by `leading_key` once more when it has waited (ratelimit/engines.py).
     """
     chain = exchange.chain
+    exchange.leading_key = _key(exchange, chain[0]) if chain[0].engine else None
     turns: dict[tuple[str, str], Iterator[str]] = {}
     for number, target in enumerate(chain):
         if not target.spread:
@@ -26,7 +27,7 @@ def spread(exchange: Exchange) -> None:
         if host is None:
             continue
         exchange.hosts.append(host)
-        if number == 0:
+        if number == 0 and not (target.engine and exchange.is_full(target.engine)):
             exchange.replicas.choose(target.cluster, host)
 
 
@@ -36,8 +37,10 @@ def _addresses(exchange: Exchange, target: TargetRow) -> list[str]:
     known = exchange.replicas.of(target.cluster)
     if not known:
         return []
+    key = exchange.leading_key if exchange.leading_key and target == exchange.chain[0] else _key(exchange, target)
+    return hosts_of(known, target.cluster, target.model, key, exchange.state_of)
+
+
+def _key(exchange: Exchange, target: TargetRow) -> bytes | None:
     leading = leading_of(exchange.surface, exchange.document)
-    key = None if leading is None else key_of(exchange.incoming.tenant, target.model, leading)
-    found = [one.address for one in ranked(known, target.model, key)]
-    # Last those that Envoy has ejected: it would take them all the same.
-    return sorted(found, key=lambda address: exchange.state_of(endpoint_name(target.cluster, address), EVERY_MODEL))
+    return None if leading is None else key_of(exchange.incoming.tenant, target.model, leading)

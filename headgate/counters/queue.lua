@@ -16,7 +16,7 @@ local call, ceil, floor, max, min = redis.call, math.ceil, math.floor, math.max,
 local slots, since, state, tickets, beats, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local models = KEYS[13]
 local CLASSES, PASSED, LIFE, AT_ONCE = 3, 8, 3600000, 64
-local TELL_MS = 1000 -- a full engine is said to be full as often: who hears nothing forgets it
+local TELL_MS = 900 -- a full engine is said to be full as often, at most: who hears nothing forgets it
 local now = tonumber(ARGV[1])
 if not now then
   local time = call("TIME")
@@ -134,18 +134,21 @@ local function next_ones(count)
   return found
 end
 
--- Tells those whose turn it is, and everybody whether others find a slot here.
+-- Tells those whose turn it is, and everybody whether others find a slot here. Whether none does, and how many wait.
 local function tell()
   local free, waiting = free_slots(), call("ZCARD", beats)
   -- Nobody has said how many slots there are, or there was no replica: that is no reason to pass it over.
-  if waiting == 0 and number_of("capacity") == 0 then return end
+  if waiting == 0 and number_of("capacity") == 0 then return false, 0 end
   local is_full = waiting >= free
   local was_full = number_of("full") == 1
   local called = free > 0 and waiting > 0 and next_ones(min(free, AT_ONCE)) or {}
-  if #called == 0 and is_full == was_full and not (is_full and now - number_of("told") >= TELL_MS) then return end
+  if #called == 0 and is_full == was_full and not (is_full and now - number_of("told") >= TELL_MS) then
+    return is_full, waiting
+  end
   call("HSET", state, "full", is_full and 1 or 0, "told", whole(now))
   -- Not allowed to: then those who wait look by themselves.
   redis.pcall("PUBLISH", "hg:queue", cmsgpack.pack({ KEYS[1], is_full, called }))
+  return is_full, waiting
 end
 
 local function keep()

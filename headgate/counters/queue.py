@@ -1,4 +1,4 @@
-"""The calls of admit.lua and release.lua, what they answer, and what they tell those who listen. Pure."""
+"""The calls of admit.lua, release.lua and look.lua, what they answer, and what they tell those who listen. Pure."""
 
 import enum
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from headgate.counters.scripts import ADMIT, RELEASE, Call, member_of, queue_keys
+from headgate.counters.scripts import ADMIT, LOOK, RELEASE, Call, member_of, queue_keys
 from headgate.limits import PRIORITIES, Priority
 
 QUEUE_CHANNEL = "hg:queue"  # of all engines, for all workers of all gateways
@@ -62,6 +62,15 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """How many slots of an engine are held, how many requests wait for one, and whether others would have to."""
+
+    held: int
+    waiting: int
+    is_full: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Whether an engine has no slot for one more, and the members whose turn it is."""
 
@@ -97,6 +106,17 @@ def read_admitted(reply: Sequence[int]) -> Admitted:
 def release_call(pool: str, members: Sequence[str], remember_ms: int = REMEMBER_MS, now_ms: int | str = "") -> Call:
     """Gives back what these hold. With `remember_ms` 0 they may come again: only who asked for them has gone."""
     return RELEASE, queue_keys(pool), (now_ms, remember_ms, *members)
+
+
+def look_call(pool: str, capacity: int, now_ms: int | str = "") -> Call:
+    """How an engine stands, of which it is known how much it runs at once; who listens is told."""
+    return LOOK, queue_keys(pool), (now_ms, capacity)
+
+
+def read_looked(reply: Sequence[int]) -> Looked:
+    """What the reply of `look_call` says."""
+    held, waiting, is_full = reply
+    return Looked(held, waiting, bool(is_full))
 
 
 def read_notice(message: bytes) -> Notice | None:

@@ -47,7 +47,8 @@ KNOWN_RESPONSES = _script("known_responses")
 MARK = _script("mark")
 ADMIT = _script("queue", "admit")
 RELEASE = _script("queue", "release")
-ALL = (RESERVE, SETTLE, STANDING, NOTE_RESPONSE, FIND_RESPONSE, KNOWN_RESPONSES, MARK, ADMIT, RELEASE)
+LOOK = _script("queue", "look")
+ALL = (RESERVE, SETTLE, STANDING, NOTE_RESPONSE, FIND_RESPONSE, KNOWN_RESPONSES, MARK, ADMIT, RELEASE, LOOK)
 
 
 def record_key(tenant: str, request_id: str) -> str:

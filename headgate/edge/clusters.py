@@ -54,7 +54,7 @@ from envoy_data_plane.google.protobuf import Any, Struct
 
 from headgate.cluster_names import Account, accounts_of
 from headgate.config.model import Gateway, Provider
-from headgate.contract import CLUSTER_METADATA, HOSTS, PLAN
+from headgate.contract import CLUSTER_METADATA, HOSTS, LIMITER, PLAN
 from headgate.edge.attempts import attempt_filters
 from headgate.edge.messages import extension, pack, seconds, tcp
 from headgate.edge.tls import all_addresses, upstream_tls
@@ -112,10 +112,13 @@ def provider_cluster(account: Account, *, inline: bool = False) -> Cluster:
 
 
 def _as_planned() -> LoadBalancingPolicy:
-    """Instead of `lb_policy`: the hosts that the plan names, in order; where it names none, as of other providers."""
-    hosts = MetadataKey(key=PLAN, path=[MetadataKeyPathSegment(key=HOSTS)])
+    """Instead of `lb_policy`: the hosts that are named of a request that has waited, or else in its plan, in order.
+
+    Where none are, as of other providers.
+    """
+    hosts = [MetadataKey(key=one, path=[MetadataKeyPathSegment(key=HOSTS)]) for one in (LIMITER, PLAN)]
     planned = OverrideHost(
-        override_host_sources=[OverrideHostOverrideHostSource(metadata=hosts)],
+        override_host_sources=[OverrideHostOverrideHostSource(metadata=one) for one in hosts],
         fallback_policy=_policy("least_request", LeastRequest()),
     )
     return _policy("override_host", planned)

@@ -38,6 +38,8 @@ from headgate.contract import (
     CLIENT_TIMEOUTS,
     CLUSTER_METADATA,
     ENGINE,
+    HOSTS,
+    LEADING_KEY,
     NO_TARGET_CLUSTER,
     PLAN,
     REQUEST,
@@ -142,8 +144,8 @@ def _descriptors() -> RateLimit:
 
 def _admission_descriptors() -> RateLimit:
     """What it is told of a request that takes a slot of an engine. Without an engine there is no descriptor."""
-    names = ("model", "base_model", "user", "surface", "directory")
-    known = {"tenant": AUTHZ, "key_id": AUTHZ, **dict.fromkeys(names, REQUEST)}
+    names = ("model", "base_model", "user", "surface", "directory", "upstream_model", LEADING_KEY)
+    known = {"tenant": AUTHZ, "key_id": AUTHZ, **dict.fromkeys(names, REQUEST), HOSTS: PLAN}
     return RateLimit(
         stage=ADMISSION_STAGE,
         actions=[

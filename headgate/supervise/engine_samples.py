@@ -33,6 +33,14 @@ _GAUGES = {
 }
 
 
+_SLOTS = {
+    families.ENGINE_SLOTS: "capacity",
+    families.ENGINE_SLOTS_HELD: "held",
+    families.ENGINE_SLOTS_WAITED_FOR: "waiting",
+    families.ENGINE_FULL: "is_full",
+}
+
+
 async def metrics() -> list[Metric]:
     """None where no engine is watched, or nobody says how they are."""
     try:
@@ -61,11 +69,18 @@ def samples_of(said: EnginesStanding) -> Samples:
             samples.setdefault(families.ENGINE_LOOK_FAILURES, {})[*labels, kind] = count
         samples.setdefault(families.ENGINE_RESTARTS, {})[labels] = replica.restarts
         samples.setdefault(families.ENGINE_JUNK, {})[labels] = replica.junk
+    _add_slots(samples, said)
     for gpu in said.gpus:
         samples.setdefault(families.GPU_USED, {})[str(gpu.index),] = gpu.used
         samples.setdefault(families.GPU_MEMORY, {})[str(gpu.index),] = gpu.memory_bytes
         samples.setdefault(families.GPU_MEMORY_USED, {})[str(gpu.index),] = gpu.memory_used_bytes
     return samples
+
+
+def _add_slots(samples: Samples, said: EnginesStanding) -> None:
+    for slots in said.slots:
+        for family, field in _SLOTS.items():
+            samples.setdefault(family, {})[slots.engine,] = float(getattr(slots, field))
 
 
 def _first_tokens(said: EnginesStanding) -> Iterator[Metric]:

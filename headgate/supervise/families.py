@@ -162,6 +162,11 @@ ENGINE_LOOK_FAILURES = Family(
 ENGINE_JUNK = Family(
     "headgate_engine_metrics_junk_total", "Lines of its metrics that were left out, for what can't be.", _REPLICA
 )
+_ENGINE = ("engine",)
+ENGINE_SLOTS = Family("headgate_engine_slots", "Requests that its ready replicas run at once.", _ENGINE)
+ENGINE_SLOTS_HELD = Family("headgate_engine_slots_held", "Slots that requests hold.", _ENGINE)
+ENGINE_SLOTS_WAITED_FOR = Family("headgate_engine_slots_waited_for", "Requests that wait for a slot.", _ENGINE)
+ENGINE_FULL = Family("headgate_engine_full", "1 while another request would have to wait.", _ENGINE)
 GPU_USED = Family("headgate_gpu_used_ratio", "Share of the last moments in which the GPU computed.", ("gpu",))
 GPU_MEMORY = Family("headgate_gpu_memory_bytes", "Memory of the GPU.", ("gpu",))
 GPU_MEMORY_USED = Family("headgate_gpu_memory_used_bytes", "Memory of the GPU that is taken.", ("gpu",))

@@ -16,11 +16,14 @@ from headgate.counters.queue import (
     QUEUE_CHANNEL,
     REMEMBER_MS,
     Admitted,
+    Looked,
     Notice,
     Seat,
     Verdict,
     admit_call,
+    look_call,
     read_admitted,
+    read_looked,
     read_notice,
     release_call,
 )
@@ -68,6 +71,10 @@ class Queue:
             waiting.remove(running)
             served.append(running)
         return served
+
+    def look(self, capacity: int) -> Looked:
+        """As somebody does who wants nothing."""
+        return read_looked(self.run(look_call(POOL, capacity, self.now)))
 
     def holds(self, name: str) -> bool:
         return self.valkey.zscore(queue_keys(POOL)[0], self.seats[name].member) is not None
@@ -240,6 +247,26 @@ def test_those_whose_turn_it_is_are_told(queue: Queue) -> None:
         said = [one for one in (read_notice(message["data"]) for message in heard(listener)) if one]
     assert Notice(POOL, is_full=True, called=(f"{EPOCH}/waits",)) in said
     assert said[0].is_full
+    assert said[-1] == Notice(POOL, is_full=False, called=())
+
+
+def test_an_engine_is_said_to_be_full_for_as_long_as_it_is_and_who_waits_hears_of_new_slots(queue: Queue) -> None:
+    with queue.valkey.pubsub(ignore_subscribe_messages=True) as listener:
+        listener.subscribe(QUEUE_CHANNEL)
+        queue.ask("running")
+        for _ in range(3):
+            queue.now += 1000
+            assert queue.look(1) == Looked(held=1, waiting=0, is_full=True)
+        queue.ask("waits")
+        assert queue.look(2) == Looked(held=1, waiting=1, is_full=True)
+        queue.seats["waits"] = replace(queue.seats["waits"], capacity=2)
+        assert queue.ask("waits").verdict is Verdict.SLOT
+        queue.now += LEASE_MS
+        assert queue.look(2) == Looked(held=0, waiting=0, is_full=False)
+        assert queue.look(0) == Looked(held=0, waiting=0, is_full=False), "there is nothing, and nobody asks"
+        said = [read_notice(message["data"]) for message in heard(listener)]
+    assert said.count(Notice(POOL, is_full=True, called=())) >= 4
+    assert Notice(POOL, is_full=True, called=(f"{EPOCH}/waits",)) in said
     assert said[-1] == Notice(POOL, is_full=False, called=())
 
 

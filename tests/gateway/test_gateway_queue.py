@@ -70,6 +70,7 @@ async def test_a_full_queue_refuses_in_the_clients_shape_and_gives_back_what_was
         assert refused.json()["error"]["code"] == "engine_queue_full"
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.headers["x-headgate-error-source"] == "gateway"
+        assert refused.headers["x-headgate-queue-position"] == "3"
         with counters_of(queue.gateway) as valkey:
             assert valkey.zcard("hg:{counted}:open") == 2
             assert valkey.zcard("hg:{counted}:concurrency") == 2
@@ -101,7 +102,8 @@ async def test_a_turn_that_would_come_after_the_client_has_gone(queue: Queued) -
         for name in ("x-stainless-read-timeout", "x-stainless-timeout"):
             refused = await queue.ask(headers={name: "0.1"})
             assert (refused.status_code, refused.json()["error"]["code"]) == (503, "engine_queue_timeout")
-            assert "x-headgate-queue-position" not in refused.headers, "it has not waited"
+            assert refused.headers["x-headgate-queue-position"] == "1", "where it would have stood"
+            assert 100 < int(refused.headers["x-headgate-predicted-start-ms"]) < 5000
         assert not queue.waiting()
     await queue.is_empty()
 

@@ -76,7 +76,7 @@ class Engines:
 
     async def answered(self) -> None:
         """Wait until Envoy has seen that the replicas are well."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await self.ask())[0] != 200:  # noqa: ASYNC110 - another process looks at them
                 await asyncio.sleep(0.1)
 

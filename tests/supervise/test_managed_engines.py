@@ -133,7 +133,7 @@ async def test_the_command_shows_and_restarts(engines: Engines) -> None:
     await engines.start()
     await engines.ready(*BOTH)
     before = engines.records()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (text := (await engines.command("list", "--json"))[1]).count('"waiting": 0') < 2 or "away" not in text:  # noqa: ASYNC110 - who looks at them
             await asyncio.sleep(0.2)
     shown = {engine["name"]: engine for engine in json.loads(text)}

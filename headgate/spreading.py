@@ -9,10 +9,12 @@ with Bounded Loads, 2016).
 import hashlib
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from headgate.feed.replicas import Replica, ReplicaState
+from headgate.feed.states import EVERY_MODEL, endpoint_name
 
+MOST_HOSTS = 10  # attempts that a request has at most (headgate/config/model.py)
 FACTOR = 1.25  # times its fair share: more, and the next replica takes over
 ALWAYS = 1 / 8  # of what a replica runs at once: so much it takes anyway, a batch of that size slows nobody down much
 KV_FULL = 0.95  # an engine without room in its KV cache throws out requests that run
@@ -43,6 +45,32 @@ def ranked(
         elif one.state is ReplicaState.DRAINING:
             draining.append(one)
     return _spread(holding, key, draw) + _spread(others, key, draw) + _least_busy(draining)
+
+
+def hosts_of(
+    replicas: Sequence[Replica], cluster: str, model: str, key: bytes | None, state_of: Callable[[str, str], int]
+) -> list[str]:
+    """Addresses of those that take requests, in their order; `state_of` is Envoy's word of an endpoint."""
+    found = [one.address for one in ranked(replicas, model, key)]
+    # Last those that Envoy has ejected: it would take them all the same.
+    return sorted(found, key=lambda address: state_of(endpoint_name(cluster, address), EVERY_MODEL))
+
+
+def renewed(planned: Sequence[str], now: Sequence[str], replicas: Sequence[Replica]) -> list[str]:
+    """What was planned for all attempts, with one engine's `replicas` in the order that is right `now`.
+
+    They keep the places that they had among those of other engines: Envoy never goes back in the list.
+    """
+    own, now = {one.address for one in replicas}, now[:MOST_HOSTS]
+    places = [number for number, address in enumerate(planned) if address in own]
+    end = places[-1] + 1 if places else 0
+    left, before = list(now), []
+    for address in planned[:end]:
+        if address not in own:
+            before.append(address)
+        elif left:
+            before.append(left.pop(0))
+    return [*before, *left, *planned[end:]]
 
 
 def _spread(replicas: list[Replica], key: bytes | None, draw: random.Random) -> list[Replica]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extproc.spreading import key_of, ranked
 from headgate.feed.replicas import Replica, Replicas, ReplicaState
+from headgate.spreading import key_of, ranked
 
 READY, STARTING, DRAINING, AWAY = ReplicaState
 CLUSTER = "provider/llama@0123456789"

@@ -1,8 +1,8 @@
-"""How many requests an engine takes at once, as the limiter reckons it while replicas come and go."""
+"""How many requests an engine takes at once, as it is reckoned while replicas come and go."""
 
+from headgate.feed.capacities import RESTART_S, Capacities
 from headgate.feed.replicas import Replica, Replicas, ReplicaState
 from headgate.snapshot import SlotsRow
-from ratelimit.capacity import RESTART_S, Capacities
 
 ENGINE = SlotsRow("provider/llama@0", 24)
 
@@ -22,7 +22,7 @@ class Clock:
 
 def test_ready_replicas_count_and_gateway_yaml_while_they_say_nothing() -> None:
     replicas = Replicas()
-    capacities = Capacities(replicas)
+    capacities = Capacities(replicas.of)
     assert capacities.of(ENGINE) == 24
     replicas.take("gateway", {ENGINE.cluster: (replica(1, ReplicaState.READY), replica(2, ReplicaState.STARTING))})
     assert capacities.of(ENGINE) == 8
@@ -30,7 +30,7 @@ def test_ready_replicas_count_and_gateway_yaml_while_they_say_nothing() -> None:
 
 def test_one_that_has_just_died_is_waited_for_and_one_that_was_never_there_is_not() -> None:
     clock, replicas = Clock(), Replicas()
-    capacities = Capacities(replicas, clock)
+    capacities = Capacities(replicas.of, clock)
     away = {ENGINE.cluster: (replica(1, ReplicaState.AWAY),)}
     replicas.take("gateway", away)
     assert capacities.of(ENGINE) is None
