@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 
 from headgate.counters.client import Counters, Unavailable
-from headgate.counters.queue import look_call, read_looked
+from headgate.counters.queue import engine_of, look_call, read_looked
 from headgate.engine_standing import SlotsStanding
 from headgate.feed.capacities import Capacities
 from headgate.feed.replicas import ByCluster
@@ -43,5 +43,4 @@ class Slots:
             looked = read_looked(await self._counters.run(*look_call(pool, capacity)))
         except Unavailable:  # the counters' client has said so
             return None
-        engine = pool.partition("/")[0]  # of a managed one the gateway follows (headgate/slot_tables.py)
-        return SlotsStanding(engine, capacity, looked.held, looked.waiting, looked.is_full)
+        return SlotsStanding(engine_of(pool), capacity, looked.held, looked.waiting, looked.is_full)

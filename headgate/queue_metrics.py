@@ -1,4 +1,4 @@
-"""The metrics of queues in front of engines, counted by the workers that hold what waits.
+"""The metrics of queues in front of engines, counted by the workers that hold what waits, and by the ledger.
 
 As in headgate/metrics.py, which says how processes count.
 """
@@ -31,6 +31,12 @@ QUEUE_WAITED = Counter(
     "headgate_engine_queue_waited_seconds",
     "The same, added up, for each tenant.",
     ("tenant", "model"),
+    registry=None,
+)
+SLOTS_LEFT = Counter(
+    "headgate_engine_slots_left",
+    "Slots that nobody gave back, so that they end with their lease: the counters were away for too long.",
+    ("engine",),
     registry=None,
 )
 QUEUE_PREDICTION = Histogram(

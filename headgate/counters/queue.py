@@ -79,6 +79,11 @@ class Notice:
     called: tuple[str, ...]
 
 
+def engine_of(pool: str) -> str:
+    """The engine whose slots are called so: of a managed one its gateway follows (headgate/slot_tables.py)."""
+    return pool.partition("/")[0]
+
+
 def admit_call(seat: Seat, now_ms: int | str = "") -> Call:
     """For `Counters.run`; again and again for one that waits."""
     arguments = (

@@ -1,5 +1,6 @@
 """Slots of engines are given back when the requests that have them end, with or without limits, whoever dies."""
 
+import pytest
 from ledger_process import Ledger, end_line, wait_until
 from redis import Redis
 
@@ -7,7 +8,9 @@ from headgate.counters.address import parsed
 from headgate.counters.client import Counters
 from headgate.counters.queue import Seat, Verdict, admit_call, read_admitted, release_call
 from headgate.counters.scripts import queue_keys
+from headgate.queue_metrics import SLOTS_LEFT
 from headgate.snapshot import SlotsRow
+from ledger.settling import engine_slots
 from ledger.settling.engine_slots import EngineSlots
 from ledger.spool.lines import Line
 
@@ -94,6 +97,18 @@ def test_giving_back_twice_does_no_harm(valkey: Redis) -> None:
         script, keys, arguments = release_call(POOL, [f"{E1}/first"])
         assert valkey.eval(script.text, len(keys), *keys, *arguments) == freed  # type: ignore[arg-type]
     assert held(valkey) == {"second"}
+
+
+async def test_of_too_many_ends_the_oldest_are_left_to_their_lease_and_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_slots, "MOST", 3)
+    before = SLOTS_LEFT.labels("llama")._value.get()
+    slots = EngineSlots(Counters(parsed("unix:///nowhere"), 1.0), lambda: None)
+    for number in range(5):
+        slots.on_end(Line("end", f"r{number}", engine="llama/host-1" if number == 1 else POOL), E1)
+    assert [slots.noted(pool) for pool in (POOL, "llama/host-1")] == [[f"{E1}/r{number}" for number in (2, 3, 4)], []]
+    assert SLOTS_LEFT.labels("llama")._value.get() - before == 2
 
 
 async def test_a_slot_whose_engine_broke_off_is_not_given_back_at_once() -> None:
