@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 
 from msgspec.structs import replace
 
+from headgate.adapter_targets import loading
 from headgate.directory.directory import Adapter, Directory
 from headgate.directory.rows import SHARED
 from headgate.snapshot import AliasRow, TargetRow, TenantRow, VersionRow
@@ -24,7 +25,7 @@ def aliases_of(tenant: str, row: TenantRow, directory: Directory, models: Collec
 def _alias_row(adapter: Adapter, row: TenantRow) -> AliasRow:
     entry = adapter.entry
     live = [one for one in adapter.versions if one.state == "live" and one.weight]
-    engines = [target for target in row.models.get(entry.base_model, ()) if target.has_adapters]
+    engines = loading(row.models.get(entry.base_model, ()))
     return AliasRow(
         base_model=entry.base_model,
         owner=entry.tenant,

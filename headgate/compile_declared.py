@@ -27,7 +27,7 @@ def compile_declared(gateway: Gateway, generation: int, base: Path) -> Declared:
     """What a checked gateway declares; `base` is the folder of gateway.yaml."""
     return Declared(
         generation=generation,
-        tenants={name: _tenant(tenant) for name, tenant in gateway.tenants.items()},
+        tenants={name: _tenant(gateway, tenant) for name, tenant in gateway.tenants.items()},
         plans={name: _plan(plan) for name, plan in gateway.plans.items()},
         models={name: _model(gateway, model) for name, model in gateway.models.items()},
         providers={name: _provider(provider) for name, provider in gateway.providers.items()},
@@ -50,7 +50,7 @@ def _billing(billing: Billing) -> DeclaredBilling:
     return DeclaredBilling(billing.seller, billing.address, billing.notes, billing.due_days, billing.prefix)
 
 
-def _tenant(tenant: Tenant) -> DeclaredTenant:
+def _tenant(gateway: Gateway, tenant: Tenant) -> DeclaredTenant:
     return DeclaredTenant(
         plan=tenant.plan,
         zones=tenant.zones,
@@ -62,6 +62,7 @@ def _tenant(tenant: Tenant) -> DeclaredTenant:
         store_prompts=tenant.store_prompts,
         usage_retention_days=tenant.usage_retention_days,
         pricing=written_pricing(tenant.pricing),
+        targets={name: [_target(gateway, one) for one in chain] for name, chain in tenant.targets.items()},
     )
 
 

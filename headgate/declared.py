@@ -23,8 +23,21 @@ class DeclaredKey(msgspec.Struct, frozen=True):
     limits: dict[str, Any] = {}
 
 
+class DeclaredTarget(msgspec.Struct, frozen=True):
+    """One place where a model is served; `model` is its name there, `zone` the provider's. `max_lora_rank` is that of
+    adapters that it may load; 0: none.
+    """
+
+    provider: str
+    model: str
+    zone: str
+    max_lora_rank: int = 0
+
+
 class DeclaredTenant(msgspec.Struct, frozen=True):
-    """A tenant; `models` are its grants, `zones` None is every zone of its plan, `pricing` None its plan's."""
+    """A tenant; `models` are its grants, `zones` None is every zone of its plan, `pricing` None its plan's; `targets`
+    are its own, by model.
+    """
 
     plan: str | None = None
     zones: list[str] | None = None
@@ -36,6 +49,7 @@ class DeclaredTenant(msgspec.Struct, frozen=True):
     store_prompts: bool = False
     usage_retention_days: int | None = None
     pricing: dict[str, Any] | None = None
+    targets: dict[str, list[DeclaredTarget]] = {}
 
 
 class DeclaredPlan(msgspec.Struct, frozen=True):
@@ -44,17 +58,6 @@ class DeclaredPlan(msgspec.Struct, frozen=True):
     limits: dict[str, Any] = {}
     zones: list[str] | None = None
     pricing: dict[str, Any] | None = None
-
-
-class DeclaredTarget(msgspec.Struct, frozen=True):
-    """One place where a model is served; `model` is its name there, `zone` the provider's. `max_lora_rank` is that of
-    adapters that it may load; 0: none.
-    """
-
-    provider: str
-    model: str
-    zone: str
-    max_lora_rank: int = 0
 
 
 class DeclaredModel(msgspec.Struct, frozen=True):

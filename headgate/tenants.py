@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -17,7 +17,6 @@ from msgspec.structs import replace
 
 from headgate.aliases import aliases_of
 from headgate.directory.directory import Directory
-from headgate.directory.following import Following
 from headgate.directory.rows import TenantEntry
 from headgate.limits import GivenLimits, LimitRow, LimitsRow
 from headgate.prices import TermsRow
@@ -39,6 +38,14 @@ class MisconfiguredError(ValueError):
     """A tenant can't be made; the text says why, to the operator."""
 
 
+class Followed(Protocol):
+    """The directory as far as it was read."""
+
+    @property
+    def directory(self) -> Directory:
+        """Ask for it anew each time."""
+
+
 @dataclass(slots=True)
 class _Kept:
     """A tenant as it was made. `row` None: it could not be made, or is not there."""
@@ -52,7 +59,7 @@ class _Kept:
 class Tenants:
     """Of one snapshot; with a directory that goes on changing."""
 
-    def __init__(self, snapshot: Snapshot, following: Following) -> None:
+    def __init__(self, snapshot: Snapshot, following: Followed) -> None:
         self._snapshot = snapshot
         self._following = following
         self._directory = following.directory
@@ -80,6 +87,12 @@ class Tenants:
     def names(self) -> list[str]:
         """All that there are: gateway.yaml's first."""
         return list(dict.fromkeys((*self._snapshot.tenants, *self._following.directory.tenants())))
+
+    def granted(self, alias: str) -> list[str]:
+        """Tenants that may use an adapter of the platform's, where they may use its base model."""
+        declared, directory = self._snapshot.tenants, self._following.directory
+        others = [name for name in directory.tenants() if name not in declared and alias in directory.models(name)]
+        return [*(name for name, row in declared.items() if alias in row.shared), *others]
 
     def providers(self) -> set[str]:
         """Those that some tenant may reach, of gateway.yaml's or the directory's."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from control.adapters.reach import DeclaredReach
 from control.call import Call
 from control.found_tenant import changeable_tenant, tenant_of
 from control.problems import conflict, not_found
@@ -9,7 +10,8 @@ from control.store.adapters import adapters_of, find_adapter
 from control.store.tenants import find_grant
 from control.store.unit import Reader
 from control.store.values import Adapter
-from headgate.declared import DeclaredModel
+from headgate.adapter_targets import adapter_targets
+from headgate.declared import DeclaredTarget
 from headgate.directory.rows import SHARED, alias_of, is_shared
 
 MOST_ADAPTERS = 1000  # of a tenant
@@ -32,16 +34,17 @@ def check_owner(call: Call, reader: Reader, *, changes: bool = False) -> str:
     return owner
 
 
-def check_base(call: Call, reader: Reader, owner: str, name: str, base_model: str) -> DeclaredModel:
-    """The model that an adapter changes. Raises Problem (409)."""
-    model = call.declared.models.get(base_model)
-    if model is None or (owner != SHARED and not _may_use(call, reader, owner, base_model)):
+def check_base(call: Call, reader: Reader, owner: str, name: str, base_model: str) -> list[DeclaredTarget]:
+    """The targets that load an adapter of that model, where requests for it may come to. Raises Problem (409)."""
+    if base_model not in call.declared.models or (owner != SHARED and not _may_use(call, reader, owner, base_model)):
         raise conflict("unknown_model", f"{owner} has no model {base_model}")
-    if not any(target.max_lora_rank for target in model.targets):
-        raise conflict("no_engine", f"no engine of the model {base_model} loads adapters: max_loras in gateway.yaml")
+    targets = adapter_targets(owner, name, base_model, DeclaredReach(call.declared, reader))
+    if not targets:
+        text = f"no engine that {owner} reaches for the model {base_model} loads adapters: max_loras in gateway.yaml"
+        raise conflict("no_engine", text)
     if (alias := alias_of(owner, name)) in call.declared.models:
         raise conflict("exists", f"{alias} is a model of gateway.yaml")
-    return model
+    return targets
 
 
 def is_shared_adapter(reader: Reader, alias: str) -> bool:

@@ -33,7 +33,7 @@ from headgate.adapters.manifest import Manifest, digest_of
 from headgate.adapters.model_revision import revision_of
 from headgate.adapters.opening import AdapterAccess
 from headgate.adapters.publishing import NewVersion, publish
-from headgate.declared import DeclaredModel
+from headgate.declared import DeclaredTarget
 from headgate.objects.failures import ObjectsError
 
 _LONGEST_FAILURE = 1000
@@ -41,9 +41,9 @@ _LONGEST_FAILURE = 1000
 
 def register(call: Call, owner: str, name: str, files: Arrived, told: Told) -> AdapterVersion:
     """Checks, stores and signs what has arrived. Raises Problem; what was not accepted stays, and says why."""
-    version, model = _begun(call, owner, name, files, told)
+    version, engines = _begun(call, owner, name, files, told)
     try:
-        manifest = _published(call, version, model, files, told)
+        manifest = _published(call, version, engines, files, told)
     except Unacceptable as error:
         _failed(call, version, str(error))
         raise Problem(422, "adapter_not_acceptable", str(error)) from None
@@ -80,11 +80,13 @@ def unregister(call: Call, owner: str, name: str, number: int) -> None:
         record_version(unit, version, None)
 
 
-def _begun(call: Call, owner: str, name: str, files: Arrived, told: Told) -> tuple[AdapterVersion, DeclaredModel]:
+def _begun(
+    call: Call, owner: str, name: str, files: Arrived, told: Told
+) -> tuple[AdapterVersion, list[DeclaredTarget]]:
     with call.change() as unit:
         check_owner(call, unit, changes=True)
         adapter = adapter_of(call, unit, name)
-        model = check_base(call, unit, owner, name, adapter.base_model)
+        engines = check_base(call, unit, owner, name, adapter.base_model)
         if len(versions_of(unit, owner, name)) >= MOST_VERSIONS:
             raise conflict("too_many", f"an adapter has at most {MOST_VERSIONS} versions: delete some")
         if (parent := told.lineage.parent) and parent > adapter.last_number:  # one that was deleted is one, too
@@ -95,12 +97,13 @@ def _begun(call: Call, owner: str, name: str, files: Arrived, told: Told) -> tup
         named: dict[str, Any] = {"tenant_id": owner, "name": name, "number": number, "created_by": call.creator}
         made = insert_version(unit, AdapterVersion(**named, **said))
         record_version(unit, None, made)
-    return made, model
+    return made, engines
 
 
-def _published(call: Call, version: AdapterVersion, model: DeclaredModel, files: Arrived, told: Told) -> Manifest:
+def _published(
+    call: Call, version: AdapterVersion, engines: list[DeclaredTarget], files: Arrived, told: Told
+) -> Manifest:
     access, row = _access(call), call.declared.adapters
-    engines = [target for target in model.targets if target.max_lora_rank]
     served, *others = dict.fromkeys(target.model for target in engines)
     names = [name for target in (served, *others) for name in (target, *row.base_names.get(target, ()))]
     folders = [Path(folder) for target in (served, *others) for folder in row.model_folders.get(target, ())]

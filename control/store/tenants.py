@@ -42,6 +42,11 @@ def list_grants(reader: Reader, tenant_id: str) -> tuple[Grant, ...]:
     return GRANTS.all(reader, GrantRow.tenant_id == tenant_id)
 
 
+def granted_tenants(reader: Reader, model: str) -> tuple[str, ...]:
+    """Tenants that were granted it here, by name."""
+    return tuple(grant.tenant_id for grant in GRANTS.all(reader, GrantRow.model == model))
+
+
 def insert_grant(unit: Unit, grant: Grant) -> Grant:
     """Raises Exists."""
     return GRANTS.insert(unit, grant)

@@ -5,8 +5,7 @@ While nobody knows what is wanted (there is no directory yet, or it can't be rea
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
@@ -15,12 +14,12 @@ from engines.loading.files import AdapterFiles
 from engines.loading.next_step import Rank
 from engines.loading.promotion import Fails, Fits, Outcome
 from engines.loading.telling import ReportTeller
-from engines.loading.versions import Version, wanted_by_engine
+from engines.loading.wishes import Wishes
 from engines.watch.replica import Replica
 from headgate.adapter_reports import LONGEST_REASON, AdapterReport
-from headgate.directory.directory import Directory
 from headgate.engine_rows import EngineRow
 from headgate.snapshot import Snapshot
+from headgate.tenants import Followed
 
 LOOK_EVERY_S = 0.25
 SWEEP_EVERY_S = 60.0  # which is how long files of a tenant that is deleted may stay
@@ -28,20 +27,12 @@ SWEEP_EVERY_S = 60.0  # which is how long files of a tenant that is deleted may 
 log = structlog.get_logger()
 
 
-class Following(Protocol):
-    """The directory as far as it was read."""
-
-    @property
-    def directory(self) -> Directory:
-        """Ask for it anew each time."""
-
-
 class Loader:
     """`turn` is one round; `run` goes round. `files_of` says where an engine's adapters lie."""
 
     def __init__(
         self,
-        following: Following,
+        following: Followed,
         snapshot: Callable[[], Snapshot | None],
         replicas: Callable[[], Sequence[Replica]],
         files_of: Callable[[EngineRow], AdapterFiles],
@@ -54,8 +45,7 @@ class Loader:
         self._teller = teller
         self._news = asyncio.Event()
         self._loops: dict[str, tuple[AdapterFiles, EngineLoop]] = {}
-        self._wanted: Mapping[str, Mapping[str, Version]] = {}
-        self._wanted_of: tuple[Snapshot | None, Directory | None, int] = (None, None, 0)
+        self._wishes = Wishes(following)
 
     def news(self) -> None:
         """Something may be new."""
@@ -87,16 +77,16 @@ class Loader:
 
     def turn(self) -> None:
         """One round: what is wanted where, and what has come of it."""
-        snapshot, directory = self._snapshot(), self._following.directory
-        if snapshot is None or not directory.version:
+        snapshot = self._snapshot()
+        if snapshot is None or not self._following.directory.version:
             return
-        self._read(snapshot, directory)
+        self._wishes.read(snapshot)
         replicas = self._replicas()
         for engine in self._loops.keys() - snapshot.engines.keys():
             self._end(engine)
         for engine, row in snapshot.engines.items():
             its = [one for one in replicas if one.engine == engine]
-            wanted = self._wanted.get(engine, {})
+            wanted = self._wishes.by_engine.get(engine, {})
             self._loop_of(engine, row).turn(row.max_loras, wanted, its, row.longest_wait_s)
         self._teller.take(dict(self._reports()))
 
@@ -122,17 +112,9 @@ class Loader:
                 loaded = [loop.loaded() for one, loop in self._loops.values() if one is files]
                 await files.sweep(known, frozenset().union(*loaded))
 
-    def _read(self, snapshot: Snapshot, directory: Directory) -> None:
-        """Only where it may be another one: there may be thousands of adapters."""
-        last, of, version = self._wanted_of
-        if last is not snapshot or of is not directory or version != directory.version:
-            self._wanted_of = snapshot, directory, directory.version
-            engines = [name for name, row in snapshot.engines.items() if row.max_loras]
-            self._wanted = wanted_by_engine(directory.all_adapters(), snapshot.chains, engines)
-
     def _reports(self) -> Iterator[tuple[AdapterReport, int]]:
         """What is to be told: of awaited versions what came of them, of staged ones if they can't be kept."""
-        versions = {name: version for some in self._wanted.values() for name, version in some.items()}
+        versions = {name: version for some in self._wishes.by_engine.values() for name, version in some.items()}
         for name, version in versions.items():
             if version.rank is Rank.LIVE:
                 continue
@@ -145,6 +127,8 @@ class Loader:
 
     def _outcome(self, name: str) -> Outcome:
         """Of all engines that are to have it."""
-        found = [self._loops[engine][1].outcome(name) for engine, some in self._wanted.items() if name in some]
+        found = [
+            self._loops[engine][1].outcome(name) for engine, some in self._wishes.by_engine.items() if name in some
+        ]
         failed = next((one for one in found if isinstance(one, Fails)), None)
         return failed or (Fits() if found and all(found) else None)

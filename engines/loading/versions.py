@@ -1,12 +1,13 @@
 """Which adapters an engine is to have, as the directory and the tables say. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from engines.loading.next_step import Rank
+from headgate.adapter_targets import Reach, adapter_targets
 from headgate.directory.directory import Adapter
 from headgate.directory.rows import AdapterVersionEntry
-from headgate.snapshot import ZonedTarget
+from headgate.snapshot import TargetRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +28,15 @@ Versions = Mapping[str, Version]
 
 
 def wanted_by_engine(
-    adapters: Iterable[Adapter], chains: Mapping[str, Sequence[ZonedTarget]], engines: Iterable[str]
+    adapters: Iterable[Adapter], reach: Reach[TargetRow], engines: Iterable[str]
 ) -> dict[str, dict[str, Version]]:
-    """For each engine the versions that it is to have. `chains`: the targets of each model.
-
-    An adapter belongs on every engine that is a target of its base model.
-    """
+    """For each engine the versions that it is to have: those that requests may be led to it for."""
     wanted: dict[str, dict[str, Version]] = {engine: {} for engine in engines}
-    for adapter in adapters:
-        versions = {one.name: one for one in _wanted_of(adapter.versions)}
-        providers = {one.target.provider for one in chains.get(adapter.entry.base_model, ())}
-        for engine in providers & wanted.keys():
-            wanted[engine].update(versions)
+    for entry, entries in adapters:
+        if versions := {one.name: one for one in _wanted_of(entries)}:
+            targets = adapter_targets(entry.tenant, entry.name, entry.base_model, reach)
+            for engine in {one.provider for one in targets} & wanted.keys():
+                wanted[engine].update(versions)
     return wanted
 
 

@@ -39,6 +39,7 @@ tenants:
     plan: starter
     models: [chat]
     pin_targets: true
+    targets: {chat: [{provider: open, model: gpt-4o}, {provider: local, model: llama}]}
     store_prompts: true
     usage_retention: 30d
     pricing: {discount: 10%}
@@ -81,6 +82,12 @@ def test_what_a_file_declares(check_text: Checking, tmp_path: Path) -> None:
                 "store_prompts": True,
                 "usage_retention_days": 30,
                 "pricing": {"discount": "10%"},
+                "targets": {
+                    "chat": [
+                        {"provider": "open", "model": "gpt-4o", "zone": "external", "max_lora_rank": 0},
+                        {"provider": "local", "model": "llama", "zone": "internal", "max_lora_rank": 0},
+                    ],
+                },
             }
         },
         "plans": {

@@ -6,6 +6,7 @@ import pytest
 from adapter_rows import HERE, add_version, report
 from admin import Caller, api
 from httpx2 import Response
+from msgspec.structs import replace
 from rows import ADMIN, write_tenant
 
 from control.adapters.reports import answer_to
@@ -14,6 +15,7 @@ from control.store.audit_log import verify_log
 from control.store.store import Store
 from control.store.tenants import insert_grant
 from control.store.values import Grant
+from headgate.declared import DeclaredTarget
 
 PATH, BOT = "/tenants/acme/adapters", {"name": "bot", "base_model": "chat"}
 
@@ -129,6 +131,22 @@ async def test_an_adapter_has_a_name_and_a_base_model_of_its_tenants(
     admin: Caller, said: dict[str, Any], expected: tuple[int, str]
 ) -> None:
     assert code(await admin.post(PATH, said)) == expected
+
+
+async def test_an_adapter_needs_an_engine_that_its_tenants_requests_may_come_to(store: Store) -> None:
+    own = {"chat": [DeclaredTarget("elsewhere", "llama", "internal")]}
+    filed = {"filed": replace(HERE.tenants["filed"], targets=own)}
+    write_tenant(store, "acme")
+    admin = Caller(api(store, replace(HERE, tenants=filed)))
+    await admin.put("/tenants/acme/grants/chat")
+    assert code(await admin.post("/tenants/filed/adapters", BOT)) == (409, "no_engine")
+    assert (await admin.post(PATH, BOT)).status_code == 201
+    number = add_version(store)
+    assert (await admin.patch("/tenants/acme", {"zones": ["eu"]})).status_code == 200
+    refused = await admin.post(f"{PATH}/bot/promote", {"version": number})
+    assert code(refused) == (409, "no_engine")
+    assert "acme reaches" in refused.json()["detail"]
+    assert code(await admin.post(PATH, BOT | {"name": "other"})) == (409, "no_engine")
 
 
 async def test_roles(admin: Caller) -> None:

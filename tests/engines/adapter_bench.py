@@ -34,7 +34,7 @@ from headgate.adapters.publishing import NewVersion, publish
 from headgate.adapters.signature import SigningKey, key_text
 from headgate.directory.directory import Directory
 from headgate.engine_rows import EngineRow
-from headgate.snapshot import Snapshot, TargetRow, ZonedTarget
+from headgate.snapshot import Snapshot, TargetRow, TenantRow, ZonedTarget
 from tests.adapters import made
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -195,10 +195,12 @@ class Bench:
         self.control.changed = self.loader.news
 
     def snapshot(self) -> Snapshot:
-        target = TargetRow("llama", "openai", "provider/llama", "llama", "continuous", 1, 1, 1)
+        target = TargetRow("llama", "openai", "provider/llama", "llama", "continuous", 1, 1, 1, has_adapters=True)
         row = EngineRow("provider/llama", (), 8, max_loras=self.places, managed=True)
         chains = {"chat": [ZonedTarget("internal", target)]}
-        return Snapshot(1, 0, 1, [], {}, {}, chains=chains, engines={"llama": row})
+        return Snapshot(
+            1, 0, 1, [], {"acme": TenantRow({"chat": [target]})}, {}, chains=chains, engines={"llama": row}
+        )
 
     def publish(self, value: float, key: SigningKey = KEY) -> int:
         """The next version of acme/bot; the number that control gives it."""

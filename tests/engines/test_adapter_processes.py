@@ -23,7 +23,7 @@ from headgate.engine_rows import EngineRow
 from headgate.feed.replicas import Replicas, ReplicaState
 from headgate.feed.states import TargetStates
 from headgate.feed.subscriber import Subscriber
-from headgate.snapshot import Snapshot, TargetRow, ZonedTarget, write_snapshot
+from headgate.snapshot import Snapshot, TargetRow, TenantRow, ZonedTarget, write_snapshot
 from tests.control.control_process import ControlProcess, control_process
 from tests.counters.valkey_server import ValkeyServer
 
@@ -57,9 +57,11 @@ class Part:
     def __init__(self, bench: Bench, server: ValkeyServer) -> None:
         urls = tuple(f"http://127.0.0.1:{engine.port}" for engine in bench.engines)
         row = EngineRow("provider/llama@0", urls, 8, served="llama", max_loras=4, managed=True)
-        target = TargetRow("llama", "openai", "provider/llama@0", "llama", "continuous", 1, 1, 2)
+        target = TargetRow("llama", "openai", "provider/llama@0", "llama", "continuous", 1, 1, 2, has_adapters=True)
         chains = {"chat": [ZonedTarget("internal", target)]}
-        tables = Snapshot(1, 0, 2**20, [], {}, {}, chains=chains, engines={"llama": row})
+        tables = Snapshot(
+            1, 0, 2**20, [], {"acme": TenantRow({"chat": [target]})}, {}, chains=chains, engines={"llama": row}
+        )
         write_snapshot(tables, bench.state / SNAPSHOT)
         self._bench, self._url = bench, f"unix://{server.socket}"
         self.process: subprocess.Popen[bytes] | None = None

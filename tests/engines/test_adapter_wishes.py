@@ -1,41 +1,115 @@
 """Which engines are to have which versions, when a version may be live, and when what has failed is tried again."""
 
+from typing import Any
+
 import pytest
+from msgspec.structs import replace
 
 from engines.loading.next_step import Rank
 from engines.loading.promotion import Fails, Fits, Outcome, verdict
 from engines.loading.reasons import Reason
 from engines.loading.resting import LONGEST_S, Resting
-from engines.loading.versions import wanted_by_engine
-from headgate.directory.directory import Adapter
-from headgate.directory.rows import AdapterEntry, AdapterState, AdapterVersionEntry
-from headgate.snapshot import TargetRow, ZonedTarget
+from engines.loading.wishes import Wishes
+from headgate.directory.directory import Directory
+from headgate.directory.rows import (
+    AdapterEntry,
+    AdapterState,
+    AdapterVersionEntry,
+    GrantEntry,
+    Row,
+    TenantEntry,
+    change_to,
+)
+from headgate.engine_rows import EngineRow
+from headgate.snapshot import Snapshot, TargetRow, TenantRow, ZonedTarget
+from headgate.tenants import Tenants
+from tests.tenants.still import Still
 
 REFUSED = Fails(Reason.REFUSED, "no")
 
 
-def chain(*providers: str) -> list[ZonedTarget]:
-    rows = [TargetRow(one, "openai", f"provider/{one}@0", "m", "continuous", 1, 1, 1) for one in providers]
-    return [ZonedTarget("internal", row) for row in rows]
+def target(provider: str, *, loads: bool = True) -> TargetRow:
+    return TargetRow(provider, "openai", f"provider/{provider}@0", "m", "continuous", 1, 1, 1, has_adapters=loads)
 
 
-def adapter(name: str, base_model: str, *states: AdapterState, wanted: int | None = None) -> Adapter:
-    entries = [
-        AdapterVersionEntry("acme", name, number, state, f"{number}" * 64, wanted_weight=wanted)
-        for number, state in enumerate(states, 1)
-    ]
-    return Adapter(AdapterEntry("acme", name, base_model), tuple(entries))
+def adapter(tenant: str, name: str, base_model: str, state: AdapterState = "live", **more: Any) -> list[Row]:
+    weight = 100 if state == "live" else None
+    version = AdapterVersionEntry(tenant, name, 1, state, "1" * 64, weight, **more)
+    return [AdapterEntry(tenant, name, base_model), version]
 
 
-def test_an_adapter_belongs_on_every_engine_that_its_base_model_is_served_by() -> None:
-    chains = {"chat": chain("llama", "spare", "openai"), "code": chain("coder")}
-    adapters = [adapter("bot", "chat", "live"), adapter("sql", "code", "live"), adapter("old", "gone", "live")]
-    wanted = wanted_by_engine(adapters, chains, ["llama", "spare", "coder"])
-    assert {engine: set(some) for engine, some in wanted.items()} == {
-        "llama": {"acme/bot@1-11111111"},
-        "spare": {"acme/bot@1-11111111"},
-        "coder": {"acme/sql@1-11111111"},
+CHAT = [
+    ZonedTarget("here", target("llama")),
+    ZonedTarget("eu", target("spare")),
+    ZonedTarget("here", target("far", loads=False)),
+]
+SNAPSHOT = Snapshot(
+    1,
+    0,
+    1,
+    keys=[],
+    tenants={
+        "acme": TenantRow({"chat": [target("own")]}, shared=("shared/writer",)),
+        "plain": TenantRow({"chat": [one.target for one in CHAT]}),
+    },
+    models={},
+    chains={"chat": CHAT, "code": [ZonedTarget("here", target("coder"))]},
+    engines={
+        name: EngineRow(f"provider/{name}@0", (), 8, max_loras=4) for name in ("llama", "spare", "coder", "own")
+    },
+)
+
+
+def wished(*rows: Row) -> tuple[Wishes, Tenants]:
+    following = Still(Directory(1, [[change_to(row) for row in rows]]))
+    wishes = Wishes(following)
+    wishes.read(SNAPSHOT)
+    return wishes, Tenants(SNAPSHOT, following)
+
+
+def engines_of(wishes: Wishes, adapter: str) -> set[str]:
+    return {engine for engine, some in wishes.by_engine.items() if any(name.startswith(adapter) for name in some)}
+
+
+def test_an_adapter_is_on_every_engine_that_its_tenants_requests_may_come_to_and_on_no_other() -> None:
+    tenants = (TenantEntry("euro", zones=("eu",)), GrantEntry("euro", "chat"), GrantEntry("euro", "shared/writer"))
+    wishes, known = wished(
+        *tenants,
+        *adapter("acme", "bot", "chat"),
+        *adapter("plain", "bot", "chat"),
+        *adapter("euro", "bot", "chat"),
+        *adapter("nobody", "bot", "chat"),
+        *adapter("plain", "sql", "code"),
+        *adapter("shared", "writer", "chat"),
+        *adapter("shared", "coder", "code"),
+    )
+    found = {
+        name: engines_of(wishes, name) for name in ("acme/bot", "plain/bot", "euro/bot", "nobody/bot", "plain/sql")
     }
+    assert found == {
+        "acme/bot": {"own"},  # its own targets of the model
+        "plain/bot": {"llama", "spare"},
+        "euro/bot": {"spare"},  # the engine in its zone
+        "nobody/bot": set(),
+        "plain/sql": set(),  # a model that it may not use
+    }
+    assert engines_of(wishes, "shared/writer") == {"llama", "spare", "own"}
+    assert engines_of(wishes, "shared/coder") == {"coder"}  # granted to nobody yet
+    for tenant in ("acme", "plain", "euro"):
+        row = known.find(tenant)
+        assert row
+        assert row.aliases
+        for alias, made in row.aliases.items():
+            assert {one.provider for one in made.targets} <= engines_of(wishes, alias)
+
+
+def test_who_is_granted_a_shared_adapter_later_finds_it_on_engines_of_its_own() -> None:
+    directory = Directory(1, [[change_to(row) for row in adapter("shared", "writer", "chat")]])
+    wishes, own = Wishes(Still(directory)), replace(SNAPSHOT, tenants={})
+    wishes.read(own)
+    assert engines_of(wishes, "shared/writer") == {"llama", "spare"}
+    wishes.read(SNAPSHOT)
+    assert engines_of(wishes, "shared/writer") == {"llama", "spare", "own"}
 
 
 @pytest.mark.parametrize(
@@ -51,8 +125,8 @@ def test_an_adapter_belongs_on_every_engine_that_its_base_model_is_served_by() -
     ],
 )
 def test_what_is_loaded_is_live_awaited_or_staged(state: AdapterState, wanted: int | None, rank: Rank | None) -> None:
-    found = wanted_by_engine([adapter("bot", "chat", state, wanted=wanted)], {"chat": chain("llama")}, ["llama"])
-    assert [version.rank for version in found["llama"].values()] == ([rank] if rank is not None else [])
+    wishes, _ = wished(*adapter("plain", "bot", "chat", state, wanted_weight=wanted))
+    assert [version.rank for version in wishes.by_engine["llama"].values()] == ([rank] if rank is not None else [])
 
 
 @pytest.mark.parametrize(
