@@ -38,7 +38,7 @@ HEALTH, FIRST_KEY = "/health", "/first-key"
 ANSWER_WITHIN_S = 25.0  # Envoy waits for 30
 _IDENTITY, _ID = IDENTITY_HEADER.encode(), REQUEST_ID.encode()
 _JSON = "application/json"
-_MOST_REPORT_BYTES = 64 * 1024
+_MOST_REPORT_BYTES = 2**20
 
 # Of a database that can't be opened; StoreAway is the others.
 _CODES: Mapping[type[StoreError], str] = {
@@ -56,7 +56,7 @@ log = structlog.get_logger()
 class Gate:
     """ASGI. `app` gives the admin API's app, `usage` that of what is asked about usage. `first_key` makes that key,
     in a thread; None where there is one. `report` takes what engines say of adapters, in a thread too, and gives a
-    status and a text.
+    status and what to say: JSON, or why not.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Gate:
         app: Callable[[], Awaitable[App]],
         usage: Callable[[], Awaitable[App]],
         first_key: Callable[[], str | None],
-        report: Callable[[bytes], tuple[int, str]],
+        report: Callable[[bytes], tuple[int, bytes]],
     ) -> None:
         self._opening, self._app, self._usage = opening, app, usage
         self._first_key, self._report = first_key, report
@@ -122,8 +122,8 @@ class Gate:
         if more or not self._opening.opened:
             await _answer(send, 413 if more else 503, b"")
             return
-        status, text = await asyncio.to_thread(self._report, body)
-        await _answer(send, status, text.encode(), "text/plain")
+        status, said = await asyncio.to_thread(self._report, body)
+        await _answer(send, status, said, _JSON if status == 200 else "text/plain")
 
     async def _pass(self, made: Callable[[], Awaitable[App]], scope: Scope, receive: Receive, send: Send) -> None:
         begun = False

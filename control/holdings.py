@@ -125,7 +125,12 @@ def wanted(reader: Reader) -> frozenset[str]:
 def note_this_host(store: Store, state: Path = Path()) -> Host:
     """Says in the database that this host is there, under an id that it keeps. Raises StoreError, OSError."""
     with store.write_aside() as writer:
-        return note_host(writer, Host(id=host_id(state), name=socket.gethostname()[:_LONGEST_NAME]))
+        return note_host(writer, this_host(state))
+
+
+def this_host(state: Path = Path()) -> Host:
+    """As it says itself who it is. Raises OSError."""
+    return Host(id=host_id(state), name=socket.gethostname()[:_LONGEST_NAME])
 
 
 def host_id(state: Path = Path()) -> str:

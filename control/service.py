@@ -24,11 +24,12 @@ from control.app_when_needed import AppWhenNeeded
 from control.declared_file import DeclaredFile
 from control.gate import Gate
 from control.hand_over import hand_over
-from control.holdings import HostHolding, host_id, note_this_host, wanted
+from control.holdings import HostHolding, host_id, note_this_host, this_host, wanted
 from control.key_uses import UsesTaken
 from control.listening import listening
 from control.opening import Opening
 from control.publisher import Publisher
+from control.store.adapters import wanted_versions
 from control.store.credentials import list_credentials
 from control.store.credits import accounts_that_end, find_account
 from control.store.engine import file_of, sqlite_url
@@ -46,6 +47,7 @@ from headgate.snapshot import AuthRow
 USES_EVERY_S = 10.0
 HOST_EVERY_S = 60.0
 CREDITS_EVERY_S = 60.0
+PROMOTIONS_EVERY_S = 2.0
 USAGE_WITHIN_S = 15.0  # for the usage store's answer: before control's own time is over (control/gate.py)
 LOOK_EVERY_S = 1.0  # at the database's standing, and for deletions that another host has begun
 
@@ -75,6 +77,7 @@ class Control:
         self._credentials: Any = None
         self._seen: Any = None
         self._endings: Any = None
+        self._promotions: Any = None
         self._row: AuthRow | None = None
         self._secrets = AuthSecrets(AuthRow())
         self._file = file_of(database_url)
@@ -87,7 +90,7 @@ class Control:
             self.app,
             self.usage,
             lambda: make_first_key(self.store, self.make_digest),
-            lambda body: _reports().answer_to(self.store, host_id(), body),
+            lambda body: _reports().answer_to(self.store, this_host(), body),
         )
 
     def secrets(self) -> AuthSecrets:
@@ -113,6 +116,7 @@ class Control:
                 _every(HOST_EVERY_S, lambda: asyncio.to_thread(self._note_host)),
                 _every(HOST_EVERY_S, lambda: asyncio.to_thread(self._hand_over)),
                 _every(CREDITS_EVERY_S, lambda: asyncio.to_thread(self._end_credits)),
+                _every(PROMOTIONS_EVERY_S, lambda: asyncio.to_thread(self._settle_promotions)),
             )
         finally:
             await asyncio.to_thread(self._publisher.close)
@@ -167,6 +171,15 @@ class Control:
                     return
             self._endings = importlib.import_module("control.credits.ending").Endings(self.store, self._usage_here)
         self._endings.work(dt.datetime.now(dt.UTC))
+
+    def _settle_promotions(self) -> None:
+        """From the first time on that there are some which wait for engines."""
+        if self._promotions is None:
+            with self.store.read() as reader:
+                if not wanted_versions(reader):
+                    return
+            self._promotions = importlib.import_module("control.adapters.promotions").Promotions(self.store)
+        self._promotions.settle()
 
     def _usage_here(self) -> Any:
         usage = importlib.import_module("control.invoices.usage")

@@ -1,9 +1,9 @@
-"""The metrics of adapters on engines, counted by the part `engines`.
+"""The metrics of adapters on engines, counted by the part `engines`; promotions by control.
 
 As in headgate/metrics.py, which says how processes count.
 """
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 import headgate.metrics  # noqa: F401 - it sets how; before anything here is made
 
@@ -31,4 +31,11 @@ ADAPTERS_STAGED = Counter(
     "Versions that all replicas were to have, by what became of it: staged, failed.",
     ("outcome",),
     registry=None,
+)
+ADAPTER_PROMOTIONS = Gauge(
+    "headgate_adapter_promotions_waiting",
+    "Promotions that wait for the engines of a host; none: no engine of their base model is anywhere.",
+    ("host",),
+    registry=None,
+    multiprocess_mode="livemax",
 )

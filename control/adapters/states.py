@@ -8,7 +8,8 @@
 
 Each function takes all versions of an adapter and gives those that it has changed. It raises Problem (409) for what
 a version's state does not allow. A promotion has two phases: `promote` marks what is wanted, `stage`, when engines
-have it, makes it live. Of several promotions the last one counts.
+have it, makes it live. Of several promotions the last one counts. One that engines have not come to the end of within
+`PROMOTED_WITHIN` has failed.
 """
 
 import datetime as dt
@@ -21,6 +22,8 @@ from control.store.values import NEVER, AdapterVersion
 from headgate.directory.rows import AdapterState
 
 ALONE = 100  # percent
+PROMOTED_WITHIN = dt.timedelta(minutes=15)  # tens of GB over a slow network, on engines that start meanwhile
+_UNWANTED: dict[str, Any] = {"wanted_weight": None, "wanted_at": None}
 Versions = tuple[AdapterVersion, ...]
 
 LEGAL: Mapping[AdapterState, frozenset[AdapterState]] = {
@@ -48,18 +51,46 @@ def promote(versions: Versions, number: int, weight: int, now: dt.datetime) -> V
     _check_share(versions, version, weight)
     if version.state != "validated":
         return _go_live(versions, version, weight, now)
-    wanted = replace(version, wanted_weight=weight, failure=None, staged_on=())
+    wanted = replace(version, wanted_weight=weight, wanted_at=now, failure=None, staged_on=())
     return _changed(versions, {**_unwanted(versions), number: wanted})
 
 
 def stage(versions: Versions, number: int, host: str, hosts: Collection[str], now: dt.datetime) -> Versions:
     """A host's engines have it; of validated ones those of all `hosts` have to. Nothing new where that was known."""
     version = version_of(versions, number)
-    there = tuple(sorted({*version.staged_on, host}))
-    if version.state != "validated" or not set(hosts) <= set(there):
-        return _changed(versions, {number: replace(version, staged_on=there)})
-    version = replace(version, staged_on=there)
-    staged = _moved(version, "staged", staged_at=now, failure=None, wanted_weight=None)
+    version = replace(version, staged_on=tuple(sorted({*version.staged_on, host})))
+    if version.state != "validated" or missing_of(version, hosts):
+        return _changed(versions, {number: version})
+    return _staged(versions, version, now)
+
+
+def settle(versions: Versions, hosts: Collection[str], now: dt.datetime) -> Versions:
+    """What has come of a promotion without a further word from engines: a host that it waited for is gone, or its
+    time is over. `hosts`: those that have to have it.
+    """
+    wanted = next((one for one in versions if one.wanted_weight is not None), None)
+    if wanted is None or wanted.state != "validated":
+        return ()
+    missing = missing_of(wanted, hosts)
+    if hosts and not missing:
+        return _staged(versions, wanted, now)
+    if wanted.wanted_at is not None and now < wanted.wanted_at + PROMOTED_WITHIN:
+        return ()
+    minutes = round(PROMOTED_WITHIN.total_seconds() / 60)
+    why = f"engines did not have it within {minutes} minutes: those of {', '.join(missing)}"
+    if not hosts:
+        why = f"no engine that loads adapters of its base model was there within {minutes} minutes"
+    return fail(versions, wanted.number, why)
+
+
+def missing_of(version: AdapterVersion, hosts: Collection[str]) -> list[str]:
+    """Those whose engines are not known to have it."""
+    return sorted(set(hosts) - set(version.staged_on))
+
+
+def _staged(versions: Versions, version: AdapterVersion, now: dt.datetime) -> Versions:
+    number = version.number
+    staged = _moved(version, "staged", staged_at=now, failure=None, **_UNWANTED)
     if version.wanted_weight is None:
         return (staged,)
     others = [one for one in _live(versions) if one.number != number]
@@ -72,9 +103,9 @@ def fail(versions: Versions, number: int, reason: str) -> Versions:
     """Engines can't have it. What is live stays so, and so does whatever was live before a promotion."""
     version = version_of(versions, number)
     if version.state == "staged":
-        return (_moved(version, "validated", failure=reason, wanted_weight=None, staged_on=()),)
+        return (_moved(version, "validated", failure=reason, **_UNWANTED, staged_on=()),)
     if version.state in ("validated", "live"):
-        return _changed(versions, {number: replace(version, failure=reason, wanted_weight=None, staged_on=())})
+        return _changed(versions, {number: replace(version, failure=reason, **_UNWANTED, staged_on=())})
     raise _wrong(version, "loaded")
 
 
@@ -95,7 +126,7 @@ def roll_back(versions: Versions, now: dt.datetime) -> Versions:
 def retire(versions: Versions, number: int, now: dt.datetime) -> Versions:
     """For good. A live one leaves its requests to the one it shares with; without one, the alias is no model's."""
     version = version_of(versions, number)
-    retired = _moved(version, "retired", weight=None, wanted_weight=None, retired_at=now)
+    retired = _moved(version, "retired", weight=None, **_UNWANTED, retired_at=now)
     left = {one.number: replace(one, weight=ALONE) for one in _live(versions) if version.state == "live"}
     return _changed(versions, {**left, number: retired})
 
@@ -130,9 +161,9 @@ def _go_live(versions: Versions, version: AdapterVersion, weight: int, now: dt.d
         gone = _moved(kept, "staged", weight=None) if weight == ALONE else replace(kept, weight=ALONE - weight)
         fresh[other.number] = gone
     if version.state == "live":
-        fresh[version.number] = replace(version, weight=weight, wanted_weight=None)
+        fresh[version.number] = replace(version, weight=weight, **_UNWANTED)
     else:
-        fresh[version.number] = _moved(version, "live", weight=weight, wanted_weight=None, live_at=now)
+        fresh[version.number] = _moved(version, "live", weight=weight, **_UNWANTED, live_at=now)
     return _changed(versions, fresh)
 
 
@@ -147,7 +178,7 @@ def _since(version: AdapterVersion) -> tuple[dt.datetime, int]:
 
 def _unwanted(versions: Versions) -> dict[int, AdapterVersion]:
     wanted = [one for one in versions if one.wanted_weight is not None]
-    return {one.number: replace(one, wanted_weight=None, staged_on=()) for one in wanted}
+    return {one.number: replace(one, **_UNWANTED, staged_on=()) for one in wanted}
 
 
 def _changed(versions: Versions, fresh: Mapping[int, AdapterVersion]) -> Versions:

@@ -13,11 +13,11 @@ from control.adapters.arriving import arrived
 from control.adapters.found import MOST_ADAPTERS, adapter_of, check_base, check_owner
 from control.adapters.recorded import record_version
 from control.adapters.registering import register, unregister
-from control.adapters.shown import Adapter, Version, adapter_shown, version_shown
+from control.adapters.shown import Adapter, Adapters, Version, adapter_shown, version_shown
 from control.adapters.states import ALONE, Versions, version_of
 from control.adapters.told import About
 from control.call import Call, Called, Done, nothing, shown
-from control.fields import MODEL, Body, Shown
+from control.fields import MODEL, Body
 from control.lists import MOST_ON_A_PAGE, After, Limit
 from control.problems import conflict
 from control.routing import Routes
@@ -68,13 +68,6 @@ NumberInPath = Annotated[int, PlainValidator(_number), WithJsonSchema(_NUMBER_SC
 Weight = Annotated[int, PlainValidator(_weight), WithJsonSchema(_WEIGHT_SCHEMA)]
 
 
-class Adapters(Shown):
-    """Some adapters, and the cursor of the next ones."""
-
-    data: list[Adapter]
-    next: str | None
-
-
 class NewAdapter(Body):
     """An adapter to be, without a version yet. Clients will call it `<tenant>/<name>`."""
 
@@ -103,7 +96,7 @@ def read_adapters(call: Called, tenant: str, limit: Limit = MOST_ON_A_PAGE, afte
     with call.read() as reader:
         check_owner(call, reader)
         page = list_adapters(reader, tenant, Wish(limit, after))
-        data = [adapter_shown(row, versions_of(reader, tenant, row.name)) for row in page.items]
+        data = [adapter_shown(call, reader, row, versions_of(reader, tenant, row.name)) for row in page.items]
     return shown(Adapters(data=data, next=page.next)).response()
 
 
@@ -121,7 +114,7 @@ def create_adapter(call: Called, tenant: str, body: NewAdapter) -> Response:
         )
         unit.record("adapter.create", "adapter", made.alias, tenant_id=tenant, after=made)
         place = f"/admin/v1/tenants/{tenant}/adapters/{made.name}"
-        return shown(adapter_shown(made, ()), made.version, status=201, location=place)
+        return shown(adapter_shown(call, unit, made, ()), made.version, status=201, location=place)
 
     return call.once(make, tenant=tenant)
 
@@ -132,7 +125,8 @@ def read_adapter(call: Called, tenant: str, adapter: str) -> Response:
     with call.read() as reader:
         row = adapter_of(call, reader, adapter)
         versions = versions_of(reader, tenant, adapter)
-    return shown(adapter_shown(row, versions), _version_of(row, versions)).response()
+        said = adapter_shown(call, reader, row, versions)
+    return shown(said, _version_of(row, versions)).response()
 
 
 @routes.serve("POST", f"{_PATH}/{{adapter}}/versions", "adapters.write", Version, status=201, uploads=True)
@@ -211,7 +205,7 @@ def _changed(
         for after in update_versions(unit, change(unit, before)):
             record_version(unit, version_of(before, after.number), after)
         versions = versions_of(unit, tenant, adapter)
-        return shown(adapter_shown(row, versions), _version_of(row, versions))
+        return shown(adapter_shown(call, unit, row, versions), _version_of(row, versions))
 
     return call.once(make, tenant=tenant)
 

@@ -26,7 +26,7 @@ class AdapterRow(Directory, Base):
 
 class AdapterVersionRow(Directory, Base):
     """A version of one, by its number as text. `weight` is what a live one gets of the requests, in percent;
-    `wanted_weight` what it is to get once engines have it. `sha256` is that of the weights,
+    `wanted_weight` what it is to get once engines have it, `wanted_at` since when. `sha256` is that of the weights,
     `manifest_sha256` that of what was signed, `facts` what that says; `staged_on`: the hosts whose engines have it.
     """
 
@@ -47,6 +47,7 @@ class AdapterVersionRow(Directory, Base):
     facts: Mapped[Any] = mapped_column(Document)
     weight: Mapped[int | None]
     wanted_weight: Mapped[int | None]
+    wanted_at: Mapped[dt.datetime | None]
     staged_on: Mapped[Any] = mapped_column(Document)
     failure: Mapped[str | None] = mapped_column(Words(1024))
     created_by: Mapped[str] = mapped_column(Words(128))

@@ -18,6 +18,7 @@ _BARE: dict[str, Any] = {
     "failure": None,
     "weight": None,
     "wanted_weight": None,
+    "wanted_at": None,
     "created_by": "",
 }
 
@@ -47,6 +48,11 @@ def base_models(reader: Reader, *owners: str) -> dict[str, str]:
     """By what clients call them, of all adapters of these tenants; also of those that are gone, as long as known."""
     rows = reader.rows(ADAPTERS.query(AdapterRow.tenant_id.in_(owners), AdapterRow.base_model != ""))
     return {adapter.alias: adapter.base_model for adapter in map(ADAPTERS.value_of, rows)}
+
+
+def wanted_versions(reader: Reader) -> tuple[AdapterVersion, ...]:
+    """All that are to be live as soon as engines have them, of all tenants."""
+    return VERSIONS.all(reader, AdapterVersionRow.wanted_weight.is_not(None))
 
 
 def insert_adapter(unit: Unit, adapter: Adapter) -> Adapter:

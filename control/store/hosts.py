@@ -37,6 +37,13 @@ def note_usage(writer: Writer, host_id: str, place: str, until: dt.datetime, now
     writer.run(update(HostRow).where(HostRow.id == host_id).values(usage_until=until, usage_place=place))
 
 
+def note_engines(writer: Writer, host: Host, bases: tuple[str, ...], elsewhere: tuple[str, ...]) -> None:
+    """What its engines have just said (`values.Host`): so it is there."""
+    note_host(writer, host)
+    said = {"engines_at": writer.now, "adapter_bases": bases, "adapters_elsewhere": elsewhere}
+    writer.run(update(HostRow).where(HostRow.id == host.id).values(said))
+
+
 def list_hosts(reader: Reader) -> tuple[Host, ...]:
     """All that were ever seen and not removed, the oldest first."""
     rows = reader.rows(select(*_COLUMNS).order_by(HostRow.first_seen_at, HostRow.id))

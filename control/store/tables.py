@@ -226,7 +226,8 @@ class DeletionRow(Base):
 class HostRow(Base):
     """A host that runs a gateway on this database: what a deletion has to reach, and an invoice to wait for.
 
-    What ended there before `usage_until` is in the usage store `usage_place`.
+    What ended there before `usage_until` is in the usage store `usage_place`. `engines_at`: when its part `engines`
+    has said what the two columns behind that hold (control/store/values.py).
     """
 
     __tablename__ = "hosts"
@@ -236,6 +237,9 @@ class HostRow(Base):
     seen_at: Mapped[dt.datetime]
     usage_until: Mapped[dt.datetime | None]
     usage_place: Mapped[str | None] = mapped_column(Words(256))
+    engines_at: Mapped[dt.datetime | None]
+    adapter_bases: Mapped[Any] = mapped_column(Document)
+    adapters_elsewhere: Mapped[Any] = mapped_column(Document)
 
 
 class EventRow(Base):

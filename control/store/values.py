@@ -178,8 +178,9 @@ class Adapter(Kept):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterVersion(Kept):
     """A version of one. `weight` is what it gets while it is live, in percent, `wanted_weight` what it is to get once
-    engines have it. `sha256` is that of its weights, `manifest_sha256` that of what was signed, `facts` what that
-    says. `staged_on` are the hosts whose engines have it, `failure` is why its last step failed.
+    engines have it, `wanted_at` since when. `sha256` is that of its weights, `manifest_sha256` that of what was
+    signed, `facts` what that says. `staged_on` are the hosts whose engines have it, `failure` is why its last step
+    failed.
     """
 
     tenant_id: str
@@ -194,6 +195,7 @@ class AdapterVersion(Kept):
     facts: Mapping[str, Any]
     weight: int | None = None
     wanted_weight: int | None = None
+    wanted_at: dt.datetime | None = None
     staged_on: tuple[str, ...] = ()
     failure: str | None = None
     staged_at: dt.datetime | None = None
@@ -235,7 +237,9 @@ class Deletion:
 class Host:
     """A host that runs a gateway here: `id` is its state directory's for good, `name` is for people.
 
-    What ended on it before `usage_until` is in the usage store `usage_place`; None: it has never said.
+    What ended on it before `usage_until` is in the usage store `usage_place`; None: it has never said. `engines_at`:
+    when its part `engines` said last of which models it loads adapters (`adapter_bases`), and which of the versions
+    that are waited for none of its engines is to have (`adapters_elsewhere`, by their manifests' SHA-256).
     """
 
     id: str
@@ -244,6 +248,9 @@ class Host:
     seen_at: dt.datetime = NEVER
     usage_until: dt.datetime | None = None
     usage_place: str | None = None
+    engines_at: dt.datetime | None = None
+    adapter_bases: tuple[str, ...] = ()
+    adapters_elsewhere: tuple[str, ...] = ()
 
 
 Row = (

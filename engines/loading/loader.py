@@ -88,7 +88,7 @@ class Loader:
             its = [one for one in replicas if one.engine == engine]
             wanted = self._wishes.by_engine.get(engine, {})
             self._loop_of(engine, row).turn(row.max_loras, wanted, its, row.longest_wait_s)
-        self._teller.take(dict(self._reports()))
+        self._teller.take(self._wishes.serves, dict(self._reports()))
 
     def _loop_of(self, engine: str, row: EngineRow) -> EngineLoop:
         files = self._files_of(row)

@@ -1,16 +1,30 @@
-"""Reports to control what has become of versions: once for each change of the row, until control has taken it."""
+"""Tells control which engines load adapters here and what has become of versions: at once where it is new, and again
+every `REPEATED_AFTER_S`, whatever control made of it the last time.
+"""
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from headgate import adapter_metrics as metrics
-from headgate.adapter_reports import AdapterReport, ReportRefused, report
+from headgate.adapter_reports import (
+    MOST_REPORTS,
+    REPEATED_AFTER_S,
+    AdapterReport,
+    HostReport,
+    ReportRefused,
+    Serves,
+    Taken,
+    report,
+)
 
 LONGEST_PAUSE_S = 30.0
+_NOT_SAID = "control says nothing of it"
 
 Reports = Mapping[AdapterReport, int]
 """The version of the row that each is about."""
@@ -18,20 +32,30 @@ Reports = Mapping[AdapterReport, int]
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    row: int
+    at: float
+    refused: str | None
+
+
 class ReportTeller:
     """`take` only takes note; `run` tells."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._socket = socket
-        self._wanted: dict[AdapterReport, int] = {}
-        self._told: dict[AdapterReport, int] = {}
+        self._clock = clock
+        self._serves: Serves | None = None
+        self._wanted: Reports = {}
+        self._told: dict[AdapterReport, _Told] = {}
+        self._told_serves: tuple[Serves | None, float] = (None, 0.0)
         self._news = asyncio.Event()
         self._fails = False
 
-    def take(self, reports: Reports) -> None:
-        """All that there is to report now; what was told of others is forgotten."""
-        self._wanted = dict(reports)
-        self._told = {one: row for one, row in self._told.items() if self._wanted.get(one) == row}
+    def take(self, serves: Serves, reports: Reports) -> None:
+        """All that there is to say now; what was told of others is forgotten."""
+        self._serves, self._wanted = serves, reports
+        self._told = {one: told for one, told in self._told.items() if reports.get(one) == told.row}
         if self._next() is not None:
             self._news.set()
 
@@ -51,25 +75,43 @@ class ReportTeller:
             except Exception:  # a bug of ours must not leave control without news for good
                 log.exception("control can't be told of adapters")
 
-    def _next(self) -> tuple[AdapterReport, int] | None:
-        return next((one for one in self._wanted.items() if self._told.get(one[0]) != one[1]), None)
+    def _next(self) -> HostReport | None:
+        if self._serves is None:
+            return None
+        before = self._clock() - REPEATED_AFTER_S
+        due = [one for one in self._wanted if one not in self._told or self._told[one].at <= before]
+        serves, at = self._told_serves
+        is_told = serves == self._serves and (at > before or not self._serves.bases)
+        return None if is_told and not due else HostReport(self._serves, tuple(due[:MOST_REPORTS]))
 
     async def _tell_next(self) -> None:
         """What is to be told may be another one with each attempt. Raises OSError."""
-        found = self._next()
-        if found is None:
+        said, rows = self._next(), self._wanted
+        if said is None:
             return
-        said, row = found
         try:
-            await asyncio.to_thread(report, said, self._socket)
-        except ReportRefused as error:  # it was changed since: the directory will tell
-            log.info("control does not take a report of an adapter", adapter=_shown(said), reason=str(error))
-        else:
-            _count(said)
-        self._told[said] = row
+            taken = await asyncio.to_thread(report, said, self._socket)
+        except ReportRefused as error:
+            taken = Taken(tuple(str(error) for _ in said.reports))
+        refused = (*taken.refused, *(_NOT_SAID for _ in said.reports))
+        now = self._clock()
+        self._told_serves = said.serves, now
+        for one, why_not in zip(said.reports, refused, strict=False):
+            self._note(one, _Told(rows[one], now, why_not))
         if self._fails:
             self._fails = False
             log.info("control is told of adapters again")
+
+    def _note(self, said: AdapterReport, told: _Told) -> None:
+        """One line until it is another one."""
+        known = self._told.get(said)
+        self._told[said] = told
+        if known is not None and known.refused == told.refused:
+            return
+        if told.refused is None:
+            _count(said)
+        else:  # it was changed since, most often: the directory will tell
+            log.info("control does not take a report of an adapter", adapter=_shown(said), reason=told.refused)
 
     def _on_failure(self, state: RetryCallState) -> None:
         """One line until it goes well again."""

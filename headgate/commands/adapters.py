@@ -11,14 +11,18 @@ from headgate.commands.admin.adapter_sent import chunks_of, config_of, metrics_o
 from headgate.commands.admin.given import given
 from headgate.commands.admin.listing import list_options
 from headgate.commands.admin.progress import bar
-from headgate.commands.admin.session import confirm, note, over_the_api, yes_option
+from headgate.commands.admin.promotion import follow, version_of, waits_for
+from headgate.commands.admin.session import confirm, fail, note, over_the_api, yes_option
 from headgate.commands.admin.shown import Shown
 
 if TYPE_CHECKING:
     from headgate.admin_client.client import AdminClient
 
-_COLUMNS = ("name", "model", "base_model", "live", "wanted", "newest", "created_at")
-_VERSIONS = ("version", "state", "weight", "wanted_weight", "rank", "size_bytes", "sha256", "created_at", "failure")
+_COLUMNS = ("name", "model", "base_model", "live", "wanted", "waits_for", "newest", "created_at")
+_VERSIONS = (
+    *("version", "state", "weight", "wanted_weight", "waits_for", "wanted_until", "rank", "size_bytes", "sha256"),
+    *("created_at", "failure"),
+)
 
 tenant_option = click.option(
     "--tenant",
@@ -72,8 +76,8 @@ def push(
         version = client.upload(f"{path}/versions", chunks_of(config, weights, done), size, **about).body
     if wanted:
         adapter = client.post(f"{path}/promote", {"version": version["version"]}).body
-        version = next(one for one in adapter["versions"] if one["version"] == version["version"])
-    shown.one(version)
+        version = version_of(adapter, version["version"])
+    shown.one(version if shown.as_json else version | {"waits_for": waits_for(version)})
 
 
 def _make(client: "AdminClient", path: str, name: str, base: str) -> None:
@@ -138,16 +142,31 @@ def show(client: "AdminClient", shown: Shown, name: str, tenant: str | None) -> 
 @click.option(
     "--weight", type=click.IntRange(1, 100), metavar="PERCENT", help="Share the requests with the live version."
 )
+@click.option("--wait", is_flag=True, help="Until it is live; exit code 1 if it has failed.")
 @tenant_option
 @over_the_api
 def promote(
-    client: "AdminClient", shown: Shown, name: str, version: int, weight: int | None, tenant: str | None
+    client: "AdminClient",
+    shown: Shown,
+    name: str,
+    version: int,
+    weight: int | None,
+    tenant: str | None,
+    *,
+    wait: bool,
 ) -> None:
     """Have a version go live: at once, or as soon as engines have loaded it."""
-    adapter = client.post(_path(client, tenant, name, "promote"), given(version=version, weight=weight)).body
+    path = _path(client, tenant, name)
+    adapter = client.post(f"{path}/promote", given(version=version, weight=weight)).body
+    if wait:
+        adapter = follow(client, path, adapter, version)
     _show(shown, adapter)
-    if any(one["wanted_weight"] is not None for one in adapter["versions"]):
-        note(f"version {version} goes live when engines have loaded it: look with `headgate adapters show {name}`")
+    found = version_of(adapter, version)
+    if found["wanted_weight"] is not None:
+        note(f"version {version} goes live when engines have loaded it, and waits for {waits_for(found)}")
+        note(f"look with `headgate adapters show {name}`")
+    elif wait and found["state"] != "live":
+        fail(f"version {version} is {found['state']}: {found['failure'] or 'another one was promoted'}")
 
 
 @command.command("rollback")
@@ -182,9 +201,11 @@ def _row(adapter: dict[str, Any]) -> dict[str, Any]:
     """Of versions what fits a line."""
     versions = adapter["versions"]
     live = [f"{one['version']} ({one['weight']}%)" for one in versions if one["state"] == "live"]
+    wanted = next((one for one in versions if one["wanted_weight"] is not None), None)
     return adapter | {
         "live": ", ".join(live) or None,
-        "wanted": next((one["version"] for one in versions if one["wanted_weight"] is not None), None),
+        "wanted": wanted and wanted["version"],
+        "waits_for": wanted and waits_for(wanted),
         "newest": versions[-1]["version"] if versions else None,
     }
 
@@ -197,4 +218,4 @@ def _show(shown: Shown, adapter: dict[str, Any]) -> None:
     shown.one({name: value for name, value in adapter.items() if name != "versions"})
     if versions:
         note("")
-        shown.many(versions, None, _VERSIONS)
+        shown.many([one | {"waits_for": waits_for(one)} for one in versions], None, _VERSIONS)

@@ -2,12 +2,16 @@
 
 import base64
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from admin_api import Served, served
 
+from control.store.adapters import wanted_versions
+from control.store.store import Store
 from headgate.contract import ADAPTER_KEY
 from tests.adapters.made import files
 from tests.control.adapter_rows import HERE, add_version, report
@@ -35,6 +39,9 @@ def test_an_adapter_is_made_promoted_and_rolled_back(admin: Served) -> None:
         add_version(admin.store)
         promoted = admin.run("adapters", "promote", "bot", str(version), key=owner)
         assert "goes live when engines have loaded it" in promoted.stderr
+        assert ("none is there", "waits for host_1")[version - 1] in promoted.stderr
+        (line,) = admin.run("adapters", "list", "--tenant", "acme").stdout.splitlines()[1:]
+        assert ("none is there", "name of host_1")[version - 1] in line
         report(admin.store, version)
     (line,) = admin.run("adapters", "list", key=owner).stdout.splitlines()[1:]
     assert "2 (100%)" in line
@@ -44,6 +51,29 @@ def test_an_adapter_is_made_promoted_and_rolled_back(admin: Served) -> None:
     assert [(one["version"], one["weight"]) for one in shared["versions"]] == [(1, 90), (2, 10)]
     gone = admin.run("adapters", "retire", "bot", "1", "--yes", "--json", key=owner)
     assert [one["state"] for one in json.loads(gone.stdout)["versions"]] == ["retired", "live"]
+
+
+def test_a_promotion_is_waited_for_and_says_why_it_has_failed(admin: Served) -> None:
+    admin.run("adapters", "create", "bot", "--base", "chat", "--tenant", "acme")
+    for version, reason in ((1, None), (2, "rank 64 is above 16")):
+        add_version(admin.store)
+
+        def engines(version: int = version, reason: str | None = reason) -> None:
+            while not wanted(admin.store):
+                time.sleep(0.02)
+            report(admin.store, version, reason=reason)
+
+        with ThreadPoolExecutor() as threads:
+            done = threads.submit(engines)
+            result = admin.run("adapters", "promote", "bot", str(version), "--wait", "--tenant", "acme")
+            done.result()
+        assert result.exit_code == (1 if reason else 0), result.output
+        assert (reason or "live") in result.output
+
+
+def wanted(store: Store) -> bool:
+    with store.read() as reader:
+        return bool(wanted_versions(reader))
 
 
 def test_what_is_not_allowed_is_one_line(admin: Served) -> None:

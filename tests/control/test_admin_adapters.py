@@ -1,20 +1,25 @@
 """Adapters over the admin API and by engines' reports: who may, what follows what, and that nobody sees another's."""
 
+import datetime as dt
+from dataclasses import replace as replaced
 from typing import Any
 
 import pytest
-from adapter_rows import HERE, add_version, report
+from adapter_rows import HERE, add_version, report, told
 from admin import Caller, api
 from httpx2 import Response
 from msgspec.structs import replace
 from rows import ADMIN, write_tenant
 
+from control.adapters.promotions import HOST_IS_AWAY, Promotions
 from control.adapters.reports import answer_to
-from control.store.adapters import versions_of
+from control.adapters.states import PROMOTED_WITHIN
+from control.store.adapters import update_versions, versions_of
 from control.store.audit_log import verify_log
+from control.store.hosts import note_engines
 from control.store.store import Store
 from control.store.tenants import insert_grant
-from control.store.values import Grant
+from control.store.values import Grant, Host
 from headgate.declared import DeclaredTarget
 
 PATH, BOT = "/tenants/acme/adapters", {"name": "bot", "base_model": "chat"}
@@ -41,6 +46,10 @@ def states(answer: Response) -> dict[int, tuple[str, int | None, int | None]]:
     return {one["version"]: (one["state"], one["weight"], one["wanted_weight"]) for one in versions}
 
 
+def waits_for(answer: Response, number: int = 1) -> list[tuple[str, str | None]]:
+    return [(host["id"], host["name"]) for host in answer.json()["versions"][number - 1]["waits_for"]]
+
+
 def code(answer: Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
@@ -52,11 +61,11 @@ async def test_a_version_is_wanted_until_engines_have_it_and_then_live(admin: Ca
     assert (made.json()["model"], made.json()["versions"]) == ("acme/bot", [])
     number = add_version(store)
     assert states(await developer.post(f"{PATH}/bot/promote", {"version": number})) == {1: ("validated", None, 100)}
-    assert report(store, number) == (204, "")
+    assert report(store, number) is None
     assert states(await developer.get(f"{PATH}/bot")) == {1: ("live", 100, None)}
     second = add_version(store)
     await developer.post(f"{PATH}/bot/promote", {"version": second, "weight": 25})
-    assert report(store, second) == (204, "")
+    assert report(store, second) is None
     assert states(await developer.get(f"{PATH}/bot")) == {1: ("live", 75, None), 2: ("live", 25, None)}
     assert states(await developer.post(f"{PATH}/bot/rollback")) == {1: ("live", 100, None), 2: ("staged", None, None)}
     (listed,) = (await developer.get(PATH)).json()["data"]
@@ -73,7 +82,7 @@ async def test_what_engines_can_not_load_stays_where_it_is(admin: Caller, store:
     await admin.post(f"{PATH}/bot/promote", {"version": first})
     report(store, first)
     await admin.post(f"{PATH}/bot/promote", {"version": second})
-    assert report(store, second, reason="rank 64 is above 16") == (204, "")
+    assert report(store, second, reason="rank 64 is above 16") is None
     answer = await admin.get(f"{PATH}/bot")
     assert states(answer) == {1: ("live", 100, None), 2: ("validated", None, None)}
     assert answer.json()["versions"][1]["failure"] == "rank 64 is above 16"
@@ -87,14 +96,95 @@ async def test_a_report_that_changes_nothing_writes_nothing_and_a_wrong_one_is_r
     report(store, number)
     with store.read() as reader:
         before = reader.version()
-    assert report(store, number) == (204, "")
+    assert report(store, number) is None
     with store.read() as reader:
         assert reader.version() == before
-    assert report(store, number, sha256="cd" * 32)[0] == 409
-    assert report(store, 9)[0] == 404
-    assert report(store, number, tenant="other")[0] == 404
-    assert report(store, number, unknown=1)[0] == 400
-    assert answer_to(store, "host_1", b"{")[0] == 400
+    assert report(store, number, sha256="cd" * 32) == "version 1 has other weights"
+    assert "no such version" in (report(store, 9) or "")
+    assert "no such adapter" in (report(store, number, tenant="other") or "")
+    assert answer_to(store, Host(id="host_1", name="one"), b"{")[0] == 400
+
+
+async def test_a_promotion_waits_for_hosts_with_engines_of_its_base_model_and_for_no_other(
+    admin: Caller, store: Store
+) -> None:
+    await admin.post(PATH, BOT)
+    number = add_version(store, manifest_sha256="cd" * 32)
+    promoted = await admin.post(f"{PATH}/bot/promote", {"version": number})
+    assert waits_for(promoted) == []  # nobody has said that it has an engine of the model
+    told(store, "host_1")
+    told(store, "host_2")
+    told(store, "without_engines", bases=())
+    told(store, "of_another_model", bases=("big",))
+    told(store, "of_other_tenants", elsewhere=("cd" * 32,))
+    assert waits_for(await admin.get(f"{PATH}/bot")) == [("host_1", "name of host_1"), ("host_2", "name of host_2")]
+    assert waits_for(await of(admin, "owner").get(f"{PATH}/bot")) == [("host_1", None), ("host_2", None)]
+    report(store, number)
+    assert waits_for(await admin.get(f"{PATH}/bot")) == [("host_2", "name of host_2")]
+    assert states(await admin.get(f"{PATH}/bot")) == {1: ("validated", None, 100)}
+    report(store, number, host="host_2")
+    assert states(await admin.get(f"{PATH}/bot")) == {1: ("live", 100, None)}
+
+
+async def test_a_host_that_says_nothing_any_more_is_not_waited_for_until_it_is_back(
+    admin: Caller, store: Store
+) -> None:
+    await admin.post(PATH, BOT)
+    first, second = add_version(store), add_version(store)
+    promotions = Promotions(store)
+    for number in (first, second):
+        with store.write_aside() as writer:
+            writer.now -= HOST_IS_AWAY
+            note_engines(writer, Host(id="host_2", name="two"), ("chat",), ())
+        await admin.post(f"{PATH}/bot/promote", {"version": number})
+        if number == second:
+            told(store, "host_2")
+        report(store, number)
+        promotions.settle()
+    assert states(await admin.get(f"{PATH}/bot")) == {1: ("live", 100, None), 2: ("validated", None, 100)}
+    assert waits_for(await admin.get(f"{PATH}/bot"), second) == [("host_2", "name of host_2")]
+    with store.write_aside() as writer:
+        writer.now -= HOST_IS_AWAY
+        note_engines(writer, Host(id="host_2", name="two"), ("chat",), ())
+    promotions.settle()  # what host_1 has said is known, and need not be said again
+    assert states(await admin.get(f"{PATH}/bot")) == {1: ("staged", None, None), 2: ("live", 100, None)}
+
+
+@pytest.mark.parametrize(
+    ("there", "why"),
+    [(("host_1", "host_2"), "engines did not have it within 15 minutes: those of host_2"), ((), "no engine")],
+)
+async def test_a_promotion_has_failed_when_its_time_is_over_and_what_was_live_stays(
+    admin: Caller, store: Store, there: tuple[str, ...], why: str
+) -> None:
+    await admin.post(PATH, BOT)
+    first, second = add_version(store), add_version(store)
+    await admin.post(f"{PATH}/bot/promote", {"version": first})
+    report(store, first, host="gone")
+    with store.write_aside() as writer:
+        writer.now -= HOST_IS_AWAY
+        note_engines(writer, Host(id="gone", name="gone"), ("chat",), ())
+    promoted = await admin.post(f"{PATH}/bot/promote", {"version": second})
+    until = dt.datetime.fromisoformat(promoted.json()["versions"][1]["wanted_until"])
+    assert dt.timedelta(0) < until - dt.datetime.now(dt.UTC) <= PROMOTED_WITHIN
+    for host in there:
+        told(store, host)
+    if there:
+        report(store, second)
+    promotions = Promotions(store)
+    promotions.settle()
+    assert states(await admin.get(f"{PATH}/bot"))[second] == ("validated", None, 100)
+    with store.write(ADMIN) as unit:
+        unit.now -= PROMOTED_WITHIN
+        version = versions_of(unit, "acme", "bot")[1]
+        update_versions(unit, (replaced(version, wanted_at=unit.now),))
+        unit.record("test.time", "adapter", None)
+    promotions.settle()
+    answer = await admin.get(f"{PATH}/bot")
+    assert states(answer) == {first: ("live", 100, None), second: ("validated", None, None)}
+    assert answer.json()["versions"][1]["failure"].startswith(why)
+    again = await admin.post(f"{PATH}/bot/promote", {"version": second})
+    assert states(again)[second] == ("validated", None, 100)
 
 
 async def test_states_refuse_what_does_not_follow(admin: Caller, store: Store) -> None:

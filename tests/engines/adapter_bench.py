@@ -25,7 +25,7 @@ from engines.simulator.options import Options
 from engines.simulator.record import Record
 from engines.watch.place import Place
 from engines.watch.replica import Replica
-from headgate.adapter_reports import REPORTS, AdapterReport
+from headgate.adapter_reports import REPORTS, AdapterReport, HostReport, Serves, Taken
 from headgate.adapter_row import AdapterRow
 from headgate.adapters.layout import AdapterId
 from headgate.adapters.manifest import digest_of
@@ -92,6 +92,7 @@ class Control:
         self.directory = Directory()
         self.versions: tuple[AdapterVersion, ...] = ()
         self.told: list[AdapterReport] = []
+        self.serves = Serves()
         self.is_away, self.refused = False, 0
         self.changed: Callable[[], None] = lambda: None
         kept = {"created_at": NOW, "updated_at": NOW, "version": 1}
@@ -159,16 +160,21 @@ class Control:
         if self.is_away:
             self.refused += 1
             return web.Response(status=503)
-        said = msgspec.json.decode(await request.read(), type=AdapterReport)
+        said = msgspec.json.decode(await request.read(), type=HostReport)
+        self.serves = said.serves
+        taken = Taken(tuple(self._take_one(one) for one in said.reports))
+        return web.Response(body=msgspec.json.encode(taken))
+
+    def _take_one(self, said: AdapterReport) -> str | None:
         self.told.append(said)
         if states.version_of(self.versions, said.version).sha256 != said.sha256:
-            return web.Response(status=409)
+            return "other weights"
         if said.reason is not None:
             self.take(states.fail(self.versions, said.version, said.reason))
         else:
             at = NOW + dt.timedelta(seconds=self.directory.version)
             self.take(states.stage(self.versions, said.version, "here", ["here"], at))
-        return web.Response(status=204)
+        return None
 
 
 class Bench:

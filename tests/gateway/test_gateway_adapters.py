@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -98,6 +99,11 @@ def ask(admin: AdminGateway, key: str, model: str = "acme/bot", **more: Any) -> 
     return admin.gateway.post("/v1/chat/completions", body, key)
 
 
+def asked_by(admin: AdminGateway, users: int) -> list[httpx2.Response]:
+    """Whose version is whose goes by a hash of their names: the same in each run."""
+    return [ask(admin, KEYS["acme"], user=f"user-{number}") for number in range(users)]
+
+
 def test_an_adapter_is_pushed_loaded_promoted_and_answers(admin: AdminGateway, tmp_path: Path) -> None:
     assert ask(admin, KEYS["acme"]).status_code == 404
     for version, value in ((1, 0.5), (2, 0.25)):
@@ -117,6 +123,21 @@ def test_an_adapter_is_pushed_loaded_promoted_and_answers(admin: AdminGateway, t
         }
     command(admin, "rollback", "bot", "--tenant", "acme")
     until(lambda: ask(admin, KEYS["acme"]).json()["model"].startswith("acme/bot@1-"))
+
+
+def test_two_versions_share_the_requests_by_weight_and_each_line_says_whose_its_was(admin: AdminGateway) -> None:
+    shared = command(admin, "promote", "bot", "2", "--weight", "25", "--wait", "--tenant", "acme")
+    names = {one["engine_name"]: one["weight"] for one in shared["versions"]}
+    assert sorted(names.values()) == [25, 75]
+    until(lambda: len({answer.json()["model"] for answer in asked_by(admin, 16)}) == 2)
+    answers = asked_by(admin, 80)
+    models = [answer.json()["model"] for answer in answers]
+    for name, weight in names.items():
+        assert abs(models.count(name) - 80 * weight / 100) <= 12, Counter(models)
+    lines = [admin.gateway.end_line(answer.headers["x-request-id"]) for answer in answers]
+    assert [line["upstream_model"] for line in lines] == models
+    assert {line["model"] for line in lines} == {"acme/bot"}
+    assert [answer.json()["model"] for answer in asked_by(admin, 16)] == models[:16]
 
 
 def test_it_is_its_tenants_alone(admin: AdminGateway) -> None:

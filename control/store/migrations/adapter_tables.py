@@ -28,7 +28,7 @@ def make_adapters() -> None:
         _column("size_bytes", sa.BigInteger()),
         _column("rank", sa.BigInteger(), null=True),
         _column("facts", sa.Text()),
-        *(_column(name, sa.BigInteger(), null=True) for name in ("weight", "wanted_weight")),
+        *(_column(name, sa.BigInteger(), null=True) for name in ("weight", "wanted_weight", "wanted_at")),
         _column("staged_on", sa.Text()),
         _column("failure", _words(1024), null=True),
         _column("created_by", _words(128)),

@@ -267,6 +267,8 @@ def _hosts() -> None:
         *(_column(name, sa.BigInteger()) for name in ("first_seen_at", "seen_at")),
         _column("usage_until", sa.BigInteger(), null=True),
         _column("usage_place", _words(256), null=True),
+        _column("engines_at", sa.BigInteger(), null=True),
+        *(_column(name, sa.Text()) for name in ("adapter_bases", "adapters_elsewhere")),
         key=("id",),
     )
     _table(
