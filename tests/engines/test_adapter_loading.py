@@ -10,7 +10,9 @@ from adapter_bench import Bench, Engine
 from aiohttp import ClientSession, web
 
 from engines.loading import keeping
+from engines.loading.telling import ReportTeller
 from headgate.adapter_metrics import ADAPTER_FAILURES
+from headgate.adapter_reports import REPEATED_AFTER_S, AdapterReport, Serves
 from headgate.adapter_row import AdapterRow
 from headgate.adapters.layout import WEIGHTS, AdapterId
 from headgate.adapters.opening import AdapterAccess
@@ -180,6 +182,20 @@ async def test_while_control_is_away_the_alias_stays_and_then_goes_on(running: B
     assert running.control.state(number) == "validated"
     running.control.is_away = False
     await running.until(lambda: running.control.state(number) == "live")
+
+
+async def test_what_control_did_not_take_is_said_again(bench: Bench) -> None:
+    now, other_weights = [0.0], AdapterReport("acme", "bot", bench.publish(0.5), "0" * 64)
+    teller, serves = ReportTeller(bench.state / "control.sock", lambda: now[0]), Serves(("chat",))
+    async with bench.control.served():
+        telling = asyncio.create_task(teller.run())
+        for times in (1, 2, 3):
+            for _ in range(2):  # it is said once in that time, however often there is news
+                teller.take(serves, {other_weights: 1})
+                await bench.until(lambda: bench.control.told == [other_weights] * times)  # noqa: B023 - awaited at once
+            now[0] += REPEATED_AFTER_S
+        telling.cancel()
+    assert bench.control.serves == serves
 
 
 async def test_a_version_is_not_unloaded_under_a_stream(running: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
