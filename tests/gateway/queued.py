@@ -10,11 +10,13 @@ from typing import Any
 
 import httpx2
 from limited import counters_of, until
+from redis.exceptions import RedisError
 from running_gateway import RunningGateway
 from tenants import CHAT, UPSTREAM_MODEL, chat
 from upstreams import Engine
 
 from engines.simulator.options import DEFAULT_MODEL
+from headgate.counters.queue import BEAT_MS
 from headgate.counters.scripts import queue_keys
 
 POOL = "llama"
@@ -51,6 +53,19 @@ class Queued:
         """How many have a ticket."""
         with counters_of(self.gateway) as valkey:
             return int(valkey.zcard(queue_keys(POOL)[4]))
+
+    async def all_asked_again(self, count: int) -> None:
+        """So many wait, and a worker that is there now has asked for each of them."""
+        beats, since = queue_keys(POOL)[4], None
+        async with asyncio.timeout(30):
+            while True:
+                with contextlib.suppress(RedisError), counters_of(self.gateway) as valkey:
+                    seconds, micros = valkey.time()  # type: ignore[misc]
+                    since = since or seconds * 1000 + micros // 1000
+                    heard = [until_ms - BEAT_MS for _, until_ms in valkey.zrange(beats, 0, -1, withscores=True)]  # type: ignore[union-attr]
+                    if len(heard) == count and min(heard) > since:
+                        return
+                await asyncio.sleep(0.02)
 
     def running(self) -> int:
         """How many have a slot."""

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 import pytest
 from limited import counters_of, metric, until
 from queued import Queued, queued
+from redis import Redis
 from running_gateway import running_gateway
 from upstreams import Engine, simulator
 
+from headgate.counters.queue import QUEUE_CHANNEL, Notice, read_notice
 from tests.stopped import stop
 
 TARGET = "x-headgate-target"
@@ -60,6 +62,30 @@ async def test_who_waited_is_told_where_it_stood(queue: Queued) -> None:
     assert metric(queue.gateway, 'headgate_engine_queue_requests_total{model="chat",outcome="waited"') >= 2
     assert metric(queue.gateway, 'headgate_engine_queue_wait_seconds_count{model="chat"}') >= 2
     await queue.is_empty()
+
+
+async def test_an_engine_that_nobody_asks_for_is_said_to_be_full_for_as_long_as_it_is(queue: Queued) -> None:
+    """So that requests with another target do not try it again and again."""
+    async with queue.full():
+        said = await asyncio.to_thread(notices, queue, 3)
+        assert said == [Notice("llama", is_full=True, called=())] * 3
+        slots = {"slots": 1, "slots_held": 1, "slots_waited_for": 0, "full": 1}
+        assert {name: metric(queue.gateway, f'headgate_engine_{name}{{engine="llama"') for name in slots} == slots
+    await queue.is_empty()
+    await until(lambda: not metric(queue.gateway, 'headgate_engine_full{engine="llama"'))
+
+
+def notices(queue: Queued, count: int) -> list[Notice | None]:
+    """The next ones that are said; nobody may be for long."""
+    path, found = str(queue.gateway.state / "run/counters.sock"), []
+    with Redis(unix_socket_path=path) as valkey, valkey.pubsub(ignore_subscribe_messages=True) as listener:
+        listener.subscribe(QUEUE_CHANNEL)
+        assert listener.get_message(timeout=10) is None, "that it has subscribed"
+        while len(found) < count:
+            message = listener.get_message(timeout=10)
+            assert message
+            found.append(read_notice(message["data"]))
+    return found
 
 
 async def test_a_full_queue_refuses_in_the_clients_shape_and_gives_back_what_was_reserved(queue: Queued) -> None:
@@ -150,8 +176,8 @@ async def test_a_worker_that_is_killed_loses_nobody(queue: Queued) -> None:
     async with queue.full():
         tasks = await queue.fill(*["acme"] * 6)
         os.kill(next(iter(queue.gateway.pids("filters").values())), signal.SIGKILL)
-        await asyncio.sleep(1.0)  # the other one has been asked
-        assert queue.waiting() == 6, [task.result().text for task in tasks if task.done()]
+        await queue.all_asked_again(6)
+        assert not [task for task in tasks if task.done()]
     assert await queue.order(tasks) == [0, 1, 2, 3, 4, 5], "they kept their places"
     await queue.is_empty()
 
@@ -162,7 +188,7 @@ async def test_counters_that_are_killed_lose_nobody(queue: Queued) -> None:
         before = queue.gateway.pids("valkey")["valkey"]
         os.kill(before, signal.SIGKILL)
         await until(lambda: queue.gateway.pids("valkey").get("valkey", before) != before)
-        await asyncio.sleep(1.0)
+        await queue.all_asked_again(4)
         assert not [task for task in tasks if task.done()], "they wait for counters that are back soon"
     assert await queue.order(tasks) == [0, 1, 2, 3]
     await queue.is_empty()
