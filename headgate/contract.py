@@ -83,7 +83,9 @@ ATTEMPT = "hg.attempt"  # what extproc has sent in a translated attempt, for its
 LIMITER = "envoy.filters.http.ratelimit"  # likewise the limiter's
 ADMISSION = "headgate.admission"  # the filter that asks it for a slot of an engine
 ENGINE = "engine"  # in REQUEST: whose slot the request takes; only such requests are asked about there
-LEADING_KEY = "leading_key"  # in REQUEST, beside it: what requests that begin alike have in common, as hex
+# In REQUEST, beside it: what requests that begin alike have in common, as hex, or NO_KEY; not there where one replica
+# alone will do.
+LEADING_KEY, NO_KEY = "leading_key", "-"
 PLAN = "hg.plan"  # `priority_groups`, read by Envoy's priority-group cluster specifier
 # In PLAN: replicas of engines for the attempts that go to one, read by those clusters' balancers. In LIMITER: the
 # same of a request that has waited, which counts then.

@@ -33,7 +33,8 @@ class Ask:
     patience_s: float | None = None  # how long the client waits for a byte, if it says so
     upstream_model: str = ""  # what that engine is asked for: an adapter by its name there
     hosts: tuple[str, ...] = ()  # replicas of engines, as they were planned for all attempts
-    leading_key: bytes | None = None  # what requests that begin alike have in common
+    is_spread: bool = False  # any replica of the engine will do
+    leading_key: bytes | None = None  # and this is what requests that begin alike have in common
     directory: int = 0  # the version that the caller was found in; 0 for one that it does not have
 
     @property

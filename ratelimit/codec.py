@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 
-from headgate.contract import ANSWERED, CLIENT_TIMEOUTS, ENGINE, HOSTS, LEADING_KEY, MAX_TOKENS, RESERVED
+from headgate.contract import ANSWERED, CLIENT_TIMEOUTS, ENGINE, HOSTS, LEADING_KEY, MAX_TOKENS, NO_KEY, RESERVED
 from headgate.error_shapes import rendered
 from headgate.prices import FACTOR, LIST_PRICE
 from headgate.wire.ratelimit_pb2 import RateLimitRequest, RateLimitResponse
@@ -42,7 +42,8 @@ def decode(data: bytes) -> Ask:
         engine=known.get(ENGINE, ""),
         upstream_model=known.get("upstream_model", ""),
         hosts=tuple(hosts.split(",")) if (hosts := known.get(HOSTS)) else (),
-        leading_key=bytes.fromhex(key) if (key := known.get(LEADING_KEY)) else None,
+        is_spread=bool(key := known.get(LEADING_KEY)),
+        leading_key=bytes.fromhex(key) if key and key != NO_KEY else None,
         patience_s=_seconds(*(known.get(name, "") for name in _TIMEOUTS)),
         directory=_number(directory) if (directory := known.get("directory")) else 0,
     )

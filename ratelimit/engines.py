@@ -31,7 +31,7 @@ class Engines:
 
     def choose(self, ask: Ask, engine: SlotsRow) -> list[str]:
         """The replicas for all attempts of a request that has waited; none where its plan knows as much."""
-        replicas = self._replicas.of(engine.cluster)
+        replicas = self._replicas.of(engine.cluster) if ask.is_spread else None
         if not replicas:
             return []
         now = hosts_of(replicas, engine.cluster, ask.upstream_model, ask.leading_key, self._states.of)

@@ -15,7 +15,7 @@ from extproc.same_api import Wanted, write_same_api
 from extproc.steps.units import unit_of
 from extproc.surface import Surface
 from extproc.surfaces import CHAT, CHAT_LIST, COMPLETIONS, OF_RESPONSES, RESPONSES, SHOW_STORED
-from headgate.contract import ENGINE, LEADING_KEY
+from headgate.contract import ENGINE, LEADING_KEY, NO_KEY
 from headgate.presets import keeps_responses
 from headgate.prices import LIST_PRICE
 from headgate.purses import written
@@ -121,7 +121,7 @@ def _slot(exchange: Exchange) -> tuple[tuple[str, str], ...]:
     engine, key = exchange.chain[0].engine, exchange.leading_key
     if not engine or exchange.surface.is_free:
         return ()
-    return ((ENGINE, engine), (LEADING_KEY, key.hex() if key else ""))
+    return ((ENGINE, engine), *([] if exchange.replica else [(LEADING_KEY, key.hex() if key else NO_KEY)]))
 
 
 def _directory(incoming: Incoming) -> tuple[tuple[str, str], ...]:

@@ -79,6 +79,15 @@ class Waits:
             url = f"{self.gateway.url}/v1/chat/completions"
             return await client.post(url, json={**body, "simulate": simulate}, headers=headers)
 
+    async def respond(self, text: str, **members: str) -> httpx2.Response:
+        """A response that the replica keeps."""
+        body = {"model": "chat", "input": text, "simulate": {"tokens": 2, "ttft_s": 0.02}, **members}
+        async with httpx2.AsyncClient(timeout=LONG_S) as client:
+            url, headers = f"{self.gateway.url}/v1/responses", {"authorization": f"Bearer {KEY}"}
+            reply = await client.post(url, json=body, headers=headers)
+        assert reply.status_code == 200, reply.text
+        return reply
+
     def count(self, part: str, pool: str = LLAMA) -> int:
         keys = dict(zip(("slots", "beats"), (queue_keys(pool)[0], queue_keys(pool)[4]), strict=True))
         with counters_of(self.gateway) as valkey:
@@ -107,11 +116,15 @@ class Waits:
             yield [first, second]
 
     async def waits(self, *asked: Any, **differs: Any) -> "asyncio.Task[httpx2.Response]":
+        """One that waits: a worker that has not heard that there are fewer slots now may let some go on."""
         before = self.count("beats")
-        task = asyncio.create_task(self.ask(*asked, **differs))
-        await until(lambda: self.count("beats") == before + 1 or task.done())
-        assert not task.done(), task.result().text
-        return task
+        async with asyncio.timeout(30):
+            while True:
+                task = asyncio.create_task(self.ask(*asked, **differs))
+                await until(lambda task=task: self.count("beats") == before + 1 or task.done())  # type: ignore[misc]
+                if not task.done():
+                    return task
+                assert task.result().status_code == 200, task.result().text
 
     async def text_of(self, name: str) -> str:
         """A beginning that belongs to this replica: found while nothing else goes on."""
@@ -217,6 +230,17 @@ async def test_a_hedged_stream_waits_as_one_and_both_its_attempts_have_one_slot(
     await waits.held(0)
 
 
+async def test_what_goes_on_from_a_response_waits_for_the_replica_that_keeps_it(waits: Waits) -> None:
+    kept = await waits.respond("Hi")
+    (keeper,) = waits.seen_by(kept)
+    text = await waits.text_of("other" if keeper == "one" else "one")  # where it would go by how it begins
+    async with waits.full():
+        waiting = asyncio.create_task(waits.respond(text, previous_response_id=kept.json()["id"]))
+        await waits.held(2, waiting=1)
+    assert waits.seen_by(await waiting) == [keeper]
+    await waits.held(0)
+
+
 async def test_a_response_on_a_websocket_waits_and_one_whose_client_leaves_does_not(waits: Waits) -> None:
     url, headers = f"ws://{waits.gateway.http}/v1/responses", {"authorization": f"Bearer {KEY}"}
     async with waits.full(), connect(url, additional_headers=headers) as leaves:
@@ -239,6 +263,7 @@ async def test_a_reload_lets_in_who_waits_and_those_that_hold_slots_go_on(waits:
             document["engines"][LLAMA]["max_running"] = 2
         assert (await waiting).status_code == 200
         assert not any(task.done() for task in held)
+        await waits.until_slots(4)
         with waits.edited() as document:
             document["engines"][LLAMA]["max_running"] = 1
         await waits.until_slots(2)
