@@ -1,5 +1,6 @@
 """An adapter's way through a whole gateway: pushed past Envoy, loaded by an engine, promoted, asked for, billed."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -15,9 +16,12 @@ from typing import Any
 import httpx2
 import pytest
 from admin_gateway import AdminGateway, admin_gateway, until
+from limited import counters_of
+from limited import until as until_holds
 from running_gateway import END_S, HEADGATE
 from upstreams import Engine
 
+from headgate.counters.scripts import queue_keys
 from tests.adapters.made import PREFIX, RANK, config_of, safetensors
 
 WIDE = 200_000  # so that the weights are larger than what Envoy holds of a body
@@ -57,6 +61,7 @@ def admin(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterator[
         "chat": {
             "targets": [{"provider": "far", "model": "up"}, {"provider": "llama", "model": "llama"}],
             "price": {"input": 1, "output": 2},
+            "queue": {"max_wait": "2m"},
         }
     }
     more = {
@@ -66,6 +71,7 @@ def admin(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterator[
                 "kind": "simulator",
                 "endpoints": [f"http://{engine.address}"],
                 "max_loras": 4,
+                "max_running": 1,
             }
         },
         "models": models,
@@ -123,6 +129,47 @@ def test_an_adapter_is_pushed_loaded_promoted_and_answers(admin: AdminGateway, t
         }
     command(admin, "rollback", "bot", "--tenant", "acme")
     until(lambda: ask(admin, KEYS["acme"]).json()["model"].startswith("acme/bot@1-"))
+
+
+async def test_who_waits_for_the_engine_is_answered_by_the_version_that_was_live_when_it_came(
+    admin: AdminGateway, tmp_path: Path
+) -> None:
+    """Whatever becomes of that version meanwhile: another one is promoted, and then this one is deleted."""
+    slots, tickets = queue_keys("llama")[0], queue_keys("llama")[4]
+
+    def counted() -> tuple[int, int]:
+        with counters_of(admin.gateway) as valkey:
+            return int(valkey.zcard(slots)), int(valkey.zcard(tickets))
+
+    def live() -> list[int]:
+        versions = command(admin, "show", "bot", "--tenant", "acme")["versions"]
+        return [one["version"] for one in versions if one["state"] == "live"]
+
+    before = ask(admin, KEYS["acme"]).json()["model"]
+    assert before.startswith("acme/bot@1-")
+    until(lambda: counted() == (0, 0))
+    async with asyncio.timeout(120), httpx2.AsyncClient(timeout=120) as client:
+
+        def starts(ttft_s: float) -> asyncio.Task[httpx2.Response]:
+            body = {"model": "acme/bot", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3}
+            headers = {"authorization": f"Bearer {KEYS['acme']}"}
+            url, simulate = f"{admin.gateway.url}/v1/chat/completions", {"ttft_s": ttft_s}
+            return asyncio.create_task(client.post(url, json={**body, "simulate": simulate}, headers=headers))
+
+        holding = starts(120.0)
+        await until_holds(lambda: counted() == (1, 0))
+        waiting = starts(0.01)
+        await until_holds(lambda: counted() == (1, 1))
+        await asyncio.to_thread(command, admin, "promote", "bot", "2", "--tenant", "acme")
+        await asyncio.to_thread(command, admin, "delete", "bot", "1", "--tenant", "acme", "--yes")
+        pushed = folder_of(tmp_path / "v3", 0.125)
+        await asyncio.to_thread(command, admin, "push", str(pushed), "--tenant", "acme", "--name", "bot", "--promote")
+        await until_holds(lambda: live() == [3])
+        assert not waiting.done()
+        holding.cancel()
+        reply = await waiting
+    assert (reply.status_code, reply.json()["model"]) == (200, before)
+    until(lambda: ask(admin, KEYS["acme"]).json()["model"].startswith("acme/bot@3-"))
 
 
 def test_two_versions_share_the_requests_by_weight_and_each_line_says_whose_its_was(admin: AdminGateway) -> None:
