@@ -118,13 +118,13 @@ class Adapters:
                 await asyncio.sleep(0.05)
 
     async def complete(self, model: str, **fields: Any) -> tuple[int, dict[str, Any]]:
-        """The status and body of an answer that is no stream."""
+        """The status and body of an answer that is no stream, and in it its `request_id`."""
         body = {"model": model, "messages": WHO, "temperature": 0, "max_tokens": 40, **fields}
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(TURN_S)) as session,
             session.post(self.gateway.url(), json=body, headers={"authorization": f"Bearer {KEY}"}) as reply,
         ):
-            return reply.status, await reply.json()
+            return reply.status, {**await reply.json(), "request_id": reply.headers["x-request-id"]}
 
     async def turn(self, way: str, body: dict[str, Any]) -> None:
         async with aiohttp.ClientSession() as session, self._admin(session, "POST", f"/{way}", body) as reply:

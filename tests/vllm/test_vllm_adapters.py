@@ -1,16 +1,18 @@
-"""Two real replicas whose adapters change under streams: turns, a dead replica, a spoiled file, a store away."""
+"""Two real replicas whose adapters change under streams: turns, shares, deaths, a spoiled file, a store away."""
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 import yaml
 
-from tests.supervise.gateway_process import GatewayProcess
+from tests.supervise.gateway_process import GatewayProcess, until
 from tests.vllm.adapter_gateway import REPLICAS, TURN_S, Adapters, metric_at
 from tests.vllm.managed_vllm import managed_vllm
 from tests.vllm.test_managed_vllm import group_of
@@ -19,6 +21,7 @@ pytestmark = pytest.mark.vllm
 
 CLIENTS, TURNS = 3, 20
 BURST = 28  # both replicas run 8 each
+USERS = 12
 
 
 @pytest.fixture
@@ -82,26 +85,48 @@ async def away(adapters: Adapters) -> None:
     await adapters.has_turned_to(made["engine_name"])
 
 
-async def counted(adapters: Adapters, version: str) -> None:
-    """The gateway's metrics have the tokens of each replica as it says itself, and those of an adapter as answers do.
+async def shared(adapters: Adapters, first: str, second: str) -> None:
+    """The first version shares the requests with the second, each user stays with one; then the second has all."""
 
-    A rollback leads to `version`, whose last answer is long ago.
-    """
+    async def answering() -> list[str]:
+        answers = await asyncio.gather(*(adapters.complete("acme/bot", user=f"user-{at}") for at in range(USERS)))
+        assert {status for status, _ in answers} == {200}
+        return [said["model"] for _, said in answers]
+
+    adapters.turns.asked.append((monotonic(), first))
+    await adapters.turn("promote", {"version": 1, "weight": 50})
+    before, now = list[str](), await answering()
+    async with asyncio.timeout(TURN_S):
+        while set(now) != {first, second} or now != before:  # until both workers have heard of it
+            before, now = now, await answering()
+    adapters.turns.asked.append((monotonic(), second))
+    await adapters.turn("promote", {"version": 2})
+    await adapters.has_turned_to(second)
+    adapters.turns.seen.append(adapters.turns.seen[-1])  # the first one never had all
+
+
+async def counted(adapters: Adapters) -> None:
+    """The gateway's metrics have a replica's tokens as it says itself, and an adapter's as its answers do."""
     labels = {"engine": "llama", "type": "output"}
-    for part in REPLICAS:
-        address = f"127.0.0.1:{adapters.gateway.records()[part]['port']}"
-        said = await metric_at(address, "vllm:generation_tokens_total")
-        await adapters.until_metric(said, "headgate_engine_tokens_total", replica=address, **labels)
-        assert await adapters.metric("headgate_engine_tokens_total", replica=address, **labels) == said > 0
-    labels |= {"adapter": version}
-    before = used = await adapters.metric("headgate_adapter_tokens_total", **labels)
-    await adapters.turn("rollback", {})
-    while used == before:
-        status, answer = await adapters.complete("acme/bot")
-        assert status == 200
-        used += answer["usage"]["completion_tokens"] if answer["model"] == version else 0
-    await adapters.until_metric(used, "headgate_adapter_tokens_total", **labels)
-    assert await adapters.metric("headgate_adapter_tokens_total", **labels) == used
+    address = f"127.0.0.1:{adapters.gateway.records()[REPLICAS[0]]['port']}"
+    said = await metric_at(address, "vllm:generation_tokens_total")
+    await adapters.until_metric(said, "headgate_engine_tokens_total", replica=address, **labels)
+    assert await adapters.metric("headgate_engine_tokens_total", replica=address, **labels) == said > 0
+    status, answer = await adapters.complete("acme/bot")
+    assert status == 200
+    await until(lambda: answer["request_id"] in ended(adapters), TURN_S)
+    lines = ended(adapters)  # this one is the last
+    assert lines[answer["request_id"]]["completion_tokens"] == answer["usage"]["completion_tokens"]
+    used = sum(line["completion_tokens"] or 0 for line in lines.values() if line["model"] == "acme/bot")
+    await adapters.until_metric(used, "headgate_adapter_tokens_total", adapter="acme/bot", **labels)
+    assert await adapters.metric("headgate_adapter_tokens_total", adapter="acme/bot", **labels) == used
+
+
+def ended(adapters: Adapters) -> dict[str, dict[str, Any]]:
+    """The spool's `end` lines, by their requests."""
+    files = sorted((adapters.gateway.state / "spool").glob("*.ndjson"))
+    whole = [text for file in files for text in file.read_text().splitlines(keepends=True) if text.endswith("\n")]
+    return {line["request_id"]: line for line in map(json.loads, whole) if line["type"] == "end"}
 
 
 async def killed_for_memory(adapters: Adapters) -> tuple[float, float]:
@@ -120,8 +145,7 @@ async def killed_for_memory(adapters: Adapters) -> tuple[float, float]:
     done = monotonic()
     assert [said for status, said in answers if status != 200] == []
     assert {said["usage"]["completion_tokens"] for _, said in answers} == {600}
-    await adapters.until_ready()
-    assert adapters.gateway.pids(REPLICAS[1])[REPLICAS[1]] != leader
+    await until(lambda: adapters.gateway.pids(REPLICAS[1]).get(REPLICAS[1], leader) != leader, TURN_S)
     return killed, done
 
 
@@ -148,6 +172,7 @@ async def test_versions_take_turns_under_streams_whatever_happens(adapters: Adap
             os.killpg(adapters.gateway.pids(REPLICAS[0])[REPLICAS[0]], signal.SIGKILL)
     await adapters.until_ready()
     back = monotonic()
+    await shared(adapters, first, second)
     await spoiled(adapters)
     await away(adapters)
     died.append(await killed_for_memory(adapters))
@@ -162,6 +187,6 @@ async def test_versions_take_turns_under_streams_whatever_happens(adapters: Adap
     assert all(len(texts) == 1 for texts in says.values()), says
     assert says[first] != says[second]
     assert any(one.asked > back for one in answers)
-    await counted(adapters, second)
+    await counted(adapters)
     adapters.gateway.send(signal.SIGTERM)
     assert await adapters.gateway.wait(120) == 0
