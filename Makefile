@@ -46,7 +46,7 @@ test: setup
 
 # The gateway in front of real vLLM replicas, which share two cores and 9 GB: one test after the other.
 test-vllm: setup setup-vllm
-	@set -x; $(BIN)/python -m pytest --timeout=900 -m vllm tests/vllm || $(AGAIN) --timeout=900 -m vllm tests/vllm
+	@set -x; $(BIN)/python -m pytest -s --timeout=900 -m vllm tests/vllm || $(AGAIN) --timeout=900 -m vllm tests/vllm
 
 # A gateway that is edited 1,000 times under load: about a quarter of an hour, prints its figures.
 soak: setup
