@@ -55,6 +55,7 @@ class Replicas:
         self._found = dict(found)
         self._wanted = Wanted()
         self._replicas: dict[int, Replica] = {}
+        self._unproven: set[int] = set()  # successors that were not ready yet
         self._asked = asyncio.Event()
         self._busy = asyncio.Lock()
         self._keeper: asyncio.Task[None] | None = None
@@ -148,26 +149,39 @@ class Replicas:
             if self._gpus.are_free(self._spec(index, wanted).name, wanted.starts[index].gpus):
                 self._begin(index, wanted)
         try:
-            for index in range(count):
-                if index in self._replicas and self._replicas[index].digest != self._spec(index, wanted).digest:
-                    await self._replace(index, wanted)
-                if self._wanted is not wanted:
-                    return
+            await self._turn(wanted)
         except NotReadyError as error:
             log.warning("a new replica is not ready, the others stay", engine=self._name, why=str(error))
         for index in new:  # at last: what they wait for may be this engine's own until here
-            if index not in self._replicas and await self._has_gpus(index, wanted):
+            if self._wanted is wanted and index not in self._replicas and await self._has_gpus(index, wanted):
                 self._begin(index, wanted)
+
+    async def _turn(self, wanted: Wanted) -> None:
+        """One after the other, those that are told something else are replaced. Raises NotReadyError."""
+        for index in range(len(wanted.starts)):
+            if self._wanted is not wanted:
+                return
+            if index in self._replicas and self._replicas[index].digest != self._spec(index, wanted).digest:
+                await self._replace(index, wanted)
+            elif index in self._unproven:
+                await self._prove(index)
 
     async def _replace(self, index: int, wanted: Wanted) -> None:
         """Returns when the successor gets requests, or something else is wanted. Raises NotReadyError."""
         if index in self._replicas:
             await self._leave(index)
         if await self._has_gpus(index, wanted):
-            replica = self._begin(index, wanted)
-            if await self._unless_asked(replica.until_ready()):
-                await replica.until_sent_to(self._envoys()[0])
-                log.info("replica replaced", part=replica.part.name)
+            self._unproven.add(index)
+            self._begin(index, wanted)
+            await self._prove(index)
+
+    async def _prove(self, index: int) -> None:
+        """The same, of a successor that is there: until then it is no other one's turn, whatever is wanted next."""
+        replica = self._replicas[index]
+        if await self._unless_asked(replica.until_ready()):
+            await replica.until_sent_to(self._envoys()[0])
+            self._unproven.discard(index)
+            log.info("replica replaced", part=replica.part.name)
 
     async def _has_gpus(self, index: int, wanted: Wanted) -> bool:
         """Waits for those that have them to end. False: something else is wanted."""
@@ -192,6 +206,7 @@ class Replicas:
         replica = self._replicas[index]
         await replica.leave(self._envoys, self._wanted.drain_timeout_s)
         del self._replicas[index]
+        self._unproven.discard(index)
         self._gpus.give_back(replica.part.name)
 
     def _begin(self, index: int, wanted: Wanted) -> Replica:

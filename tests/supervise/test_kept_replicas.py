@@ -7,15 +7,19 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from headgate.contract import ENGINES_KEY, LOGS
 from headgate.engine_start import EngineStart
+from headgate.supervise import replica
+from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.gpus_held import GpusHeld
 from headgate.supervise.ports import is_free_port
 from headgate.supervise.replicas import Replicas, Wanted
 
-PORT = next(port for port in range(29_000, 29_999) if is_free_port(port))
-START = EngineStart("simulator", PORT, "llama", 8, 0, 16, (), None, None, {}, {})
+PORTS = [port for port in range(29_000, 29_999) if is_free_port(port)][:2]
+START, OTHER = (EngineStart("simulator", port, "llama", 8, 0, 16, (), None, None, {}, {}) for port in PORTS)
+SLOW = {"start-delay": "3"}
 
 
 class Recorder:
@@ -36,17 +40,41 @@ async def replicas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     for folder in (ENGINES_KEY.parent, LOGS):
         folder.mkdir()
     ENGINES_KEY.write_text("key")
-    kept = Replicas("llama", dict(os.environ), GpusHeld(), lambda: (), Recorder().changed, {})
+    monkeypatch.setattr(replica, "SENT_TO_WITHIN_S", 0.1)  # there is no Envoy
+    envoy = EnvoyAdmin(Path("no.sock"))
+    kept = Replicas("llama", dict(os.environ), GpusHeld(), lambda: (envoy,), Recorder().changed, {})
     yield kept
     await kept.close()
     await asyncio.gather(*(part.stop() for part in kept.parts))
 
 
-async def ready(replicas: Replicas, before: int) -> int:
-    """The process of the one replica, another one than `before`."""
+async def test_an_edit_in_the_middle_does_not_have_all_of_them_start_at_once(replicas: Replicas) -> None:
+    replicas.want(Wanted((START, OTHER), drain_timeout_s=0.1))
+    await ready(replicas, 0)
+    await ready(replicas, 0, at=1)
+    first, second = pids(replicas)
+    slow = tuple(structs.replace(one, args=SLOW) for one in (START, OTHER))
+    replicas.want(Wanted(slow, drain_timeout_s=0.1))
+    async with asyncio.timeout(60):
+        while pids(replicas)[:1] in ([first], [None], [second]):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.01)
+    replicas.want(Wanted(slow, drain_timeout_s=0.2))  # the first one starts still
+    async with asyncio.timeout(60):
+        while second in pids(replicas):
+            was_ready = await replicas.parts[0].spec.probe() is None
+            await asyncio.sleep(0.01)
+    assert was_ready
+
+
+def pids(replicas: Replicas) -> list[int | None]:
+    return [part.process.pid if part.process else None for part in replicas.parts]
+
+
+async def ready(replicas: Replicas, before: int, at: int = 0) -> int:
+    """The process of a replica, another one than `before`."""
     async with asyncio.timeout(60):
         while True:
-            for part in replicas.parts:
+            for part in replicas.parts[at : at + 1]:
                 process = part.process
                 if process and process.pid != before and await part.spec.probe() is None:
                     return process.pid
@@ -54,7 +82,7 @@ async def ready(replicas: Replicas, before: int) -> int:
 
 
 async def test_an_unexpected_error_is_tried_again(replicas: Replicas) -> None:
-    replicas.want(Wanted((START,)))
+    replicas.want(Wanted((START,), drain_timeout_s=0.1))
     first = await ready(replicas, 0)
     os.kill(first, signal.SIGKILL)
     await ready(replicas, first)
