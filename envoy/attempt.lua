@@ -11,6 +11,7 @@
 --   pooled   the name of the key where its provider has several
 --   version  the `header` and the `value` that the provider's API has to be told
 --   broken   the error, in the provider's API, in the place of an answer that is none
+--   failed   the one in the place of what an engine says of its own failure; nil of other providers
 --   refused  the one in the place of what a provider says of its key
 --   signed   whether requests are signed with a key that this script does not see
 --   stream   the type of the provider's streams
@@ -279,6 +280,8 @@ function envoy_on_response(handle)
     if not readable then make_error(handle, status, CONFIG.broken, true) end
     return
   end
+  -- 501 is what the engine can't do at all; anything else is an exception's text. Its log has that.
+  if CONFIG.failed and status >= "500" and status ~= "501" then return make_error(handle, status, CONFIG.failed) end
   if status == "404" and handle:streamInfo():dynamicMetadata():get("hg.request").base_model then
     headers:add("x-headgate-retry", "adapter") -- this replica has not loaded it; another one may have
   end

@@ -1,13 +1,15 @@
 """What leaves the gateway on every attempt, and which answers are marked: envoy/attempt.lua, run by LuaJIT."""
 
 import itertools
+import json
 from typing import Any
 
 import pytest
 from attempt_script import Request, Script, cluster
+from rendering import clusters_of, rendered
 
 from headgate import contract
-from headgate.edge.attempts import API_HEADERS, FORWARDED_HEADERS
+from headgate.edge.attempt_config import API_HEADERS, FORWARDED_HEADERS
 
 CREDENTIALS = {
     "authorization": "Bearer hg-client",
@@ -206,6 +208,19 @@ def test_a_replica_without_the_adapter_is_not_the_last_one(scripts: dict[str, Sc
     of_adapter = {**OF_CHAT, "upstream_model": "acme/bot@1-00000000", "base_model": "chat"}
     headers, _ = Request(PLAIN, of_adapter).answered(scripts["local"], 404, "{}")
     assert headers[contract.RETRY] == "adapter"
+
+
+def test_what_an_engine_says_of_its_own_failure_reaches_nobody(scripts: dict[str, Script]) -> None:
+    engines = (
+        "engines: {p: {kind: vllm, endpoints: ['http://p.test']}}\nmodels: {m: {targets: [{provider: p, model: p}]}}"
+    )
+    engine = Script(clusters_of(rendered(engines))["provider/p"])
+    inside = '{"error":{"message":"EngineCore encountered an issue. See stack trace (above)","code":500}}'
+    for status in (500, 503):
+        headers, body = Request(PLAIN, OF_CHAT).answered(engine, status, inside)
+        assert (headers[":status"], json.loads(body)["error"]["code"]) == (str(status), "engine_failed")
+    for script, status in ((engine, 400), (engine, 501), (scripts["local"], 500)):
+        assert Request(PLAIN, OF_CHAT).answered(script, status, inside)[1] == inside
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from tests.engines.raw_http import started
 from tests.feed.replica_news import wait_for_states
 
 CONVERSATIONS = [f"Tell me of river {number} of the atlas, and of its mouth." for number in range(16)]
+FAILS = {"model": "chat", "messages": [{"role": "user", "content": "x"}], "simulate": {"status": 500}}
 CAPACITY = 1000  # an eighth of it is more than the test asks at once
 KEYS = {tenant: f"hg-{token_urlsafe(32)}" for tenant in ("acme", "globex")}
 
@@ -113,6 +114,9 @@ def test_conversations_stay_where_they_began(spreading: Spreading, second: ExitS
     for response_id, name in kept.items():  # whichever replica the same words would begin at
         assert spreading.respond("And then?", previous_response_id=response_id)[1] == name
         assert spreading.about(response_id).json()["id"] == response_id
+
+    failed = spreading.gateway.post(CHAT, FAILS, KEYS["acme"])
+    assert (failed.status_code, failed.json()["error"]["code"]) == (500, "engine_failed")  # and not in its words
 
     second.close()  # and whoever watches the replicas may not have noticed yet
     found = {text: spreading.ask(text)[:2] for text in CONVERSATIONS}
