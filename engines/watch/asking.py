@@ -48,7 +48,7 @@ class Asker:
 
     async def metrics(self) -> str:
         """The text of /metrics. Raises Trouble."""
-        return (await self._get("/metrics", MOST_BYTES)).decode(errors="replace")
+        return (await self._get("/metrics", MOST_BYTES, self._credential())).decode(errors="replace")
 
     async def models(self) -> bytes:
         """The body of /v1/models. Raises Trouble."""

@@ -49,9 +49,10 @@ class Turns:
         }
 
 
-async def metric_at(address: str, name: str, **labels: str) -> float:
+async def metric_at(address: str, name: str, *, key: str | None = None, **labels: str) -> float:
     """The sum of the series of this name that have these labels."""
-    async with aiohttp.ClientSession() as session, session.get(f"http://{address}/metrics") as reply:
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    async with aiohttp.ClientSession(headers=headers) as session, session.get(f"http://{address}/metrics") as reply:
         families = list(text_string_to_metric_families(await reply.text()))
     samples = [sample for family in families for sample in family.samples if sample.name == name]
     return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())

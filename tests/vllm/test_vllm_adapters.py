@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from headgate.contract import ENGINES_KEY
 from tests.supervise.gateway_process import GatewayProcess, until
 from tests.vllm.adapter_gateway import REPLICAS, TURN_S, Adapters, metric_at
 from tests.vllm.managed_vllm import managed_vllm
@@ -108,8 +109,9 @@ async def shared(adapters: Adapters, first: str, second: str) -> None:
 async def counted(adapters: Adapters) -> None:
     """The gateway's metrics have a replica's tokens as it says itself, and an adapter's as its answers do."""
     labels = {"engine": "llama", "type": "output"}
+    key = (adapters.gateway.state / ENGINES_KEY).read_text().strip()
     address = f"127.0.0.1:{adapters.gateway.records()[REPLICAS[0]]['port']}"
-    said = await metric_at(address, "vllm:generation_tokens_total")
+    said = await metric_at(address, "vllm:generation_tokens_total", key=key)
     await adapters.until_metric(said, "headgate_engine_tokens_total", replica=address, **labels)
     assert await adapters.metric("headgate_engine_tokens_total", replica=address, **labels) == said > 0
     status, answer = await adapters.complete("acme/bot")

@@ -1,5 +1,5 @@
-"""ASGI middleware of a managed vLLM: whoever asks for more than how it is needs the gateway's key, and nobody is told
-of its inside.
+"""ASGI middleware of a managed vLLM: whoever asks for more than whether it is well needs the gateway's key, and
+nobody is told of its inside.
 
 vLLM itself asks for its key below /v1 and few other paths; /invocations, which generates just as well, is open. When
 it fails in the middle of a stream, it sends the exception's text, or breaks off. What fails before that is Envoy's to
@@ -18,7 +18,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-OPEN = frozenset({"/health", "/metrics"})
+OPEN = "/health"  # and not /metrics, which name adapters, and so tenants
 _BODY = b'{"error":{"message":"This engine answers its gateway alone.","type":"authentication_error","code":401}}'
 _ERROR = b'data: {"error"'  # how an event of chat begins that is an error; all others begin with an id
 _FAILED = "The model's engine failed while it worked on the request."
@@ -34,7 +34,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may pass."""
-        if scope["type"] == "http" and (scope["path"] in OPEN or self._is_known(scope)):
+        if scope["type"] == "http" and (scope["path"] == OPEN or self._is_known(scope)):
             await self._answer(scope, receive, send)
         elif scope["type"] == "lifespan" or self._is_known(scope):
             await self._app(scope, receive, send)
