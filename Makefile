@@ -30,11 +30,11 @@ setup-vllm: .venv-vllm/.ready
 up: setup
 	@exec $(BIN)/headgate up
 
-# Most tests wait more than they work, so there are more of them at once than cores. Those marked `alone` measure, or
+# Many tests wait more than they work, so there are more of them at once than cores. Those marked `alone` measure, or
 # load a gateway as far as the machine goes: they come after the others, one by one. On a machine that is busy with
 # other things a process may starve for seconds, so a file with a failed test is run once more, by itself and named:
 # what fails again has failed.
-JOBS ?= $(shell expr $$(nproc) + 1)
+JOBS ?= $(shell expr $$(nproc) + 2)
 AGAIN := $(BIN)/python tests/again.py
 test: setup
 	@deploy/debian-packages test

@@ -2,15 +2,28 @@
 
 import functools
 from collections.abc import Iterator
+from typing import Any
 
 import httpcore2
 import pytest
 from redis import Redis
+from xdist.scheduler import LoadFileScheduling
 
 from tests.counters.valkey_server import ValkeyServer, valkey_server
+from tests.turns import Turns, turn_of
 
 # The public authorities' certificates: 25 ms of work for each client that is made, `httpx2.get` makes one for a call.
 httpcore2.default_ssl_context = functools.cache(httpcore2.default_ssl_context)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: turn_of(item.path.name))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    config.option.loadscopereorder = False  # it would put the files with the fewest tests last
+    return Turns(config, log)
 
 
 @pytest.fixture(scope="session")
