@@ -48,9 +48,13 @@ test: setup
 test-vllm: setup setup-vllm
 	@set -x; $(BIN)/python -m pytest -s --timeout=900 -m vllm tests/vllm || $(AGAIN) --timeout=900 -m vllm tests/vllm
 
-# A gateway that is edited 1,000 times under load: about a quarter of an hour, prints its figures.
+# What `make test` does in small: a gateway that is edited 1,000 times under load, one whose parts are killed all the
+# time, stores and writers that die. About half an hour, prints its figures.
 soak: setup
-	HEADGATE_SOAK_RELOADS=1000 $(BIN)/python -m pytest -s tests/supervise/test_reload_soak.py
+	HEADGATE_SOAK_RELOADS=1000 HEADGATE_CRASH_REQUESTS=20000 HEADGATE_CRASH_KILLS=200 HEADGATE_QUOTA_REQUESTS=20000 \
+		HEADGATE_STORE_KILLS=100 $(BIN)/python -m pytest -s \
+		tests/supervise/test_reload_soak.py tests/bench/test_crash.py tests/gateway/test_gateway_quotas.py \
+		tests/store/test_store_kills.py tests/store/test_store_server.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -15,8 +15,8 @@ from bench.crash.run import run
 
 pytestmark = pytest.mark.alone
 
-REQUESTS = int(os.environ.get("HEADGATE_CRASH_REQUESTS", "5000"))
-KILLS = int(os.environ.get("HEADGATE_CRASH_KILLS", "50"))
+REQUESTS = int(os.environ.get("HEADGATE_CRASH_REQUESTS", "2000"))
+KILLS = int(os.environ.get("HEADGATE_CRASH_KILLS", "20"))
 SEED = int(os.environ.get("HEADGATE_CRASH_SEED", random_seed()))
 
 

@@ -122,6 +122,16 @@ def metric(gateway: RunningGateway, start: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(start))
 
 
+def decided_alone(gateways: list[RunningGateway]) -> float:
+    """Requests that workers decided without the counters: on a busy machine these get no CPU for long enough."""
+    return sum(metric(gateway, 'headgate_limiter_decisions_total{by="emergency"') for gateway in gateways)
+
+
+async def until_counted(gateways: list[RunningGateway]) -> None:
+    """Wait until no worker decides without the counters any more."""
+    await until(lambda: sum(metric(gateway, "headgate_limiter_emergency") for gateway in gateways) == 0)
+
+
 async def until(condition: Any, within_s: float = 60.0) -> float:
     """Wait until it holds; the seconds that took."""
     loop = asyncio.get_running_loop()

@@ -17,7 +17,7 @@ from running_gateway import RunningGateway, running_gateway
 from tenants import CHAT, chat
 
 KEY = f"hg-{token_urlsafe(32)}"
-LIMIT = 300
+LIMIT = 200
 SECRET = {"HEADGATE_TEST_COUNTED": "sk-counted"}
 
 
@@ -66,7 +66,7 @@ async def test_no_429_is_drawn_while_another_target_has_room(
 ) -> None:
     """Far more than the limit, many at once; afterwards the target is asked again."""
     with (
-        counting_provider(api, LIMIT, window_s=40) as counted,
+        counting_provider(api, LIMIT, window_s=25) as counted,
         running_gateway(tmp_path, configuration(counted, spare), SECRET) as gateway,
     ):
         assert await ask_all(gateway, 1, 1) == {"counted 1": 1}

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from limited import counters_of, until
+from limited import counters_of, decided_alone, until, until_counted
 from quotas import Quotas, Used, ask, asked, quotas, settled, shown, used
 from running_gateway import RunningGateway, running_gateway
 from tenants import CHAT, EMBEDDINGS, chat
@@ -24,7 +24,9 @@ from tests.counters.valkey_server import valkey_server
 pytestmark = pytest.mark.alone
 
 CLIENTS = 64
+REQUESTS = int(os.environ.get("HEADGATE_QUOTA_REQUESTS", "4000"))  # that end in every way: more than the kills take
 TPM, USD = 1000, 1
+ROUNDS = 5  # one in which the counters got no CPU in time is another test's
 
 
 async def push(gateways: list[RunningGateway], key: str, body: dict[str, Any], each: int) -> Counter[int]:
@@ -46,7 +48,8 @@ async def push(gateways: list[RunningGateway], key: str, body: dict[str, Any], e
 @pytest.fixture
 def gateways(engine: Engine, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Any, Quotas]]:
     """Two workers, four, or two gateways on one Valkey."""
-    plans = {"tokens": {"tpm": TPM}, "money": {"monthly_usd": USD}}
+    plans = {f"tokens-{number}": {"tpm": TPM} for number in range(ROUNDS)}
+    plans |= {f"money-{number}": {"monthly_usd": USD} for number in range(ROUNDS)}
     for name in ("counters", "one", "two"):
         (tmp_path / name).mkdir()
     if request.param != "two gateways":
@@ -68,21 +71,34 @@ def gateways(engine: Engine, tmp_path: Path, request: pytest.FixtureRequest) -> 
 async def test_64_clients_never_use_more_than_there_is(gateways: tuple[list[RunningGateway], Quotas]) -> None:
     """Not a unit above the limit, and nothing refused that there was room for once all had settled."""
     running, setup = gateways
-    for tenant, cap, spent in (("tokens", TPM, "tokens"), ("money", USD, "usd")):
-        body = asked(tokens=8, max_tokens=20)
-        began = time.monotonic()
-        statuses = await push(running, setup.keys[tenant], body, each=4)
-        assert set(statuses) == {200, 429}
-        rows = await settled(running[0], tenant)
-        while ask(running[0], setup.keys[tenant], body).status_code == 200:
-            rows = await settled(running[0], tenant)
+    for plan, cap, spent in (("tokens", TPM, "tokens"), ("money", USD, "usd")):
+        for number in range(ROUNDS):
+            await until_counted(running)
+            tenant, alone, began = f"{plan}-{number}", decided_alone(running), time.monotonic()
+            statuses, rows = await _spend(running, tenant, setup.keys[tenant])
+            if decided_alone(running) == alone and time.monotonic() - began < 55:
+                break
+        assert decided_alone(running) == alone
         assert time.monotonic() - began < 55, "a minute has passed: the window has moved"
+        assert set(statuses) == {200, 429}
         found = used(running, tenant)
         (row,) = rows.values()
         assert getattr(found, spent) <= cap
         assert Decimal(row["used"]) == getattr(found, spent)
         least = Used(1, found.estimate, 16)  # what would have been reserved at the very least
         assert getattr(found, spent) + getattr(least, spent) > cap, (found, rows)
+
+
+async def _spend(
+    running: list[RunningGateway], tenant: str, key: str
+) -> tuple[Counter[int], dict[str, dict[str, Any]]]:
+    """Ask until nothing is left: the many clients' statuses, and what the limits show in the end."""
+    body = asked(tokens=8, max_tokens=20)
+    statuses = await push(running, key, body, each=4)
+    rows = await settled(running[0], tenant)
+    while ask(running[0], key, body).status_code == 200:
+        rows = await settled(running[0], tenant)
+    return statuses, rows
 
 
 @pytest.fixture(scope="module")
@@ -229,15 +245,12 @@ async def _end(session: httpx2.AsyncClient, url: str, key: str, number: int) -> 
     return reply.status_code
 
 
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize("requests", [10_000])
-async def test_whatever_happens_what_is_used_is_what_the_spool_says(
-    calm: tuple[RunningGateway, Quotas], requests: int
-) -> None:
+@pytest.mark.timeout(240 + REQUESTS // 10)
+async def test_whatever_happens_what_is_used_is_what_the_spool_says(calm: tuple[RunningGateway, Quotas]) -> None:
     """All endings, while workers and the ledger are killed: sums agree to the unit, nothing stays reserved."""
     gateway, setup = calm
     statuses: Counter[int] = Counter()
-    numbers = iter(range(requests))
+    numbers = iter(range(REQUESTS))
 
     async def client() -> None:
         async with httpx2.AsyncClient(timeout=30) as session:
@@ -253,8 +266,8 @@ async def test_whatever_happens_what_is_used_is_what_the_spool_says(
     killing = asyncio.create_task(killer())
     await asyncio.gather(*(client() for _ in range(32)))
     await killing
-    assert statuses[200] > requests // 5
-    assert sum(statuses.values()) == requests
+    assert statuses[200] > REQUESTS // 5
+    assert sum(statuses.values()) == REQUESTS
     rows = await settled(gateway, "sums", within_s=60)
     found = used([gateway], "sums")
     assert rows["daily_requests"]["used"] == found.requests

@@ -1,5 +1,6 @@
 """A ClickHouse behind the real client that dies, hangs and comes back at any point: each row is kept once."""
 
+import os
 import random
 import signal
 import threading
@@ -20,7 +21,8 @@ from tests.store.servers import running_server
 from tests.store.stores import stored_sums, twice
 
 FENCE_S = 3.0  # shorter than the product's: each doubt waits for it
-GONE = (signal.SIGKILL, signal.SIGSTOP) * 5
+KILLS = int(os.environ.get("HEADGATE_STORE_KILLS", "6"))
+GONE = (signal.SIGKILL, signal.SIGSTOP) * (KILLS // 2)
 
 
 def steps() -> dict[int, list[str]]:
@@ -31,14 +33,14 @@ def steps() -> dict[int, list[str]]:
     return found
 
 
-@pytest.mark.timeout(540)
+@pytest.mark.timeout(540 + 30 * KILLS)
 def test_a_server_that_comes_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "FENCE_S", FENCE_S)
     monkeypatch.setattr(writer, "BLOCK_ROWS", 1_500)
     monkeypatch.setattr(writer, "LINGER_S", 0.0)
     monkeypatch.setattr(writer, "AGAIN_S", 0.2)
     monkeypatch.setattr(store_client, "ANSWER_TIMEOUT_S", 5.0)
-    rows, chance, folder = make_rows(2, 60_000), random.Random(), tmp_path / "ledger"  # noqa: S311 - when to kill
+    rows, chance, folder = make_rows(2, 6_000 * KILLS), random.Random(), tmp_path / "ledger"  # noqa: S311 - when to kill
     journal = Journal(folder / "usage.db")
     newest = journal.append(rows, at_once=300)
     with running_server(tmp_path / "server") as server:
@@ -48,7 +50,7 @@ def test_a_server_that_comes_and_goes(tmp_path: Path, monkeypatch: pytest.Monkey
         thread = threading.Thread(target=tested.run, args=(stop,))
         thread.start()
         try:
-            deadline = time.monotonic() + 480
+            deadline = time.monotonic() + 480 + 30 * KILLS
             for gone in GONE:
                 before = read_progress("store", folder).seq
                 while read_progress("store", folder).seq == before < newest:
