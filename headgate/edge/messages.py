@@ -58,6 +58,7 @@ class Packed(ProtobufAny):
     message: Message
 
     def to_dict(self, **options: Any) -> dict[str, Any]:
+        """As of any Any: the type's URL and the message's own fields."""
         own = self.message.to_dict(**options)
         # Those with a JSON form of their own, as durations have, stand in a field of the Any.
         usual = type(self.message).to_dict == Message.to_dict
