@@ -22,7 +22,6 @@ from headgate.cluster_names import accounts_of
 from headgate.compile import compile_snapshot
 from headgate.compile_declared import compile_declared
 from headgate.config.chains import chains_of
-from headgate.config.entry import Entry
 from headgate.config.model import Gateway
 from headgate.config.secret_places import vault_places
 from headgate.declared import write_declared
@@ -37,12 +36,10 @@ from headgate.supervise.generation import Generation, generation_of
 from headgate.supervise.part import Part
 from headgate.supervise.plan import Plan, checked_gateway
 from headgate.supervise.refusal import Refusal
+from headgate.supervise.restart_keys import by_restart, restart_keys
 from headgate.supervise.watch import POLL_S, Watch
 
 log = structlog.get_logger()
-
-# What a reload may change. The rest is in Envoy's bootstrap, in a part's command or both.
-RELOADED = ("providers", "engines", "models", "plans", "tenants", "alerts", "auth", "billing", "spool")
 
 ENVOY_WITHIN_S = 10.0
 TABLES_WITHIN_S = 10.0
@@ -200,7 +197,7 @@ class Reloader:
         gateway = await asyncio.to_thread(_checked, self._plan, content)
         changed = restart_keys(self.loaded.gateway, gateway)
         if changed:
-            by = "headgate restart takes" if all(map(_by_restart, changed)) else "a new start of headgate up takes"
+            by = "headgate restart takes" if all(map(by_restart, changed)) else "a new start of headgate up takes"
             raise Refusal(
                 f"restart needed: {', '.join(changed)} changed, which only {by} over; "
                 "until then nothing of this edit is applied"
@@ -229,7 +226,7 @@ class Reloader:
         found = generation_of(content)
         if found.sha256 != self.loaded.generation.sha256:
             gateway = await asyncio.to_thread(_checked, self._plan, content)
-            left = [key for key in restart_keys(self.loaded.gateway, gateway) if not _by_restart(key)]
+            left = [key for key in restart_keys(self.loaded.gateway, gateway) if not by_restart(key)]
             if left:
                 raise Refusal(f"{', '.join(left)} changed, which only a new start of headgate up takes over")
             await vault.require(self._plan.vault, gateway)
@@ -369,30 +366,6 @@ def _checked(plan: Plan, content: bytes) -> Gateway:
         if any("environment variable" in line for line in refusal.lines):
             raise Refusal(*refusal.lines, "headgate up has the environment of its start: restart it") from None
         raise
-
-
-def restart_keys(running: Gateway, wanted: Gateway) -> list[str]:
-    """Keys of gateway.yaml that differ and that a reload cannot change."""
-    sections = [name for name in Gateway.model_fields if name not in RELOADED]
-    return [key for name in sections for key in _differing(name, getattr(running, name), getattr(wanted, name))]
-
-
-def _by_restart(key: str) -> bool:
-    """What Envoy's bootstrap holds or a part reads when it starts; the rest is the supervisor's, or adds parts."""
-    section = key.partition(".")[0]
-    return section in ("telemetry", "spool") or (section == "listen" and key != "listen.admin")
-
-
-def _differing(key: str, running: object, wanted: object) -> list[str]:
-    if running == wanted:
-        return []
-    if type(running) is not type(wanted) or not isinstance(running, Entry):
-        return [key]
-    return [
-        inner
-        for name, field in type(running).model_fields.items()
-        for inner in _differing(f"{key}.{field.alias or name}", getattr(running, name), getattr(wanted, name))
-    ]
 
 
 def _clusters_of(gateway: Gateway) -> set[str]:
