@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from hashlib import sha256
@@ -19,11 +20,15 @@ import openai
 import pytest
 from admin_gateway import PRINTED_ADMIN_KEY
 from quotas import shown
+from redis import Redis
 from remote_workers import GATEWAY, Credentials, RemoteWorker, remote_workers
 from running_gateway import RunningGateway, free_address, headgate, running_gateway
 from tenants import ASK, CHAT, chat
 from upstreams import Engine
 
+from engines.simulator.options import DEFAULT_MODEL
+from headgate.contract import QUEUE_POSITION
+from headgate.counters.scripts import queue_keys
 from headgate.remote.messages import PROTOCOL
 from headgate.virtual_key import make_key
 from tests.certificates import Authority
@@ -78,14 +83,24 @@ def setting(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         remote_workers(folder, credentials) as workers,
         serving(Issuer(Signer("ES256", "e"))) as issuer,
     ):
+        price = {"input": 1, "output": 1}
         oidc = {"issuer": issuer.url, "audience": "headgate", "tenant_claim": "tenant"}
         config = {
             "providers": {"local": {"api": "openai", "endpoints": [f"http://{engine.address}"]}},
+            "engines": {
+                "slow": {
+                    "kind": "simulator",
+                    "endpoints": [f"http://{engine.address}"],
+                    "served_name": DEFAULT_MODEL,
+                    "max_running": 1,
+                }
+            },
             "models": {
-                "chat": {"targets": [{"provider": "local", "model": "m"}], "price": {"input": 1, "output": 1}}
+                "chat": {"targets": [{"provider": "local", "model": "m"}], "price": price},
+                "queued": {"targets": [{"provider": "slow", "model": DEFAULT_MODEL}], "queue": {}, "price": price},
             },
             "plans": {"limited": {"monthly_usd": 1000, "concurrency": 50}},
-            "tenants": {"acme": {"plan": "limited", "models": ["chat"], "keys": [one_key(key)]}},
+            "tenants": {"acme": {"plan": "limited", "models": ["chat", "queued"], "keys": [one_key(key)]}},
             "auth": {"pepper": "env:TEST_PEPPER", "service_key": "env:TEST_SERVICE_KEY", "oidc": oidc},
             "services": {
                 "counters": f"redis://{address}",
@@ -131,6 +146,20 @@ def test_no_worker_runs_here_and_the_sdk_streams_and_settles(setting: Setting) -
     assert (line["tenant"], line["status"]) == ("acme", 200)
     assert line["config_generation"] == line["price_generation"] == gateway.readyz()["generation"]
     until(lambda: money(gateway)["reserved"] == "0" != money(gateway)["used"])
+
+
+def test_requests_wait_there_for_an_engine_that_is_full(setting: Setting) -> None:
+    gateway, simulate = setting.gateway, {"tokens": 10_000, "token_s": 0.05}
+    counters = json.loads((gateway.folder / "gateway.yaml").read_text())["services"]["counters"]
+    body = {**chat("queued", stream=True), "simulate": simulate}
+    with Redis.from_url(counters) as valkey, ThreadPoolExecutor() as clients:
+        headers = {"authorization": f"Bearer {setting.key}"}
+        with httpx2.stream("POST", gateway.url + CHAT, json=body, headers=headers, timeout=DEADLINE_S) as holding:
+            assert (holding.status_code, holding.headers.get(QUEUE_POSITION)) == (200, None)
+            waiting = clients.submit(gateway.post, CHAT, chat("queued"), setting.key)
+            until(lambda: valkey.zcard(queue_keys("slow")[4]) == 1)
+        reply = waiting.result()
+    assert (reply.status_code, reply.headers[QUEUE_POSITION]) == (200, "1")
 
 
 def money(gateway: RunningGateway) -> dict[str, Any]:
