@@ -48,9 +48,10 @@ async def _serve(*, lifeline: bool) -> None:
         teller.news()
         adapters.news()
 
-    roster = Roster(tables, Processes(), news, lambda one: adapters.are_on(one))
-    teller = Teller(counters, gateway_id() or make_gateway_id(), roster.by_cluster)
-    adapters = Adapters(lambda: tables.snapshot, roster.replicas)
+    gateway = gateway_id() or make_gateway_id()
+    roster = Roster(tables, Processes(), news, lambda: adapters)
+    teller = Teller(counters, gateway, roster.by_cluster)
+    adapters = Adapters(lambda: tables.snapshot, roster.replicas, gateway)
     gpus = Gpus(lambda: any(row.gpus for row in tables.engines.values()))
     slots = Slots(counters, lambda: tables.snapshot, roster.by_cluster)
     ENGINES_SOCKET.unlink(missing_ok=True)

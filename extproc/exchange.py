@@ -173,6 +173,7 @@ class Exchange:
     # spread
     hosts: list[str] = field(default_factory=list)
     leading_key: bytes | None = None  # of the first attempt's, where that may have to wait
+    lacks_adapter: bool = False  # no replica that it may go to first has it
     # ask_for_usage
     streams: bool = False
     asked_usage: bool = False

@@ -1,4 +1,5 @@
-"""The metrics of adapters on engines, counted by the part `engines`; promotions by control.
+"""The metrics of adapters on engines, counted by the part `engines`; promotions by control, and by workers requests
+that wait for one.
 
 As in headgate/metrics.py, which says how processes count.
 """
@@ -38,4 +39,28 @@ ADAPTER_PROMOTIONS = Gauge(
     ("host",),
     registry=None,
     multiprocess_mode="livemax",
+)
+ADAPTER_EVICTIONS = Counter(
+    "headgate_adapter_evictions",
+    "Versions that had to give their place on an engine to another one, by to what: demand, promotion, places.",
+    ("engine", "why"),
+    registry=None,
+)
+ADAPTER_DEMANDS = Counter(
+    "headgate_adapter_demand_loads",
+    "Live versions that got a place on an engine because a request for them came.",
+    ("engine",),
+    registry=None,
+)
+ADAPTER_WAITS = Counter(
+    "headgate_adapter_waits",
+    "Requests whose adapter no replica had, by what became of them: loaded, timeout, full, left.",
+    ("outcome",),
+    registry=None,
+)
+ADAPTER_WAIT = Histogram(
+    "headgate_adapter_wait_seconds",
+    "How long requests waited for their adapter, those that it did not come for among them.",
+    registry=None,
+    buckets=(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0),
 )

@@ -82,8 +82,10 @@ REQUEST = "hg.request"  # what extproc learned: model, surface, user, the plan's
 ATTEMPT = "hg.attempt"  # what extproc has sent in a translated attempt, for its answer's translation
 LIMITER = "envoy.filters.http.ratelimit"  # likewise the limiter's
 ADMISSION = "headgate.admission"  # the filter that asks it for a slot of an engine
-ENGINE = "engine"  # in REQUEST: whose slot the request takes; only such requests are asked about there
-# In REQUEST, beside it: what requests that begin alike have in common, as hex, or NO_KEY; not there where one replica
+ENGINE = "engine"  # in REQUEST: whose slot the request takes; such requests are asked about there
+# Likewise those that no replica has the adapter for; of all for an adapter its name on engines, and their cluster.
+LACKS_ADAPTER, ADAPTER, ADAPTER_CLUSTER = "lacks_adapter", "adapter", "cluster"
+# In REQUEST, of both: what requests that begin alike have in common, as hex, or NO_KEY; not there where one replica
 # alone will do.
 LEADING_KEY, NO_KEY = "leading_key", "-"
 PLAN = "hg.plan"  # `priority_groups`, read by Envoy's priority-group cluster specifier

@@ -50,9 +50,9 @@ class _Waiting:
 class Admission:
     """Of one worker. `connect` is called with every generation of the tables."""
 
-    def __init__(self, refusals: Refusals) -> None:
+    def __init__(self, refusals: Refusals, engines: Engines) -> None:
         self._counters = Counters(counters_address(), COUNTERS_TIMEOUT_S)
-        self._engines = Engines()
+        self._engines = engines
         self._listener: QueueListener | None = None
         self._tally = QueueTally(refusals)
         self._calls: dict[tuple[str, str], asyncio.Event] = {}
@@ -140,7 +140,7 @@ class Admission:
             self._tally.ended(ask, "waited" if first else "at_once")
             if first is None:
                 return codec.GOES_ON
-            return codec.goes_on(queue_headers(first), self._engines.choose(ask, engine))
+            return codec.goes_on(queue_headers(first), self._engines.choose(ask, engine.cluster))
         reasons: dict[Verdict, Reason] = {
             Verdict.WAITS: "timeout",
             Verdict.FULL: "full",

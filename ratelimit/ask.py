@@ -30,6 +30,9 @@ class Ask:
     units: int = 0
     price_factor: Decimal = LIST_PRICE
     engine: str = ""  # whose slot it wants: that is what is asked then, and nothing else
+    adapter: str = ""  # its name on engines, of a request for one
+    adapter_cluster: str = ""
+    lacks_adapter: bool = False  # no replica had it when the request was planned
     patience_s: float | None = None  # how long the client waits for a byte, if it says so
     upstream_model: str = ""  # what that engine is asked for: an adapter by its name there
     hosts: tuple[str, ...] = ()  # replicas of engines, as they were planned for all attempts

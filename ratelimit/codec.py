@@ -5,7 +5,19 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 
-from headgate.contract import ANSWERED, CLIENT_TIMEOUTS, ENGINE, HOSTS, LEADING_KEY, MAX_TOKENS, NO_KEY, RESERVED
+from headgate.contract import (
+    ADAPTER,
+    ADAPTER_CLUSTER,
+    ANSWERED,
+    CLIENT_TIMEOUTS,
+    ENGINE,
+    HOSTS,
+    LACKS_ADAPTER,
+    LEADING_KEY,
+    MAX_TOKENS,
+    NO_KEY,
+    RESERVED,
+)
 from headgate.error_shapes import rendered
 from headgate.prices import FACTOR, LIST_PRICE
 from headgate.wire.ratelimit_pb2 import RateLimitRequest, RateLimitResponse
@@ -44,6 +56,9 @@ def decode(data: bytes) -> Ask:
         hosts=tuple(hosts.split(",")) if (hosts := known.get(HOSTS)) else (),
         is_spread=bool(key := known.get(LEADING_KEY)),
         leading_key=bytes.fromhex(key) if key and key != NO_KEY else None,
+        adapter=known.get(ADAPTER, ""),
+        adapter_cluster=known.get(ADAPTER_CLUSTER, ""),
+        lacks_adapter=LACKS_ADAPTER in known,
         patience_s=_seconds(*(known.get(name, "") for name in _TIMEOUTS)),
         directory=_number(directory) if (directory := known.get("directory")) else 0,
     )
@@ -73,6 +88,11 @@ def goes_on(headers: Iterable[Header], hosts: Iterable[str] = ()) -> bytes:
     for name, value in headers:
         response.response_headers_to_add.add(key=name, value=value)
     return GOES_ON + response.SerializeToString()
+
+
+def is_refusal(answer: bytes) -> bool:
+    """Whether this answer of ours ends a request."""
+    return RateLimitResponse.FromString(answer).overall_code == RateLimitResponse.OVER_LIMIT
 
 
 def refused(ask: Ask, refusal: Refusal, headers: Iterable[Header], *, reserved: bool | None = False) -> bytes:

@@ -3,7 +3,7 @@
 from headgate.counters.address import counters_address
 from headgate.feed.capacities import Capacities
 from headgate.feed.identity import gateway_id
-from headgate.feed.replicas import Replicas
+from headgate.feed.replicas import Replica, Replicas, ReplicaState
 from headgate.feed.states import TargetStates
 from headgate.feed.subscriber import Subscriber
 from headgate.snapshot import SlotsRow
@@ -29,13 +29,17 @@ class Engines:
         """What it runs at once; None where nothing is worth waiting for."""
         return self._capacities.of(engine)
 
-    def choose(self, ask: Ask, engine: SlotsRow) -> list[str]:
+    def ready(self, cluster: str) -> list[Replica]:
+        """The replicas of an engine that take requests, as far as anybody says so."""
+        return [one for one in self._replicas.of(cluster) or () if one.state is ReplicaState.READY]
+
+    def choose(self, ask: Ask, cluster: str) -> list[str]:
         """The replicas for all attempts of a request that has waited; none where its plan knows as much."""
-        replicas = self._replicas.of(engine.cluster) if ask.is_spread else None
+        replicas = self._replicas.of(cluster) if ask.is_spread else None
         if not replicas:
             return []
-        now = hosts_of(replicas, engine.cluster, ask.upstream_model, ask.leading_key, self._states.of)
+        now = hosts_of(replicas, cluster, ask.upstream_model, ask.leading_key, self._states.of)
         if not now:
             return []
-        self._replicas.choose(engine.cluster, now[0])
+        self._replicas.choose(cluster, now[0])
         return renewed(ask.hosts, now, replicas)

@@ -23,18 +23,21 @@ from headgate.counters.scripts import Call
 from headgate.counters.settlement import Settled, settle_call
 from headgate.feed.identity import gateway_id
 from headgate.grpc_server import CallFailed, Metadata, Method, Status
-from headgate.limits import KINDS
+from headgate.limits import LimitsRow
 from headgate.refusals import LIMITER_REASONS, Refusals
-from headgate.snapshot import TenantRow
+from headgate.snapshot import Snapshot, TenantRow
 from headgate.tables import Generation, Holder
 from ratelimit import codec
-from ratelimit.admission import Admission
+from ratelimit.adapter_wait import AdapterWait
+from ratelimit.admission import Admission, GiveBack
 from ratelimit.ask import Ask
 from ratelimit.away import Away
+from ratelimit.engines import Engines
 from ratelimit.late import Late
-from ratelimit.refusal import refusal_alone, refusal_of
+from ratelimit.refusal import Refusal, refusal_alone, refusal_of
 from ratelimit.rules import Rules
-from ratelimit.shown import headers_of, in_overage, notices_of
+from ratelimit.shown import headers_of, notices_of
+from ratelimit.tally import Tally
 from ratelimit.waiting import PAUSES_S, Places, may_come_back
 
 # A round trip takes well below a millisecond; what has not answered by now is not worth a client's time.
@@ -57,8 +60,11 @@ class Limiter:
         refusals = Refusals("limiter", LIMITER_REASONS)
         self._tally = Tally(refusals)
         self._places = Places()
-        self._admission = Admission(refusals)
+        engines = Engines()
+        self._admission = Admission(refusals, engines)
+        self._adapters = AdapterWait(refusals, engines)
         holder.add(self._admission.connect)
+        holder.add(self._adapters.connect)
 
     def _changed(self, node: str, reason: str | None) -> None:
         self._away.changed(node, reason)
@@ -76,17 +82,40 @@ class Limiter:
         row = self._row_of(ask, tables) if ask.model else None
         limits = rules.limits(ask.tenant, row.limits, row.credits) if row and row.limits else None
         applying = limits.applying(ask.key_id, ask.model, ask.user) if limits else None
-        if ask.engine:
+        if ask.engine or ask.lacks_adapter:
             back = partial(self._give_back, ask, applying)
-            answer = self._admission.admit(ask, tables.snapshot, row.limits if row else None, back)
+            answer = self._admit(ask, tables.snapshot, row.limits if row else None, back)
             return _traced(span, ask, answer) if span else answer
         if not (row and limits and applying and applying.limits):
+            if ask.adapter:
+                self._adapters.note(ask)
             if span:
                 span.end(headgate__tenant=ask.tenant)
             return codec.UNLIMITED
         wish = rules.wish(ask, has_credits=limits.has_credits)
         answer = self._reserve(ask, applying, wish, rules.lease_ms(ask.model))
+        if ask.adapter:
+            answer = self._noted(ask, answer)
         return _traced(span, ask, answer) if span else answer
+
+    async def _noted(self, ask: Ask, answer: Awaitable[bytes]) -> bytes:
+        """A request that is refused is no use of its adapter."""
+        made = await answer
+        if not codec.is_refusal(made):
+            self._adapters.note(ask)
+        return made
+
+    async def _admit(self, ask: Ask, snapshot: Snapshot, limits: LimitsRow | None, back: GiveBack) -> bytes:
+        """Its adapter is there before it takes a slot, and again when it has one: that may have taken a while."""
+        made, found = codec.GOES_ON, await self._adapters.wait(ask) if ask.adapter else []
+        if ask.engine and not isinstance(found, Refusal):
+            made = await self._admission.admit(ask, snapshot, limits, back)
+            if not ask.adapter or codec.is_refusal(made):
+                return made
+            found = await self._adapters.wait(ask) or found
+        if isinstance(found, Refusal):
+            return codec.refused(ask, found, (), reserved=False if await back() else None)
+        return made + codec.goes_on((), found) if found else made
 
     def _row_of(self, ask: Ask, tables: Generation) -> TenantRow | None:
         if not ask.directory:
@@ -188,49 +217,6 @@ class Limiter:
         share, (_, least) = self._emergency.share(decided.limit), _amounts(decided.limit, wish)
         refusal = refusal_alone(ask, decided, share, least)
         return codec.refused(ask, refusal, headers, reserved=None if maybe and applying.settles else False)
-
-
-class Tally:
-    """Counts the decisions, and logs those that say no."""
-
-    def __init__(self, refusals: Refusals) -> None:
-        self._refusals = refusals
-        by = ("counters", "emergency")
-        self._allowed = {one: metrics.LIMITER_DECISIONS.labels("allowed", one) for one in by}
-        self._refused = {one: metrics.LIMITER_DECISIONS.labels("refused", one) for one in by}
-        self._lowered = {one: metrics.LIMITER_LOWERED.labels(one) for one in by}
-        outcomes = ("allowed", "refused", "too many")
-        self._waited = {one: metrics.LIMITER_WAITS.labels(one.replace(" ", "_")) for one in outcomes}
-        self._passed = {
-            (kind, limit): metrics.LIMITER_PASSED.labels(kind, limit)
-            for kind in KINDS
-            for limit in ("soft", "overage")
-        }
-
-    def allowed(self, by: str, *, lowered: bool) -> None:
-        """A request goes on; `lowered`: with shorter answers than it asked for."""
-        self._allowed[by].inc()
-        if lowered:
-            self._lowered[by].inc()
-
-    def waited(self, outcome: str) -> None:
-        """A request could not go on at once, and was asked about again."""
-        self._waited[outcome].inc()
-
-    def passed(self, verdict: Verdict) -> None:
-        """What it goes on in spite of."""
-        for limit in verdict.warned:
-            self._passed[limit.kind.name, "soft"].inc()
-        for standing in verdict.standings:
-            if in_overage(standing):
-                self._passed[standing.limit.kind.name, "overage"].inc()
-
-    def refused(self, ask: Ask, limit: Limit, by: str) -> None:
-        """A request does not go on."""
-        self._refused[by].inc()
-        self._refusals.count(limit.kind.name)
-        alone = {"emergency": True} if by == "emergency" else {}
-        log.info("refused", request_id=ask.request_id, tenant=ask.tenant, status=429, limit=limit.name, **alone)
 
 
 def _amounts(limit: Limit, wish: Wish) -> tuple[int, int]:

@@ -2,76 +2,127 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+
+import structlog
 
 from engines.loading.keeping import Keeping, Seen
 from engines.loading.lora import Lora
-from engines.loading.next_step import Rank, Resident, seats
+from engines.loading.newcomers import Newcomers
+from engines.loading.next_step import Rank, Resident, Wanted
 from engines.loading.promotion import Fails, Outcome, verdict
-from engines.loading.reasons import Reason
+from engines.loading.reasons import PASSING, Reason
 from engines.loading.replica_loop import Files, Plan, ReplicaLoop
+from engines.loading.seating import Seating
 from engines.loading.versions import Version
 from engines.watch.asking import Asker
 from engines.watch.replica import Replica
-from headgate.adapters.layout import of_engine_name
+from headgate import adapter_metrics as metrics
 from headgate.feed.replicas import ReplicaState
 
 GLANCE_S = 4.0  # no older is what the watch has seen of a replica that is up: a look a second, 2 s at most each
 
 _Key = tuple[str, int]  # a replica's address, and how often it was seen to start anew
+_NOBODY: Mapping[str, float] = {}
+
+log = structlog.get_logger()
 
 
 class EngineLoop:
-    """Call `turn` now and then, `end` at the end. `is_managed`: nobody else loads adapters on it."""
+    """Call `turn` now and then, `end` at the end. `is_ours`: whether nobody else loads an adapter of that name."""
 
-    def __init__(self, engine: str, files: Files, *, is_managed: bool) -> None:
+    def __init__(self, engine: str, files: Files, is_ours: Callable[[str], bool]) -> None:
         self._engine = engine
         self._files = files
-        self._is_managed = is_managed
+        self._is_ours = is_ours
         self._plan = Plan(places=0)
         self._keeping = Keeping()
+        self._seating = Seating()
+        self._seated: set[str] = set()
+        self._live: set[str] = set()  # of those
+        self.hidden: frozenset[str] = frozenset()  # live, and without a place: no more requests are to come there
+        self._newcomers = Newcomers(files)
+        self._others = 0
         self._loops: dict[_Key, tuple[ReplicaLoop, asyncio.Task[None]]] = {}
-        self._wanted_once: set[str] = set()
         self._had: dict[str, frozenset[str]] = {}  # by address, what they had when they were up last
 
     def turn(
-        self, places: int, versions: Mapping[str, Version], replicas: Collection[Replica], waits_s: float = 0.0
+        self,
+        places: int,
+        versions: Mapping[str, Version],
+        replicas: Collection[Replica],
+        waits_s: float = 0.0,
+        called: Mapping[str, float] = _NOBODY,
     ) -> None:
-        """Takes note of what is wanted and of who is there. `waits_s`: how long requests may wait for the engine."""
-        self._wanted_once.update(versions)
-        self._plan.places, self._plan.versions = places, dict(versions)
+        """Takes note of what is wanted and of who is there.
+
+        `waits_s`: how long requests may wait for the engine. `called`: when there was a request for a version last.
+        """
         ranks = {name: version.rank for name, version in versions.items()}
-        self._plan.wanted = self._keeping.wanted(ranks, self._seen(replicas), time.monotonic(), waits_s)
+        seen = self._seen(replicas)
+        wanted = self._keeping.wanted(ranks, seen, time.monotonic(), waits_s, called)
+        self._take_seats(wanted, places, seen, versions)
+        self._plan.places, self._plan.versions = places, dict(versions)
         ready = [one for one in replicas if one.known.state is ReplicaState.READY] if places else []
         self._follow({(one.place.address, one.known.restarts): one for one in ready})
         for loop, _ in self._loops.values():
             loop.wake()
 
     def outcome(self, name: str) -> Outcome:
-        """Whether all replicas that are ready have a version, and have answered by it."""
-        others = max((sum(not one.ours for one in loop.residents) for loop in self._running()), default=0)
-        if name not in seats(self._plan.wanted, self._plan.places - others):
-            return Fails(Reason.NO_PLACE, self._no_place(others))
-        return verdict({address: loop.outcomes.get(name) for (address, _), (loop, _) in self._loops.items()})
+        """Of one that was wanted with the last turn: whether all ready replicas have it, and have answered by it.
+
+        One that waits for a place has not failed, but where none can come; a staged one that has lost its own has.
+        """
+        version = self._plan.versions[name]
+        if version.rank is not Rank.AWAITED and name not in self._seated:
+            return Fails(Reason.NO_PLACE, self._no_place())
+        if self._seating.is_full_for_good(name, self._plan.places - self._others):
+            return Fails(Reason.NO_PLACE, self._no_place())
+        fails = self._newcomers.failure_of(version)
+        if fails and fails.reason not in PASSING:
+            return fails
+        return verdict({address: loop.outcome(name) for (address, _), (loop, _) in self._loops.items()})
 
     def has_live(self, replica: Replica) -> bool:
-        """Whether the replica has the live versions, as far as it can."""
+        """Whether the replica has the live versions that have a place, as far as it can."""
         served, address = replica.known.served, replica.place.address
-        live = {one.name for one in self._plan.wanted if one.rank is Rank.LIVE} if self._plan.places else set()
-        if not live or (served and live <= served.adapters):
+        if not self._live or (served and self._live <= served.adapters):
             return True
         return any(loop.is_caught_up for (known, _), (loop, _) in self._loops.items() if known == address)
 
     def loaded(self) -> frozenset[str]:
         """All that some replica has or may be given just now; one that does not answer may still have what it had."""
-        return frozenset().union(*self._had.values(), (one.name for one in self._plan.wanted))
+        given = {*self._seated, *(loop.loading for loop, _ in self._loops.values() if loop.loading)}
+        return frozenset(given).union(*self._had.values())
 
     def end(self) -> None:
         """Ends the loops; adapters stay where they are."""
         self._follow({})
+        self._newcomers.end()
 
-    def _running(self) -> list[ReplicaLoop]:
-        return [loop for loop, _ in self._loops.values()]
+    def _take_seats(
+        self, wanted: tuple[Wanted, ...], places: int, seen: Seen, versions: Mapping[str, Version]
+    ) -> None:
+        self._others = max(
+            (sum(not one.ours for one in loop.residents) for loop, _ in self._loops.values()), default=0
+        )
+        verified = self._newcomers.verified
+        seats = self._seating.take(wanted, places - self._others, seen, time.monotonic(), verified)
+        self._newcomers.take(seats.unverified, versions)
+        self._newcomers.settle(seats.seated)
+        for name, why in seats.gone.items():
+            metrics.ADAPTER_EVICTIONS.labels(self._engine, why).inc()
+            log.info("adapter makes room", engine=self._engine, adapter=name, why=why)
+        metrics.ADAPTER_DEMANDS.labels(self._engine).inc(len(seats.came))
+        seated, live = set(seats.seated), {one.name for one in wanted if one.rank is Rank.LIVE}
+        self._seated, self._live, self.hidden = seated, live & seated, frozenset(live - seated)
+        self._plan.wanted = tuple(
+            replace(one, pinned=one.pinned or one.name in seats.leaving)
+            for one in wanted
+            if one.name in seated or one.name in seen.resident
+        )
+        self._plan.seated = seats.seated
 
     def _seen(self, replicas: Iterable[Replica]) -> Seen:
         by_address = {one.place.address: self._residents(one) for one in replicas if one.known.is_up}
@@ -88,10 +139,6 @@ class EngineLoop:
         names = known.served.adapters if known.served else frozenset()
         busy = frozenset() if known.is_idle else known.measured.running_adapters
         return tuple(Resident(name, name in busy, self._is_ours(name)) for name in sorted(names))
-
-    def _is_ours(self, name: str) -> bool:
-        """On engines that others use too: what was wanted here since this process began."""
-        return of_engine_name(name) is not None if self._is_managed else name in self._wanted_once
 
     def _follow(self, ready: Mapping[_Key, Replica]) -> None:
         for key in self._loops.keys() - ready.keys():
@@ -111,8 +158,8 @@ class EngineLoop:
         )
         return loop, asyncio.create_task(_run(loop, asker))
 
-    def _no_place(self, others: int) -> str:
-        taken = f", {others} taken by other adapters" if others else ""
+    def _no_place(self) -> str:
+        taken = f", {self._others} taken by other adapters" if self._others else ""
         return f'engine "{self._engine}" has {self._plan.places} places for adapters (max_loras){taken}: none is left'
 
 

@@ -15,7 +15,7 @@ from engines.loading.lora import CannotServe
 from engines.loading.reasons import Reason
 from engines.loading.versions import Version
 from headgate.adapters.cache import AdapterCache, Cached
-from headgate.adapters.failures import AdapterError, NoSuchVersion, Untrusted
+from headgate.adapters.failures import AdapterError, KeyAway, NoSuchVersion, Untrusted
 from headgate.adapters.layout import AdapterId
 from headgate.adapters.opening import AdapterAccess
 from headgate.objects.failures import ObjectsError
@@ -46,6 +46,9 @@ class AdapterFiles:
             cached = await asyncio.get_running_loop().run_in_executor(self._threads, self._fetch, version)
         except NoSuchVersion as error:
             raise CannotServe(Reason.MISSING, str(error)) from None
+        except KeyAway as error:
+            self._note(str(error))
+            raise CannotServe(Reason.KEY, str(error)) from None
         except AdapterError as error:
             raise CannotServe(Reason.UNTRUSTED, str(error)) from None
         except (ObjectsError, OSError) as error:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from engines.loading.next_step import Rank, Wanted
 
+ASKED_S = 5.0  # who waits for a version says so every second
 GRACE_S = 10.0  # workers take a change of the directory within 1 s, and know that they are behind where they can't
+_NOBODY: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,28 @@ class Keeping:
         self._called_until: dict[str, float] = {}  # requests may have been planned for it until then
         self._known: set[str] = set()
 
-    def wanted(self, ranks: Mapping[str, Rank], seen: Seen, now: float, waits_s: float = 0.0) -> tuple[Wanted, ...]:
-        """All that is wanted now. `ranks`: versions by name, as the directory has them. Requests wait `waits_s`."""
+    def wanted(
+        self,
+        ranks: Mapping[str, Rank],
+        seen: Seen,
+        now: float,
+        waits_s: float = 0.0,
+        called: Mapping[str, float] = _NOBODY,
+    ) -> tuple[Wanted, ...]:
+        """All that is wanted now. `ranks`: versions by name, as the directory has them. Requests wait `waits_s`.
+
+        `called`: when workers last had a request for one.
+        """
         self._note(ranks, seen, now, now + GRACE_S + waits_s)
+        self._used |= {name: max(called[name], self._used[name]) for name in called.keys() & ranks.keys()}
         first = [
-            Wanted(name, rank, self._used[name], pinned=rank is Rank.STAGED or self._was_called(name, rank, now))
+            Wanted(
+                name,
+                rank,
+                self._used[name],
+                asked=now < called.get(name, -ASKED_S) + ASKED_S,
+                pinned=self._was_called(name, rank, now),
+            )
             for name, rank in ranks.items()
         ]
         kept = [
@@ -59,7 +78,7 @@ class Keeping:
         self._called_until = {name: at for name, at in self._called_until.items() if name in self._known or at > now}
 
     def _was_called(self, name: str, rank: Rank, now: float) -> bool:
-        """Live ones that have no place go by last use: there is nothing that would make room for them."""
+        """Live ones are called all the time: where they give way, workers hear of that first."""
         return rank is not Rank.LIVE and self._may_be_called(name, now)
 
     def _may_be_called(self, name: str, at: float) -> bool:

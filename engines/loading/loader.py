@@ -5,7 +5,7 @@ While nobody knows what is wanted (there is no directory yet, or it can't be rea
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import structlog
 
@@ -17,11 +17,13 @@ from engines.loading.telling import ReportTeller
 from engines.loading.wishes import Wishes
 from engines.watch.replica import Replica
 from headgate.adapter_reports import LONGEST_REASON, AdapterReport
+from headgate.adapters.layout import of_engine_name
 from headgate.engine_rows import EngineRow
 from headgate.snapshot import Snapshot
 from headgate.tenants import Followed
 
 LOOK_EVERY_S = 0.25
+PAUSE_S = 0.1  # every look at a replica may be news, and there may be thousands of adapters to go through
 SWEEP_EVERY_S = 60.0  # which is how long files of a tenant that is deleted may stay
 
 log = structlog.get_logger()
@@ -37,12 +39,17 @@ class Loader:
         replicas: Callable[[], Sequence[Replica]],
         files_of: Callable[[EngineRow], AdapterFiles],
         teller: ReportTeller,
+        called: Callable[[str], Mapping[str, float]],
     ) -> None:
+        """`called`: when there was a request for each adapter last, on an engine by its cluster."""
         self._following = following
         self._snapshot = snapshot
         self._replicas = replicas
         self._files_of = files_of
         self._teller = teller
+        self._called = called
+        self._registered: set[str] = set()  # names on engines, also of what has been deleted since
+        self._registered_of = 0
         self._news = asyncio.Event()
         self._loops: dict[str, tuple[AdapterFiles, EngineLoop]] = {}
         self._wishes = Wishes(following)
@@ -56,6 +63,11 @@ class Loader:
         known = self._loops.get(replica.engine)
         return known[1].has_live(replica) if known else True
 
+    def hidden(self, engine: str) -> frozenset[str]:
+        """Live versions that requests are not to be led to there any more."""
+        known = self._loops.get(engine)
+        return known[1].hidden if known else frozenset()
+
     async def run(self) -> None:
         """Until cancelled. Adapters stay where they are then."""
         others = [asyncio.create_task(self._teller.run()), asyncio.create_task(self._sweep())]
@@ -66,6 +78,7 @@ class Loader:
                     self.turn()
                 except Exception:  # a bug of ours must not end the watch of engines
                     log.exception("adapters can't be looked after")
+                await asyncio.sleep(PAUSE_S)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_EVERY_S):
                         await self._news.wait()
@@ -86,8 +99,8 @@ class Loader:
             self._end(engine)
         for engine, row in snapshot.engines.items():
             its = [one for one in replicas if one.engine == engine]
-            wanted = self._wishes.by_engine.get(engine, {})
-            self._loop_of(engine, row).turn(row.max_loras, wanted, its, row.longest_wait_s)
+            wanted, called = self._wishes.by_engine.get(engine, {}), self._called(row.cluster)
+            self._loop_of(engine, row).turn(row.max_loras, wanted, its, row.longest_wait_s, called)
         self._teller.take(self._wishes.serves, dict(self._reports()))
 
     def _loop_of(self, engine: str, row: EngineRow) -> EngineLoop:
@@ -95,8 +108,17 @@ class Loader:
         if engine in self._loops and self._loops[engine][0] is not files:
             self._end(engine)
         if engine not in self._loops:
-            self._loops[engine] = files, EngineLoop(engine, files, is_managed=row.managed)
+            is_ours = _is_named_so if row.managed else self._is_registered
+            self._loops[engine] = files, EngineLoop(engine, files, is_ours)
         return self._loops[engine][1]
+
+    def _is_registered(self, name: str) -> bool:
+        """On engines that others use, too: names of that form may be another gateway's."""
+        directory = self._following.directory
+        if directory.version != self._registered_of:
+            self._registered_of = directory.version
+            self._registered.update(one.engine_name for some in directory.all_adapters() for one in some.versions)
+        return name in self._registered
 
     def _end(self, engine: str) -> None:
         self._loops.pop(engine)[1].end()
@@ -132,3 +154,8 @@ class Loader:
         ]
         failed = next((one for one in found if isinstance(one, Fails)), None)
         return failed or (Fits() if found and all(found) else None)
+
+
+def _is_named_so(name: str) -> bool:
+    """On engines that nobody else loads adapters on."""
+    return of_engine_name(name) is not None

@@ -18,7 +18,13 @@ from engines.watch.models import Served, served
 LOAD_S = 120.0  # an adapter of 1 GB, from a disk that is busy
 UNLOAD_S = 30.0
 SMOKE_S = 60.0  # it may have to wait for requests that run
-_SMOKE_TOKENS = 4
+_COMPLETIONS = "/v1/completions"
+_SMOKE: dict[str, dict[str, object]] = {  # the first of them that it has
+    _COMPLETIONS: {"prompt": "Hello", "max_tokens": 4, "temperature": 0},
+    "/v1/embeddings": {"input": "Hello"},
+    "/pooling": {"input": "Hello"},
+    "/classify": {"input": "Hello"},
+}
 _MOST_TEXT = 300
 
 
@@ -42,11 +48,18 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 class _Usage(msgspec.Struct, frozen=True):
+    prompt_tokens: int = 0
     completion_tokens: int = 0
 
 
-class _Completion(msgspec.Struct, frozen=True):
+class _Answer(msgspec.Struct, frozen=True):
     usage: _Usage
+
+
+class _Description(msgspec.Struct, frozen=True):
+    """OpenAPI's, as far as it counts here: what there is to ask."""
+
+    paths: dict[str, msgspec.Raw] = {}
 
 
 class Lora:
@@ -56,6 +69,7 @@ class Lora:
         self._asker = asker
         self._note = note
         self._is_ours = is_ours
+        self._path: str | None = None
 
     async def look(self) -> tuple[Resident, ...]:
         """What it has now, and what requests run or wait on. Raises CannotServe."""
@@ -77,27 +91,43 @@ class Lora:
             said = (
                 "it is not among its models" if status == 200 else _said(body).replace(path, "the adapter's folder")
             )
-            raise CannotServe(Reason.REFUSED, f"the engine does not load it ({status}): {said}")
+            reason = _reason_of(status, Reason.REFUSED)
+            raise CannotServe(reason, f"the engine does not load it ({status}): {said}")
 
     async def unload(self, name: str) -> None:
         """What is not there is unloaded. Raises CannotServe."""
         status, body = await self._post("/v1/unload_lora_adapter", {"lora_name": name}, UNLOAD_S)
         if await self._has(name):
             said = "it is still among its models" if status == 200 else _said(body)
-            raise CannotServe(Reason.REFUSED, f"the engine does not unload it ({status}): {said}")
+            reason = _reason_of(status, Reason.REFUSED)
+            raise CannotServe(reason, f"the engine does not unload it ({status}): {said}")
 
     async def smoke(self, name: str) -> None:
-        """A few tokens by its name. Raises CannotServe."""
-        asked = {"model": name, "prompt": "Hello", "max_tokens": _SMOKE_TOKENS, "temperature": 0}
-        status, body = await self._post("/v1/completions", asked, SMOKE_S)
+        """A few tokens by its name, or what else the engine makes of a prompt. Raises CannotServe."""
+        path = await self._first_path()
+        asked = {"model": name, **_SMOKE[path]}
+        status, body = await self._post(path, asked, SMOKE_S)
         if status != 200:
-            raise CannotServe(Reason.SMOKE, f"the engine does not answer by it ({status}): {_said(body)}")
+            reason = _reason_of(status, Reason.SMOKE)
+            raise CannotServe(reason, f"the engine does not answer by it ({status}): {_said(body)}")
         try:
-            answer = msgspec.json.decode(body, type=_Completion)
+            usage = msgspec.json.decode(body, type=_Answer).usage
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise CannotServe(Reason.SMOKE, "the engine answers by it with no completion") from None
-        if answer.usage.completion_tokens < 1:
+            raise CannotServe(Reason.SMOKE, f"the engine's answer by it is none of {path}") from None
+        if (usage.completion_tokens if path == _COMPLETIONS else usage.prompt_tokens) < 1:
             raise CannotServe(Reason.SMOKE, "the engine's answer by it has no token")
+
+    async def _first_path(self) -> str:
+        """What it can be asked: an engine that makes vectors has no completions. Raises CannotServe."""
+        if self._path is None:
+            try:
+                status, body = await self._asker.get("/openapi.json")
+            except Trouble as trouble:
+                if trouble.kind not in ("too_large", "unreadable"):
+                    raise CannotServe(Reason.AWAY, f"the engine can't be asked: {trouble}") from None
+                status, body = 0, b""
+            self._path = _path_in(body) if status == 200 else _COMPLETIONS  # it may keep that to itself
+        return self._path
 
     async def _has(self, name: str) -> bool:
         return any(resident.name == name for resident in await self.look())
@@ -108,6 +138,19 @@ class Lora:
         except Trouble as trouble:
             reason = Reason.SILENT if trouble.kind == "silent" else Reason.AWAY
             raise CannotServe(reason, f"the engine can't be asked: {trouble}") from None
+
+
+def _reason_of(status: int, refused: Reason) -> Reason:
+    """vLLM says 500 of files that it can't read, too; those were checked before, and other causes pass."""
+    return Reason.TROUBLE if status == 429 or status >= 500 else refused
+
+
+def _path_in(body: bytes) -> str:
+    try:
+        paths = msgspec.json.decode(body, type=_Description).paths
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _COMPLETIONS
+    return next((path for path in _SMOKE if path in paths), _COMPLETIONS)
 
 
 def _said(body: bytes) -> str:

@@ -1,17 +1,16 @@
-"""What is next on one replica so that it gets to have the adapters that are wanted. Pure.
+"""What is next on one replica so that it gets to have the adapters that have a place. Pure.
 
-The rules: never more than its places; what requests run or wait on, or may still be sent to, is never unloaded; live
-versions come first, then those that are to become live, then those that were, each the latest used first. What is
-wanted no more is kept where there is a reason, and never loaded again.
+The rules: never more than its places; what requests run or wait on, or may still be sent to, is never unloaded. What
+has no place is kept where there is a reason, and never loaded again. Who has a place: engines/loading/seating.py.
 """
 
 import enum
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 
 class Rank(enum.IntEnum):
-    """The order in which versions get a replica's places."""
+    """What a version is to its adapter; the last ones give way first."""
 
     LIVE = 0  # clients are answered by it
     AWAITED = 1  # is to become live as soon as all replicas have it
@@ -23,12 +22,14 @@ class Rank(enum.IntEnum):
 class Wanted:
     """A version by its name on engines. `used`: when the engine last had a request for it, or it became wanted.
 
-    `pinned`: not to be unloaded, whoever needs its place.
+    `asked`: somebody wants to be answered by it now. `pinned`: requests may still be sent to it, whatever it is now;
+    it is not unloaded, whoever needs its place.
     """
 
     name: str
     rank: Rank
     used: float = 0.0
+    asked: bool = False
     pinned: bool = False
 
 
@@ -59,24 +60,19 @@ class Unload:
 Step = Load | Unload
 
 
-def seats(wanted: Iterable[Wanted], places: int) -> tuple[str, ...]:
-    """The versions that are to have a place, of those that are loaded at all, in the order of loading."""
-    ranked = sorted(
-        (one for one in wanted if one.rank is not Rank.PREVIOUS), key=lambda one: (one.rank, -one.used, one.name)
-    )
-    return tuple(one.name for one in ranked[: max(places, 0)])
-
-
 def next_step(
-    wanted: Collection[Wanted], residents: Collection[Resident], places: int, resting: Collection[str] = ()
+    wanted: Collection[Wanted],
+    seated: Sequence[str],
+    residents: Collection[Resident],
+    places: int,
+    resting: Collection[str] = (),
 ) -> Step | None:
     """One step; None where nothing is left to do, or what there is has to wait for requests to end.
 
-    `places`: as many adapters as the replica may have, others' included. `resting`: versions not to be loaded just
-    now, because it has just failed; their places stay theirs.
+    `seated`: who has a place, in the order of loading. `places`: as many adapters as the replica may have, others'
+    included. `resting`: versions not to be loaded just now, because it has just failed; their places stay theirs.
     """
     held = {resident.name for resident in residents}
-    seated = seats(wanted, places - sum(not resident.ours for resident in residents))
     missing = [name for name in seated if name not in held and name not in resting]
     if missing and len(held) < places:
         return Load(missing[0])
@@ -88,9 +84,12 @@ def next_step(
 
 
 def _victim(wanted: Collection[Wanted], residents: Collection[Resident], seated: Collection[str]) -> str | None:
-    """Who goes first: who is not wanted at all, then the last by rank, and of these who was used longest ago."""
+    """Who goes first: who is not wanted at all, then the last by rank, and of these who was used longest ago.
+
+    A staged one goes when the directory has it as such no more: until then it may be made live at once.
+    """
     known = {one.name: one for one in wanted}
-    kept = {*seated, *(one.name for one in wanted if one.pinned)}
+    kept = {*seated, *(one.name for one in wanted if one.pinned or one.rank is Rank.STAGED)}
     free = [one.name for one in residents if one.ours and not one.busy and one.name not in kept]
     return min(free, key=lambda name: _worth(known.get(name), name), default=None)
 

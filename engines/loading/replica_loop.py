@@ -35,10 +35,14 @@ class Files(Protocol):
 
 @dataclass(slots=True)
 class Plan:
-    """What all replicas of an engine are to have. The engine's loop sets it anew."""
+    """What all replicas of an engine are to have. The engine's loop sets it anew.
+
+    `seated`: who has a place. `wanted`: those, and what some replica has. `versions`: all there are.
+    """
 
     places: int
     wanted: tuple[Wanted, ...] = ()
+    seated: tuple[str, ...] = ()
     versions: dict[str, Version] = field(default_factory=dict)
 
 
@@ -63,9 +67,9 @@ class ReplicaLoop:
         self._news = asyncio.Event()
         self._resting = Resting()
         self._warm: set[str] = set()
-        self.outcomes: dict[str, Outcome] = {}
         self.residents: tuple[Resident, ...] = ()
-        self.is_caught_up = False  # every live version was loaded, or could not be
+        self.is_caught_up = False  # every live version that has a place was loaded, or could not be
+        self.loading: str | None = None
 
     def wake(self) -> None:
         """There is something new in the plan."""
@@ -109,15 +113,15 @@ class ReplicaLoop:
         return True
 
     def _take(self, residents: tuple[Resident, ...]) -> None:
-        """What is there; outcomes of what is not there, or wanted no more, are none."""
+        """What is there; what has failed, and is neither there nor wanted any more, is forgotten."""
         self.residents = residents
         names = {resident.name for resident in residents}
         self._warm &= names
-        self._resting.keep({name: self._row(name) for name in names | self._plan.versions.keys()})
-        self.outcomes = {name: self._outcome(name) for name in self._plan.versions}
+        self._resting.keep(lambda name: self._row(name) if name in names or name in self._plan.versions else None)
 
-    def _outcome(self, name: str) -> Outcome:
-        fails = self._resting.failure_of(name)
+    def outcome(self, name: str) -> Outcome:
+        """What it has come to with a version; None: it is not there yet, or has passing trouble."""
+        fails = self._resting.failure_of(name, self._row(name))
         if fails:
             return None if fails.reason in PASSING else fails
         return Fits() if name in self._warm else None
@@ -128,7 +132,7 @@ class ReplicaLoop:
 
     def _next(self) -> Load | Unload | None:
         resting = self._resting.names()
-        step = next_step(self._plan.wanted, self.residents, self._plan.places, resting)
+        step = next_step(self._plan.wanted, self._plan.seated, self.residents, self._plan.places, resting)
         return None if isinstance(step, Unload) and step.name in resting else step
 
     def _cold(self) -> str | None:
@@ -143,11 +147,14 @@ class ReplicaLoop:
 
     async def _load(self, version: Version) -> None:
         name, began = version.name, time.monotonic()
+        self.loading = name  # its files are to stay, also where it loses its place meanwhile
         try:
             await self._lora.load(name, await self._files.path_for(version))
         except CannotServe as error:
             self._fail(name, error)
             return
+        finally:
+            self.loading = None
         self._resting.end(name)
         took_s = time.monotonic() - began
         metrics.ADAPTER_LOAD.labels(self._engine).observe(took_s)

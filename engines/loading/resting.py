@@ -1,7 +1,7 @@
 """Versions that have just failed on a replica, and when each is tried again."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
@@ -39,19 +39,19 @@ class Resting:
         """It has gone well."""
         self._rests.pop(name, None)
 
-    def keep(self, rows: Mapping[str, int]) -> None:
-        """These alone count, and as long as their rows are the same."""
-        self._rests = {name: rest for name, rest in self._rests.items() if rows.get(name) == rest.row}
+    def keep(self, row_of: Callable[[str], int | None]) -> None:
+        """What has failed counts as long as its row is the same; None: it is of no interest any more."""
+        self._rests = {name: rest for name, rest in self._rests.items() if row_of(name) == rest.row}
 
     def names(self) -> frozenset[str]:
         """Those that are not to be tried yet."""
         now = self._clock()
         return frozenset(name for name, rest in self._rests.items() if rest.until > now)
 
-    def failure_of(self, name: str) -> Fails | None:
-        """What it failed of last, until it goes well."""
+    def failure_of(self, name: str, row: int) -> Fails | None:
+        """What it failed of last, until it goes well, or its row is another one."""
         rest = self._rests.get(name)
-        return rest.fails if rest else None
+        return rest.fails if rest and rest.row == row else None
 
 
 def _pause_after(times: int) -> float:

@@ -54,6 +54,10 @@ class Asker:
         """The body of /v1/models. Raises Trouble."""
         return await self._get("/v1/models", MOST_MODELS_BYTES, self._credential())
 
+    async def get(self, path: str) -> tuple[int, bytes]:
+        """The status and body of what is there, with the credential. Raises Trouble."""
+        return await self._ask("GET", path, MOST_MODELS_BYTES, self._credential())
+
     async def post(self, path: str, body: bytes, within_s: float) -> tuple[int, bytes]:
         """The status and body of the answer to this JSON. Raises Trouble."""
         headers = {"content-type": "application/json", **self._credential()}

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -20,20 +21,30 @@ MOST_REPLICAS = feed.MOST_REPLICAS  # of all engines: more of them nobody would 
 log = structlog.get_logger()
 
 
+class Loading(Protocol):
+    """Who loads adapters."""
+
+    def are_on(self, replica: Replica) -> bool:
+        """Whether it has those that requests are led to, as far as it can."""
+
+    def hidden(self, engine: str) -> frozenset[str]:
+        """Those that requests are not to be led to any more, where they still are."""
+
+
 class Roster:
     """`told` is called whenever something may be new. Needs a running loop.
 
-    `has_adapters` says whether a replica has the adapters that requests are led to. One that lacks some is told of as
-    starting, but not for longer than `HOLD_S`: then it is better to have it without.
+    A replica that lacks adapters that requests are led to is told of as starting, but not for longer than `HOLD_S`:
+    then it is better to have it without.
     """
 
     def __init__(
-        self, tables: Tables, running: Running, told: Callable[[], None], has_adapters: Callable[[Replica], bool]
+        self, tables: Tables, running: Running, told: Callable[[], None], loading: Callable[[], Loading]
     ) -> None:
         self._tables = tables
         self._running = running
         self._told = told
-        self._has_adapters = has_adapters
+        self._loading = loading
         self._names = Names()
         self._watched: dict[tuple[str, Place], tuple[Replica, asyncio.Task[None]]] = {}
         self._left_out = 0
@@ -62,13 +73,14 @@ class Roster:
         for one in self.replicas():
             row = engines.get(one.engine)
             if row and one.place.host:
-                said[row.cluster].append(_said(one, row.capacity, self._state_of(one)))
+                hidden = self._loading().hidden(one.engine)
+                said[row.cluster].append(_said(one, row.capacity, self._state_of(one), hidden))
         return said
 
     def _state_of(self, replica: Replica) -> feed.ReplicaState:
         known = replica.known
         is_new = known.state is feed.ReplicaState.READY and time.time() - known.since < HOLD_S
-        return feed.ReplicaState.STARTING if is_new and not self._has_adapters(replica) else known.state
+        return feed.ReplicaState.STARTING if is_new and not self._loading().are_on(replica) else known.state
 
     def _follow(self) -> None:
         wanted = self._wanted()
@@ -104,7 +116,7 @@ class Roster:
         return dict(list(found.items())[:MOST_REPLICAS])
 
 
-def _said(replica: Replica, capacity: int, state: feed.ReplicaState) -> feed.Replica:
+def _said(replica: Replica, capacity: int, state: feed.ReplicaState, hidden: frozenset[str]) -> feed.Replica:
     known = replica.known
     return feed.Replica(
         address=replica.place.address,
@@ -113,5 +125,5 @@ def _said(replica: Replica, capacity: int, state: feed.ReplicaState) -> feed.Rep
         waiting=known.measured.waiting or 0,
         capacity=capacity,
         kv_used=known.measured.kv_used or 0.0,
-        adapters=known.served.adapters if known.served and known.is_up else frozenset(),
+        adapters=known.served.adapters - hidden if known.served and known.is_up else frozenset(),
     )

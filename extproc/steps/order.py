@@ -10,6 +10,7 @@ from itertools import groupby
 
 from extproc.exchange import Exchange
 from extproc.steps.cost import costs_of, need_of
+from extproc.steps.spread import is_lacking
 from headgate.feed.states import State
 from headgate.snapshot import TargetRow
 
@@ -40,6 +41,7 @@ def states_of(exchange: Exchange, targets: Targets) -> list[int]:
     return [
         exchange.state_of(target.cluster, target.model)
         or (target.engine and exchange.is_full(target.engine) and State.SATURATED)
+        or (is_lacking(exchange, target) and State.SATURATED)
         or _is_low(exchange, target)
         for target in targets
     ]

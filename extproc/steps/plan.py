@@ -15,7 +15,7 @@ from extproc.same_api import Wanted, write_same_api
 from extproc.steps.units import unit_of
 from extproc.surface import Surface
 from extproc.surfaces import CHAT, CHAT_LIST, COMPLETIONS, OF_RESPONSES, RESPONSES, SHOW_STORED
-from headgate.contract import ENGINE, LEADING_KEY, NO_KEY
+from headgate.contract import ADAPTER, ADAPTER_CLUSTER, ENGINE, LACKS_ADAPTER, LEADING_KEY, NO_KEY
 from headgate.presets import keeps_responses
 from headgate.prices import LIST_PRICE
 from headgate.purses import written
@@ -66,11 +66,21 @@ def make_plan(exchange: Exchange) -> None:
             *((("budgets", written(chain[0].purse, exchange.held)),) if exchange.held else ()),
             *_directory(incoming),
             *_slot(exchange),
+            *_adapter(exchange),
         ),
         max_tokens=exchange.lowered_to,
         hedge_ms=hedge_ms,
         hosts=tuple(exchange.hosts),
     )
+
+
+def _adapter(exchange: Exchange) -> tuple[tuple[str, str], ...]:
+    """For the limiter: which one is used where, and whether it has to come first."""
+    first = exchange.chain[0]
+    if first.base is None:
+        return ()
+    named = (ADAPTER, first.model), (ADAPTER_CLUSTER, first.cluster)
+    return (*named, (LACKS_ADAPTER, "true")) if exchange.lacks_adapter else named
 
 
 def hedge_of(exchange: Exchange) -> int | None:
@@ -117,11 +127,12 @@ def _stored(exchange: Exchange) -> tuple[tuple[str, str | int | None], ...]:
 
 
 def _slot(exchange: Exchange) -> tuple[tuple[str, str], ...]:
-    """Whose slot it takes, and what its replica is chosen by when it has waited for one."""
-    engine, key = exchange.chain[0].engine, exchange.leading_key
-    if not engine or exchange.surface.is_free:
+    """Whose slot it takes, and what its replica is chosen by when it has waited for that, or for its adapter."""
+    engine = "" if exchange.surface.is_free else exchange.chain[0].engine
+    if not engine and not exchange.lacks_adapter:
         return ()
-    return ((ENGINE, engine), *([] if exchange.replica else [(LEADING_KEY, key.hex() if key else NO_KEY)]))
+    key = exchange.leading_key.hex() if exchange.leading_key else NO_KEY
+    return (*([(ENGINE, engine)] if engine else []), *([] if exchange.replica else [(LEADING_KEY, key)]))
 
 
 def _directory(incoming: Incoming) -> tuple[tuple[str, str], ...]:

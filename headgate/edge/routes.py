@@ -33,12 +33,15 @@ from envoy_data_plane.envoy.type.v3 import Int64Range
 from headgate.config.model import Gateway, Model
 from headgate.config.values import MAX_DURATION_S
 from headgate.contract import (
+    ADAPTER,
+    ADAPTER_CLUSTER,
     ATTEMPTS,
     AUTHZ,
     CLIENT_TIMEOUTS,
     CLUSTER_METADATA,
     ENGINE,
     HOSTS,
+    LACKS_ADAPTER,
     LEADING_KEY,
     NO_TARGET_CLUSTER,
     PLAN,
@@ -113,7 +116,7 @@ def route_configuration(gateway: Gateway) -> RouteConfiguration:
                 name="all",
                 domains=["*"],
                 include_request_attempt_count=True,
-                rate_limits=[_descriptors(), _admission_descriptors()],
+                rate_limits=[_descriptors(), *map(_admission_descriptors, (ENGINE, LACKS_ADAPTER))],
                 response_headers_to_remove=_PROVIDER_HEADERS,
                 response_headers_to_add=[
                     set_header(TARGET, f"%CLUSTER_METADATA({CLUSTER_METADATA}:provider)%"),
@@ -137,19 +140,21 @@ def route_configuration(gateway: Gateway) -> RouteConfiguration:
 
 def _descriptors() -> RateLimit:
     """What the limiter is told of every request: one descriptor, and what is unknown is left out of it."""
-    names = ("model", "base_model", "user", "surface", "input", "output", "times", "unit", "units")
-    known = {"tenant": AUTHZ, "key_id": AUTHZ, **dict.fromkeys((*names, "price_factor", "directory"), REQUEST)}
+    counted = ("input", "output", "times", "unit", "units", "price_factor")
+    names = ("model", "base_model", "user", "surface", *counted, "directory", ADAPTER, ADAPTER_CLUSTER)
+    known = {"tenant": AUTHZ, "key_id": AUTHZ, **dict.fromkeys(names, REQUEST)}
     return RateLimit(actions=[*(_told(name, namespace) for name, namespace in known.items()), _header(REQUEST_ID)])
 
 
-def _admission_descriptors() -> RateLimit:
-    """What it is told of a request that takes a slot of an engine. Without an engine there is no descriptor."""
-    names = ("model", "base_model", "user", "surface", "directory", "upstream_model", LEADING_KEY)
+def _admission_descriptors(why: str) -> RateLimit:
+    """What it is told of a request that may have to wait: `why` has a value for those, there are no others."""
+    known_of = ("model", "base_model", "user", "surface", "directory", "upstream_model")
+    names = (*known_of, LEADING_KEY, ADAPTER, ADAPTER_CLUSTER)
     known = {"tenant": AUTHZ, "key_id": AUTHZ, **dict.fromkeys(names, REQUEST), HOSTS: PLAN}
     return RateLimit(
         stage=ADMISSION_STAGE,
         actions=[
-            _told(ENGINE, REQUEST, needed=True),
+            _told(why, REQUEST, needed=True),
             *(_told(name, namespace) for name, namespace in known.items()),
             _header(REQUEST_ID),
             *(_header(name) for name in CLIENT_TIMEOUTS),

@@ -18,6 +18,7 @@ RESTS_KEY = "hg:feed:rests"  # a sorted set: [cluster, model] by the end of its 
 RESTS_CHANNEL = "hg:feed:rests"  # rests at once, for the workers of all gateways on these counters
 FIGURES_CHANNEL = "hg:feed:figures"  # what strategies go by and what providers say is left, for all gateways' workers
 DIRECTORY_CHANNEL = "hg:feed:directory"  # a version that was committed, for the control processes of other hosts
+CALLS_CHANNEL = "hg:feed:calls"  # of adapters, for those who watch engines
 ANY_GATEWAY = "hg:feed:gateway:*"
 
 _WORDS = {state: state.name.lower() for state in State if state is not State.OK}
@@ -139,7 +140,18 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
         return {cluster: [one.known() for one in some] for cluster, some in (self.replicas or {}).items()}
 
 
+class Called(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Adapters that requests came for since a worker spoke last, or that some wait for: names on engines, by cluster.
+
+    `gateway` is "" of a worker that belongs to none.
+    """
+
+    gateway: str = ""
+    names: dict[str, list[str]] = {}
+
+
 _decoder = msgspec.json.Decoder(Said)
+_calls_decoder = msgspec.json.Decoder(Called)
 
 
 def gateway_channel(gateway: str) -> str:
@@ -213,6 +225,19 @@ def replicas_alone(gateway: str, replicas: ByCluster) -> str:
 def _rounded(value: float) -> float:
     """Three digits: finer differences are noise, and would be news every second."""
     return float(f"{value:.3g}")
+
+
+def calls_alone(gateway: str, names: Mapping[str, Iterable[str]]) -> str:
+    """Which adapters requests came for."""
+    return msgspec.json.encode(Called(gateway, {cluster: sorted(some) for cluster, some in names.items()})).decode()
+
+
+def decoded_calls(data: bytes) -> Called | None:
+    """The message; None when it is none of ours."""
+    try:
+        return _calls_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def decoded(data: bytes) -> Said | None:

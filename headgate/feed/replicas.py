@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from headgate.feed.states import FORGET_S
 
 MOST_REPLICAS = 500  # of all engines of a gateway
-MOST_ADAPTERS = 256  # on one replica
+MOST_ADAPTERS = 1024  # on one replica: the largest max_loras
 
 
 class ReplicaState(enum.StrEnum):

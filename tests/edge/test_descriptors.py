@@ -11,7 +11,7 @@ FILES = rendered(EXAMPLE.read_text())
 def test_what_the_limiter_is_told() -> None:
     """Only texts can be told, and what is absent is left out."""
     (host,) = FILES.routes["resources"][0]["virtual_hosts"]
-    limits, _ = host["rate_limits"]
+    limits, *_ = host["rate_limits"]
     found = {}
     for action in limits["actions"]:
         if "metadata" in action:
@@ -22,22 +22,23 @@ def test_what_the_limiter_is_told() -> None:
             found[told["descriptor_key"]] = told["metadata_key"]["key"]
     planned = (
         *("model", "base_model", "user", "surface", "input", "output", "times", "unit", "units"),
-        *("price_factor", "directory"),
+        *("price_factor", "directory", "adapter", "cluster"),
     )
     assert found == {"tenant": AUTHZ, "key_id": AUTHZ} | dict.fromkeys(planned, REQUEST)
 
 
-def test_only_requests_for_an_engine_with_a_queue_are_asked_about_twice() -> None:
+def test_only_requests_that_may_have_to_wait_are_asked_about_twice() -> None:
     """By what the plan says: without that there is no descriptor, and Envoy asks nobody."""
     (host,) = FILES.routes["resources"][0]["virtual_hosts"]
-    limiter, admission = host["rate_limits"]
-    assert (limiter.get("stage", 0), admission["stage"]) == (0, ADMISSION_STAGE)
+    limiter, *admissions = host["rate_limits"]
+    assert [one.get("stage", 0) for one in (limiter, *admissions)] == [0, ADMISSION_STAGE, ADMISSION_STAGE]
     needed = [
         action["metadata"]["descriptor_key"]
+        for admission in admissions
         for action in admission["actions"]
         if not action.get("metadata", {"skip_if_absent": True}).get("skip_if_absent")
     ]
-    assert needed == ["engine"]
+    assert needed == ["engine", "lacks_adapter"]
     names = [one["name"] for one in manager_of(FILES)["http_filters"]]
     assert names.index(ADMISSION) == names.index(LIMITER) + 1, "what waits has reserved"
 

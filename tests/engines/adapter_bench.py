@@ -188,6 +188,7 @@ class Bench:
         self.control = Control(state / "control.sock")
         self.access = AdapterAccess(AdapterRow(), state)
         self.places = 4
+        self.called: dict[str, float] = {}  # as workers say it
         self.replicas: list[Replica] = []
         self.files = AdapterFiles(state / "cache", lambda: self.access)
         self._tasks: list[asyncio.Task[None]] = []
@@ -197,6 +198,7 @@ class Bench:
             lambda: self.replicas,
             lambda _: self.files,
             ReportTeller(state / "control.sock"),
+            lambda _cluster: self.called,
         )
         self.control.changed = self.loader.news
 

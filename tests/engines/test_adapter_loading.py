@@ -116,16 +116,53 @@ async def test_a_replica_that_refuses_it_fails_the_promotion_on_all(
 
     async def refuse(request: web.Request) -> web.Response:
         folder = (await request.json())["lora_path"]
-        return web.json_response({"error": {"message": f"no memory for {folder}"}}, status=500)
+        return web.json_response({"error": {"message": f"no memory for {folder}"}}, status=400)
 
     running.engines[1].fails["/v1/load_lora_adapter"] = refuse
     running.control.promote(second)
     await running.until(lambda: bool(running.control.failure(second)))
     assert running.control.failure(second) == (
-        "the engine does not load it (500): no memory for the adapter's folder"
+        "the engine does not load it (400): no memory for the adapter's folder"
     )
     assert running.control.state(first) == "live"
     await running.until(lambda: running.on_all(first))
+
+
+@pytest.mark.parametrize("path", ["/v1/load_lora_adapter", "/v1/completions"])
+async def test_trouble_that_passes_fails_no_promotion(running: Bench, path: str) -> None:
+    before = failures("trouble")
+
+    async def busy(_request: web.Request) -> web.Response:
+        status = 429 if failures("trouble") == before else 503
+        return web.json_response({"error": {"message": "not now"}}, status=status)
+
+    running.engines[0].fails[path] = busy
+    number = running.publish(0.5)
+    running.control.promote(number)
+    await running.until(lambda: failures("trouble") > before + 1)
+    assert (running.control.state(number), running.control.failure(number)) == ("validated", "")
+    running.engines[0].fails.clear()
+    await running.until(lambda: running.control.state(number) == "live")
+
+
+async def test_an_engine_that_makes_vectors_is_asked_for_one(running: Bench) -> None:
+    asked: list[str] = []
+
+    async def described(_request: web.Request) -> web.Response:
+        return web.json_response({"openapi": "3.1.0", "paths": {"/v1/embeddings": {}, "/pooling": {}}})
+
+    async def embedded(request: web.Request) -> web.Response:
+        asked.append((await request.json())["model"])
+        return web.json_response({"data": [{"embedding": [0.5]}], "usage": {"prompt_tokens": 1, "total_tokens": 1}})
+
+    async def nothing(_request: web.Request) -> web.Response:
+        return web.json_response({"detail": "Not Found"}, status=404)
+
+    for engine in running.engines:
+        engine.fails = {"/openapi.json": described, "/v1/embeddings": embedded, "/v1/completions": nothing}
+    number = running.publish(0.5)
+    await promoted(running, number)
+    assert asked == [running.control.name(number)] * 2
 
 
 async def test_a_version_that_does_not_answer_never_gets_live(

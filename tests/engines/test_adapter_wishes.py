@@ -156,12 +156,13 @@ def test_what_fails_rests_ever_longer_until_it_goes_well_or_its_row_changes() ->
         resting.note("bot", 1, REFUSED)
     now[0] += LONGEST_S + 1
     assert resting.names() == frozenset()
-    assert resting.failure_of("bot") == REFUSED
+    assert resting.failure_of("bot", 1) == REFUSED
     resting.note("bot", 1, REFUSED)
-    resting.keep({"bot": 1, "other": 1})
+    resting.keep({"bot": 1, "other": 1}.get)
     assert resting.names() == {"bot"}
-    resting.keep({"bot": 2})
-    assert resting.failure_of("bot") is None
+    assert resting.failure_of("bot", 2) is None
+    resting.keep({"bot": 2}.get)
+    assert resting.failure_of("bot", 1) is None
     assert resting.note("bot", 2, REFUSED)
     resting.end("bot")
     assert resting.names() == frozenset()

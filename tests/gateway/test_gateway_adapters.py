@@ -7,7 +7,9 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_urlsafe
@@ -16,7 +18,7 @@ from typing import Any
 import httpx2
 import pytest
 from admin_gateway import AdminGateway, admin_gateway, until
-from limited import counters_of
+from limited import counters_of, metric
 from limited import until as until_holds
 from running_gateway import END_S, HEADGATE
 from upstreams import Engine
@@ -24,6 +26,7 @@ from upstreams import Engine
 from headgate.counters.scripts import queue_keys
 from tests.adapters.made import PREFIX, RANK, config_of, safetensors
 
+PLACES = 2
 WIDE = 200_000  # so that the weights are larger than what Envoy holds of a body
 SHAPES = {
     f"{PREFIX}.0.self_attn.q_proj.lora_A.weight": [RANK, WIDE],
@@ -36,7 +39,17 @@ KEYS = {name: f"hg-{token_urlsafe(32)}" for name in ("acme", "other")}
 @contextmanager
 def lora_simulator(folder: Path) -> Iterator[Engine]:
     record = folder / "lora.jsonl"
-    command = [sys.executable, "-m", "engines.simulator", "--port", "0", "--model", "llama", "--max-loras", "4"]
+    command = [
+        sys.executable,
+        "-m",
+        "engines.simulator",
+        "--port",
+        "0",
+        "--model",
+        "llama",
+        "--max-loras",
+        str(PLACES),
+    ]
     with subprocess.Popen([*command, "--ttft", "0.005", "--record", str(record)], stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout
@@ -70,7 +83,7 @@ def admin(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterator[
             "llama": {
                 "kind": "simulator",
                 "endpoints": [f"http://{engine.address}"],
-                "max_loras": 4,
+                "max_loras": PLACES,
                 "max_running": 1,
             }
         },
@@ -194,6 +207,32 @@ def test_it_is_its_tenants_alone(admin: AdminGateway) -> None:
     unknown, there = (ask(admin, KEYS["other"], model) for model in ("acme/nothing", "acme/bot"))
     assert (unknown.status_code, there.status_code) == (404, 404)
     assert there.json()["error"]["code"] == unknown.json()["error"]["code"] == "model_not_found"
+
+
+def test_more_adapters_than_places_all_answer(admin: AdminGateway, engine: Engine, tmp_path: Path) -> None:
+    """`bot` has a place, or both: each of these needs one that is taken."""
+    aliases = {"acme/bot": "acme/bot@"}
+    for number, name in enumerate(("one", "two"), 1):
+        folder = folder_of(tmp_path / name, number / 8)
+        pushed = command(
+            admin, "push", str(folder), "--tenant", "acme", "--name", name, "--base", "chat", "--promote"
+        )
+        aliases[f"acme/{name}"] = pushed["engine_name"]
+        until(lambda: name in admin.gateway.get("/v1/models", KEYS["acme"]).text)  # noqa: B023 - asked at once
+    with ThreadPoolExecutor() as clients:
+        replies = dict(zip(aliases, clients.map(partial(ask, admin, KEYS["acme"]), aliases), strict=True))
+    assert {alias: reply.status_code for alias, reply in replies.items()} == dict.fromkeys(aliases, 200), replies
+    assert all(reply.json()["model"].startswith(aliases[alias]) for alias, reply in replies.items())
+    assert metric(admin.gateway, 'headgate_adapter_waits_total{outcome="loaded"') >= 1
+    assert metric(admin.gateway, 'headgate_adapter_evictions_total{engine="llama",why="demand"') >= 1
+    there = httpx2.get(f"http://{engine.address}/v1/models").json()["data"]
+    missing = min(aliases.keys() - {one["id"].partition("@")[0] for one in there})
+    body = {"model": missing, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3}
+    refused = admin.gateway.post("/v1/chat/completions", body, KEYS["acme"], x_stainless_read_timeout="0.5")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "adapter_not_loaded")
+    assert int(refused.headers["retry-after"]) >= 1
+    line = admin.gateway.end_line(refused.headers["x-request-id"])
+    assert (line["status"], line["attempts"]) == (503, 0)
 
 
 def test_what_is_too_large_or_no_upload_is_refused_by_the_admin_api(admin: AdminGateway) -> None:
