@@ -1,5 +1,6 @@
 """Adapters come and go on running engines: what the directory wants is what every ready replica has.
 
-`next_step.py`, `keeping.py` and `promotion.py` decide and do no IO; `cache.py`, `replica.py` and `telling.py` do it;
-`replica_loop.py` and `engine_loop.py` go round, and `loader.py` is what `headgate serve engines` runs.
+`versions.py`, `keeping.py`, `seating.py`, `next_step.py` and `promotion.py` decide and do no IO; `calls.py`,
+`files.py`, `lora.py` and `telling.py` do it; `replica_loop.py` and `engine_loop.py` go round, and `loader.py` is what
+`headgate serve engines` runs.
 """

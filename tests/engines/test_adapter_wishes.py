@@ -1,14 +1,17 @@
 """Which engines are to have which versions, when a version may be live, and when what has failed is tried again."""
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from engines.loading.keeping import Keeping, Seen
 from engines.loading.next_step import Rank
 from engines.loading.promotion import Fails, Fits, Outcome, verdict
 from engines.loading.reasons import Reason
 from engines.loading.resting import LONGEST_S, Resting
+from engines.loading.seating import Seating, Seats
 from engines.loading.wishes import Wishes
 from headgate.directory.directory import Directory
 from headgate.directory.rows import (
@@ -166,3 +169,28 @@ def test_what_fails_rests_ever_longer_until_it_goes_well_or_its_row_changes() ->
     assert resting.note("bot", 2, REFUSED)
     resting.end("bot")
     assert resting.names() == frozenset()
+
+
+def test_of_a_thousand_live_adapters_those_that_are_asked_for_have_the_places() -> None:
+    """One that is asked for takes the place of what was used longest ago, and that is all that moves."""
+    names = [f"acme/bot-{number}@1-00000000" for number in range(1000)]
+    ranks = dict.fromkeys(names, Rank.LIVE)
+    keeping, seating, called = Keeping(), Seating(), dict[str, float]()
+
+    def turn(now: float, *asked: str, verified: Collection[str] = ()) -> Seats:
+        called.update(dict.fromkeys(asked, now))
+        seen = Seen(now, frozenset(seats.seated), frozenset())
+        return seating.take(keeping.wanted(ranks, seen, now, 0.0, called), 4, seen, now, verified)
+
+    seats = Seats()
+    seats = turn(0.0)
+    oldest, *others = seats.seated
+    seats = turn(1.0, *others)
+    comer = next(name for name in names if name not in seats.seated)
+    seats = turn(2.0, comer)
+    assert (comer in seats.seated, seats.unverified) == (False, (comer,))
+    seats = turn(2.25, comer, verified=[comer])
+    assert (set(seats.seated), seats.gone, seats.leaving) == ({comer, *others}, {oldest: "demand"}, {oldest})
+    for quarters in range(10, 80):
+        seats = turn(quarters / 4)
+        assert (set(seats.seated), seats.gone) == ({comer, *others}, {})

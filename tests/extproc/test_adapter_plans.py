@@ -10,6 +10,7 @@ from test_responses import Knows
 
 from extproc.kept import KeptResponses
 from headgate.directory.rows import SHARED, AdapterEntry, AdapterVersionEntry, GrantEntry, Row, TenantEntry
+from headgate.feed.replicas import Replica, Replicas, ReplicaState
 from tests.tenants.still import Still, directory_of
 
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
@@ -55,6 +56,7 @@ def known(*rows: Row) -> Still:
 def send(model: str = "acme/bot", following: Still | None = None, tenant: str = "acme", **more: Any) -> Reply:
     caller, kept, path = more.pop("caller", {}), more.pop("kept", None), more.pop("path", CHAT)
     given = {"following": following or known(), "snapshot": SNAPSHOT, "kept": kept, "caller": caller}
+    given["replicas"] = more.pop("replicas", None)
     body = json.dumps({"model": model, "input": "Hi", **more}).encode() if path == RESPONSES else None
     return ask(path, body or chat(model=model, **more), tenant=tenant, **given)
 
@@ -83,6 +85,22 @@ def test_an_adapter_goes_to_engines_that_load_adapters_and_to_nothing_else() -> 
         "upstream_model": "acme/bot@1-9c56cc51",
     }
     assert "base_model" not in send("chat").metadata["hg.request"]
+
+
+@pytest.mark.parametrize(
+    ("held", "waits"), [([set(), {"acme/bot@1-9c56cc51"}], False), ([set(), set()], True), ([], False)]
+)
+def test_a_request_whose_adapter_no_replica_has_is_one_that_may_wait(held: list[set[str]], waits: bool) -> None:
+    heard, name = Replicas(), "acme/bot@1-9c56cc51"
+    some = [
+        Replica(f"127.0.0.1:{number}", ReplicaState.READY, 0, 0, 8, 0.0, frozenset(names))
+        for number, names in enumerate(held, 1)
+    ]
+    cluster = next(row.cluster for row in SNAPSHOT.tenants["acme"].models["chat"] if row.provider == "llama")
+    heard.take("here", {cluster: some})
+    said = send(replicas=heard).metadata["hg.request"]
+    assert (said["adapter"], said["cluster"], "lacks_adapter" in said) == (name, cluster, waits)
+    assert "adapter" not in send("chat", replicas=heard).metadata["hg.request"]
 
 
 @pytest.mark.parametrize("tenant", ["zoo", "far", "nobodys"])
