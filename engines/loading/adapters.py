@@ -44,5 +44,4 @@ class Adapters:
         try:
             await asyncio.gather(self._following.follow(), self._loader.run())
         finally:
-            self._places.close()
             await self._calls.close()

@@ -3,10 +3,8 @@
 What is here stays here while the store is away. What the directory has no more, and no engine has loaded, goes.
 """
 
-import asyncio
 import threading
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import structlog
@@ -19,23 +17,25 @@ from headgate.adapters.failures import AdapterError, KeyAway, NoSuchVersion, Unt
 from headgate.adapters.layout import AdapterId
 from headgate.adapters.opening import AdapterAccess
 from headgate.objects.failures import ObjectsError
+from headgate.objects.threads import StoreThreads
 
 MOST_BYTES = 20 * 2**30  # of what no engine has loaded, the least recently used goes above that
-_AT_ONCE = 4  # fetched or verified
+_AT_ONCE = 4  # fetched, and as many verified
 
 log = structlog.get_logger()
 
 
 class AdapterFiles:
-    """A cache below `root`. Engines see it as `seen_as`, where that is another path. `close` it."""
+    """A cache below `root`. Engines see it as `seen_as`, where that is another path."""
 
     def __init__(self, root: Path, access: Callable[[], AdapterAccess], seen_as: str | None = None) -> None:
         """`access` is asked for with each fetch."""
         self._root = root
         self._access = access
         self._seen_as = PurePosixPath(seen_as) if seen_as else None
-        # Of their own: a store that hangs must not hold up what else is done in threads.
-        self._threads = ThreadPoolExecutor(_AT_ONCE, "adapters")
+        # A store that hangs holds up neither what is here already nor what else is done in threads.
+        self._here = StoreThreads(_AT_ONCE, "adapters")
+        self._fetching = StoreThreads(_AT_ONCE, "adapters from the store")
         self._opening = threading.Lock()
         self._cache: AdapterCache | None = None
         self._problem: str | None = None
@@ -43,7 +43,10 @@ class AdapterFiles:
     async def path_for(self, version: Version) -> str:
         """The folder as the engine sees it. Raises CannotServe."""
         try:
-            cached = await asyncio.get_running_loop().run_in_executor(self._threads, self._fetch, version)
+            cached = await self._here.run(lambda: self._find(version))
+            if cached is None:
+                cached = await self._fetching.run(lambda: self._fetch(version))
+            _check(cached, version)
         except NoSuchVersion as error:
             raise CannotServe(Reason.MISSING, str(error)) from None
         except KeyAway as error:
@@ -61,23 +64,17 @@ class AdapterFiles:
     async def sweep(self, known: Collection[str], loaded: Collection[str]) -> None:
         """Removes what is neither `known` nor `loaded`, by names on engines, and what is too much."""
         try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._sweep, known, loaded)
+            await self._here.run(lambda: self._sweep(known, loaded))
         except OSError as error:
             log.warning("the cache of adapters can't be tidied", reason=error.strerror)
 
-    def close(self) -> None:
-        """Fetches nothing more; what is being fetched is left behind."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    def _find(self, version: Version) -> Cached | None:
+        adapter, digest = _named(version)
+        return self._opened().find(adapter, digest, self._access().trusted())
 
     def _fetch(self, version: Version) -> Cached:
-        entry = version.entry
-        adapter, access = AdapterId(entry.tenant, entry.name, entry.number), self._access()
-        if entry.manifest_sha256 is None:
-            raise NoSuchVersion(f"{adapter} was not published to its end")
-        cached = self._opened().fetch(access.store(), adapter, entry.manifest_sha256, access.trusted())
-        if cached.manifest.engine_name != version.name:  # then its files would come under a name of others
-            raise Untrusted(f"{adapter}: its weights are not those that were registered")
-        return cached
+        (adapter, digest), access = _named(version), self._access()
+        return self._opened().fetch(access.store(), adapter, digest, access.trusted())
 
     def _opened(self) -> AdapterCache:
         with self._opening:
@@ -100,3 +97,16 @@ class AdapterFiles:
         elif self._problem and not problem:
             log.info("adapters are fetched again")
         self._problem = problem
+
+
+def _named(version: Version) -> tuple[AdapterId, str]:
+    entry = version.entry
+    adapter = AdapterId(entry.tenant, entry.name, entry.number)
+    if entry.manifest_sha256 is None:
+        raise NoSuchVersion(f"{adapter} was not published to its end")
+    return adapter, entry.manifest_sha256
+
+
+def _check(cached: Cached, version: Version) -> None:
+    if cached.manifest.engine_name != version.name:  # then its files would come under a name of others
+        raise Untrusted(f"{cached.manifest.id}: its weights are not those that were registered")

@@ -60,8 +60,3 @@ class Places:
             root = Path(row.adapters_dir) if row.adapters_dir else ADAPTER_CACHE
             self._files[place] = AdapterFiles(root, self._accepted.access, row.adapters_path)
         return self._files[place]
-
-    def close(self) -> None:
-        """Fetch nothing more."""
-        for files in self._files.values():
-            files.close()

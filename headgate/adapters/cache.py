@@ -51,23 +51,27 @@ class AdapterCache:
                 if time.time() - draft.stat().st_mtime > _DRAFT_LIVES_S:
                     shutil.rmtree(draft, ignore_errors=True)
 
-    def fetch(self, store: ObjectStore, adapter: AdapterId, digest: str, trusted: TrustedKeys) -> Cached:
-        """The version whose manifest has this SHA-256; asks the store only where it is not here.
-
-        Raises NoSuchVersion, Untrusted, ObjectsError, OSError.
-        """
+    def find(self, adapter: AdapterId, digest: str, trusted: TrustedKeys) -> Cached | None:
+        """The version whose manifest has this SHA-256, if it is here and good. Waits for nobody. Raises OSError."""
         if not _DIGEST.fullmatch(digest):
             raise ValueError("a manifest's SHA-256 has 64 hex digits")
         folder = self._root / digest
+        try:
+            manifest = _verified_folder(folder, adapter, digest, trusted)
+            os.utime(folder)
+        except (AdapterError, FileNotFoundError):
+            return None  # damaged, or of a key that is trusted no more: it stays, engines may have it loaded
+        return Cached(manifest, folder)
+
+    def fetch(self, store: ObjectStore, adapter: AdapterId, digest: str, trusted: TrustedKeys) -> Cached:
+        """The same; asks the store where it is not here.
+
+        Raises NoSuchVersion, Untrusted, ObjectsError, OSError.
+        """
         with self._locked(digest):
-            if folder.is_dir():
-                try:
-                    manifest = _verified_folder(folder, adapter, digest, trusted)
-                except (AdapterError, FileNotFoundError):
-                    pass  # damaged, or of a key that is trusted no more: it stays, engines may have it loaded
-                else:
-                    os.utime(folder)
-                    return Cached(manifest, folder)
+            if found := self.find(adapter, digest, trusted):
+                return found
+            folder = self._root / digest
             return Cached(self._download(store, adapter, digest, trusted, folder), folder)
 
     def entries(self) -> dict[str, Manifest]:
@@ -104,19 +108,14 @@ class AdapterCache:
         return len(mine)
 
     def remove(self, digest: str) -> None:
-        """What is not here is removed."""
-        with self._locked(digest):
-            self._remove(self._root / digest)
+        """What is not here is removed. Nobody sees a part of it: it goes out of the way first."""
+        away = self._draft()
+        with suppress(FileNotFoundError):
+            (self._root / digest).rename(away)
+        shutil.rmtree(away, ignore_errors=True)
 
     def _folders(self) -> list[Path]:
         return [folder for folder in self._root.iterdir() if _DIGEST.fullmatch(folder.name)]
-
-    def _remove(self, folder: Path) -> None:
-        """Nobody sees a part of it: it goes out of the way first."""
-        away = self._draft()
-        with suppress(FileNotFoundError):
-            folder.rename(away)
-        shutil.rmtree(away, ignore_errors=True)
 
     def _draft(self) -> Path:
         return self._root / _DRAFTS / secrets.token_hex(16)
@@ -134,7 +133,7 @@ class AdapterCache:
             _fetch(store, adapter.object(layout.CONFIG), manifest.config, draft / layout.ENGINE_CONFIG)
             _write(draft / layout.MANIFEST, [content])
             _write(draft / layout.SIGNATURE, [signed])
-            self._remove(folder)
+            self.remove(folder.name)
             draft.rename(folder)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)

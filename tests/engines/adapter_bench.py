@@ -233,7 +233,6 @@ class Bench:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                self.files.close()
 
     async def until(self, what: Callable[[], bool | Awaitable[bool]]) -> None:
         async with asyncio.timeout(WITHIN_S):

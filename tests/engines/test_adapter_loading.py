@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,13 +11,16 @@ from adapter_bench import Bench, Engine
 from aiohttp import ClientSession, web
 
 from engines.loading import keeping
+from engines.loading.next_step import Rank
 from engines.loading.telling import ReportTeller
+from engines.loading.versions import Version
 from headgate.adapter_metrics import ADAPTER_FAILURES
 from headgate.adapter_reports import REPEATED_AFTER_S, AdapterReport, Serves
 from headgate.adapter_row import AdapterRow
 from headgate.adapters.layout import WEIGHTS, AdapterId
 from headgate.adapters.opening import AdapterAccess
 from headgate.adapters.signature import SigningKey, key_text
+from tests.objects import moto
 
 
 @pytest.fixture
@@ -313,3 +317,27 @@ def failures(reason: str) -> float:
 
 async def is_gone(engine: Engine, name: str) -> bool:
     return name not in await engine.adapters()
+
+
+async def test_a_store_that_hangs_keeps_nobody_from_what_is_here(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody takes its connections and says nothing, while more versions are asked for than are fetched at once."""
+    for number in range(9):
+        bench.publish(number)
+    (adapter,) = bench.control.directory.all_adapters()
+    here, *others = (Version(one, Rank.LIVE) for one in adapter.versions)
+    loaded = await bench.files.path_for(here)
+    for name, value in {**moto.CREDENTIALS, **moto.NOWHERE}.items():
+        monkeypatch.setenv(name, value)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"s3://bucket?endpoint=http://127.0.0.1:{silent.getsockname()[1]}&region=eu-central-1"
+        bench.access = AdapterAccess(AdapterRow(objects=url), bench.state)
+        waiting = [asyncio.create_task(bench.files.path_for(one)) for one in others]
+        first, _ = await asyncio.to_thread(silent.accept)
+        async with asyncio.timeout(20):
+            assert await bench.files.path_for(here) == loaded
+        first.close()
+        assert not any(task.done() for task in waiting)
+        for task in waiting:
+            task.cancel()
