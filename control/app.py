@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
+from control.adapters.objects import Objects
 from control.authentication import IDENTITY, Authentication
 from control.call import Service, problem_of
 from control.deletion import DatabaseHolding, Deletions
@@ -17,6 +18,7 @@ from control.openapi import openapi_route
 from control.problems import Problem, of_validation, secret_away
 from control.routes import (
     accounts,
+    adapter_versions,
     adapters,
     audit,
     deletions,
@@ -59,6 +61,7 @@ _PARTS = (
     invoices,
     accounts,
     adapters,
+    adapter_versions,
 )
 
 
@@ -84,7 +87,8 @@ def make_app(
         redirect_slashes=False,
     )
     app.router.route_class = GuardedRoute
-    setattr(app.state, SERVICE, Service(store, declared, tools, Seal(service_key), work, Traffic()))
+    objects = Objects(store, lambda: declared().adapters, tools.state)
+    setattr(app.state, SERVICE, Service(store, declared, tools, Seal(service_key), work, Traffic(), objects))
     for part in _PARTS:
         app.router.routes.extend(part.routes.router.routes)
     app.router.routes.append(openapi_route(app))

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from control.adapters.objects import Objects
 from control.audit_chain import Actor
 from control.deletion import Deletions
 from control.problems import Finding, Problem, conflict, invalid, of_store
@@ -45,6 +46,7 @@ class Service:
     seal: Seal
     deletions: Deletions
     traffic: Traffic
+    objects: Objects
 
 
 class Done(msgspec.Struct, frozen=True):

@@ -155,7 +155,7 @@ class Gate:
 
 
 def _is_upload(scope: Scope) -> bool:
-    """Envoy has a time for those, and control one for each piece."""
+    """Envoy has a time for those, and control one for their bodies (control/adapters/arriving.py)."""
     return scope["method"] == "POST" and re.fullmatch(ADAPTER_UPLOADS, scope["path"]) is not None
 
 

@@ -4,7 +4,8 @@
     host       what each host has of its own: spool, usage, alerts, and the counters that it uses. Its ledger erases
                them (ledger/erasing/erasure.py), then the usage store's part what is there (ledger/store/erasing.py),
                both asked by a file and answering by another (headgate/erasures.py)
-    adapters   the store of objects, and each host's disk; control/adapter_holding.py erases them
+    adapters   the store of objects, and each host's disk, with the folders that engines elsewhere see
+               (`adapters_dir`); control/adapter_holding.py erases them
 
 PLACES says of each place where this product keeps something in which of them it is, or why nothing of a tenant's is
 there. A test holds it to headgate/contract.py and to the database's tables.
@@ -36,7 +37,7 @@ PLACES: Mapping[str, str] = {
     "WEBHOOKS": "host",  # what the ledger has not taken over yet
     "DATABASE": "database",  # but for invoices and credits booked, which are kept: docs/control.md
     "OBJECTS": "adapters",
-    "UPLOADS": "gone with the request that brings it",
+    "UPLOADS": "gone with the request that brings it; a killed process's within a minute of the next one",
     "ADAPTER_CACHE": "adapters",
     "ADAPTER_KEY": "of this host",
     "ENGINES_FOLDER": "what engines write for themselves; their prompts and adapters are not in it",

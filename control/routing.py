@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
@@ -18,10 +18,12 @@ from control.authentication import IDENTITY
 from control.body import JsonRequest
 from control.call import Call, Service
 from control.problems import MEDIA_TYPE, MOST_FINDINGS, Finding, Problem, ProblemDetails, invalid
-from control.roles import ACTIONS, NotAllowed, admitted
+from control.roles import ACTIONS, Asker, NotAllowed, admitted
+from control.traffic import Traffic
 
 ACTION = "x-headgate-action"  # in the OpenAPI, too
 UPLOADS = "x-headgate-uploads"  # likewise: the body is the route's to read, and no JSON
+WAITS = "x-headgate-waits"  # likewise: for another store than the database
 SERVICE = "service"  # in the app's state
 _HELD = "headgate.held"  # in the scope: what ends with the answer
 _USUAL = (401, 403, 422, 429, 500, 503)
@@ -39,7 +41,7 @@ _TEXTS = {
     429: "The tenant asks too much at once, or changes too much: later, as `retry-after` says.",
     500: "The gateway failed.",
     503: "The database, or another part, can't answer now.",
-    507: "The database's disk is full.",
+    507: "A disk is full.",
 }
 _ETAG = {"ETag": {"description": "The object's version, for If-Match.", "schema": {"type": "string"}}}
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,6 +58,7 @@ class GuardedRoute(APIRoute):
             raise TypeError(f"{path}: {action} is of a tenant, or its path has one: both or neither")
         self.action: str = action
         self.uploads = bool((more.get("openapi_extra") or {}).get(UPLOADS))
+        self.waits = bool((more.get("openapi_extra") or {}).get(WAITS))
         super().__init__(path, endpoint, **more)
         self._query = set(_query_of(self.dependant))
 
@@ -82,10 +85,16 @@ class GuardedRoute(APIRoute):
             if not self.uploads:
                 await asked.read()
             asked.state.call = Call(asker, service, asked, service.declared())
-            async with service.traffic.uploading(asker) if self.uploads else service.traffic.working(asker):
+            async with self._holding(service.traffic, asker):
                 return await handle(asked)
 
         return guarded
+
+    def _holding(self, traffic: Traffic, asker: Asker) -> AbstractAsyncContextManager[None]:
+        """What a request takes from others; one that waits takes it by itself, when it needs it."""
+        if self.uploads:
+            return traffic.uploading(asker)
+        return nullcontext() if self.waits else traffic.working(asker)
 
     def _check_query(self, request: Request) -> None:
         """A misspelt filter would show everything."""
@@ -121,10 +130,12 @@ class Routes:
         fails: tuple[int, ...] = (),
         more: dict[int | str, dict[str, Any]] | None = None,
         uploads: bool = False,
+        waits: bool = False,
     ) -> Callable[[F], F]:
         """Registers a function. `gives` is what it answers, None nothing; `fails`: statuses beside the usual ones.
 
         With `uploads` it reads the body by itself, and is done again with every request: no Idempotency-Key holds.
+        With `waits` it holds no place of the database's but where it says so (Traffic.working).
         """
         answers: dict[int | str, dict[str, Any]] = {
             code: {"description": _TEXTS[code], "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
@@ -134,6 +145,7 @@ class Routes:
         parameters = [*_IF_MATCH] if method in ("PATCH", "PUT", "DELETE") else []
         parameters += [*_IDEMPOTENCY_KEY] if method == "POST" and not uploads else []
         extra: dict[str, Any] = {ACTION: action, **({"parameters": parameters} if parameters else {})}
+        extra |= {WAITS: True} if waits else {}
         if uploads:
             extra |= {UPLOADS: True, "requestBody": {"required": True, "content": _BYTES}}
         return self.router.api_route(

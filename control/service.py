@@ -5,10 +5,8 @@ database, the process lives, says so, and tries again.
 """
 
 import asyncio
-import datetime as dt
 import importlib
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Awaitable, Callable
@@ -18,24 +16,23 @@ from typing import Any
 import structlog
 import uvloop
 
+from control.accounts_work import AccountsWork
+from control.adapter_work import AdapterWork
 from control.admin_key import make_first_key
 from control.admin_uses import AdminUses
 from control.app_when_needed import AppWhenNeeded
 from control.declared_file import DeclaredFile
 from control.gate import Gate
-from control.hand_over import hand_over
-from control.holdings import HostHolding, host_id, note_this_host, this_host, wanted
+from control.holdings import HostHolding, host_id, this_host, wanted
 from control.key_uses import UsesTaken
 from control.listening import listening
 from control.opening import Opening
 from control.publisher import Publisher
-from control.store.adapters import wanted_versions
 from control.store.credentials import list_credentials
-from control.store.credits import accounts_that_end, find_account
+from control.store.credits import find_account
 from control.store.engine import file_of, sqlite_url
 from control.store.erasure import unfinished_deletions
 from control.store.failures import StoreAway, StoreError
-from control.store.hosts import list_hosts
 from control.store.store import Store
 from control.store.values import CreditAccount
 from headgate import contract, metrics
@@ -48,6 +45,8 @@ USES_EVERY_S = 10.0
 HOST_EVERY_S = 60.0
 CREDITS_EVERY_S = 60.0
 PROMOTIONS_EVERY_S = 2.0
+UPLOADS_EVERY_S = 60.0
+OBJECTS_EVERY_S = 6 * 3600.0
 USAGE_WITHIN_S = 15.0  # for the usage store's answer: before control's own time is over (control/gate.py)
 LOOK_EVERY_S = 1.0  # at the database's standing, and for deletions that another host has begun
 
@@ -57,7 +56,6 @@ log = structlog.get_logger()
 def run(*, lifeline: bool) -> None:
     """Serve below the working directory until SIGTERM, SIGINT or, with `lifeline`, the end of stdin."""
     contract.RUN.mkdir(mode=0o700, exist_ok=True)
-    shutil.rmtree(contract.UPLOADS, ignore_errors=True)  # of a process that was killed
     uvloop.run(_serve(lifeline=lifeline))
 
 
@@ -75,9 +73,8 @@ class Control:
         self._uses = UsesTaken(self.store, self._admin_uses)
         self._making = threading.Lock()
         self._credentials: Any = None
-        self._seen: Any = None
-        self._endings: Any = None
-        self._promotions: Any = None
+        self._accounts = AccountsWork(self.store, self.declared)
+        self._adapters = AdapterWork(self.store, self.declared)
         self._row: AuthRow | None = None
         self._secrets = AuthSecrets(AuthRow())
         self._file = file_of(database_url)
@@ -113,10 +110,12 @@ class Control:
             await asyncio.gather(
                 _every(LOOK_EVERY_S, self._look),
                 _every(USES_EVERY_S, lambda: asyncio.to_thread(self._uses.take_up)),
-                _every(HOST_EVERY_S, lambda: asyncio.to_thread(self._note_host)),
-                _every(HOST_EVERY_S, lambda: asyncio.to_thread(self._hand_over)),
-                _every(CREDITS_EVERY_S, lambda: asyncio.to_thread(self._end_credits)),
-                _every(PROMOTIONS_EVERY_S, lambda: asyncio.to_thread(self._settle_promotions)),
+                _every(HOST_EVERY_S, lambda: asyncio.to_thread(self._accounts.note_host)),
+                _every(HOST_EVERY_S, lambda: asyncio.to_thread(self._accounts.hand_over)),
+                _every(CREDITS_EVERY_S, lambda: asyncio.to_thread(self._accounts.end_credits)),
+                _every(PROMOTIONS_EVERY_S, lambda: asyncio.to_thread(self._adapters.settle_promotions)),
+                _every(UPLOADS_EVERY_S, self._adapters.go_on),
+                _every(OBJECTS_EVERY_S, self._adapters.tidy),
             )
         finally:
             await asyncio.to_thread(self._publisher.close)
@@ -146,57 +145,12 @@ class Control:
             elif credentials and self._credentials is None:
                 await asyncio.to_thread(self._follow_credentials)
 
-    def _note_host(self) -> None:
-        """That it is there, the mark of its usage, and the last invoice; where there are several, also how far its
-        usage is stored, which they wait for.
-        """
-        note_this_host(self.store)
-        with self.store.read() as reader:
-            several = len(list_hosts(reader)) > 1
-        standing = importlib.import_module("control.invoices.standing")
-        standing.note_standing(self.store, self.declared().usage, several=several)
-        self._seen_invoices().note(self.store)
-
-    def _seen_invoices(self) -> Any:
-        with self._making:
-            if self._seen is None:
-                self._seen = importlib.import_module("control.invoices.seen").SeenInvoices()
-        return self._seen
-
-    def _end_credits(self) -> None:
-        """From the first time on that there are some which end."""
-        if self._endings is None:
-            with self.store.read() as reader:
-                if not accounts_that_end(reader):
-                    return
-            self._endings = importlib.import_module("control.credits.ending").Endings(self.store, self._usage_here)
-        self._endings.work(dt.datetime.now(dt.UTC))
-
-    def _settle_promotions(self) -> None:
-        """From the first time on that there are some which wait for engines."""
-        if self._promotions is None:
-            with self.store.read() as reader:
-                if not wanted_versions(reader):
-                    return
-            self._promotions = importlib.import_module("control.adapters.promotions").Promotions(self.store)
-        self._promotions.settle()
-
-    def _usage_here(self) -> Any:
-        usage = importlib.import_module("control.invoices.usage")
-        make = importlib.import_module("control.invoices.checked").UsageHere
-        place = importlib.import_module("control.invoices.standing").usage_place(self.declared().usage, host_id())
-        socket = contract.USAGE_SOCKET
-        return make(usage.asking(socket), usage.asking_marks(socket), host_id(), place)
-
     def _account(self, tenant: str) -> CreditAccount | None:
         """As the database has it now. Raises StoreError."""
         if not self.opening.opened:
             raise StoreAway("the database is not open")
         with self.store.read() as reader:
             return find_account(reader, tenant)
-
-    def _hand_over(self) -> None:
-        hand_over(self.store, has_receiver=self.declared().has_receiver)
 
     def _waiting(self) -> tuple[bool, bool]:
         """Whether there are deletions, and stored credentials."""
@@ -215,18 +169,15 @@ class Control:
     def _make_app(self) -> Any:
         make_app = importlib.import_module("control.app").make_app
         tools = importlib.import_module("control.tools")
-        adapters = importlib.import_module("control.adapter_holding").AdapterHolding(
-            host_id(), lambda: self.declared().adapters
-        )
         given = tools.Tools(
             make_digest=self.make_digest,
             ask_ledger=_ledger(),
             ask_usage=importlib.import_module("control.invoices.usage").asking(contract.USAGE_SOCKET),
             ask_marks=importlib.import_module("control.invoices.usage").asking_marks(contract.USAGE_SOCKET),
-            seen_invoices=self._seen_invoices(),
+            seen_invoices=self._accounts.seen_invoices(),
             host=host_id(),
-            hand_over=self._hand_over,
-            holdings=[HostHolding(host_id()), adapters],
+            hand_over=self._accounts.hand_over,
+            holdings=[HostHolding(host_id()), self._adapters.holding()],
             wanted=wanted,
             vault=self._follow_credentials(),
             note_use=self._admin_uses.note,

@@ -29,6 +29,11 @@ def adapter_row(gateway: Gateway, base: Path) -> AdapterRow:
         signing_key=str(adapter_key_file(adapters.signing_key) if adapters.signing_key else ADAPTER_KEY),
         trusted_keys=tuple(adapters.trusted_keys),
         max_size_bytes=adapters.max_size_bytes,
+        max_per_tenant_bytes=adapters.max_per_tenant_bytes,
+        max_total_bytes=adapters.max_total_bytes,
+        min_free_bytes=adapters.min_free_bytes + gateway.spool.min_free_bytes,
+        upload_timeout_s=adapters.upload_timeout_s,
+        folders=tuple(sorted({str(one.adapters_dir) for one in gateway.engines.values() if one.adapters_dir})),
         base_names=_base_names(gateway, adapters),
         model_folders=_model_folders(gateway, base),
     )

@@ -40,11 +40,15 @@ def check_base(call: Call, reader: Reader, owner: str, name: str, base_model: st
         raise conflict("unknown_model", f"{owner} has no model {base_model}")
     targets = adapter_targets(owner, name, base_model, DeclaredReach(call.declared, reader))
     if not targets:
-        text = f"no engine that {owner} reaches for the model {base_model} loads adapters: max_loras in gateway.yaml"
-        raise conflict("no_engine", text)
+        raise conflict("no_engine", no_engine(owner, base_model))
     if (alias := alias_of(owner, name)) in call.declared.models:
         raise conflict("exists", f"{alias} is a model of gateway.yaml")
     return targets
+
+
+def no_engine(owner: str, base_model: str) -> str:
+    """Where there is no such target."""
+    return f"no engine that {owner} reaches for the model {base_model} loads adapters: max_loras in gateway.yaml"
 
 
 def is_shared_adapter(reader: Reader, alias: str) -> bool:

@@ -3,14 +3,18 @@
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy import func, or_, select
+
 from control.store.adapter_tables import AdapterRow, AdapterVersionRow
 from control.store.paging import Page, Wish
 from control.store.rows import Rows
+from control.store.tables import AuditRow
 from control.store.unit import Reader, Unit
 from control.store.values import Adapter, AdapterVersion
 
 ADAPTERS = Rows(Adapter, AdapterRow, "tenant_id", "name")
 VERSIONS = Rows(AdapterVersion, AdapterVersionRow, "tenant_id", "name", "number")
+STORED = "adapter_version.validated"  # in the audit log, once a version's files are stored
 _BARE: dict[str, Any] = {
     "sha256": "",
     "manifest_sha256": None,
@@ -53,6 +57,32 @@ def base_models(reader: Reader, *owners: str) -> dict[str, str]:
 def wanted_versions(reader: Reader) -> tuple[AdapterVersion, ...]:
     """All that are to be live as soon as engines have them, of all tenants."""
     return VERSIONS.all(reader, AdapterVersionRow.wanted_weight.is_not(None))
+
+
+def find_version(reader: Reader, tenant_id: str, name: str, number: int) -> AdapterVersion | None:
+    """None for one that does not exist."""
+    return VERSIONS.find(reader, tenant_id, name, number)
+
+
+def all_versions(reader: Reader) -> tuple[AdapterVersion, ...]:
+    """Those of all tenants."""
+    return VERSIONS.all(reader)
+
+
+def stored_bytes(reader: Reader, tenant_id: str | None = None) -> int:
+    """What the files of all versions have, or of a tenant's; those that were not accepted have none."""
+    accepted = or_(AdapterVersionRow.state != "uploaded", AdapterVersionRow.failure.is_(None))
+    whose = () if tenant_id is None else (AdapterVersionRow.tenant_id == tenant_id,)
+    query = select(func.sum(AdapterVersionRow.size_bytes)).where(
+        AdapterVersionRow.deleted_at.is_(None), accepted, *whose
+    )
+    row = reader.row(query)
+    return int(row[0] or 0) if row else 0
+
+
+def was_any_stored(reader: Reader) -> bool:
+    """Whether a version's files were ever stored: the audit log says so, whoever was deleted since."""
+    return reader.row(select(AuditRow.seq).where(AuditRow.action == STORED).limit(1)) is not None
 
 
 def insert_adapter(unit: Unit, adapter: Adapter) -> Adapter:

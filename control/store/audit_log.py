@@ -25,6 +25,15 @@ _CHARS = func.coalesce(func.length(AuditRow.before), 0) + func.coalesce(func.len
 _COLUMNS = tuple(_AUDIT.c[name] for name in Entry.__slots__)
 
 
+def database_id(reader: Reader) -> str | None:
+    """By which a database is known from others: the hash of its first entry, of which there is always the same.
+
+    None before the first.
+    """
+    row = reader.row(select(AuditRow.hash).where(AuditRow.seq == 1))
+    return row[0].hex() if row else None
+
+
 def list_entries(
     reader: Reader,
     wish: Wish,

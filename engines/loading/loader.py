@@ -5,6 +5,7 @@ While nobody knows what is wanted (there is no directory yet, or it can't be rea
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import structlog
@@ -24,7 +25,8 @@ from headgate.tenants import Followed
 
 LOOK_EVERY_S = 0.25
 PAUSE_S = 0.1  # every look at a replica may be news, and there may be thousands of adapters to go through
-SWEEP_EVERY_S = 60.0  # which is how long files of a tenant that is deleted may stay
+SWEEP_EVERY_S = 60.0
+SWEEP_SOON_S = 5.0  # which is how long files stay that nobody has loaded any more
 
 log = structlog.get_logger()
 
@@ -124,15 +126,26 @@ class Loader:
         self._loops.pop(engine)[1].end()
 
     async def _sweep(self) -> None:
+        """Now and then, and soon when somebody wants or has something no more: who is deleted waits for that."""
+        swept: object = None
+        at = time.monotonic()
         while True:
-            await asyncio.sleep(SWEEP_EVERY_S)
+            await asyncio.sleep(SWEEP_SOON_S)
             if not self._following.directory.version:
                 continue
             versions = [one for some in self._following.directory.all_adapters() for one in some.versions]
             known = {one.engine_name for one in versions if one.state != "retired"}
-            for files in {id(one): one for one, _ in self._loops.values()}.values():
-                loaded = [loop.loaded() for one, loop in self._loops.values() if one is files]
-                await files.sweep(known, frozenset().union(*loaded))
+            loaded = self._loaded()
+            if (known, loaded) != swept or time.monotonic() - at > SWEEP_EVERY_S:
+                swept, at = (known, loaded), time.monotonic()
+                for files, names in loaded.items():
+                    await files.sweep(known, names)
+
+    def _loaded(self) -> dict[AdapterFiles, frozenset[str]]:
+        found: dict[AdapterFiles, frozenset[str]] = {}
+        for files, loop in self._loops.values():
+            found[files] = found.get(files, frozenset()) | loop.loaded()
+        return found
 
     def _reports(self) -> Iterator[tuple[AdapterReport, int]]:
         """What is to be told: of awaited versions what came of them, of staged ones if they can't be kept."""

@@ -24,6 +24,7 @@ from headgate.adapters.manifest import File, Manifest, read_manifest
 from headgate.adapters.publishing import fetch_manifest, verified
 from headgate.adapters.signature import TrustedKeys
 from headgate.objects.failures import NoSuchObject, TooLarge
+from headgate.objects.marker import check_marked
 from headgate.objects.store import Counted, ObjectStore, Written
 
 _DRAFTS, _LOCKS = ".drafts", ".locks"
@@ -175,6 +176,7 @@ def _fetch(store: ObjectStore, name: str, said: File, path: Path) -> None:
             counted = Counted(chunks, said.size_bytes)
             _write(path, counted)
     except NoSuchObject:
+        check_marked(store)
         raise NoSuchVersion(f"{name} is not in the store") from None
     except TooLarge:
         raise Untrusted(f"{name}: larger than the manifest says, {said.size_bytes} bytes") from None

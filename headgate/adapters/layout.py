@@ -77,6 +77,18 @@ def adapter_prefix(tenant: str, adapter: str) -> str:
     return f"{tenant_prefix(tenant)}{checked_adapter(adapter)}/"
 
 
+def of_object(name: str) -> AdapterId | None:
+    """Whose file an object is; None for what is no version's."""
+    tenant, _, rest = name.removeprefix(ROOT).partition("/")
+    adapter, _, rest = rest.partition("/")
+    version, _, file = rest.partition("/")
+    try:
+        found = AdapterId(tenant, adapter, int(version))
+    except ValueError:
+        return None
+    return found if name == found.object(file) else None
+
+
 def of_engine_name(name: str) -> tuple[AdapterId, str] | None:
     """The adapter and the first 8 hex digits of its weights; None for what is not one of ours."""
     found = _ENGINE_NAME.fullmatch(name)

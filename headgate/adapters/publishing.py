@@ -12,6 +12,7 @@ from headgate.adapters.layout import AdapterId
 from headgate.adapters.manifest import MAX_BYTES, Base, File, Lineage, Manifest, canonical, read_manifest
 from headgate.adapters.signature import MAX_SIGNATURE_BYTES, SigningKey, TrustedKeys
 from headgate.objects.failures import NoSuchObject, TooLarge
+from headgate.objects.marker import check_marked
 from headgate.objects.store import CHUNK_BYTES, ObjectStore, Written, read_small
 
 
@@ -79,6 +80,7 @@ def fetch_manifest(store: ObjectStore, adapter: AdapterId, trusted: TrustedKeys)
         signed = read_small(store, adapter.object(layout.SIGNATURE), MAX_SIGNATURE_BYTES)
         content = read_small(store, adapter.object(layout.MANIFEST), MAX_BYTES)
     except NoSuchObject:
+        check_marked(store)
         raise NoSuchVersion(f"{adapter} is not in the store") from None
     except TooLarge as error:
         raise Untrusted(f"{adapter}: {error}") from None
@@ -120,6 +122,15 @@ def delete_tenant(store: ObjectStore, tenant: str) -> int:
 def objects_of(store: ObjectStore, tenant: str) -> int:
     """How many objects there are of a tenant's, from a look at what is there. Raises ObjectsError."""
     return sum(1 for _ in store.listed(layout.tenant_prefix(tenant)))
+
+
+def stored_versions(store: ObjectStore, before_s: float) -> set[AdapterId]:
+    """All of which there are objects, finished or not, but none that was written since `before_s`, in Unix time."""
+    newest: dict[AdapterId, float] = {}
+    for entry in store.listed(layout.ROOT):
+        if adapter := layout.of_object(entry.name):
+            newest[adapter] = max(newest.get(adapter, 0.0), entry.modified_s)
+    return {adapter for adapter, modified_s in newest.items() if modified_s < before_s}
 
 
 def _delete_all(store: ObjectStore, prefix: str) -> int:

@@ -1,11 +1,11 @@
-"""`adapters` of gateway.yaml, as a frozen type: who signs them, whom to trust, how large they are."""
+"""`adapters` of gateway.yaml, as a frozen type: who signs them, whom to trust, how much room they may take."""
 
 from typing import Annotated, Any
 
 from pydantic import Field, PlainValidator
 
 from headgate.adapters.signature import key_bytes
-from headgate.config.entry import Entry, Secret, UpstreamModel
+from headgate.config.entry import Entry, Memory, Seconds, Secret, UpstreamModel
 from headgate.config.values import memory
 from headgate.config.wording import found
 from headgate.objects.location import MOST_BYTES
@@ -37,4 +37,8 @@ class Adapters(Entry):
     signing_key: Secret | None = None
     trusted_keys: list[Annotated[str, PlainValidator(public_key)]] = Field(default=[])
     max_size_bytes: Annotated[int, PlainValidator(max_size)] = Field(default=2 * 2**30, alias="max_size")
+    max_per_tenant_bytes: Memory = Field(default=20 * 2**30, alias="max_per_tenant")
+    max_total_bytes: Memory = Field(default=200 * 2**30, alias="max_total")
+    min_free_bytes: Memory = Field(default=2**30, alias="min_free")
+    upload_timeout_s: Seconds = Field(default=3600.0, alias="upload_timeout")
     base_names: dict[UpstreamModel, Annotated[list[UpstreamModel], Field(min_length=1)]] = Field(default={})

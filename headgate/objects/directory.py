@@ -9,13 +9,13 @@ import secrets
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from headgate.objects.failures import NoSuchObject, StoreAway, StoreFull, StoreRefuses
 from headgate.objects.names import checked_name, checked_prefix, is_part
-from headgate.objects.store import CHUNK_BYTES, Counted, Listed, Written
+from headgate.objects.store import CHUNK_BYTES, Counted, Listed, Written, free_bytes_of
 
 _DRAFTS = ".drafts"  # no object is called so
 _DRAFT_LIVES_S = 86_400  # nobody writes one for a day: its writer was killed
@@ -30,19 +30,22 @@ _REFUSED = {
     errno.ELOOP,
     errno.ENOTEMPTY,
 }
-_TRIES = 3  # a folder may go, as empty, between its making and the rename
+_TRIES = 20  # a folder may go, as empty, between its making and the rename
 
 
 class DirectoryStore:
-    """Makes the directory, and takes away what killed writers have left. Raises ObjectsError."""
+    """Takes away what killed writers have left. What is first written makes the directory. Raises ObjectsError.
+
+    Until then nothing is made in it: it may be where something else is to be mounted.
+    """
 
     def __init__(self, root: Path) -> None:
         with _failures("the directory of objects"):
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._root = root.resolve()
             self._drafts = self._root / _DRAFTS
-            self._drafts.mkdir(mode=0o700, exist_ok=True)
-            _sweep(self._drafts)
+            self._was_there = self._drafts.is_dir()
+            if self._was_there:
+                _sweep(self._drafts)
 
     def put(self, name: str, chunks: Iterable[bytes], most_bytes: int) -> Written:
         """As ObjectStore says."""
@@ -50,6 +53,7 @@ class DirectoryStore:
         draft = self._drafts / secrets.token_hex(16)
         try:
             with self._failures(name):
+                self._make_drafts()
                 file = os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", 0)
             with file:
                 for chunk in counted:
@@ -60,7 +64,8 @@ class DirectoryStore:
             with self._failures(name):
                 self._place(draft, target)
         finally:
-            draft.unlink(missing_ok=True)
+            with suppress(FileNotFoundError, NotADirectoryError):
+                draft.unlink()
         return counted.written
 
     @contextmanager
@@ -90,7 +95,7 @@ class DirectoryStore:
         """As ObjectStore says. Links are no objects."""
         folder = self._root / checked_prefix(prefix)
         with self._failures(prefix):
-            self._drafts.stat()
+            self._is_there()
             self._check_place(folder / "any")
         for base, folders, files in os.walk(folder, onerror=_raise_unless_gone):
             folders[:] = [name for name in folders if is_part(name)]
@@ -116,6 +121,11 @@ class DirectoryStore:
                 folder.rmdir()
             except OSError:
                 return  # not empty, or somebody else was quicker
+
+    def free_bytes(self) -> int:
+        """As ObjectStore says."""
+        with self._failures("the directory of objects"):
+            return free_bytes_of(self._root)
 
     def _path(self, name: str) -> Path:
         return self._root / checked_name(name)
@@ -160,14 +170,32 @@ class DirectoryStore:
                 return
             yield chunk
 
+    def _make_drafts(self) -> None:
+        """Not where they were before: raises FileNotFoundError."""
+        if not self._is_there():
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._drafts.mkdir(mode=0o700, exist_ok=True)
+            self._was_there = True
+
+    def _is_there(self) -> bool:
+        """Whether something was ever written. Raises FileNotFoundError where the drafts' folder has gone since."""
+        try:
+            self._drafts.stat()
+        except FileNotFoundError:
+            if self._was_there:
+                raise
+            return False
+        self._was_there = True
+        return True
+
     @contextmanager
     def _failures(self, name: str) -> Iterator[None]:
-        """A directory without the drafts' folder is not the one that was opened: not mounted now, or removed."""
+        """A directory without the drafts' folder is not the one that was seen: not mounted now, or removed."""
         try:
             with _failures(name):
                 yield
         except NoSuchObject:
-            if not self._drafts.is_dir():
+            if self._was_there and not self._drafts.is_dir():
                 raise StoreAway(f"{name}: the directory of objects is gone, or is not mounted") from None
             raise
 

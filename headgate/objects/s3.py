@@ -20,7 +20,7 @@ from botocore.config import Config  # type: ignore[import-untyped]
 from headgate.objects.failures import NoSuchObject, ObjectsError, StoreAway, StoreFull, StoreRefuses, TooLarge
 from headgate.objects.location import MOST_BYTES, S3Place
 from headgate.objects.names import checked_name, checked_prefix
-from headgate.objects.store import CHUNK_BYTES, Counted, Listed, Written
+from headgate.objects.store import CHUNK_BYTES, Counted, Listed, Written, free_bytes_of
 
 _IN_MEMORY_BYTES = 2**20
 _NONE = {"404", "NoSuchKey", "NotFound"}
@@ -108,6 +108,11 @@ class S3Store:
         key = self._key(name)
         with self._asking(name) as client:
             client.delete_object(Bucket=self._place.bucket, Key=key)
+
+    def free_bytes(self) -> int:
+        """As ObjectStore says: nobody knows what S3 has, and it is the spool's that counts."""
+        with _failures("the state directory"):
+            return free_bytes_of(self._spool)
 
     def _key(self, name: str) -> str:
         return self._place.prefix + checked_name(name)

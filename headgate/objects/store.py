@@ -4,9 +4,11 @@ An object is whole or not there: readers see the old one or the new one, never a
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from headgate.objects.failures import TooLarge
@@ -52,6 +54,9 @@ class ObjectStore(Protocol):
     def delete(self, name: str) -> None:
         """What is not there is deleted."""
 
+    def free_bytes(self) -> int:
+        """What is left of the disk that `put` writes to: the store's, or the one where its bytes wait."""
+
 
 class Counted:
     """Passes chunks on and counts them: size, SHA-256, and TooLarge past `most_bytes`."""
@@ -84,3 +89,11 @@ def read_small(store: ObjectStore, name: str, most_bytes: int) -> bytes:
     """A whole object of at most `most_bytes`. Raises NoSuchObject, TooLarge and what the store raises."""
     with store.reading(name) as chunks:
         return b"".join(Counted(chunks, most_bytes))
+
+
+def free_bytes_of(folder: Path) -> int:
+    """What its disk has left; of one that is not made yet, that of the folder where it would be. Raises OSError."""
+    while not folder.exists():
+        folder = folder.parent
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize

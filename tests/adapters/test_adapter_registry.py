@@ -25,7 +25,8 @@ from headgate.adapters.publishing import (
 )
 from headgate.adapters.signature import SigningKey, TrustedKeys
 from headgate.objects.directory import DirectoryStore
-from headgate.objects.failures import ObjectsError
+from headgate.objects.failures import ObjectsError, StoreAway
+from headgate.objects.marker import write_marker
 from tests.adapters import made
 
 KEY, OTHER = SigningKey(bytes(range(32))), SigningKey(bytes(32))
@@ -35,7 +36,9 @@ BOT = AdapterId("acme", "support-bot", 1)
 
 @pytest.fixture
 def store(tmp_path: Path) -> DirectoryStore:
-    return DirectoryStore(tmp_path / "objects")
+    store = DirectoryStore(tmp_path / "objects")
+    write_marker(store, "0" * 64)
+    return store
 
 
 def published(
@@ -332,3 +335,18 @@ def test_a_publishing_that_breaks_off_anywhere_leaves_no_version(
         fetch_manifest(store, BOT, TRUSTED)
     published(store, tmp_path)
     assert versions(store, "acme", "support-bot") == [1]
+
+
+def test_what_is_missing_in_a_store_that_may_not_be_mounted_is_away_and_not_gone(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    """The directory in which it is to be mounted is there, empty, from the beginning."""
+    manifest = published(store, tmp_path)
+    unmounted, cache = tmp_path / "mountpoint", AdapterCache(tmp_path / "cache")
+    unmounted.mkdir()
+    with pytest.raises(StoreAway, match=r"store\.json"):
+        cache.fetch(DirectoryStore(unmounted), BOT, digest_of(manifest), TRUSTED)
+    assert list(unmounted.iterdir()) == [], "or it would look like a store"
+    (tmp_path / "objects" / BOT.object(layout.WEIGHTS)).unlink()
+    with pytest.raises(NoSuchVersion):
+        cache.fetch(store, BOT, digest_of(manifest), TRUSTED)

@@ -116,7 +116,13 @@ def test_what_a_file_declares(check_text: Checking, tmp_path: Path) -> None:
         "usage": None,
         "has_receiver": False,
         "billing": {"seller": None, "address": [], "notes": None, "due_days": None, "prefix": "INV-"},
-        "adapters": {"max_size_bytes": 2**31},
+        "adapters": {
+            "max_size_bytes": 2**31,
+            "max_per_tenant_bytes": 20 * 2**30,
+            "max_total_bytes": 200 * 2**30,
+            "min_free_bytes": 2**30 + 256 * 2**20,
+            "upload_timeout_s": 3600.0,
+        },
         "auth": {"pepper": "identity/pepper", "previous_peppers": [], "service_key": "identity/service-key"},
         "providers": {
             "local": {

@@ -75,11 +75,12 @@ class Caller:
     key: bytes = SERVICE_KEY
 
     async def ask(self, method: str, path: str, said: Any = None, headers: Mapping[str, str] | None = None) -> Any:
-        """`said` is JSON, or bytes as they are. Below /admin/v1."""
+        """`said` is JSON, or bytes as they are, or come. Below /admin/v1."""
         target = f"/admin/v1{path}"
         sent = {"content-type": "application/json"} if said is not None or method == "POST" else {}
         sent |= {IDENTITY_HEADER: self.signed(method, target)} | dict(headers or {})
-        content = said if isinstance(said, bytes) or said is None else json.dumps(said).encode()
+        plain = said is None or isinstance(said, bytes | AsyncIterator)
+        content = said if plain else json.dumps(said).encode()
         async with client(self.app) as http:
             return await http.request(method, target, content=content, headers=sent)
 

@@ -71,15 +71,18 @@ class ControlProcess:
             time.sleep(0.05)
 
     def ask(self, method: str, path: str, body: Any = None, *, signed: bool = True) -> httpx2.Response:
-        """As Envoy brings a platform admin's request."""
+        """As Envoy brings a platform admin's request; bytes are an upload."""
         identity = Identity(
             "key", "key_a", None, "admin", {}, "request-1", "192.0.2.1", method, path, round(time.time() * 1000)
         )
         headers = {"x-request-id": "request-1"}
         if signed:
             headers[IDENTITY_HEADER] = sign(identity, SECRET.encode())
+        said = {"content": body} if isinstance(body, bytes) else {"json": body}
+        if isinstance(body, bytes):
+            headers["content-type"] = "application/octet-stream"
         with self._client() as client:
-            return client.request(method, f"http://control{path}", json=body, headers=headers)
+            return client.request(method, f"http://control{path}", headers=headers, **said)
 
     def first_key(self) -> httpx2.Response:
         with self._client() as client:
@@ -94,6 +97,14 @@ class ControlProcess:
         assert self.process.stdin
         self.process.stdin.close()
         return self.process.wait(DEADLINE_S)
+
+    def kill(self) -> None:
+        """At once."""
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdin
+        self.process.stdin.close()
 
     def clean_up(self) -> None:
         if self.process:

@@ -12,6 +12,7 @@ from databases import Database
 from rows import ADMIN, write_key, write_tenant
 
 from control.adapter_holding import AdapterHolding
+from control.adapters.objects import Objects
 from control.deletion import SYSTEM, DatabaseHolding, Deletions, Holding
 from control.holdings import PLACES, HostHolding, adapters_of, holding_of, note_this_host, wanted
 from control.store.audit_log import verify_log
@@ -155,7 +156,7 @@ def test_a_process_that_is_killed_is_followed_by_one_that_goes_on(migrated: Data
 
 
 def held(store: Store, host_id: str, state: Path) -> list[Holding]:
-    adapters = AdapterHolding(host_id, AdapterRow, state)
+    adapters = AdapterHolding(host_id, AdapterRow, Objects(store, AdapterRow, state))
     return [DatabaseHolding(store), HostHolding(host_id, state / "erasures"), adapters]
 
 

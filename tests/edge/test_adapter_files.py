@@ -24,6 +24,10 @@ adapters:
   signing_key: env:ADAPTER_KEY
   trusted_keys: ["{PUBLIC}"]
   max_size: 64MiB
+  max_per_tenant: 1GiB
+  max_total: 2GiB
+  min_free: 3GiB
+  upload_timeout: 5m
   base_names: {{llama: [meta-llama/Llama-3-8B]}}
 engines:
   llama: {{kind: vllm, model: models/Tiny-Llama, max_loras: 2}}
@@ -55,7 +59,7 @@ def test_without_a_word_it_is_this_hosts_own_key_and_directory(
     monkeypatch.chdir(tmp_path)
     make_own_secrets()
     access = AdapterAccess(row_of(tmp_path, PLAIN))
-    assert access.row == AdapterRow()
+    assert access.row == AdapterRow(min_free_bytes=2**30 + 256 * 2**20), "with what the spool has to have"
     key = access.signing_key()
     assert access.trusted().ids == (key.id,)
     access.store().put("adapters/a", [b"x"], 1)
@@ -67,6 +71,8 @@ def test_what_gateway_yaml_says_of_adapters_reaches_the_parts(tmp_path: Path) ->
     row = row_of(tmp_path, PLAIN + GIVEN)
     assert row.objects == "s3://bucket/prefix?endpoint=http://127.0.0.1:9000"
     assert row.max_size_bytes == 64 * 2**20
+    assert (row.max_per_tenant_bytes, row.max_total_bytes, row.upload_timeout_s) == (2**30, 2**31, 300)
+    assert row.min_free_bytes == 3 * 2**30 + 256 * 2**20
     assert row.base_names == {"llama": ("meta-llama/Llama-3-8B", "Tiny-Llama"), "m7b": ("Mistral",)}
     assert row.model_folders == {"llama": (str(tmp_path / "models" / "Tiny-Llama"),)}
     access = AdapterAccess(row, tmp_path)

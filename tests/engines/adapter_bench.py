@@ -34,6 +34,7 @@ from headgate.adapters.publishing import NewVersion, publish
 from headgate.adapters.signature import SigningKey, key_text
 from headgate.directory.directory import Directory
 from headgate.engine_rows import EngineRow
+from headgate.objects.marker import read_marker, write_marker
 from headgate.snapshot import Snapshot, TargetRow, TenantRow, ZonedTarget
 from tests.adapters import made
 
@@ -215,6 +216,8 @@ class Bench:
         number = len(self.control.versions) + 1
         upload = made.files(self.state / f"upload-{number}", made.safetensors(made.lora_shapes(), value=value))
         new = NewVersion(AdapterId("acme", "bot", number), upload.weights, upload.config)
+        if read_marker(self.access.store()) is None:
+            write_marker(self.access.store(), "0" * 64)
         manifest = publish(self.access.store(), key, new, made.BASE)
         return self.control.add(manifest.weights.sha256, digest_of(manifest))
 

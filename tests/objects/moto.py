@@ -1,6 +1,7 @@
 """moto's S3 in a process of its own, on loopback, and stores in it."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import botocore.session  # type: ignore[import-untyped]
 
 from headgate.objects.location import S3Place
 from headgate.objects.s3 import S3Store
+from tests.stopped import stop
 
 BUCKET = "adapters"
 PAGE = 10  # objects in an answer; AWS has 1,000
@@ -62,6 +64,15 @@ class Moto:
 
     def store(self, spool: Path, prefix: str = "", bucket: str = BUCKET) -> S3Store:
         return S3Store(S3Place(bucket, prefix, self.endpoint, "us-east-1"), spool)
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """It takes connections, and says nothing."""
+        stop(self._process.pid)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         self._process.kill()

@@ -90,6 +90,7 @@ def test_links_lead_nowhere(root: Path, tmp_path: Path) -> None:
     outside.mkdir()
     (outside / "secret").write_text("hunter2")
     store = DirectoryStore(root)
+    root.mkdir()
     (root / "link").symlink_to(outside)
     (root / "file").symlink_to(outside / "secret")
     assert list(store.listed("")) == []
@@ -187,7 +188,7 @@ def test_processes_that_put_and_delete_beside_each_other_are_not_in_each_others_
 def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ObjectsError):
-        DirectoryStore(tmp_path / "file" / "objects")
+        DirectoryStore(tmp_path / "file" / "objects").put(NAME, [b"x"], MANY)
 
 
 def test_an_object_that_goes_between_is_gone(root: Path) -> None:
