@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: setup setup-vllm up test test-vllm soak fuzz check lint types lock clean
+.PHONY: setup setup-vllm setup-peers up test test-vllm soak fuzz check lint types lock clean
 
 setup: .venv/.ready
 
@@ -25,6 +25,17 @@ setup-vllm: .venv-vllm/.ready
 .venv-vllm/.ready: engines/vllm/requirements-cpu.txt
 	$(PYTHON) -m venv .venv-vllm
 	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+# The gateways that `headgate bench` compares with: LiteLLM in an environment of its own, Portkey's on Node.js.
+setup-peers: .peers/.ready
+
+.peers/.ready: bench/peers/litellm-requirements.txt bench/peers/portkey/package-lock.json
+	$(PYTHON) -m venv .peers/litellm
+	.peers/litellm/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	mkdir -p .peers/portkey
+	cp bench/peers/portkey/package*.json .peers/portkey
+	npm ci --prefix .peers/portkey --ignore-scripts --no-fund --no-audit
 	@touch $@
 
 up: setup
@@ -77,4 +88,4 @@ lock: setup
 	$(LOCK) --group compiler --output-file compiler.lock
 
 clean:
-	rm -rf .venv .venv-vllm build dist
+	rm -rf .venv .venv-vllm .peers build dist

@@ -7,9 +7,12 @@ from functools import lru_cache
 
 MODEL = "bench-upstream"
 BOUNDED_MODEL = "bench-bounded"  # must be told how long its answer may get
+FAILING_MODEL = "bench-failing"  # answers 500
+EMBEDDING_MODEL = "bench-embedding"
 PROMPT_TOKENS = 12
 LAST_CHUNK = b"0\r\n\r\n"
 
+_DIMENSIONS = 1536
 _ID = "chatcmpl-6fd0c29d3ae14f0b8a5c9a1f6b9f0e11"
 
 
@@ -28,6 +31,18 @@ def json_answer() -> bytes:
     body = (
         f'{{"id":"{_ID}","object":"chat.completion","created":1760000000,"model":"{MODEL}",'
         f'"choices":[{choice},"logprobs":null,"finish_reason":"stop"}}],"usage":{_usage(8)}}}'
+    ).encode()
+    return plain_answer(200, body)
+
+
+@lru_cache(maxsize=1)
+def embedding_answer() -> bytes:
+    """One vector of 1,536 numbers as text, with its head."""
+    numbers = ",".join(f"{(-1) ** at * (at % 997) / 41231:.8f}" for at in range(_DIMENSIONS))
+    usage = f'{{"prompt_tokens":{PROMPT_TOKENS},"total_tokens":{PROMPT_TOKENS}}}'
+    body = (
+        f'{{"object":"list","data":[{{"object":"embedding","index":0,"embedding":[{numbers}]}}],'
+        f'"model":"{EMBEDDING_MODEL}","usage":{usage}}}'
     ).encode()
     return plain_answer(200, body)
 

@@ -18,6 +18,11 @@ class Child:
         self._module = module
         self._process = process
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def ask(self, line: bytes) -> bytes:
         """Send a line, return the answer's line."""
         pipe = _there(self._process.stdin)

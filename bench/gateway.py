@@ -25,6 +25,16 @@ from headgate.supervise.process import start_ticks_of
 MODEL = "chat"
 CHAT_ONLY_MODEL = "chat-only"  # its provider has no responses
 LIMITED_MODEL = "limited"  # has a price; for the tenant with limits of tokens and money
+EMBEDDING_MODEL = "embedding"
+FALLBACK_MODEL = "fallback"  # its first target answers 500
+
+# By what a scenario asks for.
+MODELS = {
+    "chat": MODEL,
+    "embedding": EMBEDDING_MODEL,
+    "fallback": FALLBACK_MODEL,
+    "anthropic": "translated-anthropic",
+}
 
 # Never reached: every request makes its round trip to the counters and holds a slot until it is settled.
 _LIMITS = {"rpm": 10**9, "concurrency": 10**6}
@@ -48,8 +58,7 @@ class Gateway:
 
     state: Path
     port: int
-    key: str
-    limited_key: str
+    keys: Mapping[str, str]  # of its tenants, by name: bench, limited, and spent, whose limit is used up
     process: subprocess.Popen[bytes]
     log: Path
     began: float  # time.monotonic()
@@ -83,11 +92,11 @@ class Gateway:
 def gateway(folder: Path, upstream: int) -> Iterator[Gateway]:
     """Start `headgate up` below `folder`, which must not be there; all of it has ended afterwards."""
     folder.mkdir()
-    keys, port = {"bench": new_key(), "limited": new_key()}, free_port()
+    keys, port = {name: new_key() for name in ("bench", "limited", "spent")}, free_port()
     (folder / "secret").write_text(secrets.token_urlsafe(32))
     began = time.monotonic()
     with up(folder, _config(port, free_port(), upstream, keys)) as process:
-        yield Gateway(folder / "state", port, keys["bench"], keys["limited"], process, folder / "up.log", began)
+        yield Gateway(folder / "state", port, keys, process, folder / "up.log", began)
 
 
 @contextmanager
@@ -134,20 +143,28 @@ def _config(port: int, admin: int, upstream: int, keys: Mapping[str, str]) -> di
     others["chat-only"] = {**provider, "responses": False}
     price = {"input": 1, "output": 2}
     limited = {**_model("upstream", answers.BOUNDED_MODEL), "price": price, "default_max_tokens": 256}
+    models = {
+        MODEL: _model("upstream"),
+        EMBEDDING_MODEL: _model("upstream", answers.EMBEDDING_MODEL),
+        FALLBACK_MODEL: _model("upstream", answers.FAILING_MODEL, answers.MODEL),
+        **translated,
+    }
     return {
         "listen": {"http": f"127.0.0.1:{port}", "admin": f"127.0.0.1:{admin}"},
         "providers": {"upstream": provider, **others},
-        "models": {MODEL: _model("upstream"), **translated, LIMITED_MODEL: limited},
-        "plans": {"counted": _LIMITS, "limited": {**_LIMITS, **_TOKEN_LIMITS}},
+        "models": {**models, LIMITED_MODEL: limited},
+        "plans": {"counted": _LIMITS, "limited": {**_LIMITS, **_TOKEN_LIMITS}, "spent": {"daily_requests": 1}},
         "tenants": {
-            "bench": _tenant("counted", [MODEL, *translated], keys["bench"]),
+            "bench": _tenant("counted", [*models], keys["bench"]),
             "limited": _tenant("limited", [LIMITED_MODEL], keys["limited"]),
+            "spent": _tenant("spent", [MODEL], keys["spent"]),
         },
     }
 
 
-def _model(provider: str, name: str = answers.MODEL) -> dict[str, Any]:
-    return {"targets": [{"provider": provider, "model": name}]}
+def _model(provider: str, *names: str) -> dict[str, Any]:
+    """A chain of that provider's models, the next one asked when one fails."""
+    return {"targets": [{"provider": provider, "model": name} for name in names or (answers.MODEL,)]}
 
 
 def _tenant(plan: str, models: list[str], key: str) -> dict[str, Any]:

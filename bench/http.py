@@ -7,6 +7,7 @@ NUMBER = "@number@"  # in a body: where each request has a number of its own, as
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
+_CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
@@ -16,6 +17,7 @@ class Response:
 
     status: int
     body: bytes
+    closes: bool = False  # the server takes no further request on this connection
 
 
 def request_bytes(port: int, headers: dict[str, str], body: bytes, path: str = "/v1/chat/completions") -> bytes:
@@ -44,17 +46,21 @@ def response_of(received: bytes) -> Response | None:
     if length:
         if len(received) < end + int(length[1]):
             return None
-        return Response(_status(received), received[end : end + int(length[1])])
+        return Response(_status(received), received[end : end + int(length[1])], _closes(received, end))
     if not _CHUNKED.search(received, 0, end):
         raise ValueError("a response without a length")
     if not may_be_complete(received):
         return None
-    return Response(_status(received), _dechunked(received, end))
+    return Response(_status(received), _dechunked(received, end), _closes(received, end))
 
 
 def may_be_complete(received: bytes) -> bool:
     """Whether a chunked response may end here; cheap, and enough to be asked of a few last bytes."""
     return received.endswith(_LAST_CHUNK)
+
+
+def _closes(received: bytes, end: int) -> bool:
+    return bool(_CLOSE.search(received, 0, end))
 
 
 def _status(received: bytes) -> int:

@@ -3,12 +3,13 @@
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 from bench.arithmetic import percentile, slope
+from bench.batch import Ask, Batch, Outcome
 from bench.child import Child
-from bench.client import Batch, Outcome
 from bench.subject import Subject
 
 _SETTLE_S = 0.15  # access logs are flushed every 50 ms
@@ -86,7 +87,7 @@ class Bench:
         """One client, one request after the other."""
         outcome = self._load(self._requests(subject, count, 1))
         self._count_requests(subject, outcome)
-        times = outcome.latencies_ms or [float("nan")]
+        times = outcome.of().latencies_ms or [float("nan")]
         return LatencySample(percentile(times, 50), percentile(times, 99))
 
     def idle(self, subject: Subject, seconds: float) -> dict[str, float]:
@@ -98,25 +99,25 @@ class Bench:
 
     def _streams(self, subject: Subject, streams: int, chunks: int) -> dict[str, int]:
         body, within_s = subject.stream_body(chunks), 30 + 3 * chunks * self._interval_s
-        batch = Batch(subject.port, dict(subject.headers), body, streams, streams, within_s, subject.path)
+        batch = Batch(subject.port, [_ask(subject, body)], within_s, streams, streams)
         outcome, cpu_ns = self._measured(subject, batch)
         counts = self.counts
         counts.streams += streams
         counts.chunks += streams * chunks
         counts.errors.update({f"{subject.name}: {text}": count for text, count in outcome.errors.items()})
         usages = subject.frame_usages if subject.hides_usage else chunks + 1  # one in every event
-        self._expect(subject, "events", outcome.events, outcome.answered * (chunks + subject.frame_events))
-        self._expect(subject, "usages", outcome.usages, outcome.answered * usages)
+        self._expect(subject, "events", outcome.of().events, outcome.answered * (chunks + subject.frame_events))
+        self._expect(subject, "usages", outcome.of().usages, outcome.answered * usages)
         return cpu_ns
 
     def _requests(self, subject: Subject, count: int, connections: int) -> Batch:
         within_s = 30 + count * 0.05
-        return Batch(subject.port, dict(subject.headers), subject.body(), count, connections, within_s)
+        return Batch(subject.port, [_ask(subject, subject.body())], within_s, connections, count)
 
     def _count_requests(self, subject: Subject, outcome: Outcome) -> None:
         self.counts.requests += outcome.answered
         self.counts.errors.update({f"{subject.name}: {text}": count for text, count in outcome.errors.items()})
-        self._expect(subject, "usages", outcome.usages, outcome.answered)
+        self._expect(subject, "usages", outcome.of().usages, outcome.answered)
 
     def _expect(self, subject: Subject, what: str, found: int, expected: int) -> None:
         if found != expected:
@@ -131,3 +132,7 @@ class Bench:
 
     def _load(self, batch: Batch) -> Outcome:
         return msgspec.json.decode(self._client.ask(msgspec.json.encode(batch)), type=Outcome)
+
+
+def _ask(subject: Subject, body: dict[str, Any]) -> Ask:
+    return Ask(body, dict(subject.headers), subject.path)

@@ -1,6 +1,8 @@
 """What a process has used, as the kernel counts it. Raises OSError once the process has ended."""
 
+import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -26,3 +28,12 @@ def resident_bytes(pid: int, what: Literal["VmRSS", "VmHWM"] = "VmRSS") -> int:
         if line.startswith(f"{what}:"):
             return int(line.split()[1]) * 1024
     raise OSError(f"/proc/{pid}/status has no {what}")
+
+
+def sockets(pid: int) -> int:
+    """Sockets that it has open, to whomever."""
+    found = 0
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found += os.readlink(entry.path).startswith("socket:")  # noqa: PTH115 - no path, a description
+    return found

@@ -6,7 +6,9 @@ from statistics import median
 from typing import Any, Literal
 
 from bench.arithmetic import Spread, spread_of
+from bench.compare import Comparison
 from bench.measure import ChunkSample, Counts, LatencySample, RequestSample
+from bench.way_rows import WayRow, way_rows
 
 Compared = Literal["ratio", "added", "gateway"]
 
@@ -76,23 +78,28 @@ class Report:
     chunks: int
     errors: dict[str, int]
     samples: Samples
+    ways: tuple[WayRow, ...]
 
     def as_json(self) -> dict[str, Any]:
         """For scripts."""
         return asdict(self)
 
 
-def report_of(samples: Samples, counts: Counts, cores: int, rounds: int) -> Report:
-    """The rows, ratios first."""
+def report_of(
+    samples: Samples, counts: Counts, cores: int, rounds: int, compared: Comparison | None = None
+) -> Report:
+    """The rows, ratios first; of what was not measured there are none."""
+    budgets = (*_costs(samples), *_latencies(samples), *_rest(samples)) if samples.requests_plain else ()
     return Report(
         cores=cores,
         rounds=rounds,
-        rows=(*_costs(samples), *_latencies(samples), *_rest(samples)),
+        rows=budgets,
         requests=counts.requests,
         streams=counts.streams,
         chunks=counts.chunks,
-        errors=dict(counts.errors),
+        errors={**counts.errors, **(compared.errors if compared else {})},
         samples=samples,
+        ways=way_rows(compared) if compared else (),
     )
 
 

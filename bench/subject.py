@@ -1,16 +1,17 @@
 """What is measured: a way to the upstream, with the processes whose CPU time is its price."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench import answers
+from bench.gateway import MODEL, MODELS, new_key
 from bench.http import NUMBER
 from bench.meter import cpu_ns
 
 # Numbered, so that no worker has counted the tokens of this text before.
 _MESSAGES = [{"role": "user", "content": f"{NUMBER}: say in eight words what a head gate does."}]
-_USAGE = {"stream_options": {"include_usage": True, "continuous_usage_stats": True}}
+USAGE = {"stream_options": {"include_usage": True, "continuous_usage_stats": True}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,10 @@ class Subject:
     """`pids` are the processes that count, by component. `asks` is what its client adds to a stream's body.
 
     `frame_events` is how many events its client sees of a stream beside those with content, `[DONE]` among them;
-    `frame_usages`, how often it reads of usage there where none of the others has any.
+    `frame_usages`, how often it reads of usage there where none of the others has any. `models` are its names for
+    what scenarios ask for, by a word of theirs (`chat`, …), `extra` the headers that it needs beside for some of
+    them, and `refused` the headers of clients that it refuses, with the statuses, by the reason. What is in none it
+    cannot do.
     """
 
     name: str
@@ -33,6 +37,9 @@ class Subject:
     prompt: str = "messages"  # the members of its requests that say what to answer, and how long
     limit: str = "max_tokens"
     frame_usages: int = 0
+    models: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, tuple[Mapping[str, str], tuple[int, ...]]] = field(default_factory=dict)
+    extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
         """A small request."""
@@ -47,22 +54,37 @@ class Subject:
         return {name: sum(map(cpu_ns, pids)) for name, pids in self.pids.items()}
 
 
-def plain_subject(port: int, pid: int) -> Subject:
-    """Plain Envoy: the client asks for usage itself, so that the same bytes come from the upstream."""
-    pids = {"envoy": (pid,)}
-    return Subject("plain", port, {}, answers.MODEL, _USAGE, hides_usage=False, frame_events=2, pids=pids)
+def plain_subject(port: int, pids: Mapping[str, tuple[int, ...]], name: str = "plain") -> Subject:
+    """Nothing between, or what only passes bytes on: the client asks for usage itself, or the upstream sends none."""
+    models = {"chat": answers.MODEL, "embedding": answers.EMBEDDING_MODEL}
+    return Subject(name, port, {}, answers.MODEL, USAGE, hides_usage=False, frame_events=2, pids=pids, models=models)
 
 
-def gateway_subject(port: int, key: str, model: str, pids: Mapping[str, tuple[int, ...]]) -> Subject:
+def gateway_subject(port: int, keys: Mapping[str, str], pids: Mapping[str, tuple[int, ...]]) -> Subject:
     """The gateway: the client asks for nothing, usage is metered and hidden."""
     return Subject(
-        "gateway", port, {"authorization": f"Bearer {key}"}, model, {}, hides_usage=True, frame_events=1, pids=pids
+        "gateway",
+        port,
+        bearer(keys["bench"]),
+        MODEL,
+        {},
+        hides_usage=True,
+        frame_events=1,
+        pids=pids,
+        models=MODELS,
+        # Many unknown keys from one address are told to come later.
+        refused={"bad-key": (bearer(new_key()), (401, 429)), "over-limit": (bearer(keys["spent"]), (429,))},
     )
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The headers of a client with this key."""
+    return {"authorization": f"Bearer {key}"}
 
 
 def limited_subject(gateway: Subject, key: str, model: str) -> Subject:
     """The same gateway, asked by a tenant with limits by tokens and money."""
-    return replace(gateway, name="limited", headers={"authorization": f"Bearer {key}"}, model=model)
+    return replace(gateway, name="limited", headers=bearer(key), model=model)
 
 
 def translated_subject(gateway: Subject, model: str) -> Subject:

@@ -1,15 +1,32 @@
 """The report for people."""
 
+from collections.abc import Iterable
+
 from rich.console import Console
 from rich.table import Table
 
 from bench.report import Report, Row
+from bench.way_rows import Added, WayRow
 
 _COLUMNS = ("measure", "plain", "gateway", "compared", "spread", "at most", "")
 
+_WAY_COLUMNS = (
+    *("scenario", "way", "1/s", "p50 ms", "p99", "p99.9", "first p50", "jitter p99"),
+    *("CPU ms", "to ours", "CPU µs/chunk", "MiB", "sockets", "errors"),
+)
+
 
 def print_report(report: Report, console: Console) -> None:
-    """The table, and what was counted beneath it."""
+    """The tables, and what was counted beneath them."""
+    if report.rows:
+        _print_budgets(report, console)
+    if report.ways:
+        console.print(_ways(report.ways))
+    for text, count in report.errors.items():
+        console.print(f"{count} x {text}", markup=False, style="red")
+
+
+def _print_budgets(report: Report, console: Console) -> None:
     table = Table(box=None, pad_edge=False)
     for column in _COLUMNS:
         table.add_column(column, justify="left" if column in ("measure", "") else "right", no_wrap=True)
@@ -20,8 +37,42 @@ def print_report(report: Report, console: Console) -> None:
         f"{report.rounds} rounds on {report.cores} cores: {report.requests} requests, {report.streams} streams, "
         f"{report.chunks} chunks; medians, and the lowest and highest round"
     )
-    for text, count in report.errors.items():
-        console.print(f"{count} x {text}", markup=False, style="red")
+
+
+def _ways(rows: Iterable[WayRow]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in _WAY_COLUMNS:
+        table.add_column(column, justify="left" if column in ("scenario", "way") else "right", no_wrap=True)
+    before = ""
+    for row in rows:
+        if before and before != row.scenario:
+            table.add_section()
+        table.add_row("" if before == row.scenario else row.scenario, *way_cells(row))
+        before = row.scenario
+    return table
+
+
+def way_cells(row: WayRow) -> tuple[str, ...]:
+    """What follows the scenario's name, as `_WAY_COLUMNS` has it."""
+    latency = row.latency if row.added is None else row.added
+    first = row.first if row.first_added is None else row.first_added
+    return (
+        f"{row.way}, {row.label}" if row.label else row.way,
+        _number(row.per_s),
+        *(_signed(value, row.added) for value in (latency.p50, latency.p99, latency.p999)),
+        _signed(first.p50, row.first_added) if first else "",
+        "" if row.jitter is None else f"{row.jitter:+.2f}",
+        f"{row.cpu_ms:.3f}",
+        "" if row.times_ours is None else f"{_number(row.times_ours)} x",
+        "" if row.cpu_us_per_chunk is None else _number(row.cpu_us_per_chunk),
+        f"{row.memory_mib:.0f}",
+        str(row.sockets),
+        str(row.errors or ""),
+    )
+
+
+def _signed(value: float, added: Added | None) -> str:
+    return f"{value:+.2f}" if added else _number(value)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ _CHUNKS = re.compile(rb'"max_(?:completion_)?tokens": *(\d+)')
 _STREAM = re.compile(rb'"stream": *true')
 _USAGE = re.compile(rb'"continuous_usage_stats": *true')
 _MODEL = re.compile(rb'"model": *"%s"' % answers.MODEL.encode())
+_EMBEDDING = re.compile(rb'"model": *"%s"' % answers.EMBEDDING_MODEL.encode())
+_FAILING = re.compile(rb'"model": *"%s"' % answers.FAILING_MODEL.encode())
 _BOUNDED = re.compile(rb'"model": *"%s"' % answers.BOUNDED_MODEL.encode())
 _FOREIGN = {foreign.path.encode(): foreign for foreign in FOREIGN}
 _LENGTHS = {foreign.api: re.compile(rb'"%s": *(\d+)' % foreign.length.encode()) for foreign in FOREIGN}
@@ -61,6 +63,10 @@ class Connection(asyncio.Protocol):
             self._transport.write(answers.plain_answer(200, b"{}"))
         elif method == b"POST" and (foreign := _FOREIGN.get(path)):
             self._stream_foreign(foreign, body)
+        elif (method, path) == (b"POST", b"/v1/embeddings") and _EMBEDDING.search(body):
+            self._transport.write(answers.embedding_answer())
+        elif (method, path) == (b"POST", b"/v1/chat/completions") and _FAILING.search(body):
+            self._transport.write(answers.plain_answer(500, b'{"error":{"message":"as it was told to"}}'))
         elif (method, path) != (b"POST", b"/v1/chat/completions") or not _is_ours(body):
             self._refuse(b"not what the bench sends")
         elif not _STREAM.search(body):

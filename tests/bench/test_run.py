@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import bench.run
-from bench.run import Options
+import bench.options
+from bench.options import Options, Plan
 from headgate.cli import main
 
 pytestmark = pytest.mark.alone
@@ -25,13 +25,14 @@ TINY = Options(
     latency_requests=5,
     starts=1,
     idle_s=0.05,
+    plan=Plan(rounds=1, seconds=0.3, warm_s=0.1),
 )
 
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """The folder that the run has to leave empty."""
-    monkeypatch.setattr(bench.run, "QUICK", TINY)
+    monkeypatch.setattr(bench.options, "QUICK", TINY)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     yield tmp_path
     assert list(tmp_path.iterdir()) == []
@@ -52,7 +53,7 @@ def descendants() -> set[int]:
 
 def test_a_run_counts_what_it_did_and_leaves_nothing(tiny: Path) -> None:
     before = descendants()
-    result = CliRunner().invoke(main, ["bench", "--quick", "--json"])
+    result = CliRunner().invoke(main, ["bench", "--only", "budgets", "--quick", "--json"])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     # Three ways, a warm-up of 4 each, then per round 20 requests; 5 for the latency of two ways.
@@ -89,7 +90,9 @@ def test_a_run_counts_what_it_did_and_leaves_nothing(tiny: Path) -> None:
 
 
 def test_translations_are_of_every_api_that_is_not_openais_and_of_responses(tiny: Path) -> None:
-    result = CliRunner().invoke(main, ["bench", "--quick", "--rounds", "1", "--translations", "--json"])
+    result = CliRunner().invoke(
+        main, ["bench", "--only", "budgets", "--quick", "--rounds", "1", "--translations", "--json"]
+    )
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     apis = ["anthropic", "gemini", "bedrock", "cohere", "responses", "responses on anthropic"]
@@ -107,16 +110,69 @@ def test_answers_to_a_tenant_with_token_limits_are_bounded_or_it_is_an_error(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bench.gateway._TOKEN_LIMITS", {})
-    result = CliRunner().invoke(main, ["bench", "--quick", "--rounds", "1"])
+    result = CliRunner().invoke(main, ["bench", "--only", "budgets", "--quick", "--rounds", "1"])
     assert result.exit_code == 1
     assert (
         '24 x limited: status 400: {"error":{"message":"not what the bench sends"}}' in result.output
     )  # warm-up too
 
 
+def test_scenarios_are_asked_of_all_ways_and_the_run_is_kept(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    kept, before = tmp_path_factory.mktemp("kept"), descendants()
+    scenarios = (
+        "short",
+        "streams-16",
+        "big",
+        "embeddings",
+        "bad-key",
+        "over-limit",
+        "translated",
+        "fallback",
+        "mixed",
+    )
+    only = [word for name in scenarios for word in ("--only", name)]
+    result = CliRunner().invoke(main, ["bench", "--quick", *only, "--alone", "--save", str(kept)])
+    assert result.exit_code == 0, result.output
+    (saved,) = kept.glob("*.json")
+    report = json.loads(saved.read_bytes())
+    assert report["errors"] == {}
+    found = {(row["scenario"], row["label"], row["way"]) for row in report["ways"]}
+    everywhere = [
+        ("short", ""),
+        ("streams-16", ""),
+        ("big", "short"),
+        ("big", "400 kB"),
+        ("embeddings", ""),
+        ("mixed", ""),
+    ]
+    here = [("bad-key", ""), ("over-limit", ""), ("translated", ""), ("fallback", "")]
+    assert found == {(*one, way) for one in everywhere for way in ("direct", "plain", "gateway")} | {
+        (*one, "gateway") for one in here
+    }
+    assert all(row["answered"] and row["cpu_ms"] > 0 for row in report["ways"])
+    assert {"cpu", "cores", "kernel"} < set(report["machine"])
+    assert saved.with_suffix(".svg").read_text().startswith("<?xml")
+    assert descendants() == before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--only", "long"], "--only long is none of bad-key, big, budgets,"),
+        (["--against", "kong"], "--against kong is none of litellm, portkey"),
+    ],
+)
+def test_names_that_nobody_knows_are_refused(wrong: list[str], said: str) -> None:
+    result = CliRunner().invoke(main, ["bench", *wrong])
+    assert result.exit_code == 2
+    assert said in result.output
+
+
 def test_wrong_answers_are_named_and_the_exit_code_says_so(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.subject._USAGE", {})  # plain Envoy's client no longer asks for what the upstream wants
-    result = CliRunner().invoke(main, ["bench", "--quick", "--rounds", "1"])
+    monkeypatch.setattr("bench.subject.USAGE", {})  # plain Envoy's client no longer asks for what the upstream wants
+    result = CliRunner().invoke(main, ["bench", "--only", "budgets", "--quick", "--rounds", "1"])
     assert result.exit_code == 1
     assert 'plain: status 400: {"error":{"message":"usage not asked for"}}' in result.output
 
@@ -125,7 +181,7 @@ def test_a_gateway_that_does_not_start_ends_the_run_with_its_words(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bench.gateway.MODEL", "no name")
-    result = CliRunner().invoke(main, ["bench", "--quick"])
+    result = CliRunner().invoke(main, ["bench", "--only", "budgets", "--quick"])
     assert result.exit_code == 1
     assert result.stderr.startswith("headgate up ended with 1:\n")
     assert 'found "no name"' in result.stderr

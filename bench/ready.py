@@ -1,0 +1,29 @@
+"""When what is measured takes requests."""
+
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from bench.batch import Ask, Batch, Outcome
+from bench.child import Child
+from bench.failure import Failure
+from bench.subject import Subject
+
+_WITHIN_S = 180.0
+_POLL_S = 0.01
+
+
+def until_answered(client: Child, subject: Subject, check: Callable[[], None]) -> None:
+    """Ask until a small request is answered. Raises Failure after three minutes, and what `check` raises before."""
+    batch = Batch(subject.port, [Ask(subject.body(), dict(subject.headers))], within_s=30, count=1)
+    line = msgspec.json.encode(batch)
+    deadline = time.monotonic() + _WITHIN_S
+    while True:
+        outcome = msgspec.json.decode(client.ask(line), type=Outcome)
+        if outcome.answered:
+            return
+        check()
+        if time.monotonic() > deadline:
+            raise Failure(f"{subject.name} does not answer: {outcome.errors}")
+        time.sleep(_POLL_S)
