@@ -52,8 +52,8 @@ def compare(
     found: dict[str, dict[str, list[Figures]]] = {}
     for number, (scenario, way) in enumerate(turns):
         progress(f"{scenario.name}, {way.name}", number / len(turns))
-        _load(client, _batch(scenario, way, plan.warm_s))
-        figures = _measured(client, way, _batch(scenario, way, plan.seconds))
+        warmed(client, way, scenario, plan.warm_s)
+        figures = measured(client, way, scenario, plan.seconds)
         found.setdefault(scenario.name, {}).setdefault(way.name, []).append(figures)
     return Comparison(found)
 
@@ -69,7 +69,14 @@ def _batch(scenario: Scenario, way: Subject, seconds: float) -> Batch:
     )
 
 
-def _measured(client: Child, way: Subject, batch: Batch) -> Figures:
+def warmed(client: Child, way: Subject, scenario: Scenario, seconds: float) -> None:
+    """Load it, whatever comes of it."""
+    _load(client, _batch(scenario, way, seconds))
+
+
+def measured(client: Child, way: Subject, scenario: Scenario, seconds: float) -> Figures:
+    """Load it for so many seconds."""
+    batch = _batch(scenario, way, seconds)
     with _watched(way) as most:
         before = way.cpu_ns()
         outcome = _load(client, batch)

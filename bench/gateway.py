@@ -7,7 +7,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,13 +89,20 @@ class Gateway:
 
 
 @contextmanager
-def gateway(folder: Path, upstream: int) -> Iterator[Gateway]:
-    """Start `headgate up` below `folder`, which must not be there; all of it has ended afterwards."""
+def gateway(
+    folder: Path, upstream: int, *options: str, grow: Callable[[dict[str, Any]], None] = lambda _: None
+) -> Iterator[Gateway]:
+    """Start `headgate up` below `folder`, which must not be there; all of it has ended afterwards.
+
+    `grow` may add to its configuration.
+    """
     folder.mkdir()
     keys, port = {name: new_key() for name in ("bench", "limited", "spent")}, free_port()
     (folder / "secret").write_text(secrets.token_urlsafe(32))
     began = time.monotonic()
-    with up(folder, _config(port, free_port(), upstream, keys)) as process:
+    config = _config(port, free_port(), upstream, keys)
+    grow(config)
+    with up(folder, config, *options) as process:
         yield Gateway(folder / "state", port, keys, process, folder / "up.log", began)
 
 

@@ -14,15 +14,18 @@ _WITHIN_S = 180.0
 _POLL_S = 0.01
 
 
-def until_answered(client: Child, subject: Subject, check: Callable[[], None]) -> None:
-    """Ask until a small request is answered. Raises Failure after three minutes, and what `check` raises before."""
+def until_answered(client: Child, subject: Subject, check: Callable[[], None]) -> float:
+    """Ask until a small request is answered; when it was, on the monotonic clock.
+
+    Raises Failure after three minutes, and what `check` raises before.
+    """
     batch = Batch(subject.port, [Ask(subject.body(), dict(subject.headers))], within_s=30, count=1)
     line = msgspec.json.encode(batch)
     deadline = time.monotonic() + _WITHIN_S
     while True:
         outcome = msgspec.json.decode(client.ask(line), type=Outcome)
         if outcome.answered:
-            return
+            return time.monotonic()
         check()
         if time.monotonic() > deadline:
             raise Failure(f"{subject.name} does not answer: {outcome.errors}")

@@ -5,7 +5,6 @@ Everything is on loopback and ends with the run.
 
 import signal
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -89,8 +88,7 @@ def _run(options: Options, progress: Progress, there: _There) -> Report:
 def _up_s(client: Child, started: Gateway) -> float:
     """Seconds from starting `headgate up` to its first answer."""
     probe = gateway_subject(started.port, started.keys, {})
-    until_answered(client, probe, started.check)
-    return time.monotonic() - started.began
+    return until_answered(client, probe, started.check) - started.began
 
 
 def _subject(started: Gateway) -> Subject:

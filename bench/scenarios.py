@@ -52,6 +52,11 @@ def short(subject: Subject) -> list[Ask]:
     return [_chat(subject, "chat", _prompt())]
 
 
+def prompts(size: int) -> Callable[[Subject], list[Ask]]:
+    """A question of so many bytes, a small answer."""
+    return lambda subject: [_chat(subject, "chat", _prompt(size))]
+
+
 def big_and_short(subject: Subject) -> list[Ask]:
     """One prompt of 400 kB for every nineteen short ones, whose times are kept apart."""
     big = _chat(subject, "chat", _prompt(BIG_PROMPT_BYTES), label="400 kB")

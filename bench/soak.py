@@ -1,0 +1,147 @@
+"""Whether a gateway stays as it was over many requests: `python -m bench.soak`. No part of `headgate bench`.
+
+`--requests` (1,000,000) small ones in a closed loop, in batches; after each, memory (PSS), descriptors and the
+batch's times. Prints a line per tenth, and with `--save FOLDER` keeps all. It ends with an error where anything was
+answered wrongly, a part was started again, more descriptors are left when all clients have gone than after the first
+of them had, or Envoy and the filters have grown by more than 5 % since the first tenth.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import track
+
+from bench import meter
+from bench.batch import Batch, Outcome
+from bench.child import Child, running
+from bench.failure import Failure
+from bench.figures import Times, times_of
+from bench.gateway import Gateway, gateway
+from bench.ready import until_answered
+from bench.saved import keep
+from bench.scenarios import short
+from bench.subject import Subject, gateway_subject
+
+CONNECTIONS = 64
+BATCH = 10_000
+MAY_GROW = 0.05
+_GONE_WITHIN_S = 30.0  # idle connections to the upstream and between parts may stay as long
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """After so many requests: memory in MiB and open descriptors by component, and times of the last batch."""
+
+    requests: int
+    memory_mib: dict[str, float]
+    descriptors: dict[str, int]
+    latency: Times | None
+    errors: dict[str, int]
+
+    @property
+    def edge_mib(self) -> float:
+        """Envoy and the filters, which have a budget."""
+        return self.memory_mib["envoy"] + self.memory_mib["filters"]
+
+
+def main() -> None:
+    """Ask, look, print, judge."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=1_000_000)
+    parser.add_argument("--save", type=Path, metavar="FOLDER")
+    given = parser.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    try:
+        with _started() as (client, ours):
+            subject = gateway_subject(ours.port, ours.keys, ours.parts())
+            _batch(client, subject, 0)  # which leaves connections to the upstream that are kept
+            before = _descriptors(subject)
+            batches = max(given.requests // BATCH, 2)
+            samples = [
+                _batch(client, subject, number) for number in track(range(batches), console=Console(stderr=True))
+            ]
+            wrong = [*_wrong(samples), *_left(subject, before)]
+            if ours.parts() != dict(subject.pids):
+                wrong.append("a part of the gateway was started again")
+    except Failure as failure:
+        sys.exit(str(failure))
+    for sample in samples[:: max(batches // 10, 1)]:
+        _print(console, sample)
+    if given.save:
+        found = {"samples": [asdict(sample) for sample in samples], "wrong": wrong}
+        keep(given.save, "soak", found, ["python", "-m", "bench.soak", *sys.argv[1:]])
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+
+@contextmanager
+def _started() -> Iterator[tuple[Child, Gateway]]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headgate-bench-")))
+        upstream = int(stack.enter_context(running("bench.upstream", "10")).line())
+        client = stack.enter_context(running("bench.client"))
+        ours = stack.enter_context(gateway(folder / "gateway", upstream))
+        until_answered(client, gateway_subject(ours.port, ours.keys, {}), ours.check)
+        ours.wait_for_the_rest()
+        yield client, ours
+
+
+def _batch(client: Child, subject: Subject, number: int) -> Sample:
+    batch = Batch(subject.port, short(subject), within_s=60 + BATCH * 0.05, connections=CONNECTIONS, count=BATCH)
+    outcome = msgspec.json.decode(client.ask(msgspec.json.encode(batch)), type=Outcome)
+    return Sample(
+        requests=(number + 1) * BATCH,
+        memory_mib={name: sum(map(meter.pss_bytes, pids)) / 2**20 for name, pids in subject.pids.items()},
+        descriptors=_descriptors(subject),
+        latency=times_of(outcome.of().latencies_ms),
+        errors=outcome.errors,
+    )
+
+
+def _wrong(samples: list[Sample]) -> list[str]:
+    found = [
+        f"{sample.requests}: {text} ({count} times)" for sample in samples for text, count in sample.errors.items()
+    ]
+    first, last = samples[len(samples) // 10].edge_mib, samples[-1].edge_mib
+    if last > first * (1 + MAY_GROW):
+        found.append(f"Envoy and the filters have grown from {first:.0f} to {last:.0f} MiB")
+    return found
+
+
+def _left(subject: Subject, before: dict[str, int]) -> list[str]:
+    """What has more descriptors than `before`, when all clients have gone."""
+    deadline = time.monotonic() + _GONE_WITHIN_S
+    while True:
+        after = _descriptors(subject)
+        left = [
+            f"{name} has {after[name]} descriptors, {before[name]} before"
+            for name in before
+            if after[name] > before[name]
+        ]
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(1)
+
+
+def _descriptors(subject: Subject) -> dict[str, int]:
+    return {
+        name: sum(len([*Path(f"/proc/{pid}/fd").iterdir()]) for pid in pids) for name, pids in subject.pids.items()
+    }
+
+
+def _print(console: Console, sample: Sample) -> None:
+    times = f"p50 {sample.latency.p50:.1f} ms, p99 {sample.latency.p99:.1f}" if sample.latency else "no answer"
+    memory = ", ".join(f"{name} {value:.0f}" for name, value in sample.memory_mib.items())
+    console.print(f"{sample.requests:>9,}  {times};  MiB: {memory};  descriptors {sum(sample.descriptors.values())}")
+
+
+if __name__ == "__main__":
+    main()
