@@ -73,8 +73,8 @@ async def register(call: Call, owner: str, name: str, files: Arrived, told: Told
 
 async def unregister(call: Call, owner: str, name: str, number: int) -> None:
     """Removes a version and its files. Raises Problem; where the store is away, the version stays, retired."""
-    objects, version = call.service.objects, AdapterId(owner, name, number)
     await _in_database(call, lambda: _retired(call, owner, name, number))
+    objects, version = call.service.objects, AdapterId(owner, name, number)  # there is one: the names are good
     try:
         async with asyncio.timeout(REMOVED_WITHIN_S):
             await objects.threads.run(lambda: discard(objects, version))
