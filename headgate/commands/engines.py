@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
@@ -13,11 +13,12 @@ import aiohttp
 import click
 
 from headgate import contract
+from headgate.admin_client.words import plain
 from headgate.commands.options import state_option
 
 T = TypeVar("T")
-_COLUMNS = ("replica", "address", "serves", "state", "running", "waiting", "restarts", "uptime", "detail")
-_WHOLE = ("replica", "address", "state")
+_FIGURES = ("running", "waiting", "restarts")
+_COLUMNS = ("replica", "address", "state", *_FIGURES, "uptime")
 
 
 @click.group("engines")
@@ -29,12 +30,12 @@ def command() -> None:
 @state_option
 @click.option("--json", "as_json", is_flag=True, help="A JSON list.")
 def list_engines(state: Path, as_json: bool) -> None:
-    """List the engines of gateway.yaml with their replicas."""
-    found = _asked(state, _get("/engines"))
+    """List the engines of gateway.yaml with their replicas, and what is wrong with those that are not ready."""
+    found = _asked(state, lambda: _get("/engines"))
     if as_json:
         click.echo(json.dumps(found))
     else:
-        _print_table(found)
+        _print(found)
 
 
 @command.command("restart")
@@ -46,15 +47,16 @@ def restart(engine: str, state: Path, as_json: bool) -> None:
 
     Exit 1 if one does not come up: the others go on as they are.
     """
-    last = _asked(state, _follow(f"/engines/{quote(engine, safe='')}/restart", as_json))
+    path = f"/engines/{quote(engine, safe='')}/restart"
+    last = _asked(state, lambda: _follow(path, as_json))
     if not last.get("done"):
         _fail(str(last.get("reason", "the gateway ended before the restart did")))
 
 
-def _asked(state: Path, asking: Coroutine[Any, Any, T]) -> T:
+def _asked(state: Path, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
     try:
         os.chdir(state)  # a Unix socket's path ends at 107 bytes
-        return asyncio.run(asking)
+        return asyncio.run(ask())
     except (FileNotFoundError, aiohttp.ClientConnectorError):
         _fail(f"no gateway runs on {state}: give its --state")
     except (OSError, aiohttp.ClientError) as error:
@@ -84,30 +86,31 @@ async def _follow(path: str, as_json: bool) -> dict[str, Any]:
     return last
 
 
-def _print_table(engines: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _print(engines: list[dict[str, Any]]) -> None:
+    from headgate.commands.table import print_table
 
-    table = Table(box=None, pad_edge=False)
-    for column in _COLUMNS:
-        table.add_column(column, no_wrap=column in _WHOLE)
-    for engine in engines:
-        for replica in engine["replicas"] or [{}]:
-            table.add_row(*_cells(engine, replica))
-    Console().print(table)
+    rows = [(engine, replica) for engine in engines for replica in engine["replicas"] or [{}]]
+    print_table([_cells(*row) for row in rows], _COLUMNS, (*_FIGURES, "uptime"))
+    for engine, replica in rows:
+        if replica.get("detail"):
+            click.echo(f"\n{_name(engine, replica)}: {plain(replica['detail'])}")
+            for line in replica["said"]:
+                click.echo(f"  {plain(line)}")
+
+
+def _name(engine: dict[str, Any], replica: dict[str, Any]) -> str:
+    return str(replica.get("part") or engine["name"])
 
 
 def _cells(engine: dict[str, Any], replica: dict[str, Any]) -> tuple[str, ...]:
     uptime = replica.get("uptime_s")
-    figures = [replica.get(name) for name in ("running", "waiting", "restarts")]
+    figures = [replica.get(name) for name in _FIGURES]
     return (
-        replica.get("part") or engine["name"],
+        _name(engine, replica),
         replica.get("address", ""),
-        engine["serves"],
         replica.get("state", "none yet"),
         *("" if figure is None else str(figure) for figure in figures),
         "" if uptime is None else f"{uptime:.0f} s",
-        replica.get("detail") or "",
     )
 
 

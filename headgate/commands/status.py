@@ -11,6 +11,9 @@ import click
 from headgate import contract
 from headgate.commands.options import state_option
 
+_COLUMNS = ("part", "ready", "pid", "restarts", "uptime", "detail")
+_NUMBERS = ("pid", "restarts", "uptime")
+
 
 @click.command("status")
 @state_option
@@ -51,29 +54,27 @@ def _readyz(url: str) -> dict[str, object]:
 
 
 def _print_table(report: dict[str, object]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from headgate.commands.table import print_table
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("part", "ready", "pid", "restarts", "uptime", "detail"):
-        table.add_column(column)
+    click.echo(f"{_configuration(report)}, {'ready' if report['ready'] else 'not ready'}")
     parts = report["parts"]
-    for name, part in parts.items() if isinstance(parts, dict) else ():
-        uptime = part.get("uptime_s")
-        table.add_row(
-            name,
-            "yes" if part["ready"] else "no",
-            str(part.get("pid") or ""),
-            str(part.get("restarts", "")),
-            "" if uptime is None else f"{uptime:.0f} s",
-            str(part.get("detail") or ""),
-        )
-    console = Console()
-    console.print(f"{_configuration(report)}, {'ready' if report['ready'] else 'not ready'}")
-    console.print(table)
+    rows = [_row(name, part) for name, part in parts.items()] if isinstance(parts, dict) else []
+    print_table(rows, _COLUMNS, _NUMBERS)
     config = report.get("config")
     if isinstance(config, dict) and config.get("error"):
-        console.print(f"last edit not loaded:\n{config['error']}", markup=False)
+        click.echo(f"last edit not loaded:\n{config['error']}")
+
+
+def _row(name: str, part: dict[str, object]) -> tuple[str, ...]:
+    uptime = part.get("uptime_s")
+    return (
+        name,
+        "yes" if part["ready"] else "no",
+        str(part.get("pid") or ""),
+        str(part.get("restarts", "")),
+        f"{uptime:.0f} s" if isinstance(uptime, int | float) else "",
+        str(part.get("detail") or ""),
+    )
 
 
 def _configuration(report: dict[str, object]) -> str:

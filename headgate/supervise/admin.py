@@ -7,7 +7,7 @@ programs.
 import asyncio
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +71,19 @@ async def report(view: View) -> dict[str, object]:
 
 
 def _part_entry(part: Part, detail: str | None) -> dict[str, object]:
-    uptime_s = part.uptime_s
     return {
         "ready": detail is None,
-        "detail": detail or "ready",
+        "detail": part.trouble(detail) or "ready",
         "pid": part.process.pid if part.process else None,
         "restarts": part.restarts,
-        "uptime_s": None if uptime_s is None else round(uptime_s, 1),
+        "uptime_s": _tenths(part.uptime_s),
+        "last_end": asdict(part.last_end) if part.last_end else None,
+        "again_in_s": _tenths(part.again_in_s),
     }
+
+
+def _tenths(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 async def scrape(view: View) -> bytes:
@@ -105,6 +110,7 @@ def _seen(view: View, readiness: dict[str, Any]) -> Samples:
         families.READY: {(): readiness["ready"]},
         families.PART_READY: {(name,): entry["ready"] for name, entry in parts.items()},
         families.PART_RESTARTS: {(part.name,): part.restarts for part in view.parts},
+        families.PART_ENDS: {(part.name, how): count for part in view.parts for how, count in part.ends.items()},
         **exposition.certificate_samples(view.certificates),
         families.ISSUER_KEYS_FETCHED: fetched_at(view.issuers),
         families.CONFIG_GENERATION: {(): view.config["generation"]},

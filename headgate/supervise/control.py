@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from headgate import contract
-from headgate.supervise.engines import EngineShown
+from headgate.supervise.engines_shown import EngineShown
 from headgate.supervise.leaving import PATIENCE_S
 from headgate.supervise.rolling import RestartError, Step
 

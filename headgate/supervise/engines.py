@@ -9,11 +9,8 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from headgate import contract
 from headgate.config.engine_places import Place
-from headgate.config.engine_providers import HOST
 from headgate.config.engines import Engine, served_name
 from headgate.config.model import Gateway
 from headgate.engine_standing import ReplicaStanding
@@ -22,6 +19,7 @@ from headgate.supervise import parts, probes
 from headgate.supervise.adopt import Living
 from headgate.supervise.control_socket import Unreadable
 from headgate.supervise.engine_places import EnginePlaces
+from headgate.supervise.engines_shown import EngineShown, engine_shown
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.gpus_held import GpusHeld
 from headgate.supervise.part import Part
@@ -30,36 +28,8 @@ from headgate.supervise.replicas import Replicas, Wanted, end_found
 from headgate.supervise.rolling import RestartError, Step
 
 
-class ReplicaShown(msgspec.Struct, frozen=True):
-    """A replica for `headgate engines`. `state`: as the part `engines` says it, or what the supervisor knows: `down`,
-    `starting`, `draining`, `ready`, of those that this gateway runs; else `unknown`.
-
-    `part`, `pid`, `restarts` and `uptime_s` are of these alone; `running` and `waiting` are requests.
-    """
-
-    address: str
-    state: str
-    part: str | None = None
-    detail: str | None = None
-    pid: int | None = None
-    restarts: int | None = None
-    uptime_s: float | None = None
-    running: int | None = None
-    waiting: int | None = None
-
-
-class EngineShown(msgspec.Struct, frozen=True):
-    """An engine for `headgate engines`."""
-
-    name: str
-    kind: str
-    serves: str
-    managed: bool
-    replicas: list[ReplicaShown]
-
-
 class Engines:
-    """`base` is the folder of gateway.yaml; the rest is as in `Replicas`, with `found` by the parts' names."""
+    """`base` is the folder of gateway.yaml; the rest is as in `Replicas`, by the parts' names."""
 
     def __init__(
         self,
@@ -69,6 +39,7 @@ class Engines:
         envoys: Callable[[], Sequence[EnvoyAdmin]],
         changed: Callable[[], None],
         found: Mapping[str, Living],
+        restarts: Mapping[str, int],
     ) -> None:
         self._places, self._env, self._base = places, env, base
         self._envoys, self._changed = envoys, changed
@@ -76,6 +47,7 @@ class Engines:
         for name, living in found.items():
             engine, _, index = name.removeprefix(parts.REPLICAS).rpartition("-")
             self._found[engine][int(index)] = living
+        self._restarts = {name: count for name, count in restarts.items() if name.startswith(parts.REPLICAS)}
         self._gpus = GpusHeld()
         for name, living in found.items():
             self._gpus.take(name, living.record.gpus)
@@ -95,6 +67,10 @@ class Engines:
             found |= replicas.records()
         return found
 
+    def restarts(self) -> dict[str, int]:
+        """How often each replica was, with those that nobody has taken over yet."""
+        return self._restarts | {part.name: part.restarts for part in self.parts}
+
     def want(self, gateway: Gateway) -> None:
         """Run what an accepted configuration says, and nothing else. Needs a running loop."""
         places = self._places.of(gateway.engines)
@@ -102,7 +78,9 @@ class Engines:
         for name in {**self._kept, **self._found, **wanted}:
             if name not in self._kept:
                 found = self._found.pop(name, {})
-                self._kept[name] = Replicas(name, self._env, self._gpus, self._envoys, self._changed, found)
+                self._kept[name] = Replicas(
+                    name, self._env, self._gpus, self._envoys, self._changed, found, self._restarts
+                )
             self._kept[name].want(wanted.get(name))
 
     async def close(self) -> None:
@@ -124,18 +102,12 @@ class Engines:
             async with asyncio.timeout(probes.TIMEOUT_S):
                 for replica in (await probes.engines_standing(contract.ENGINES_SOCKET)).replicas:
                     said[replica.engine].append(replica)
-        return [await self._engine_shown(name, engine, said[name]) for name, engine in gateway.engines.items()]
+        shown = (engine_shown(name, one, self._drains(name), said[name]) for name, one in gateway.engines.items())
+        return list(await asyncio.gather(*shown))
 
-    async def _engine_shown(self, name: str, engine: Engine, said: Sequence[ReplicaStanding]) -> EngineShown:
-        known = {one.address: one for one in said}
-        if not engine.managed:  # behind a name there may be several
-            replicas = [_as_said(ReplicaShown(address, "unknown"), one) for address, one in known.items()]
-            replicas = replicas or [ReplicaShown(url.authority, "unknown") for url in engine.endpoints]
-        else:
-            kept = self._kept.get(name)  # there is none yet while the gateway starts
-            shown = [_shown(part, kept.is_draining(part)) for part in kept.parts] if kept else []
-            replicas = [_as_said(one, known.get(one.address)) for one in await asyncio.gather(*shown)]
-        return EngineShown(name, engine.kind, served_name(name, engine), engine.managed, replicas)
+    def _drains(self, name: str) -> list[tuple[Part, bool]]:
+        kept = self._kept.get(name)  # there is none yet while the gateway starts
+        return [(part, kept.is_draining(part)) for part in kept.parts] if kept else []
 
 
 def _wanted(name: str, engine: Engine, places: Sequence[Place], base: Path) -> Wanted:
@@ -157,29 +129,3 @@ def _wanted(name: str, engine: Engine, places: Sequence[Place], base: Path) -> W
         for place in places
     )
     return Wanted(starts, said.start_timeout_s, said.drain_timeout_s)
-
-
-def _as_said(shown: ReplicaShown, said: ReplicaStanding | None) -> ReplicaShown:
-    if said is None or shown.state in ("down", "draining"):
-        return shown
-    return msgspec.structs.replace(
-        shown,
-        state=said.state,
-        detail=said.detail or shown.detail,
-        running=said.running,
-        waiting=said.waiting,
-    )
-
-
-async def _shown(part: Part, draining: bool) -> ReplicaShown:
-    detail = await part.spec.probe()
-    state = "down" if part.process is None else "starting" if detail else "draining" if draining else "ready"
-    return ReplicaShown(
-        address=f"{HOST}:{part.spec.port}",
-        state=state,
-        part=part.name,
-        detail=detail,
-        pid=part.process.pid if part.process else None,
-        restarts=part.restarts,
-        uptime_s=None if part.uptime_s is None else round(part.uptime_s, 1),
-    )

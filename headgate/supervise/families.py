@@ -36,6 +36,11 @@ PART_READY = Family("headgate_part_ready", "1 while the part answers its probe."
 PART_RESTARTS = Family(
     "headgate_part_restarts_total", "Times that the part ended unasked and started again.", ("part",)
 )
+PART_ENDS = Family(
+    "headgate_part_ends_total",
+    "Times that the part ended unasked, by how: exit status, signal, ended unseen (it was taken over), not started.",
+    ("part", "how"),
+)
 PART_START = Family("headgate_part_start_time_seconds", "When the part's process started, Unix time.", ("part",))
 PART_CPU = Family("headgate_part_cpu_seconds_total", "User and system CPU time of the part's process.", ("part",))
 PART_MEMORY = Family("headgate_part_resident_memory_bytes", "Resident memory of the part's process.", ("part",))

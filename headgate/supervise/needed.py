@@ -12,12 +12,13 @@ log = structlog.get_logger()
 
 
 class NeededPart:
-    """`running` is the supervisor's list of parts: it is in there while it runs. `changed` as of any part."""
+    """`running` is the supervisor's list of parts: it is in there while it runs. The rest is as of any part."""
 
-    def __init__(self, spec: PartSpec, running: list[Part], changed: Callable[[], None]) -> None:
+    def __init__(self, spec: PartSpec, running: list[Part], changed: Callable[[], None], restarts: int = 0) -> None:
         self._spec = spec
         self._running = running
         self._changed = changed
+        self._restarts = restarts
         self._is_needed = False
         self._part: Part | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -45,7 +46,7 @@ class NeededPart:
                 await self._end(self._part)
 
     def _begin(self) -> None:
-        self._part = Part(self._spec, self._changed)
+        self._part = Part(self._spec, self._changed, restarts=self._restarts)
         self._running.append(self._part)
         self._part.begin()
         self._watching = asyncio.create_task(watch([self._part]))
@@ -55,6 +56,6 @@ class NeededPart:
             self._watching.cancel()
         await part.stop()
         self._running.remove(part)
-        self._part = None
+        self._part, self._restarts = None, 0
         self._changed()
         log.info("part is not needed any more", part=part.name)

@@ -5,6 +5,7 @@ A part restarts on every end that `retire` or `stop` did not announce. What it i
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,18 @@ class Backoff:
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """An end that nobody wanted: `how` (`exit 1`, `SIGKILL`), after how long, and when; `not started` has no life."""
+
+    how: str
+    lived_s: float | None
+    at: float  # seconds since the epoch
+
+    def __str__(self) -> str:
+        return self.how if self.lived_s is None else f"{self.how} after {self.lived_s:.1f} s"
+
+
+@dataclass(frozen=True, slots=True)
 class PartSpec:
     """What to run and how to ask it. `digest` tells whether a running one is still what we would start."""
 
@@ -71,17 +84,24 @@ class PartSpec:
 
 
 class Part:
-    """The running side of a `PartSpec`; `changed` is called whenever its process is another one."""
+    """The running side of a `PartSpec`; `changed` is called whenever its process is another one.
 
-    def __init__(self, spec: PartSpec, changed: Callable[[], None], adopted: Process | None = None) -> None:
+    `restarts` are those under supervisors that were killed.
+    """
+
+    def __init__(
+        self, spec: PartSpec, changed: Callable[[], None], adopted: Process | None = None, restarts: int = 0
+    ) -> None:
         self.spec = spec
         self.process = adopted
         if adopted:
             adopted.leads = spec.leads
-        self.restarts = 0
+        self.restarts = restarts
+        self.last_end: End | None = None
+        self.ends: Counter[str] = Counter()  # by how
         self.renewing = False  # its process ends and another starts because somebody wants that
         self._changed = changed
-        self._since = time.monotonic()
+        self._again_at: float | None = None
         self._backoff = Backoff()
         self._final = asyncio.Event()
         self._replaced = asyncio.Event()
@@ -94,8 +114,22 @@ class Part:
 
     @property
     def uptime_s(self) -> float | None:
-        """Seconds since it was started or taken over; None while it is down."""
-        return time.monotonic() - self._since if self.process else None
+        """Seconds since its process was started, by whichever supervisor; None while it is down."""
+        return self.process.age_s if self.process else None
+
+    @property
+    def again_in_s(self) -> float | None:
+        """Seconds until it is started again; None while it runs, or is not to."""
+        return None if self._again_at is None else max(self._again_at - time.monotonic(), 0.0)
+
+    def trouble(self, detail: str | None) -> str | None:
+        """What keeps it from work, in our words: what its probe said, and how its process ended before."""
+        if detail is None or self.last_end is None:
+            return detail
+        if self.process:
+            return f"{detail}; before that {self.last_end}"
+        again = "" if self.again_in_s is None else f", again in {self.again_in_s:.1f} s"
+        return f"{self.last_end}{again}; see {self.spec.log_path}"
 
     def begin(self) -> None:
         """Start it, or go on with the adopted process, and keep it running from here on."""
@@ -107,7 +141,6 @@ class Part:
     def hand_over(self, successor: Process) -> Process | None:
         """Go on with `successor`; what ran until now, if anything did, is the caller's to end."""
         before, self.process = self.process, successor
-        self._since = time.monotonic()
         self._replaced.set()
         self._replaced = asyncio.Event()
         self._changed()
@@ -127,25 +160,39 @@ class Part:
 
     async def _keep(self) -> None:
         while True:
-            lived_s = await self._live()
+            ended = await self._last_of_them()
+            lived_s = ended.age_s if ended else 0.0
+            self.process = None
             pause_s = 0.0 if self.renewing else self._backoff.pause_s(lived_s)
+            if not (self._final.is_set() or self.renewing):
+                self._again_at = time.monotonic() + pause_s
+                if ended:
+                    self._note(ended, lived_s, pause_s)
+            if ended:
+                self._changed()
             if await _set_within(self._final, pause_s):
+                self._again_at = None
                 return
             if self.process is None:
                 self.restarts += not self.renewing
                 self._start()
 
-    async def _live(self) -> float:
-        """Wait for the end of the present process, if there is one; how long it lived."""
-        process = await self._last_of_them()
-        if process is None:
-            return 0.0
-        pid, status, self.process = process.pid, process.status, None
-        lived_s = time.monotonic() - self._since
-        if not (self._final.is_set() or self.renewing):
-            log.warning("part ended", part=self.name, pid=pid, how=status_text(status), lived_s=round(lived_s, 3))
-        self._changed()
-        return lived_s
+    def _note(self, ended: Process, lived_s: float, pause_s: float) -> None:
+        self._has_ended(status_text(ended.status), lived_s)
+        log.warning(
+            "part ended",
+            part=self.name,
+            pid=ended.pid,
+            how=status_text(ended.status),
+            lived_s=round(lived_s, 3),
+            restarts=self.restarts,
+            again_in_s=pause_s,
+            its_log=str(self.spec.log_path),
+        )
+
+    def _has_ended(self, how: str, lived_s: float | None) -> None:
+        self.last_end = End(how, lived_s if lived_s is None else round(lived_s, 3), time.time())
+        self.ends[how] += 1
 
     async def _last_of_them(self) -> Process | None:
         """The present process when it has ended without a successor."""
@@ -172,8 +219,9 @@ class Part:
             self.process = spec.launch(spec.log_path) if spec.launch else spec.spawn()
         except OSError as error:  # a full disk, a binary that went away: tried again like any other end
             log.warning("part did not start", part=self.name, error=str(error))
+            self._has_ended("not started", None)
             return
-        self._since = time.monotonic()
+        self._again_at = None
         self._changed()
         log.info("part started", part=self.name, pid=self.process.pid)
 

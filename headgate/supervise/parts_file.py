@@ -47,28 +47,41 @@ class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class PartsFile(msgspec.Struct, frozen=True):
-    """The whole file, by part name."""
+    """The whole file, by part name. `restarts` has those that are down just now, too."""
 
     boot_id: str
     parts: dict[str, PartRecord]
     version: int = VERSION
+    restarts: dict[str, int] = {}
 
 
 def load() -> dict[str, PartRecord]:
     """The records of this boot; empty when there are none."""
+    found = _read()
+    return found.parts if found else {}
+
+
+def restarts() -> dict[str, int]:
+    """How often each part was restarted, as far as an earlier supervisor of this boot could not end in order."""
+    found = _read()
+    return found.restarts if found else {}
+
+
+def _read() -> PartsFile | None:
     try:
         found = msgspec.json.decode(contract.PARTS.read_bytes(), type=PartsFile)
     except FileNotFoundError:
-        return {}
+        return None
     except msgspec.DecodeError as error:
         log.warning("parts.json can't be read and is ignored", error=str(error))
-        return {}
-    return found.parts if found.version == VERSION and found.boot_id == boot_id() else {}
+        return None
+    return found if found.version == VERSION and found.boot_id == boot_id() else None
 
 
-def save(parts: Mapping[str, PartRecord]) -> None:
+def save(parts: Mapping[str, PartRecord], restarts: Mapping[str, int]) -> None:
     """Write the records, atomically, 0600."""
-    content = msgspec.json.format(msgspec.json.encode(PartsFile(boot_id(), dict(parts))), indent=1)
+    found = PartsFile(boot_id(), dict(parts), restarts=dict(restarts))
+    content = msgspec.json.format(msgspec.json.encode(found), indent=1)
     files.write_atomic(contract.PARTS, content)
 
 

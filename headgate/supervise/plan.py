@@ -61,6 +61,7 @@ class Plan:
     edge: EdgeFiles
     launcher: EnvoyLauncher
     found: Found
+    restarts: dict[str, int]  # of parts, under supervisors that were killed
     vault: "Following | None"
     places: EnginePlaces
 
@@ -118,6 +119,7 @@ async def make_plan(options: UpOptions, config: Path | None) -> Plan:
         edge=edge,
         launcher=launcher,
         found=found,
+        restarts=parts_file.restarts(),
         vault=following,
         places=places,
     )

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import IO, cast
 
 # The command's own input is /dev/null: a shell gives that to what it starts with `&`.
 _APART = 'exec 3<&0; { read -r _ <&3 && exec 3<&- && exec "$@"; } >&2 & echo $!'
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _BEYOND_THE_SCRIPT = 10  # no descriptor that the script above names is as high
 
 
@@ -124,6 +126,12 @@ class Process:
         return self.identity.pid
 
     @property
+    def age_s(self) -> float:
+        """Seconds since the system started it; 0 where it ended before that could be read."""
+        ticks = self.identity.start_ticks
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / _TICKS_A_SECOND if ticks else 0.0
+
+    @property
     def running(self) -> bool:
         """False once its end was seen."""
         return not self._ended.is_set()
@@ -196,9 +204,9 @@ def _passed_on(end: socket.socket | None) -> Iterator[tuple[int, ...]]:
 
 
 def status_text(status: int | None) -> str:
-    """An exit status for the log: `exit 1`, `SIGKILL`, or that nobody can know."""
+    """An exit status for the log: `exit 1`, `SIGKILL`, or that it was not our child: nobody can know."""
     if status is None:
-        return "unknown (not our child)"
+        return "ended unseen"
     if status < 0:
         return signal.Signals(-status).name
     return f"exit {status}"

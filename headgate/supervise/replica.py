@@ -35,9 +35,15 @@ class Replica:
     """`start_timeout_s` is how long its process may take. `changed` is called when its record is another one."""
 
     def __init__(
-        self, spec: PartSpec, start_timeout_s: float, changed: Callable[[], None], adopted: Process | None = None
+        self,
+        spec: PartSpec,
+        start_timeout_s: float,
+        changed: Callable[[], None],
+        adopted: Process | None = None,
+        restarts: int = 0,
     ) -> None:
-        self.part = Part(spec, changed, adopted)
+        self.part = Part(spec, changed, adopted, restarts)
+        self._restarts_before = restarts
         self.draining = False
         self._start_timeout_s = start_timeout_s
         self._changed = changed
@@ -69,8 +75,10 @@ class Replica:
         """Raises NotReadyError when it takes too long, or has ended several times."""
         deadline = asyncio.get_running_loop().time() + self._start_timeout_s
         while detail := await self.part.spec.probe():
-            if self.part.restarts >= TRIES:
-                raise NotReadyError(f"has ended {self.part.restarts} times; {self.part.spec.log_path} says why")
+            ends = self.part.restarts - self._restarts_before
+            if ends >= TRIES:
+                how, path = self.part.last_end, self.part.spec.log_path
+                raise NotReadyError(f"has ended {ends} times, the last time by {how}; {path} says why")
             if asyncio.get_running_loop().time() > deadline:
                 raise NotReadyError(f"is not ready after {self._start_timeout_s:g} s ({detail})")
             await asyncio.sleep(_POLL_S)

@@ -39,7 +39,8 @@ class Wanted:
 class Replicas:
     """Of one engine. `gpus` is shared by all; `envoys` are all that may have requests, the one that serves first;
     `changed` is as in `Replica`. `found` are those that an earlier supervisor left, by their number, whose GPUs are
-    known. Needs a running loop.
+    known; `restarts` of replicas by their parts' names is theirs, too, and what is taken over is taken out of it.
+    Needs a running loop.
     """
 
     def __init__(
@@ -50,9 +51,10 @@ class Replicas:
         envoys: Callable[[], Sequence[EnvoyAdmin]],
         changed: Callable[[], None],
         found: Mapping[int, Living],
+        restarts: dict[str, int],
     ) -> None:
         self._name, self._env, self._gpus, self._envoys, self._changed = name, env, gpus, envoys, changed
-        self._found = dict(found)
+        self._found, self._restarts = dict(found), restarts
         self._wanted = Wanted()
         self._replicas: dict[int, Replica] = {}
         self._unproven: set[int] = set()  # successors that were not ready yet
@@ -131,7 +133,8 @@ class Replicas:
             known = self._spec(index, self._wanted) if index < len(self._wanted.starts) else _leftover(living)
             record = living.record
             spec = dataclasses.replace(known, digest=record.digest, port=record.port, gpus=record.gpus)
-            replica = Replica(spec, self._wanted.start_timeout_s, self._changed, living.process)
+            restarts = self._restarts.pop(spec.name, 0)
+            replica = Replica(spec, self._wanted.start_timeout_s, self._changed, living.process, restarts)
             log.info("part taken over", part=spec.name, pid=living.process.pid)
             self._replicas[index] = replica
             del self._found[index]
@@ -211,7 +214,8 @@ class Replicas:
 
     def _begin(self, index: int, wanted: Wanted) -> Replica:
         spec = self._spec(index, wanted)
-        replica = Replica(spec, wanted.start_timeout_s, self._changed)
+        restarts = self._restarts.pop(spec.name, 0)
+        replica = Replica(spec, wanted.start_timeout_s, self._changed, restarts=restarts)
         self._replicas[index] = replica
         self._gpus.take(spec.name, spec.gpus)
         replica.begin()

@@ -71,15 +71,19 @@ class Supervisor:
         self._hurry = asyncio.Event()
         self._stage: str | None = "starting"
         adopted = plan.found.adopted
-        self._parts = [Part(spec, self._record_parts, adopted.get(spec.name)) for spec in plan.specs]
+        again = plan.restarts
+        self._parts = [
+            Part(spec, self._record_parts, adopted.get(spec.name), again.get(spec.name, 0)) for spec in plan.specs
+        ]
         old = [self._retirement(one) for one in plan.found.retiring]
         self._envoys = Envoys(plan.launcher, old, self._retirement, self._record_parts)
         self._leaving = Leaving(plan.found.leaving, self._record_parts)
         self._handing = elsewhere.handing(plan)
         self._hands_over: asyncio.Task[None] | None = None
         base, replicas = plan.config.parent, plan.found.replicas
-        self._engines = Engines(plan.places, plan.env, base, self._envoys.admins, self._record_parts, replicas)
-        self._engines_watch = NeededPart(plan.engines_watch, self._parts, self._record_parts)
+        self._engines = Engines(plan.places, plan.env, base, self._envoys.admins, self._record_parts, replicas, again)
+        watch_again = again.get(plan.engines_watch.name, 0)
+        self._engines_watch = NeededPart(plan.engines_watch, self._parts, self._record_parts, watch_again)
         self._reloader = Reloader(plan, lambda: self._parts, self._turned, self._handing)
         self._restarter = Restarter(self._restart, self._reloader.busy)
         self._renewer = Restarter(self._engines.renew, asyncio.Lock())
@@ -215,8 +219,9 @@ class Supervisor:
     def _record_parts(self) -> None:
         records = {part.name: record for part in self._parts if (record := self._record_of(part))}
         records |= self._envoys.records() | self._leaving.records() | self._engines.records()
+        restarts = self._engines.restarts() | {part.name: part.restarts for part in self._parts}
         try:
-            parts_file.save(records)
+            parts_file.save(records, restarts)
         except OSError as error:  # a full disk: the parts go on, only a successor would not find them
             log.warning("parts.json could not be written", error=str(error))
         metric_files.bury_dead()

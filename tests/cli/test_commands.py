@@ -231,6 +231,16 @@ def test_processes(tmp_path: Path) -> None:
     assert "Traceback" not in unknown.stderr
 
 
+@pytest.mark.parametrize("words", [("list",), ("restart", "llama")])
+def test_engines_where_no_gateway_runs(
+    tmp_path: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path, tmp_path / "none"):
+        result = headgate("engines", *words, "--state", str(folder))
+        assert (result.exit_code, result.output) == (1, f"no gateway runs on {folder}: give its --state\n")
+
+
 def test_status_of_a_folder_where_nothing_runs(tmp_path: Path) -> None:
     result = headgate("status", "--state", str(tmp_path))
     assert result.exit_code == 1

@@ -139,6 +139,10 @@ class GatewayProcess:
         async with aiohttp.ClientSession() as session, session.get(f"http://{self.admin}/readyz") as reply:
             return reply.status, await reply.json()
 
+    async def metrics(self) -> str:
+        async with aiohttp.ClientSession() as session, session.get(f"http://{self.admin}/metrics") as reply:
+            return await reply.text()
+
     def url(self) -> str:
         return f"http://{self.http}/v1/chat/completions"
 

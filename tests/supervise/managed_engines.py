@@ -53,6 +53,11 @@ class Engines:
             while not await self._are_ready(set(names)):  # noqa: ASYNC110 - other processes
                 await asyncio.sleep(0.05)
 
+    async def part(self, name: str) -> dict[str, Any]:
+        """What /readyz says of it."""
+        entry: dict[str, Any] = (await self.gateway.readyz())[1]["parts"][name]
+        return entry
+
     async def _are_ready(self, names: set[str]) -> bool:
         _, body = await self.gateway.readyz()
         found = {name: part["ready"] for name, part in body["parts"].items() if name.startswith("engine-")}

@@ -56,6 +56,8 @@ async def test_readyz_names_the_part_that_is_not_ready(part: Part) -> None:
                     "pid": part.process.pid,
                     "restarts": 0,
                     "uptime_s": pytest.approx(0, abs=5),
+                    "last_end": None,
+                    "again_in_s": None,
                 }
             },
         }

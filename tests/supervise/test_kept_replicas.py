@@ -42,7 +42,7 @@ async def replicas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     ENGINES_KEY.write_text("key")
     monkeypatch.setattr(replica, "SENT_TO_WITHIN_S", 0.1)  # there is no Envoy
     envoy = EnvoyAdmin(Path("no.sock"))
-    kept = Replicas("llama", dict(os.environ), GpusHeld(), lambda: (envoy,), Recorder().changed, {})
+    kept = Replicas("llama", dict(os.environ), GpusHeld(), lambda: (envoy,), Recorder().changed, {}, {})
     yield kept
     await kept.close()
     await asyncio.gather(*(part.stop() for part in kept.parts))

@@ -100,7 +100,12 @@ async def test_engines_come_and_go_with_edits(engines: Engines) -> None:
 async def test_replicas_outlive_their_supervisor(engines: Engines) -> None:
     await engines.start()
     await engines.ready(*BOTH)
+    first = engines.pids()["engine-llama-0"]
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: engines.pids().get("engine-llama-0", first) != first, 20)
+    await engines.ready(*BOTH)
     before = engines.records()
+    uptime_s = (await engines.part("engine-llama-0"))["uptime_s"]
     engines.gateway.send(signal.SIGKILL)
     await engines.gateway.wait()
     engines.document["engines"]["llama"]["replicas"] = 1
@@ -108,6 +113,9 @@ async def test_replicas_outlive_their_supervisor(engines: Engines) -> None:
     await engines.start()
     await engines.ready("engine-llama-0")
     assert engines.records()["engine-llama-0"]["pid"] == before["engine-llama-0"]["pid"]
+    shown = await engines.part("engine-llama-0")
+    assert shown["restarts"] == 1
+    assert shown["uptime_s"] > uptime_s
     await until(lambda: not engines.gateway.alive(before["engine-llama-1"]["pid"]), 20)
 
 
@@ -118,13 +126,49 @@ async def test_a_replica_that_does_not_start_stops_the_rest_from_being_replaced(
     before = engines.records()
     engines.document["engines"]["llama"]["args"] = {"no-such-flag": True}
     engines.write()
-    await until(lambda: "a new replica is not ready" in engines.gateway.log(), 90)
+    await until(lambda: "has ended 3 times, the last time by exit 2 after" in engines.gateway.log(), 90)
     assert engines.records()["engine-llama-1"]["pid"] == before["engine-llama-1"]["pid"]
     assert (await engines.ask())[0] == 200
     del engines.document["engines"]["llama"]["args"]
     engines.write()
     await engines.ready(*BOTH)
     assert engines.records()["engine-llama-1"]["pid"] == before["engine-llama-1"]["pid"]
+
+
+CRASHES = """#!/bin/sh
+echo "ValueError: token $HF_TOKEN opens nothing; $VLLM_API_KEY"
+kill -ABRT $$
+"""
+
+
+async def test_a_crash_loop_is_shown_with_its_cause_and_without_secrets(engines: Engines, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "python").write_text(CRASHES)
+    (tmp_path / "python").chmod(0o700)
+    env = {"HF_TOKEN": "hf_not_for_anybody"}
+    engines.document["engines"]["llama"] = {"kind": "vllm", "model": "model", "python": "python", "env": env}
+    engines.write()
+    await engines.start()
+    async with asyncio.timeout(60):
+        while (shown := json.loads((await engines.command("list", "--json"))[1])[0]["replicas"][0])["restarts"] < 3:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.1)
+    assert shown["last_end"]["how"] == "SIGABRT"
+    assert shown["said"][-1] == "ValueError: token *** opens nothing; ***"
+    assert shown["log"] == str(engines.gateway.state / "log" / "engine-llama-0.log")
+    async with asyncio.timeout(60):
+        while (entry := await engines.part("engine-llama-0"))["again_in_s"] is None:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.1)
+    assert entry["detail"].startswith("SIGABRT after 0.")
+    assert entry["detail"].endswith("s; see log/engine-llama-0.log")
+    _, text = await engines.command("list")
+    head, row, _, why, *said = text.splitlines()
+    assert max(len(head), len(row)) <= 80
+    assert why.startswith("engine-llama-0: ")
+    assert "SIGABRT after 0." in why
+    assert set(said) == {"  ValueError: token *** opens nothing; ***"}
+    assert 'headgate_part_ends_total{how="SIGABRT",part="engine-llama-0"}' in await engines.gateway.metrics()
+    assert '"its_log": "log/engine-llama-0.log"' in engines.gateway.log()
 
 
 async def test_the_command_shows_and_restarts(engines: Engines) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -39,8 +40,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def begin() -> AsyncIterator[Callable[..., Part]]:
     begun: list[Part] = []
 
-    def begin(spec: PartSpec, adopted: Process | None = None) -> Part:
-        part = Part(spec, lambda: None, adopted)
+    def begin(spec: PartSpec, adopted: Process | None = None, restarts: int = 0) -> Part:
+        part = Part(spec, lambda: None, adopted, restarts)
         begun.append(part)
         part.begin()
         return part
@@ -186,6 +187,32 @@ async def test_a_process_taken_over_is_ended_with_its_part(begin: Callable[..., 
     part = begin(_spec(*FOREVER), Process.find(Identity(orphan, start_ticks_of(orphan) or 0)))
     await part.stop()
     assert start_ticks_of(orphan) is None
+
+
+async def test_a_part_says_how_it_ended_how_often_and_when_it_is_tried_again(begin: Callable[..., Part]) -> None:
+    part = begin(_spec("sh", "-c", "exit 3"))
+    await _until(lambda: part.restarts >= 2 and part.again_in_s)
+    assert part.last_end
+    assert part.last_end.how == "exit 3"
+    assert part.ends == {"exit 3": part.restarts + 1}
+    said = part.trouble("refuses connections")
+    assert said
+    assert re.fullmatch(r"exit 3 after 0\.\d s, again in \d\.\d s; see log/part\.log", said)
+
+
+async def test_uptimes_are_those_of_processes_and_restarts_go_on_where_another_supervisor_was(
+    begin: Callable[..., Part],
+) -> None:
+    orphan = _orphan()
+    await asyncio.sleep(0.2)  # it is that old, at least
+    part = begin(_spec(*FOREVER), Process.find(Identity(orphan, start_ticks_of(orphan) or 0)), 4)
+    assert part.uptime_s is not None
+    assert part.uptime_s >= 0.19  # in clock ticks of 10 ms
+    os.kill(orphan, signal.SIGKILL)
+    await _until(lambda: part.restarts == 5)
+    assert part.last_end
+    assert part.last_end.how == "ended unseen"
+    assert part.uptime_s < 0.19
 
 
 def _leave_socket(path: Path) -> None:

@@ -104,11 +104,11 @@ def test_records_come_back_until_the_machine_restarts(monkeypatch: pytest.Monkey
         "envoy": PartRecord(7, 70, "digest", spool="spool/a.ndjson", addresses=("127.0.0.1:8080",)),
         "simulator": PartRecord(8, 80, "digest", port=8000),
     }
-    parts_file.save(records)
+    parts_file.save(records, {"envoy": 2})
     assert _mode(contract.PARTS) == 0o600
-    assert parts_file.load() == records
+    assert (parts_file.load(), parts_file.restarts()) == (records, {"envoy": 2})
     monkeypatch.setattr(parts_file, "boot_id", lambda: "another boot")
-    assert parts_file.load() == {}
+    assert (parts_file.load(), parts_file.restarts()) == ({}, {})
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"boot_id": "x"}', '{"boot_id": 1, "parts": {}}'])

@@ -4,7 +4,6 @@ Names and texts in it may be anybody's: nothing that a terminal would act on pas
 """
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,7 @@ from typing import Any
 import click
 
 from headgate.admin_client.words import plain
-
-_NOT_CUT = 100_000  # columns in a file or a pipe
+from headgate.commands.table import print_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class Shown:
             click.echo(json.dumps(answer))
             return
         rows = [(name, cell(value)) for name, value in answer.items() if value not in (None, {}, [])]
-        _print(rows, ())
+        print_table(rows)
 
     def many(
         self, data: Sequence[Mapping[str, Any]], cursor: str | None, columns: Sequence[str], nothing: str = "none"
@@ -38,7 +36,7 @@ class Shown:
             click.echo(json.dumps({"data": data, "next": cursor}))
             return
         if data:
-            _print([[cell(one.get(name)) for name in columns] for one in data], columns)
+            print_table([[cell(one.get(name)) for name in columns] for one in data], columns)
         else:
             click.echo(nothing, err=True)
         if cursor:
@@ -62,18 +60,3 @@ def cell(value: Any) -> str:
         case list() if not any(isinstance(item, dict | list) for item in value):
             return ", ".join(plain(item) for item in value) or "none"
     return plain(value)
-
-
-def _print(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=None if sys.stdout.isatty() else _NOT_CUT, highlight=False, markup=False, emoji=False)
-    table = Table(box=None, pad_edge=False, show_header=bool(columns))
-    for column in columns or ("", ""):
-        table.add_column(column.replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    with console.capture() as printed:
-        console.print(table)
-    click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
