@@ -52,9 +52,11 @@ def default_python() -> str:
 
 
 def _visible(gpus: tuple[int, ...], ours: str | None) -> str:
-    """The GPUs by their numbers, of those that are visible to us."""
-    known = [one.strip() for one in ours.split(",")] if ours else []
-    return ",".join(known[gpu] if gpu < len(known) else str(gpu) for gpu in gpus)
+    """The GPUs by their numbers, of those that are visible to us; none in the place of one that is not."""
+    if not ours:
+        return ",".join(map(str, gpus))
+    known = [one.strip() for one in ours.split(",")]
+    return ",".join(known[gpu] for gpu in gpus if gpu < len(known))
 
 
 def _adapters(start: EngineStart) -> Iterator[str]:

@@ -10,6 +10,7 @@ import click
 
 from headgate.commands.options import config_argument
 from headgate.config.check import Checked, Problem, check
+from headgate.config.model import Gateway
 
 
 @click.command("check")
@@ -30,12 +31,14 @@ def command(file: Path, as_json: bool, ask_vault: bool) -> None:
         for warning in checked.warnings:
             click.echo(f"{warning} (warning)", err=True)
         if checked.gateway:
-            gateway = checked.gateway
-            click.echo(
-                f"{file}: ok: {len(gateway.providers)} providers, {len(gateway.models)} models, "
-                f"{len(gateway.tenants)} tenants"
-            )
+            click.echo(f"{file}: ok: {_counted(checked.gateway)}")
     sys.exit(1 if checked.problems else 0)
+
+
+def _counted(gateway: Gateway) -> str:
+    engines = f"{len(gateway.engines)} engines, " if gateway.engines else ""
+    providers = len(gateway.providers.keys() - gateway.engines.keys())
+    return f"{providers} providers, {engines}{len(gateway.models)} models, {len(gateway.tenants)} tenants"
 
 
 def _with_vault(file: Path, checked: Checked) -> Checked:

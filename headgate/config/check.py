@@ -12,7 +12,9 @@ from headgate.config.auth_rules import unshared_auth, unusable_auth
 from headgate.config.budget_rules import unusable_budgets
 from headgate.config.engine_providers import place_in_file, tree_with_engines
 from headgate.config.engine_rules import unusable_engines
+from headgate.config.engine_warnings import odd_engines
 from headgate.config.filter_rules import unusable_filters
+from headgate.config.gpus_here import gpus_here
 from headgate.config.hedge_rules import unusable_hedges
 from headgate.config.issuer_rules import unusable_clients, unusable_issuers
 from headgate.config.key_rules import unusable_keys
@@ -94,6 +96,7 @@ def check(path: Path, environ: Mapping[str, str], content: bytes | None = None) 
     if gateway:
         warnings += [*unserved(gateway), *unshared_auth(gateway), *unshared_signing(gateway), *in_the_clear(root)]
         warnings += kms_in_the_clear(root)
+        warnings += odd_engines(gateway, tree.root, gpus_here(environ))
         warnings += expiring(root, path.parent)
     return Checked(gateway, _sorted(problems), _sorted(_problems(path, tree, warnings)))
 

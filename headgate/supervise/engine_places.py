@@ -3,6 +3,7 @@
 So an engine's cluster stays the same, and a replica that outlived its supervisor is found where requests go.
 """
 
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import structlog
 
 from headgate.config.engine_places import Place, given_places
 from headgate.config.engines import Engine
+from headgate.config.gpus_here import gpus_here
 from headgate.supervise import files, ports
 from headgate.supervise.refusal import Refusal
 
@@ -29,7 +31,7 @@ class EnginePlaces:
     def of(self, engines: Mapping[str, Engine]) -> dict[str, tuple[Place, ...]]:
         """A place for each replica of the managed ones, from now on. Raises Refusal."""
         try:
-            given = given_places(engines, self._known, self._usable, home=str(Path.cwd()))
+            given = given_places(engines, _here(self._known), self._usable, home=str(Path.cwd()))
         except ValueError as error:
             raise Refusal(str(error)) from error
         self._held.update(place.port for places in given.values() for place in places)
@@ -47,6 +49,17 @@ class EnginePlaces:
 
     def _usable(self, port: int) -> bool:
         return port in self._held or ports.is_free_port(port)
+
+
+def _here(known: Mapping[str, tuple[Place, ...]]) -> dict[str, tuple[Place, ...]]:
+    """Without GPUs that the machine has no more: other numbers may be there."""
+    count = gpus_here(os.environ).count
+    if count is None:
+        return dict(known)
+    return {
+        name: tuple(place if all(gpu < count for gpu in place.gpus) else Place(place.port) for place in places)
+        for name, places in known.items()
+    }
 
 
 def _load() -> dict[str, tuple[Place, ...]]:

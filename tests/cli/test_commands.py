@@ -231,6 +231,23 @@ def test_processes(tmp_path: Path) -> None:
     assert "Traceback" not in unknown.stderr
 
 
+def test_check_counts_engines_and_says_which_gpus_are_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    file = tmp_path / "gateway.yaml"
+    (tmp_path / "config.json").write_text("{}")
+    file.write_text(
+        "providers: {a: {api: openai, base_url: 'http://a'}}\n"
+        "engines: {m: {kind: vllm, model: ., gpus: 7}}\n"
+        "models: {m: {targets: [{provider: m, model: m}]}}\n"
+    )
+    result = headgate("check", str(file))
+    assert (result.exit_code, result.stdout) == (0, f"{file}: ok: 1 providers, 1 engines, 1 models, 0 tenants\n")
+    text = "needs 7 (7 for each replica), and CUDA_VISIBLE_DEVICES names 2 (warning)"
+    assert result.stderr == f"{file}:2: engines.m.gpus: {text}\n"
+
+
 @pytest.mark.parametrize("words", [("list",), ("restart", "llama")])
 def test_engines_where_no_gateway_runs(
     tmp_path: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

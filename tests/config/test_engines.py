@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from headgate.cluster_names import cluster_of
-from headgate.config.check import Checked
+from headgate.config.check import Checked, check
 from headgate.config.engine_places import FIRST_PORT, LAST_PORT, Place, given_places
 from headgate.config.engine_providers import with_engines
 from headgate.config.engines import Engine
+from headgate.config.gpus_here import gpus_here
 from headgate.config.model import Gateway
 
 Checking = Callable[[str], Checked]
@@ -119,3 +122,78 @@ def test_engines_alone_are_enough(check_text: Checking, tmp_path: Path) -> None:
     text = "engines: {m: {kind: vllm, model: .}}\nmodels: {m: {targets: [{provider: m, model: m}]}}\n"
     gateway = gateway_of(check_text(text))
     assert gateway.engines["m"].paths_from(tmp_path).model == tmp_path
+
+
+MODEL = "models: {m: {targets: [{provider: a, model: m}]}}\n"
+TWO = (
+    "engines:\n  a: {kind: vllm, model: here, served_name: m, replicas: 2}\n  b: {kind: vllm, model: here, gpus: 2}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("visible", "warned"),
+    [
+        ("0,1,2,3", []),
+        ("0,1,2", ["3: engines.b.gpus: needs 2 (2 for each replica), all engines together 4, and {} names 3"]),
+        (
+            "GPU-1",
+            [
+                "2: engines.a.gpus: needs 2 (1 for each replica), all engines together 4, and {} names 1",
+                "3: engines.b.gpus: needs 2 (2 for each replica), all engines together 4, and {} names 1",
+            ],
+        ),
+    ],
+)
+def test_gpus_that_are_not_there(folders: Path, visible: str, warned: list[str]) -> None:
+    expected = [f"gateway.yaml:{text.format('CUDA_VISIBLE_DEVICES')}" for text in warned]
+    assert warnings(folders, TWO + MODEL, visible) == expected
+
+
+def test_what_an_engine_may_not_mean(folders: Path) -> None:
+    text = """engines:
+  a: {kind: vllm, model: here, served_name: m, gpus: 0}
+  copy: {kind: vllm, model: here, served_name: m, gpus: 0}
+  m: {kind: vllm, model: there, gpus: 0}
+  toy: {kind: simulator, gpus: 1}
+  far: {kind: vllm, endpoints: ["http://h:1"]}
+  again: {kind: vllm, endpoints: ["http://g:1", "http://h:1"]}
+"""
+    alike = (
+        'engines.m.served_name: "m" is what engine "a" calls "here": adapters of the one are taken to fit the other'
+    )
+    assert [line.partition(": ")[2] for line in warnings(folders, text + MODEL, "0")] == [
+        f"{alike}, so give each model a name of its own",
+        "engines.toy.gpus: has no effect: a simulator uses none",
+        'engines.again.endpoints[1]: is a replica of engine "far", too: what it has room for is counted twice',
+    ]
+
+
+def test_what_a_machine_says_of_its_gpus(tmp_path: Path) -> None:
+    assert gpus_here({}, tmp_path).words == (
+        "this machine has none: no driver of NVIDIA's is there (/proc/driver/nvidia)"
+    )
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/kfd").touch()
+    assert gpus_here({}, tmp_path).count is None
+    for number in range(4):
+        (tmp_path / f"proc/driver/nvidia/gpus/0000:0{number}:00.0").mkdir(parents=True)
+    assert gpus_here({}, tmp_path).count == 4
+    for node in ("nvidia3", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / "dev" / node).touch()
+    assert gpus_here({}, tmp_path).count == 1, "a container has one of them"
+    assert gpus_here({"CUDA_VISIBLE_DEVICES": "MIG-a, MIG-b"}, tmp_path).count == 2
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    return Path("gateway.yaml")
+
+
+def warnings(file: Path, text: str, visible: str) -> list[str]:
+    checked = check(file, {"CUDA_VISIBLE_DEVICES": visible}, text.encode())
+    assert checked.problems == []
+    return [str(warning) for warning in checked.warnings]

@@ -69,7 +69,14 @@ def test_several_gpus_split_the_model_unless_the_file_says_how() -> None:
 
 @pytest.mark.parametrize(
     ("gpus", "visible", "told"),
-    [((2, 3), None, "2,3"), ((), None, ""), ((1,), "4,5", "5"), ((1,), "GPU-a, GPU-b", "GPU-b"), ((), "4", "")],
+    [
+        ((2, 3), None, "2,3"),
+        ((), None, ""),
+        ((1,), "4,5", "5"),
+        ((1,), "GPU-a, GPU-b", "GPU-b"),
+        ((), "4", ""),
+        ((1, 2), "4,5", "5"),
+    ],
 )
 def test_a_replica_sees_its_gpus_alone(gpus: tuple[int, ...], visible: str | None, told: str) -> None:
     environ = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
