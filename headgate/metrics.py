@@ -1,6 +1,6 @@
 """The metrics of Headgate: names, types, labels, help. docs/metrics.md lists them; a test holds the two together.
 
-Parts count in place with the objects below, and with those of headgate/usage_metrics.py. Under `headgate up` these
+Parts count in place with the objects below, and with those of headgate/*_metrics.py. Under `headgate up` these
 are files in PROMETHEUS_MULTIPROC_DIR, merged by the supervisor, so one scrape covers all processes;
 headgate/supervise/families.py has what it makes itself, of processes, files and Envoy's statistics. Labels are
 bounded: names out of gateway.yaml and words that stand in code. Never a key id, a request id, or anything else that
@@ -269,27 +269,6 @@ LEFT_JUNK = Counter(
     "What providers said of their limits that is no number, or no time.",
     ("provider",),
     registry=None,
-)
-
-# -- soft limits that were crossed, by the ledger --
-
-SOFT_LIMITS = Counter(
-    "headgate_soft_limits_exceeded",
-    "Soft limits that were crossed, once per window; limit is its kind.",
-    ("tenant", "limit"),
-    registry=None,
-)
-WEBHOOKS = Counter(
-    "headgate_alert_webhooks",
-    "Webhooks of soft limits: delivered, failed attempts, given_up after a day, dropped because too many waited.",
-    ("outcome",),
-    registry=None,
-)
-WEBHOOKS_WAITING = Gauge(
-    "headgate_alert_webhooks_waiting",
-    "Webhooks of soft limits that were not delivered yet.",
-    registry=None,
-    multiprocess_mode="livesum",
 )
 
 # -- failed attempts, by the ledger from the attempts' lines --

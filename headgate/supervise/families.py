@@ -10,7 +10,7 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from headgate import adapter_metrics, metrics, queue_metrics, usage_metrics
+from headgate import adapter_metrics, alert_metrics, metrics, queue_metrics, usage_metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ class Definition:
 
 def definitions() -> Iterator[Definition]:
     """Every metric that a scrape can have."""
-    modules = metrics, usage_metrics, adapter_metrics, queue_metrics
+    modules = metrics, usage_metrics, adapter_metrics, queue_metrics, alert_metrics
     for value in [value for module in modules for value in vars(module).values()]:
         if isinstance(value, Counter | Gauge | Histogram):
             plain: Any = value

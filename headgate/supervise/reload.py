@@ -8,13 +8,10 @@ meanwhile. What cannot be taken over, for whatever reason, changes nothing and i
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import aiohttp
-import msgspec
 import structlog
 
 from headgate import contract
@@ -31,26 +28,22 @@ from headgate.feed.identity import make_gateway_id
 from headgate.remote.handing import Handing
 from headgate.snapshot import write_snapshot
 from headgate.supervise import binaries, generation, inotify, ports, vault
-from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.generation import Generation, generation_of
 from headgate.supervise.part import Part
 from headgate.supervise.plan import Plan, checked_gateway
 from headgate.supervise.refusal import Refusal
 from headgate.supervise.restart_keys import by_restart, restart_keys
+from headgate.supervise.turning import RETRY_S, Turning
 from headgate.supervise.watch import POLL_S, Watch
 
 log = structlog.get_logger()
 
-ENVOY_WITHIN_S = 10.0
-TABLES_WITHIN_S = 10.0
-RETRY_S = 5.0
 # A request planned by old tables may begin another attempt for as long as its model's `total` lasts. After this long,
 # whatever a model says, a removed provider is removed: then such an attempt is a 503.
 LONGEST_STAY_S = 900.0
 # From the tables that a worker planned with to the clock that starts with the plan: its time for a body, and some.
 STAY_SLACK_S = 10.0
 _SHOWN_LINES = 20
-_NO_ANSWER = (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +87,8 @@ class Reloader:
         # Held while files and tables are switched; a restart of parts that relies on them takes it too.
         self.busy = asyncio.Lock()
         self._secrets_error: str | None = None
-        self._plan, self._edge, self._parts, self._handing = plan, plan.edge, parts, handing
-        self._turned = turned
-        self._envoy = EnvoyAdmin(contract.ENVOY_ADMIN_SOCKET)
+        self._plan, self._edge, self._turned = plan, plan.edge, turned
+        self._turning = Turning(plan.edge, parts, handing)
         self._watch = Watch(plan.config, plan.content)
         self._watch.sources(secret_sources(plan.gateway, plan.config.parent))
         self._asked = asyncio.Event()
@@ -249,13 +241,13 @@ class Reloader:
         generation.store(candidate.generation)  # before anybody can bill by this number
         self._edge.add(candidate.edit)
         await asyncio.to_thread(self._edge.write)
-        await self._until_envoy_has(set(candidate.edit.clusters))
+        await self._turning.until_envoy_has(set(candidate.edit.clusters))
         base = self._plan.config.parent
         declared = compile_declared(candidate.gateway, candidate.generation.number, base)
         await asyncio.to_thread(write_declared, declared, contract.DECLARED)
         tables = compile_snapshot(candidate.gateway, candidate.generation.number, make_gateway_id())
         await asyncio.to_thread(write_snapshot, tables, contract.SNAPSHOT)
-        await self._until_tables_turned(candidate.generation.number)
+        await self._turning.until_tables_turned(candidate.generation.number)
         before, self.loaded = self.loaded, Loaded.now(candidate.gateway, candidate.generation)
         self._routes = candidate.edit.routes
         self._turned(candidate.gateway)
@@ -268,51 +260,9 @@ class Reloader:
     async def until_envoy_has_all(self) -> None:
         """Wait until an Envoy that was taken over knows every cluster of the tables, or does not say so in time."""
         try:
-            await self._until_envoy_has(set(self.loaded.clusters))
+            await self._turning.until_envoy_has(set(self.loaded.clusters))
         except Refusal as refusal:
             log.warning("envoy does not say what it has read", reason=str(refusal))
-
-    async def _until_envoy_has(self, new: set[str]) -> None:
-        deadline = time.monotonic() + ENVOY_WITHIN_S
-        read, warming = False, new
-        while True:
-            try:
-                read = read or await self._envoy.versions() == self._edge.versions
-                warming = new & await self._envoy.warming() if read and new else set()
-            except _NO_ANSWER:
-                read = False  # it is being restarted: it reads the files before it takes requests
-            if read and not warming:
-                return
-            if time.monotonic() >= deadline:
-                break
-            await asyncio.sleep(0.02)
-        if not read:
-            raise Refusal(f"Envoy has read no new file for {ENVOY_WITHIN_S:g} s; tried again every {RETRY_S:g} s")
-        log.warning("providers are not reachable yet", clusters=sorted(warming))
-
-    async def _until_tables_turned(self, number: int) -> None:
-        """Have every part that works by the tables read them, also one that is just starting."""
-        deadline = time.monotonic() + TABLES_WITHIN_S
-        told: set[int] = set()
-        while behind := [part for part in self._parts() if _works_by_older_tables(part, number)]:
-            for part in behind:
-                # Before it has said which tables it has, it starts, and a signal would end it.
-                if part.process and part.process.pid not in told and _tables_of(part) is not None:
-                    part.process.send(signal.SIGHUP)
-                    told.add(part.process.pid)
-            if time.monotonic() >= deadline:
-                await self._end_hanging(behind)
-                deadline = time.monotonic() + TABLES_WITHIN_S
-            await asyncio.sleep(0.01)
-        if self._handing:
-            await self._handing.until_turned(number, TABLES_WITHIN_S)
-
-    async def _end_hanging(self, behind: Sequence[Part]) -> None:
-        """One that hangs would come back with old tables; its successor reads the new ones."""
-        for part in behind:
-            if part.process:
-                log.warning("part does not take the new tables, it ends", part=part.name, pid=part.process.pid)
-                await part.process.end(1.0)
 
     def _note_needs(self, before: Gateway) -> None:
         """The old tables are gone now; what was planned by them may go on."""
@@ -333,16 +283,9 @@ class Reloader:
         if self._edge.keep(kept, self._routes):
             await asyncio.to_thread(self._edge.write)
             self._dropping = True
-        if self._dropping and await self._has_read():
+        if self._dropping and await self._turning.envoy_has_read():
             self._edge.remove_secrets(own_files(self.loaded.gateway))
             self._dropping = False
-
-    async def _has_read(self) -> bool:
-        """Whether Envoy has read its files by now."""
-        try:
-            return await self._envoy.versions() == self._edge.versions
-        except _NO_ANSWER:
-            return False
 
     async def _renew_secrets(self) -> None:
         """Hand on secrets and certificates whose files say something else; what cannot be used changes nothing."""
@@ -371,16 +314,3 @@ def _checked(plan: Plan, content: bytes) -> Gateway:
 def _clusters_of(gateway: Gateway) -> set[str]:
     providers = gateway.providers.items()
     return {account.cluster for name, provider in providers for account in accounts_of(name, provider)}
-
-
-def _works_by_older_tables(part: Part, number: int) -> bool:
-    """A part that does not run works by no tables: it reads the newest when it starts."""
-    return part.spec.tables is not None and part.process is not None and (_tables_of(part) or 0) < number
-
-
-def _tables_of(part: Part) -> int | None:
-    """The generation that it says it has; None while it starts."""
-    try:
-        return int(part.spec.tables.read_text()) if part.spec.tables else None
-    except (FileNotFoundError, ValueError):
-        return None

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential, wait_random
 
-from headgate import metrics
+from headgate import alert_metrics as metrics
 from headgate.limits import KINDS, LimitsRow
 from headgate.metric_names import TENANTS_CAP, Names
 from headgate.snapshot import AlertsRow

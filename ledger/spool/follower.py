@@ -8,9 +8,7 @@ database knows: a file of which it has counted less is read again from there.
 import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -20,10 +18,9 @@ from headgate.contract import DIRECTORY, SPOOL
 from headgate.counters.client import Failed
 from headgate.inotify import IN_CREATE, IN_MODIFY, IN_MOVED_TO, Watch
 from ledger.settling.books import Books
-from ledger.settling.ends import End
 from ledger.settling.estimates import Estimates
-from ledger.settling.settlement import Piece, Settlement
-from ledger.settling.usage import EndLine, FileId
+from ledger.settling.settlement import Settlement
+from ledger.settling.usage import FileId
 from ledger.spool import epochs, recorder, rotation
 from ledger.spool.attempt_files import AttemptFiles
 from ledger.spool.epochs import LivingEnvoy
@@ -33,11 +30,11 @@ from ledger.spool.recovery import Recovery
 from ledger.spool.rotation import Rotation
 from ledger.spool.settled_until import SettledUntil
 from ledger.spool.spool_file import SpoolFile
+from ledger.spool.work_queue import Work, WorkQueue, id_of
 from ledger.tables import Tables
 
 TICK_S = 1.0
 GATHER_S = 0.01  # Envoy writes what it flushes in pieces
-QUEUED_REQUESTS = 20_000  # about 30 MB
 WAITS_FOR_BOOKS_S = 2.0
 SECOND_CLOSE_S = 5.0  # a reservation may have been under way when its Envoy died
 
@@ -45,22 +42,6 @@ OnTenants = Callable[[frozenset[str]], None]
 OnEpoch = Callable[[str], Awaitable[None]]
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True, eq=False)
-class Work:
-    """What one batch leaves to settle, and where its file stands afterwards."""
-
-    file: SpoolFile
-    end: int
-    ends: list[End]
-    lines: list[EndLine]
-    freed: bool = False  # its slots, while nothing can be counted
-
-    @property
-    def requests(self) -> int:
-        """What it takes of the queue."""
-        return max(len(self.ends), len(self.lines))
 
 
 async def _holds_nothing(_epoch: str) -> None:
@@ -89,7 +70,6 @@ class Follower:
         are_stored: Callable[[FileId, float], bool] = lambda _, __: True,
         free_epoch: OnEpoch = _holds_nothing,
     ) -> None:
-        self._settlement = settlement
         self._estimates = estimates
         self._books = books
         self._tables = tables
@@ -100,11 +80,7 @@ class Follower:
         self._free_epoch = free_epoch
         self._folder = Folder()
         self._settled_until = SettledUntil()
-        self._works: deque[Work] = deque()
-        self._queued = 0  # requests in it
-        self._ahead: dict[SpoolFile, int] = {}  # settled, but for what a node of the counters is owed
-        self._queue_grew = asyncio.Event()
-        self._queue_empty = asyncio.Event()
+        self._queue = WorkQueue(settlement, self._go_on)
         self._woken = asyncio.Event()
         self._rescan = True
         self._held_up = False  # something can go on once more is settled
@@ -123,7 +99,7 @@ class Follower:
 
     def files(self) -> list[FileId]:
         """What tells its files apart, of those that have a whole line."""
-        return [found for file in self._folder.files() if (found := _id_of(file))]
+        return [found for file in self._folder.files() if (found := id_of(file))]
 
     def set_aside(self) -> set[int]:
         """Have all files that are in use set aside soon; the inodes of all that may still be written to or read."""
@@ -161,13 +137,15 @@ class Follower:
         self._watch = watch
         self._look_at_tables()
         beside = [asyncio.create_task(self._free_slots())]
-        settler = asyncio.create_task(self._settle() if await self._knows_what_is_counted() else self._until_books())
+        settler = asyncio.create_task(
+            self._queue.run() if await self._knows_what_is_counted() else self._until_books()
+        )
         try:
             while not stop.is_set() and not settler.done():
                 await self._turn()
                 await self._wait(stop)
             await self._turn()
-            beside.append(asyncio.create_task(self._drain()))
+            beside.append(asyncio.create_task(self._queue.until_empty()))
             await asyncio.wait({beside[-1], settler}, return_when=asyncio.FIRST_COMPLETED)
             if settler.done():
                 settler.result()
@@ -230,64 +208,32 @@ class Follower:
 
     def _read_file(self, file: SpoolFile) -> bool:
         """Queue all whole lines of a file; False when the queue was full before, or the next lines have to wait."""
-        while self._queued < QUEUED_REQUESTS:
+        while not self._queue.is_full:
             batch = file.next()
             left_out = self._reading.leave_out(file)
             if batch is None:
                 if left_out:
-                    self._put(Work(file, file.read, [], []))
+                    self._queue.put(Work(file, file.read, [], []))
                 return True
             ends, lines, file.read = self._reading.read(file, batch)
             if left_out or file.read > batch.start:
-                self._put(Work(file, file.read, ends, lines))
+                self._queue.put(Work(file, file.read, ends, lines))
             if file.read < batch.end:  # by a line that has to be read again
                 return False
         self._held_up = True
         return False
 
-    def _put(self, work: Work) -> None:
-        self._queued += work.requests
-        self._works.append(work)
-        self._queue_empty.clear()
-        self._queue_grew.set()
-
-    async def _settle(self) -> None:
-        while True:
-            if not self._works:
-                self._queue_empty.set()
-                self._queue_grew.clear()
-                await self._queue_grew.wait()
-            works = list(self._works)
-            await self._settlement.settle(
-                [Piece(_id_of(work.file), work.end, work.ends, work.lines) for work in works]
-            )
-            _observe(works)
-            for work in works:
-                self._works.popleft()
-                self._ahead[work.file] = work.end
-                self._queued -= work.requests
-            self._catch_up()
-            if self._held_up:
-                self._woken.set()
-
-    def _catch_up(self) -> None:
-        """What was settled is done with once nothing of it is owed: else the next process has to settle it again."""
-        if not self._settlement.owes:
-            for file, end in self._ahead.items():
-                file.settled = end
-            self._ahead.clear()
-
-    async def _drain(self) -> None:
-        await self._queue_empty.wait()
+    def _go_on(self) -> None:
+        """Something was settled."""
+        if self._held_up:
+            self._woken.set()
 
     async def _free_slots(self) -> None:
         """While nothing can be counted: what has ended is not to be in others' way."""
         while True:
             await asyncio.sleep(TICK_S)
-            for work in list(self._works) if self._books.waits else ():
-                if not work.freed:
-                    work.freed = True
-                    await self._settlement.free_slots(work.ends)
+            if self._books.waits:
+                await self._queue.free_slots()
 
     async def _knows_what_is_counted(self) -> bool:
         """Learn how far files are counted; False when the database does not say in time."""
@@ -305,7 +251,7 @@ class Follower:
 
     async def _look_around(self) -> None:
         """Once a second, and when files came or went: who lives, what is full, what may go, how far we are."""
-        self._catch_up()
+        self._queue.catch_up()
         living = epochs.living()
         for epoch, files in self._folder.epochs():
             await self._look_at(epoch, files, living)
@@ -349,7 +295,7 @@ class Follower:
         if tail := file.tail():
             self._reading.cut_off(file, tail)
             file.read += len(tail)
-            self._put(Work(file, file.read, [], []))
+            self._queue.put(Work(file, file.read, [], []))
         return True
 
     def _is_done_with(self, file: SpoolFile) -> bool:
@@ -384,18 +330,6 @@ class Follower:
     def _look_at_tables(self) -> None:
         if changed := self._tables.look():
             self._limits_changed(changed)
-
-
-def _id_of(file: SpoolFile) -> FileId | None:
-    head = file.first_line_digest()
-    return FileId(file.epoch, head) if head else None
-
-
-def _observe(works: list[Work]) -> None:
-    now_ms = time.time() * 1000
-    for work in works:
-        if row := next((line.row for line in work.lines if line.row), None):
-            metrics.SETTLEMENT.observe(max(now_ms - row.ended_ms, 0.0) / 1000)
 
 
 def _is_open(files: list[SpoolFile]) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import Counter
 from structlog.testing import capture_logs
 
-from headgate import metrics
+from headgate import alert_metrics as metrics
 from headgate.counters.calendar import window_of
 from headgate.counters.settlement import Alert
 from headgate.limits import NANO, LimitRow, LimitsRow, limit_name, user_name
