@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from headgate import contract, quickstart
+from headgate.config.engine_places import Place
+from headgate.config.engines import Engine
 from headgate.supervise import Refusal, files, parts_file, state
+from headgate.supervise.engine_places import EnginePlaces
 from headgate.supervise.generation import generation_of, store
 from headgate.supervise.parts_file import PartRecord
 
@@ -141,3 +144,11 @@ def test_the_demo_key_is_made_once_and_kept_to_ourselves() -> None:
 def test_the_quickstart_never_holds_the_key_itself(folder: Path) -> None:
     key = quickstart.demo_key()
     assert key not in quickstart.write(key, 8000).read_text()
+
+
+def test_replicas_keep_gpus_that_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    engines = {"llama": Engine.model_validate({"kind": "vllm", "model": "m", "replicas": 2})}
+    Path("engines.json").write_text('{"llama": [{"port": 20001, "gpus": [1]}, {"port": 20002, "gpus": [7]}]}')
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    places = EnginePlaces((20_001, 20_002)).of(engines)["llama"]
+    assert places == (Place(20_001, (1,)), Place(20_002, (0,)))
