@@ -34,6 +34,7 @@ class ReplicaShown(msgspec.Struct, frozen=True):
     running: int | None = None
     waiting: int | None = None
     part: str | None = None
+    gpus: tuple[int, ...] = ()
     pid: int | None = None
     restarts: int | None = None
     uptime_s: float | None = None
@@ -69,12 +70,12 @@ async def engine_shown(
 
 
 def _as_said(shown: ReplicaShown, said: ReplicaStanding | None) -> ReplicaShown:
-    if said is None or shown.state in ("down", "draining"):
+    if said is None or shown.state == "down":
         return shown
     by_us, by_them = shown.detail, said.detail
     return msgspec.structs.replace(
         shown,
-        state=said.state,
+        state=shown.state if shown.state == "draining" else said.state,
         detail=by_us or by_them if shown.last_end else by_them or by_us,
         running=said.running,
         waiting=said.waiting,
@@ -90,6 +91,7 @@ async def _shown(part: Part, draining: bool, secrets: Collection[str]) -> Replic
         state=state,
         detail=part.trouble(detail),
         part=part.name,
+        gpus=part.spec.gpus,
         pid=part.process.pid if part.process else None,
         restarts=part.restarts,
         uptime_s=None if part.uptime_s is None else round(part.uptime_s, 1),

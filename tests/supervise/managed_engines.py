@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,11 @@ class Engines:
         output, _ = await process.communicate()
         assert process.returncode is not None
         return process.returncode, output.decode()
+
+    async def listed(self, engine: str) -> dict[str, Any]:
+        """What `headgate engines list` says of an engine's first replica."""
+        shown = {one["name"]: one["replicas"][0] for one in json.loads((await self.command("list", "--json"))[1])}
+        return dict(shown[engine])
 
 
 def command_of(pid: int) -> list[str]:

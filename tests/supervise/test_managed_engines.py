@@ -151,9 +151,9 @@ async def test_a_crash_loop_is_shown_with_its_cause_and_without_secrets(engines:
     engines.write()
     await engines.start()
     async with asyncio.timeout(60):
-        while (shown := json.loads((await engines.command("list", "--json"))[1])[0]["replicas"][0])["restarts"] < 3:  # noqa: ASYNC110 - another process
+        while (shown := await engines.listed("llama"))["restarts"] < 3:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.1)
-    assert shown["last_end"]["how"] == "SIGABRT"
+    assert (shown["last_end"]["how"], shown["gpus"]) == ("SIGABRT", [0])
     assert shown["said"][-1] == "ValueError: token *** opens nothing; ***"
     assert shown["log"] == str(engines.gateway.state / "log" / "engine-llama-0.log")
     async with asyncio.timeout(60):
@@ -188,7 +188,12 @@ async def test_the_command_shows_and_restarts(engines: Engines) -> None:
     status, text = await engines.command("list")
     assert status == 0
     assert "engine-llama-1" in text
-    status, text = await engines.command("restart", "llama")
+    restart = asyncio.create_task(engines.command("restart", "llama"))
+    async with asyncio.timeout(60):
+        while (one := await engines.listed("llama"))["state"] != "draining":  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.05)
+    assert one["running"] == 0, "what it is waited for"
+    status, text = await restart
     assert (status, text.count("restarted")) == (0, 2)
     assert all(engines.pids()[name] != before[name]["pid"] for name in before)
     status, text = await engines.command("restart", "far")
