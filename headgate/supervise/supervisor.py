@@ -28,22 +28,20 @@ from headgate.supervise import (
     envoy_life,
     files,
     metric_files,
+    outside,
     parts,
     parts_file,
     ports,
-    probes,
     rolling,
     shutdown,
 )
-from headgate.supervise.admin import Outside, View
+from headgate.supervise.admin import View
 from headgate.supervise.adopt import Living, Retirement
 from headgate.supervise.control import Restarter
 from headgate.supervise.engines import Engines
-from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.envoys import Envoys
 from headgate.supervise.first_key import until_shown
 from headgate.supervise.greeting import greeting
-from headgate.supervise.issuers import keys_fetched
 from headgate.supervise.leaving import Leaving
 from headgate.supervise.needed import NeededPart
 from headgate.supervise.part import Part
@@ -87,14 +85,7 @@ class Supervisor:
         self._reloader = Reloader(plan, lambda: self._parts, self._turned, self._handing)
         self._restarter = Restarter(self._restart, self._reloader.busy)
         self._renewer = Restarter(self._engines.renew, asyncio.Lock())
-        url = plan.gateway.services.counters
-        self._outside = [Outside("counters", probes.counters_ping(url), essential=False)] if url else []
-        if self._handing:
-            self._outside.append(Outside("filters", probes.filters_healthy(EnvoyAdmin(contract.ENVOY_ADMIN_SOCKET))))
-        self._outside.append(Outside("database", probes.database_up(contract.CONTROL_API_SOCKET), essential=False))
-        if plan.gateway.services.events:
-            self._outside.append(Outside("kafka", probes.tells_events(contract.EVENTS_SOCKET), essential=False))
-        self._outside.append(Outside("usage_store", probes.usage_store_up(contract.USAGE_SOCKET), essential=False))
+        self._outside = outside.since_the_start(plan.gateway)
 
     async def run(self) -> None:
         """Start, serve, end. Raises Refusal when a part does not come up; then all others have ended."""
@@ -151,13 +142,9 @@ class Supervisor:
         gateway = reloader.loaded.gateway
         certificates = certificate_files(gateway, self._plan.config.parent)
         issuers = issuer_rows(gateway.auth)
-        outside = [*self._outside, *([Outside("issuers", keys_fetched(issuers), essential=False)] if issuers else [])]
-        if gateway.engines:
-            outside.append(Outside("replicas", probes.engines_ready(contract.ENGINES_SOCKET), essential=False))
-        if short := probes.shortage(gateway.spool.min_free_bytes):
-            outside.append(Outside("spool", short))
+        asked = [*self._outside, *outside.at_present(gateway)]
         running = [*self._parts, *self._engines.parts]
-        return View(reloader.report(), running, outside, self._stage, reloader.outcomes, certificates, issuers)
+        return View(reloader.report(), running, asked, self._stage, reloader.outcomes, certificates, issuers)
 
     async def _started(self) -> bool:
         """Start everything and say so; False when a signal came first."""
