@@ -296,14 +296,14 @@ def _warm(counter: Counter, following: Following, snapshot: Snapshot) -> None:
     targets = {
         target
         for tenant in _tenants(snapshot, following)
-        for some in tenant.models.values()
+        for some in (*tenant.models.values(), *(alias.targets for alias in tenant.aliases.values()))
         for target in some
         if target.context_window is not None
         or (tenant.limits and tenant.limits.counts_tokens)
         or _counts_tokens(snapshot, target)
     }
     try:
-        counter.warm({rule_of(target.model, target.api).encoding for target in targets})
+        counter.warm({rule_of(target.base_model, target.api).encoding for target in targets})
     except RanksError as error:  # then windows are for the providers to judge, and limits go by a guess
         log.error("tokens cannot be counted", problem=str(error))  # noqa: TRY400 - the installation's fault
 

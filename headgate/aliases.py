@@ -1,10 +1,11 @@
 """Adapters as tenants call them: which ones a tenant may use, and where a request for one may go. Pure.
 
-A tenant has its own and, of the platform's, those that it is granted, each where it may use the base model and
-reaches an engine of it: an adapter is never answered by anything else. A model of gateway.yaml keeps its name.
+A tenant has its own of models that it may use and, of the platform's, those that it is granted, whether it may use
+the base model by itself or not; each where it reaches an engine of that model: an adapter is never answered by
+anything else. A model of gateway.yaml keeps its name.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 
@@ -12,20 +13,25 @@ from headgate.adapter_targets import loading
 from headgate.directory.directory import Adapter, Directory
 from headgate.directory.rows import SHARED
 from headgate.snapshot import AliasRow, TargetRow, TenantRow, VersionRow
+from headgate.tenant_rows import Chains, targets_inside
 
 
-def aliases_of(tenant: str, row: TenantRow, directory: Directory, models: Collection[str]) -> dict[str, AliasRow]:
-    """Those with a live version, by what clients call them; `models` are gateway.yaml's."""
+def aliases_of(tenant: str, row: TenantRow, directory: Directory, chains: Chains) -> dict[str, AliasRow]:
+    """Those with a live version, by what clients call them; `chains` are those of gateway.yaml's models."""
     own = directory.adapters(tenant) if tenant != SHARED else []
     shared = [one for one in directory.adapters(SHARED) if one.entry.alias in row.shared] if row.shared else []
-    found = {one.entry.alias: _alias_row(one, row) for one in (*own, *shared) if one.entry.alias not in models}
+    some = [one for one in (*own, *shared) if one.entry.alias not in chains]
+    found = {one.entry.alias: _alias_row(one, row, chains) for one in some}
     return {alias: made for alias, made in found.items() if made.targets}
 
 
-def _alias_row(adapter: Adapter, row: TenantRow) -> AliasRow:
+def _alias_row(adapter: Adapter, row: TenantRow, chains: Chains) -> AliasRow:
     entry = adapter.entry
     live = [one for one in adapter.versions if one.state == "live" and one.weight]
-    engines = loading(row.models.get(entry.base_model, ()))
+    targets = row.models.get(entry.base_model)
+    if targets is None and entry.tenant == SHARED:
+        targets = targets_inside(chains.get(entry.base_model, ()), row.zones)
+    engines = loading(targets or ())
     return AliasRow(
         base_model=entry.base_model,
         owner=entry.tenant,

@@ -185,7 +185,8 @@ class TenantRow(msgspec.Struct, frozen=True, omit_defaults=True):
     through one that is `disabled`, but what has ended is still settled by its limits. `usage_retention_s`: how long
     the usage store keeps its requests after they began; None is the store's own time. Without `terms` it pays the
     models' prices. `credits` is its account, where it has one. `aliases` are the adapters that it may use, as clients
-    call them; `shared` those of the platform that it was granted, also where nobody has made them.
+    call them; `shared` those of the platform that it was granted, also where nobody has made them. `zones`: where
+    requests for those may go, None for everywhere.
     """
 
     models: dict[str, list[TargetRow]]
@@ -197,6 +198,7 @@ class TenantRow(msgspec.Struct, frozen=True, omit_defaults=True):
     credits: CreditsRow | None = None
     aliases: dict[str, AliasRow] = {}
     shared: tuple[str, ...] = ()
+    zones: tuple[str, ...] | None = None
 
     def targets(self, model: str) -> list[TargetRow]:
         """Where a request for a model or an adapter may go; nowhere, if the tenant has none of that name."""

@@ -1,13 +1,13 @@
 """From what is said of a tenant to what it may use: one way for gateway.yaml and the directory. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headgate.config.zones import reachable, zones_of
 from headgate.directory.rows import is_shared
 from headgate.limits import GivenLimits
 from headgate.prices import TermsRow
-from headgate.snapshot import PlanRow, TenantRow, ZonedTarget
+from headgate.snapshot import PlanRow, TargetRow, TenantRow, ZonedTarget
 from headgate.tenant_limits import NOTHING, limits_of
 
 _DAY_S = 86_400
@@ -38,9 +38,8 @@ def tenant_row(said: Said, chains: Chains) -> TenantRow:
     What is called as the platform's adapters are, and is no model of gateway.yaml, may be one of these.
     """
     zones = zones_of(said.plan.zones if said.plan else None, said.zones)
-    found = {
-        name: [one.target for one in reachable(chains[name], zones, _zone)] for name in said.models if name in chains
-    }
+    found = {name: targets_inside(chains[name], zones) for name in said.models if name in chains}
+    shared = tuple(name for name in said.models if name not in chains and is_shared(name))
     return TenantRow(
         {name: targets for name, targets in found.items() if targets},
         limits_of(said.plan.limits if said.plan else None, said.limits, said.callers),
@@ -48,9 +47,11 @@ def tenant_row(said: Said, chains: Chains) -> TenantRow:
         said.disabled,
         None if said.usage_retention_days is None else said.usage_retention_days * _DAY_S,
         said.terms or (said.plan.terms if said.plan else None),
-        shared=tuple(name for name in said.models if name not in chains and is_shared(name)),
+        shared=shared,
+        zones=tuple(sorted(zones)) if shared and zones is not None else None,
     )
 
 
-def _zone(one: ZonedTarget) -> str:
-    return one.zone
+def targets_inside(chain: Iterable[ZonedTarget], zones: Collection[str] | None) -> list[TargetRow]:
+    """Those of a model's targets that are in one of the zones; None is every zone."""
+    return [one.target for one in reachable(chain, zones, lambda one: one.zone)]

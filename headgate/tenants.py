@@ -89,7 +89,7 @@ class Tenants:
         return list(dict.fromkeys((*self._snapshot.tenants, *self._following.directory.tenants())))
 
     def granted(self, alias: str) -> list[str]:
-        """Tenants that may use an adapter of the platform's, where they may use its base model."""
+        """Tenants that may use an adapter of the platform's."""
         declared, directory = self._snapshot.tenants, self._following.directory
         others = [name for name in directory.tenants() if name not in declared and alias in directory.models(name)]
         return [*(name for name, row in declared.items() if alias in row.shared), *others]
@@ -133,7 +133,7 @@ class Tenants:
 
     def _extended(self, name: str, declared: TenantRow, directory: Directory) -> TenantRow:
         callers, account = _callers(name, directory), directory.credits(name)
-        aliases = aliases_of(name, declared, directory, self._snapshot.models)
+        aliases = aliases_of(name, declared, directory, self._snapshot.chains)
         if not callers and account is None and not aliases:
             return declared
         limits = with_callers(declared.limits, callers) if callers else declared.limits
@@ -155,7 +155,7 @@ class Tenants:
         row = tenant_row(said, self._snapshot.chains)
         if lacking := [model for model in said.models if model not in row.models and model not in row.shared]:
             log.warning("tenant has models without a target that it may reach", tenant=name, models=lacking)
-        aliases = aliases_of(name, row, directory, self._snapshot.models)
+        aliases = aliases_of(name, row, directory, self._snapshot.chains)
         return replace(self._shared(row, said, entry.plan), credits=directory.credits(name), aliases=aliases)
 
     def _plan(self, name: str, directory: Directory) -> PlanRow:

@@ -160,7 +160,8 @@ class Queries:
         keys += [key for key in tenant.limits.keys if key not in keys] if tenant.limits else []
         if question.key is not None and self._is_of(question.key, whose):
             keys.append(question.key)
-        models = list(tenant.models)
+        of_adapters = (alias.base_model for alias in tenant.aliases.values())
+        models = list(dict.fromkeys((*tenant.models, *of_adapters)))
         for what, name, known in (("key", question.key, keys), ("model", question.model, models)):
             if name is not None and name not in known:
                 return Unknown(what, name, known)

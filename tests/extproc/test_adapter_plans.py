@@ -143,7 +143,12 @@ def test_shared_ones_are_for_those_who_are_granted_them() -> None:
     assert send("shared/writer", known(*rows)).metadata["hg.request"]["upstream_model"] == "shared/writer@1-9c56cc51"
     assert send("shared/writer", known(*rows, *granted), "t").status is None
     assert send("shared/writer", known(*rows, *granted[:2]), "t").status == 404
-    assert send("shared/writer", known(*rows, granted[0], granted[2]), "t").status == 404  # nor the base model
+    alone = known(*rows, granted[0], granted[2])
+    assert send("shared/writer", alone, "t").metadata["hg.request"]["upstream_model"] == "shared/writer@1-9c56cc51"
+    assert [one["id"] for one in listed(alone, "t")] == ["shared/writer"]
+    assert send("chat", alone, "t").status == 404
+    far = known(*rows, TenantEntry("t", zones=("external",)), granted[2])
+    assert send("shared/writer", far, "t").status == 404
     assert send("shared/writer", known(*rows), "zoo").status == 404
     assert send("shared/writer", known(*rows), SHARED).status == 401
 
