@@ -32,10 +32,12 @@ class AdapterReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Serves(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What this host's engines load adapters of: the names of base models. `elsewhere`: versions that are waited for
     and that none of these engines is to have, as where their tenant is led to others; by their manifests' SHA-256.
+    `unserved`: of the live ones that they are to have those that no replica has had for a while, and why.
     """
 
     bases: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
+    unserved: dict[str, str] = {}
 
 
 class HostReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,7 +5,7 @@ from typing import Any
 from control.store.unit import Unit
 from control.store.values import AdapterVersion
 
-_SAID = ("state", "sha256", "weight", "wanted_weight", "staged_on", "failure")
+_SAID = ("state", "sha256", "weight", "wanted_weight", "failure")
 
 
 def record_version(unit: Unit, before: AdapterVersion | None, after: AdapterVersion | None) -> None:
@@ -28,4 +28,7 @@ def _verb(before: AdapterVersion | None, after: AdapterVersion | None) -> str:
 
 
 def _shown(version: AdapterVersion | None) -> dict[str, Any] | None:
-    return None if version is None else {name: getattr(version, name) for name in _SAID}
+    """Of hosts how many: a tenant reads this, too."""
+    if version is None:
+        return None
+    return {**{name: getattr(version, name) for name in _SAID}, "staged_on_hosts": len(version.staged_on)}

@@ -28,7 +28,7 @@ def answer_to(store: Store, host: Host, body: bytes) -> tuple[int, bytes]:
 
 def _taken(store: Store, host: Host, said: HostReport) -> Taken:
     with store.write_aside() as writer:
-        note_engines(writer, host, said.serves.bases, said.serves.elsewhere)
+        note_engines(writer, host, said.serves.bases, said.serves.elsewhere, said.serves.unserved)
     return Taken(tuple(_refusal(store, host.id, one) for one in said.reports))
 
 

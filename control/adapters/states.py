@@ -10,6 +10,9 @@ Each function takes all versions of an adapter and gives those that it has chang
 a version's state does not allow. A promotion has two phases: `promote` marks what is wanted, `stage`, when engines
 have it, makes it live. Of several promotions the last one counts. One that engines have not come to the end of within
 `PROMOTED_WITHIN` has failed.
+
+`alone_at` is the history that a rollback goes back in: when a version came to have all requests last. One that only
+shared them has none, and one that was rolled back from has none any more, so that no rollback comes back to it.
 """
 
 import datetime as dt
@@ -77,7 +80,10 @@ def settle(versions: Versions, hosts: Collection[str], now: dt.datetime) -> Vers
     if wanted.wanted_at is not None and now < wanted.wanted_at + PROMOTED_WITHIN:
         return ()
     minutes = round(PROMOTED_WITHIN.total_seconds() / 60)
-    why = f"engines did not have it within {minutes} minutes: those of {', '.join(missing)}"
+    where = (
+        f" of {len(missing)} of {len(hosts)} hosts" if len(hosts) > 1 else ""
+    )  # who they are: their operators' alone
+    why = f"engines{where} did not have it within {minutes} minutes"
     if not hosts:
         why = f"no engine that loads adapters of its base model was there within {minutes} minutes"
     return fail(versions, wanted.number, why)
@@ -110,24 +116,44 @@ def fail(versions: Versions, number: int, reason: str) -> Versions:
 
 
 def roll_back(versions: Versions, now: dt.datetime) -> Versions:
-    """What went live last gives way: to the one it shares with, or to the one that was live before it.
+    """What is live gives way to `rolled_back_to`, and no later rollback comes back to it.
 
     At once, unless engines had no place left for that one: then they load it first.
     """
+    to = rolled_back_to(versions)
+    if to is None:
+        raise conflict("nothing_to_roll_back", _why_no_further(versions))
+    given_up = {one.number: replace(one, alone_at=None) for one in _live(versions) if one.number != to.number}
+    found = tuple(given_up.get(one.number, one) for one in versions)
+    return _changed(versions, given_up | {one.number: one for one in promote(found, to.number, ALONE, now)})
+
+
+def rolled_back_to(versions: Versions) -> AdapterVersion | None:
+    """Of two that share the requests the one that was live first; else the last one that had all of them before."""
     live = _live(versions)
-    before = [one for one in versions if one.state in ("staged", "validated") and one.live_at is not None]
     if len(live) == 2:
-        return _go_live(versions, live[0], ALONE, now)
-    if not live or not before:
-        raise conflict("nothing_to_roll_back", "no version of this adapter was live before")
-    return promote(versions, max(before, key=_since).number, ALONE, now)
+        return live[0]
+    before = [one for one in versions if one.state in ("staged", "validated") and one.alone_at is not None]
+    return max(before, key=_alone_since, default=None)
+
+
+def _why_no_further(versions: Versions) -> str:
+    live, retired = _live(versions), [one for one in versions if one.state == "retired" and one.alone_at is not None]
+    text = "no version was live before" if live else "no version is live, and none was"
+    text = f"{text} version {live[0].number}" if live else text
+    if retired:
+        number = max(retired, key=_alone_since).number
+        text = f"version {number} was live and is retired, which is for good"
+    others = [str(one.number) for one in versions if one.state in ("staged", "validated")]
+    return f"{text}: promote {'version ' + ' or '.join(others[-3:]) if others else 'another version'}"
 
 
 def retire(versions: Versions, number: int, now: dt.datetime) -> Versions:
     """For good. A live one leaves its requests to the one it shares with; without one, the alias is no model's."""
     version = version_of(versions, number)
     retired = _moved(version, "retired", weight=None, **_UNWANTED, retired_at=now)
-    left = {one.number: replace(one, weight=ALONE) for one in _live(versions) if version.state == "live"}
+    heirs = _live(versions) if version.state == "live" else []
+    left = {one.number: replace(one, weight=ALONE, alone_at=now) for one in heirs}
     return _changed(versions, {**left, number: retired})
 
 
@@ -160,10 +186,11 @@ def _go_live(versions: Versions, version: AdapterVersion, weight: int, now: dt.d
         kept = fresh.get(other.number, other)
         gone = _moved(kept, "staged", weight=None) if weight == ALONE else replace(kept, weight=ALONE - weight)
         fresh[other.number] = gone
+    said = {"weight": weight, "alone_at": now if weight == ALONE else version.alone_at, **_UNWANTED}
     if version.state == "live":
-        fresh[version.number] = replace(version, weight=weight, **_UNWANTED)
+        fresh[version.number] = replace(version, **said)
     else:
-        fresh[version.number] = _moved(version, "live", weight=weight, **_UNWANTED, live_at=now)
+        fresh[version.number] = _moved(version, "live", **said, live_at=now)
     return _changed(versions, fresh)
 
 
@@ -174,6 +201,10 @@ def _live(versions: Versions) -> list[AdapterVersion]:
 
 def _since(version: AdapterVersion) -> tuple[dt.datetime, int]:
     return version.live_at or NEVER, version.number
+
+
+def _alone_since(version: AdapterVersion) -> tuple[dt.datetime, int]:
+    return version.alone_at or NEVER, version.number
 
 
 def _unwanted(versions: Versions) -> dict[int, AdapterVersion]:

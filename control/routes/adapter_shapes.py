@@ -10,7 +10,7 @@ from control.fields import MODEL, Body
 from control.store.values import Adapter as Row
 from headgate.config import values
 from headgate.config.wording import found
-from headgate.directory.rows import ADAPTER_NAME, is_adapter_name
+from headgate.directory.rows import ADAPTER_NAME, ADAPTER_NAME_SAID, is_adapter_name
 
 PATH = "/tenants/{tenant}/adapters"
 
@@ -18,7 +18,7 @@ PATH = "/tenants/{tenant}/adapters"
 def _name(value: Any) -> str:
     if isinstance(value, str) and is_adapter_name(value):
         return value
-    raise ValueError(f"expected 1 to 63 letters, digits, '.', '_', '-' and ':', found {found(value)}")
+    raise ValueError(f"expected {ADAPTER_NAME_SAID}, found {found(value)}")
 
 
 def _weight(value: Any) -> int:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from control.adapters import states
 from control.adapters.found import MOST_ADAPTERS, adapter_of, check_base, check_owner
 from control.adapters.recorded import record_version
-from control.adapters.shown import Adapter, Adapters, adapter_shown
+from control.adapters.shown import Adapter, Adapters, Hosts
 from control.adapters.states import Versions, version_of
 from control.call import Call, Called, Done, nothing, shown
 from control.lists import MOST_ON_A_PAGE, After, Limit
@@ -43,7 +43,8 @@ def read_adapters(call: Called, tenant: str, limit: Limit = MOST_ON_A_PAGE, afte
     with call.read() as reader:
         check_owner(call, reader)
         page = list_adapters(reader, tenant, Wish(limit, after))
-        data = [adapter_shown(call, reader, row, versions_of(reader, tenant, row.name)) for row in page.items]
+        hosts = Hosts(call, reader)
+        data = [hosts.adapter_shown(row, versions_of(reader, tenant, row.name)) for row in page.items]
     return shown(Adapters(data=data, next=page.next)).response()
 
 
@@ -61,7 +62,7 @@ def create_adapter(call: Called, tenant: str, body: NewAdapter) -> Response:
         )
         unit.record("adapter.create", "adapter", made.alias, tenant_id=tenant, after=made)
         place = f"/admin/v1/tenants/{tenant}/adapters/{made.name}"
-        return shown(adapter_shown(call, unit, made, ()), made.version, status=201, location=place)
+        return shown(Hosts(call, unit).adapter_shown(made, ()), made.version, status=201, location=place)
 
     return call.once(make, tenant=tenant)
 
@@ -72,7 +73,7 @@ def read_adapter(call: Called, tenant: str, adapter: str) -> Response:
     with call.read() as reader:
         row = adapter_of(call, reader, adapter)
         versions = versions_of(reader, tenant, adapter)
-        said = adapter_shown(call, reader, row, versions)
+        said = Hosts(call, reader).adapter_shown(row, versions)
     return shown(said, etag_version_of(row, versions)).response()
 
 
@@ -128,6 +129,6 @@ def _changed(
         for after in update_versions(unit, change(unit, before)):
             record_version(unit, version_of(before, after.number), after)
         versions = versions_of(unit, tenant, adapter)
-        return shown(adapter_shown(call, unit, row, versions), etag_version_of(row, versions))
+        return shown(Hosts(call, unit).adapter_shown(row, versions), etag_version_of(row, versions))
 
     return call.once(make, tenant=tenant)

@@ -28,6 +28,7 @@ class AdapterVersionRow(Directory, Base):
     """A version of one, by its number as text. `weight` is what a live one gets of the requests, in percent;
     `wanted_weight` what it is to get once engines have it, `wanted_at` since when. `sha256` is that of the weights,
     `manifest_sha256` that of what was signed, `facts` what that says; `staged_on`: the hosts whose engines have it.
+    `alone_at`: when it came to have all requests last (control/adapters/states.py).
     """
 
     __tablename__ = "adapter_versions"
@@ -53,4 +54,5 @@ class AdapterVersionRow(Directory, Base):
     created_by: Mapped[str] = mapped_column(Words(128))
     staged_at: Mapped[dt.datetime | None]
     live_at: Mapped[dt.datetime | None]
+    alone_at: Mapped[dt.datetime | None]
     retired_at: Mapped[dt.datetime | None]

@@ -5,6 +5,7 @@ removed by an operator: nobody else can know that its disks are.
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import replace
 
 from sqlalchemy import delete, insert, select, update
@@ -37,10 +38,17 @@ def note_usage(writer: Writer, host_id: str, place: str, until: dt.datetime, now
     writer.run(update(HostRow).where(HostRow.id == host_id).values(usage_until=until, usage_place=place))
 
 
-def note_engines(writer: Writer, host: Host, bases: tuple[str, ...], elsewhere: tuple[str, ...]) -> None:
+def note_engines(
+    writer: Writer, host: Host, bases: tuple[str, ...], elsewhere: tuple[str, ...], unserved: Mapping[str, str]
+) -> None:
     """What its engines have just said (`values.Host`): so it is there."""
     note_host(writer, host)
-    said = {"engines_at": writer.now, "adapter_bases": bases, "adapters_elsewhere": elsewhere}
+    said = {
+        "engines_at": writer.now,
+        "adapter_bases": bases,
+        "adapters_elsewhere": elsewhere,
+        "adapters_unserved": unserved,
+    }
     writer.run(update(HostRow).where(HostRow.id == host.id).values(said))
 
 

@@ -227,7 +227,7 @@ class HostRow(Base):
     """A host that runs a gateway on this database: what a deletion has to reach, and an invoice to wait for.
 
     What ended there before `usage_until` is in the usage store `usage_place`. `engines_at`: when its part `engines`
-    has said what the two columns behind that hold (control/store/values.py).
+    has said what the columns behind that hold (control/store/values.py).
     """
 
     __tablename__ = "hosts"
@@ -240,6 +240,7 @@ class HostRow(Base):
     engines_at: Mapped[dt.datetime | None]
     adapter_bases: Mapped[Any] = mapped_column(Document)
     adapters_elsewhere: Mapped[Any] = mapped_column(Document)
+    adapters_unserved: Mapped[Any] = mapped_column(Document)
 
 
 class EventRow(Base):

@@ -6,7 +6,7 @@ row's last change: it is what an ETag is made of, and an update is refused when 
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from headgate.directory.rows import AdapterState, alias_of, engine_name_of
@@ -180,7 +180,7 @@ class AdapterVersion(Kept):
     """A version of one. `weight` is what it gets while it is live, in percent, `wanted_weight` what it is to get once
     engines have it, `wanted_at` since when. `sha256` is that of its weights, `manifest_sha256` that of what was
     signed, `facts` what that says. `staged_on` are the hosts whose engines have it, `failure` is why its last step
-    failed.
+    failed. `alone_at` is when it came to have all requests last; None: never, or it was rolled back from.
     """
 
     tenant_id: str
@@ -200,6 +200,7 @@ class AdapterVersion(Kept):
     failure: str | None = None
     staged_at: dt.datetime | None = None
     live_at: dt.datetime | None = None
+    alone_at: dt.datetime | None = None
     retired_at: dt.datetime | None = None
 
     @property
@@ -238,8 +239,9 @@ class Host:
     """A host that runs a gateway here: `id` is its state directory's for good, `name` is for people.
 
     What ended on it before `usage_until` is in the usage store `usage_place`; None: it has never said. `engines_at`:
-    when its part `engines` said last of which models it loads adapters (`adapter_bases`), and which of the versions
-    that are waited for none of its engines is to have (`adapters_elsewhere`, by their manifests' SHA-256).
+    when its part `engines` said last of which models it loads adapters (`adapter_bases`), which of the versions
+    that are waited for none of its engines is to have (`adapters_elsewhere`, by their manifests' SHA-256), and which
+    of the live ones no replica has though it should, and why (`adapters_unserved`).
     """
 
     id: str
@@ -251,6 +253,7 @@ class Host:
     engines_at: dt.datetime | None = None
     adapter_bases: tuple[str, ...] = ()
     adapters_elsewhere: tuple[str, ...] = ()
+    adapters_unserved: Mapping[str, str] = field(default_factory=dict)
 
 
 Row = (

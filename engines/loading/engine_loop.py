@@ -21,6 +21,7 @@ from engines.watch.replica import Replica
 from headgate import adapter_metrics as metrics
 from headgate.feed.replicas import ReplicaState
 
+UNSERVED_AFTER_S = 5.0  # a load after a restart, or for a request, takes less
 GLANCE_S = 4.0  # no older is what the watch has seen of a replica that is up: a look a second, 2 s at most each
 
 _Key = tuple[str, int]  # a replica's address, and how often it was seen to start anew
@@ -44,6 +45,7 @@ class EngineLoop:
         self.hidden: frozenset[str] = frozenset()  # live, and without a place: no more requests are to come there
         self._newcomers = Newcomers(files)
         self._others = 0
+        self._missing: dict[str, float] = {}  # live ones that no replica has, since when
         self._loops: dict[_Key, tuple[ReplicaLoop, asyncio.Task[None]]] = {}
         self._had: dict[str, frozenset[str]] = {}  # by address, what they had when they were up last
 
@@ -66,6 +68,7 @@ class EngineLoop:
         self._plan.places, self._plan.versions = places, dict(versions)
         ready = [one for one in replicas if one.known.state is ReplicaState.READY] if places else []
         self._follow({(one.place.address, one.known.restarts): one for one in ready})
+        self._note_missing()
         for loop, _ in self._loops.values():
             loop.wake()
 
@@ -91,6 +94,13 @@ class EngineLoop:
             return True
         return any(loop.is_caught_up for (known, _), (loop, _) in self._loops.items() if known == address)
 
+    def unserved(self) -> dict[str, str]:
+        """Live versions that no ready replica has had for `UNSERVED_AFTER_S`, and why; none that come when they are
+        asked for.
+        """
+        before = time.monotonic() - UNSERVED_AFTER_S
+        return {name: self._why_unserved(name) for name, since in self._missing.items() if since <= before}
+
     def loaded(self) -> frozenset[str]:
         """All that some replica has or may be given just now; one that does not answer may still have what it had."""
         given = {*self._seated, *(loop.loading for loop, _ in self._loops.values() if loop.loading)}
@@ -100,6 +110,21 @@ class EngineLoop:
         """Ends the loops; adapters stay where they are."""
         self._follow({})
         self._newcomers.end()
+
+    def _note_missing(self) -> None:
+        has_places = self._plan.places > self._others
+        wanted = self._live if has_places else self._live | self.hidden
+        there = {one.name for loop, _ in self._loops.values() for one in loop.residents}
+        now = time.monotonic()
+        self._missing = {name: self._missing.get(name, now) for name in wanted - there}
+
+    def _why_unserved(self, name: str) -> str:
+        if name in self.hidden:
+            return self._no_place()
+        if not self._loops:
+            return f'no replica of engine "{self._engine}" is ready'
+        troubles = (loop.trouble(name) for loop, _ in self._loops.values())
+        return next(filter(None, troubles), "it is being loaded")
 
     def _take_seats(
         self, wanted: tuple[Wanted, ...], places: int, seen: Seen, versions: Mapping[str, Version]

@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import msgspec
 import structlog
 
 from engines.loading.engine_loop import EngineLoop
@@ -17,7 +18,7 @@ from engines.loading.promotion import Fails, Fits, Outcome
 from engines.loading.telling import ReportTeller
 from engines.loading.wishes import Wishes
 from engines.watch.replica import Replica
-from headgate.adapter_reports import LONGEST_REASON, AdapterReport
+from headgate.adapter_reports import LONGEST_REASON, MOST_REPORTS, AdapterReport
 from headgate.adapters.layout import of_engine_name
 from headgate.engine_rows import EngineRow
 from headgate.snapshot import Snapshot
@@ -103,7 +104,8 @@ class Loader:
             its = [one for one in replicas if one.engine == engine]
             wanted, called = self._wishes.by_engine.get(engine, {}), self._called(row.cluster)
             self._loop_of(engine, row).turn(row.max_loras, wanted, its, row.longest_wait_s, called)
-        self._teller.take(self._wishes.serves, dict(self._reports()))
+        serves = msgspec.structs.replace(self._wishes.serves, unserved=dict(self._unserved()))
+        self._teller.take(serves, dict(self._reports()))
 
     def _loop_of(self, engine: str, row: EngineRow) -> EngineLoop:
         files = self._files_of(row)
@@ -159,6 +161,17 @@ class Loader:
                 yield AdapterReport(*place, found.text[:LONGEST_REASON]), entry.version
             elif isinstance(found, Fits) and version.rank is Rank.AWAITED:
                 yield AdapterReport(*place), entry.version
+
+    def _unserved(self) -> Iterator[tuple[str, str]]:
+        """Live versions that none of the engines has that are to have them."""
+        wanted = self._wishes.by_engine
+        missing = {engine: self._loops[engine][1].unserved() for engine in wanted}
+        first = {name: why for some in missing.values() for name, why in some.items()}
+        for name in sorted(first)[:MOST_REPORTS]:
+            engines = [engine for engine, some in wanted.items() if name in some]
+            found = next((wanted[engine][name].entry.manifest_sha256 for engine in engines), None)
+            if found and all(name in missing[engine] for engine in engines):
+                yield found, first[name][:LONGEST_REASON]
 
     def _outcome(self, name: str) -> Outcome:
         """Of all engines that are to have it."""

@@ -126,6 +126,11 @@ class ReplicaLoop:
             return None if fails.reason in PASSING else fails
         return Fits() if name in self._warm else None
 
+    def trouble(self, name: str) -> str | None:
+        """What it failed of last, passing or not, until it goes well."""
+        fails = self._resting.failure_of(name, self._row(name))
+        return fails.text if fails else None
+
     def _row(self, name: str) -> int:
         version = self._plan.versions.get(name)
         return version.entry.version if version else 0

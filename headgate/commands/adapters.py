@@ -5,24 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from headgate.admin_client.failures import Refused
+from headgate.admin_client.failures import NotAsked, Refused
 from headgate.admin_client.paths import path_of
 from headgate.commands.admin.adapter_sent import chunks_of, config_of, metrics_of, weights_of
+from headgate.commands.admin.adapter_tables import show_adapter, show_adapters, show_version
 from headgate.commands.admin.given import given
 from headgate.commands.admin.listing import list_options
 from headgate.commands.admin.progress import bar
 from headgate.commands.admin.promotion import follow, version_of, waits_for
 from headgate.commands.admin.session import confirm, fail, note, over_the_api, yes_option
 from headgate.commands.admin.shown import Shown
+from headgate.directory.rows import ADAPTER_NAME_SAID, is_adapter_name
 
 if TYPE_CHECKING:
     from headgate.admin_client.client import AdminClient
-
-_COLUMNS = ("name", "model", "base_model", "live", "wanted", "waits_for", "newest", "created_at")
-_VERSIONS = (
-    *("version", "state", "weight", "wanted_weight", "waits_for", "wanted_until", "rank", "size_bytes", "sha256"),
-    *("created_at", "failure"),
-)
 
 tenant_option = click.option(
     "--tenant",
@@ -69,25 +65,31 @@ def push(
     config, weights = config_of(folder), weights_of(folder)
     about = given(**told, metrics=metrics_of(file, pairs))
     path = _path(client, tenant, name)
-    if base is not None:
-        _make(client, path, name, base)
+    _make(client, path, name, base)
     size = len(config) + weights.stat().st_size
     with bar(f"{folder}", size) as done:
         version = client.upload(f"{path}/versions", chunks_of(config, weights, done), size, **about).body
     if wanted:
         adapter = client.post(f"{path}/promote", {"version": version["version"]}).body
         version = version_of(adapter, version["version"])
-    shown.one(version if shown.as_json else version | {"waits_for": waits_for(version)})
+    show_version(shown, version)
 
 
-def _make(client: "AdminClient", path: str, name: str, base: str) -> None:
-    """Unless it is there already, of whatever base: its checks say more than we could."""
+def _make(client: "AdminClient", path: str, name: str, base: str | None) -> None:
+    """Unless it is there already. Raises NotAsked where it is of another base, or nobody has said of which."""
     try:
-        client.get(path)
+        found = client.get(path).body["base_model"]
     except Refused as refused:
-        if refused.status != 404:
+        if refused.status != 404 or "tenant" in refused.problem.get("detail", ""):
             raise
+        if base is None:
+            text = f"there is no adapter {name}: --base MODEL makes it, of a model of gateway.yaml"
+            raise NotAsked(f"{text} whose engines load adapters (max_loras)") from None
         client.post(path.rpartition("/")[0], {"name": name, "base_model": base})
+    else:
+        if base not in (None, found):
+            text = f"adapter {name} changes the model {found}, and --base says {base}: leave --base out"
+            raise NotAsked(f"{text}, or push under another name")
 
 
 @command.command("delete")
@@ -114,7 +116,7 @@ def delete(
 @over_the_api
 def create(client: "AdminClient", shown: Shown, name: str, base: str, tenant: str | None) -> None:
     """Make an adapter, still without a version. Clients will ask for it as TENANT/NAME."""
-    _show(shown, client.post(_path(client, tenant), given(name=name, base_model=base)).body)
+    show_adapter(shown, client.post(_path(client, tenant), given(name=name, base_model=base)).body)
 
 
 @command.command("list")
@@ -124,7 +126,7 @@ def create(client: "AdminClient", shown: Shown, name: str, base: str, tenant: st
 def list_(client: "AdminClient", shown: Shown, tenant: str | None, limit: int | None, after: str | None) -> None:
     """List adapters."""
     found = client.listed(_path(client, tenant), limit, after)
-    shown.many(found.data if shown.as_json else [_row(one) for one in found.data], found.next, _COLUMNS)
+    show_adapters(shown, found.data, found.next)
 
 
 @command.command("show")
@@ -133,7 +135,7 @@ def list_(client: "AdminClient", shown: Shown, tenant: str | None, limit: int | 
 @over_the_api
 def show(client: "AdminClient", shown: Shown, name: str, tenant: str | None) -> None:
     """Show an adapter and its versions."""
-    _show(shown, client.get(_path(client, tenant, name)).body)
+    show_adapter(shown, client.get(_path(client, tenant, name)).body)
 
 
 @command.command("promote")
@@ -160,7 +162,7 @@ def promote(
     adapter = client.post(f"{path}/promote", given(version=version, weight=weight)).body
     if wait:
         adapter = follow(client, path, adapter, version)
-    _show(shown, adapter)
+    show_adapter(shown, adapter)
     found = version_of(adapter, version)
     if found["wanted_weight"] is not None:
         note(f"version {version} goes live when engines have loaded it, and waits for {waits_for(found)}")
@@ -175,7 +177,7 @@ def promote(
 @over_the_api
 def rollback(client: "AdminClient", shown: Shown, name: str, tenant: str | None) -> None:
     """Go back to the version that was live before, at once."""
-    _show(shown, client.post(_path(client, tenant, name, "rollback"), {}).body)
+    show_adapter(shown, client.post(_path(client, tenant, name, "rollback"), {}).body)
 
 
 @command.command("retire")
@@ -187,35 +189,13 @@ def rollback(client: "AdminClient", shown: Shown, name: str, tenant: str | None)
 def retire(client: "AdminClient", shown: Shown, name: str, version: int, tenant: str | None, *, yes: bool) -> None:
     """End a version for good. If no other one is live, requests for the adapter are refused from then on."""
     confirm(f"End version {version} of {name} for good?", yes=yes)
-    _show(shown, client.post(_path(client, tenant, name, "versions", str(version), "retire"), {}).body)
+    show_adapter(shown, client.post(_path(client, tenant, name, "versions", str(version), "retire"), {}).body)
 
 
-def _path(client: "AdminClient", tenant: str | None, *more: str) -> str:
+def _path(client: "AdminClient", tenant: str | None, name: str | None = None, *more: str) -> str:
+    if name is not None and not is_adapter_name(name):
+        raise click.UsageError(f"expected an adapter's name: {ADAPTER_NAME_SAID}, without its tenant; found {name!r}")
     tenant = tenant or client.get("me").body.get("tenant")
     if tenant is None:
         raise click.UsageError("give --tenant")
-    return path_of("tenants", tenant, "adapters", *more)
-
-
-def _row(adapter: dict[str, Any]) -> dict[str, Any]:
-    """Of versions what fits a line."""
-    versions = adapter["versions"]
-    live = [f"{one['version']} ({one['weight']}%)" for one in versions if one["state"] == "live"]
-    wanted = next((one for one in versions if one["wanted_weight"] is not None), None)
-    return adapter | {
-        "live": ", ".join(live) or None,
-        "wanted": wanted and wanted["version"],
-        "waits_for": wanted and waits_for(wanted),
-        "newest": versions[-1]["version"] if versions else None,
-    }
-
-
-def _show(shown: Shown, adapter: dict[str, Any]) -> None:
-    if shown.as_json:
-        shown.one(adapter)
-        return
-    versions = adapter["versions"]
-    shown.one({name: value for name, value in adapter.items() if name != "versions"})
-    if versions:
-        note("")
-        shown.many([one | {"waits_for": waits_for(one)} for one in versions], None, _VERSIONS)
+    return path_of("tenants", tenant, "adapters", *([name] if name is not None else []), *more)

@@ -17,6 +17,7 @@ LimitsSubject = Literal["tenant", "user"]
 AdapterState = Literal["uploaded", "validated", "staged", "live", "retired"]
 ADAPTER_STATES: tuple[AdapterState, ...] = ("uploaded", "validated", "staged", "live", "retired")
 ADAPTER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$"
+ADAPTER_NAME_SAID = "1 to 63 letters, digits, '.', '_', '-' and ':', of which the first is a letter or digit"
 SHARED = "shared"  # in a tenant's place: adapters of the platform, for the tenants that are granted them
 Place = tuple[str, ...]
 

@@ -12,9 +12,11 @@ from admin_api import Served, served
 
 from control.store.adapters import wanted_versions
 from control.store.store import Store
+from headgate.commands import table
 from headgate.contract import ADAPTER_KEY
+from headgate.directory.rows import ADAPTER_NAME_SAID
 from tests.adapters.made import files
-from tests.control.adapter_rows import HERE, add_version, report
+from tests.control.adapter_rows import HERE, add_version, report, told
 from tests.control.rows import write_tenant
 
 
@@ -30,6 +32,13 @@ def admin(tmp_path: Path) -> Iterator[Served]:
         yield running
 
 
+def adapter_folder(folder: Path) -> Path:
+    files(folder, base_model_name_or_path="llama")
+    (folder / "weights").rename(folder / "adapter_model.safetensors")
+    (folder / "config").rename(folder / "adapter_config.json")
+    return folder
+
+
 def test_an_adapter_is_made_promoted_and_rolled_back(admin: Served) -> None:
     owner = admin.member("owner")
     made = admin.run("adapters", "create", "bot", "--base", "chat", key=owner)
@@ -39,7 +48,7 @@ def test_an_adapter_is_made_promoted_and_rolled_back(admin: Served) -> None:
         add_version(admin.store)
         promoted = admin.run("adapters", "promote", "bot", str(version), key=owner)
         assert "goes live when engines have loaded it" in promoted.stderr
-        assert ("none is there", "waits for host_1")[version - 1] in promoted.stderr
+        assert ("none is there", "waits for 1 host")[version - 1] in promoted.stderr
         (line,) = admin.run("adapters", "list", "--tenant", "acme").stdout.splitlines()[1:]
         assert ("none is there", "name of host_1")[version - 1] in line
         report(admin.store, version)
@@ -93,11 +102,56 @@ def test_what_is_not_allowed_is_one_line(admin: Served) -> None:
     assert json.loads(admin.run("adapters", "list", "--json", key=stranger).stdout)["data"] == []
 
 
+def test_a_push_says_what_is_wrong_with_its_name_and_its_base(admin: Served, tmp_path: Path) -> None:
+    folder = adapter_folder(tmp_path / "adapter")
+    push = ("adapters", "push", str(folder), "--tenant", "acme")
+    unknown = admin.run(*push, "--name", "bot")
+    assert (unknown.exit_code, "there is no adapter bot: --base MODEL makes it" in unknown.stderr) == (1, True)
+    for name in ("../..", "acme/bot", ""):
+        refused = admin.run(*push, "--name", name, "--base", "chat")
+        assert refused.exit_code == 2
+        assert (
+            f"expected an adapter's name: {ADAPTER_NAME_SAID}, without its tenant; found {name!r}" in refused.stderr
+        )
+    assert admin.run(*push, "--name", "bot", "--base", "chat").exit_code == 0
+    other = admin.run(*push, "--name", "bot", "--base", "big")
+    assert (other.exit_code, len(other.stderr.splitlines())) == (1, 1)
+    assert "adapter bot changes the model chat, and --base says big" in other.stderr
+    assert admin.run(*push, "--name", "bot").exit_code == 0
+    shown = json.loads(admin.run("adapters", "show", "bot", "--tenant", "acme", "--json").stdout)
+    assert [one["version"] for one in shown["versions"]] == [1, 2]
+
+
+def test_tables_fit_80_columns_and_say_what_has_failed_and_what_nobody_serves(
+    admin: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "_NOT_CUT", 80)
+    admin.run("adapters", "create", "bot", "--base", "chat", "--tenant", "acme")
+    for _ in range(2):
+        add_version(admin.store, manifest_sha256="cd" * 32)
+    admin.run("adapters", "promote", "bot", "1", "--tenant", "acme")
+    report(admin.store, 1)
+    admin.run("adapters", "promote", "bot", "2", "--tenant", "acme")
+    report(admin.store, 2, reason="the engine does not load it (400): " + "rank 64 is above its highest rank " * 3)
+    told(admin.store, "host_1", unserved={"cd" * 32: 'no replica of engine "llama" is ready'})
+    listed, shown = (
+        admin.run("adapters", *arguments, "--tenant", "acme").stdout for arguments in (("list",), ("show", "bot"))
+    )
+    for text in (listed, shown):
+        lines = text.splitlines()
+        assert max(map(len, lines)) <= 80, text
+        words = " ".join(text.split())
+        assert "acme/bot" in words
+        for said in ("failed:", "no replica"):
+            assert said in words
+    assert [line.split()[:2] for line in shown.splitlines() if line[:1].isdigit()] == [
+        ["1", "live"],
+        ["2", "validated"],
+    ]
+
+
 def test_how_good_a_version_is_goes_with_it(admin: Served, tmp_path: Path) -> None:
-    folder, results = tmp_path / "adapter", tmp_path / "all_results.json"
-    files(folder, base_model_name_or_path="llama")
-    (folder / "weights").rename(folder / "adapter_model.safetensors")
-    (folder / "config").rename(folder / "adapter_config.json")
+    folder, results = adapter_folder(tmp_path / "adapter"), tmp_path / "all_results.json"
     results.write_text('{"eval_loss": 0.5, "epoch": 3}')
     push = ("adapters", "push", str(folder), "--name", "bot", "--tenant", "acme", "--base", "chat", "--json")
     numbers = ("--metrics", str(results), "--metric", "eval_loss=0.25")

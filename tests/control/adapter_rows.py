@@ -39,9 +39,9 @@ def report(store: Store, version: int, host: str = "host_1", **more: Any) -> str
     return refused
 
 
-def told(store: Store, host: str, *reports: Any, bases: Any = ("chat",), elsewhere: Any = ()) -> list[str | None]:
+def told(store: Store, host: str, *reports: Any, bases: Any = ("chat",), **serves: Any) -> list[str | None]:
     """A host's word, for good or not."""
-    body = {"serves": {"bases": bases, "elsewhere": elsewhere}, "reports": reports}
+    body = {"serves": {"bases": bases, **serves}, "reports": reports}
     status, answer = answer_to(store, Host(id=host, name=f"name of {host}"), json.dumps(body).encode())
     assert status == 200, answer
     refused: list[str | None] = json.loads(answer)["refused"]

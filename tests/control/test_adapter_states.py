@@ -149,6 +149,71 @@ def test_a_rollback_is_at_once_and_cancels_what_was_wanted() -> None:
     assert adapter.shares() == {1: 100}
 
 
+def live_in_turn(*numbers: int) -> Adapter:
+    """Each had all requests, one after the other; a canary is a version in the list that was not."""
+    adapter = Adapter(*(version(number, state="staged") for number in range(1, 5)))
+    for number in numbers:
+        adapter.promote(number)
+    return adapter
+
+
+def test_each_rollback_goes_one_further_back_and_never_to_a_canary_or_to_what_was_given_up() -> None:
+    adapter = live_in_turn(1, 3)
+    adapter.promote(2, 10)
+    adapter.promote(3)  # the canary is ended
+    adapter.promote(4)
+    for number in (3, 1):
+        adapter.roll_back()
+        assert adapter.shares() == {number: 100}
+    assert "no version was live before version 1: promote version 2 or 3 or 4" in why_not(adapter)
+    adapter.promote(4)  # it counts from here on
+    adapter.promote(2)
+    adapter.roll_back()
+    assert adapter.shares() == {4: 100}
+
+
+def test_a_rollback_of_an_ab_ends_it_and_what_it_took_off_is_given_up() -> None:
+    adapter = live_in_turn(1, 2, 3)
+    adapter.promote(2, 50)
+    adapter.roll_back()
+    assert adapter.shares() == {3: 100}
+    adapter.roll_back()
+    assert adapter.shares() == {1: 100}
+
+
+def test_after_a_retirement_a_rollback_goes_to_what_was_live_before_or_says_that_it_is_retired() -> None:
+    adapter = live_in_turn(1, 2)
+    adapter.take(states.retire(adapter.versions, 2, adapter.now))
+    adapter.roll_back()
+    assert adapter.shares() == {1: 100}
+    adapter.take(states.retire(adapter.versions, 1, adapter.now))
+    assert "version 1 was live and is retired, which is for good: promote version 3 or 4" in why_not(adapter)
+    heir = live_in_turn(1)
+    heir.promote(2, 20)
+    heir.take(states.retire(heir.versions, 1, heir.now))
+    assert heir.shares() == {2: 100}
+    assert "version 1 was live and is retired" in why_not(heir)
+    assert "no version is live, and none was: promote version 1" in why_not(Adapter(version(1)))
+
+
+def test_a_rollback_that_waits_for_engines_is_no_promotion_in_the_history() -> None:
+    adapter = live_in_turn(1, 2, 3)
+    adapter.take(states.fail(adapter.versions, 2, "no place"))
+    adapter.roll_back()
+    assert adapter.shares() == {3: 100}
+    adapter.stage(2)
+    assert adapter.shares() == {2: 100}
+    adapter.roll_back()
+    assert adapter.shares() == {1: 100}
+
+
+def why_not(adapter: Adapter) -> str:
+    with pytest.raises(Problem) as problem:
+        adapter.roll_back()
+    assert problem.value.code == "nothing_to_roll_back"
+    return problem.value.detail
+
+
 def test_a_rollback_to_one_that_engines_had_no_place_for_waits_for_them() -> None:
     adapter = with_first_live(version(2))
     adapter.promote(2)

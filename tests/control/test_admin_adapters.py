@@ -15,7 +15,7 @@ from control.adapters.promotions import HOST_IS_AWAY, Promotions
 from control.adapters.reports import answer_to
 from control.adapters.states import PROMOTED_WITHIN
 from control.store.adapters import update_versions, versions_of
-from control.store.audit_log import verify_log
+from control.store.audit_log import entries, verify_log
 from control.store.hosts import note_engines
 from control.store.store import Store
 from control.store.tenants import insert_grant
@@ -118,12 +118,40 @@ async def test_a_promotion_waits_for_hosts_with_engines_of_its_base_model_and_fo
     told(store, "of_another_model", bases=("big",))
     told(store, "of_other_tenants", elsewhere=("cd" * 32,))
     assert waits_for(await admin.get(f"{PATH}/bot")) == [("host_1", "name of host_1"), ("host_2", "name of host_2")]
-    assert waits_for(await of(admin, "owner").get(f"{PATH}/bot")) == [("host_1", None), ("host_2", None)]
+    tenants = await of(admin, "owner").get(f"{PATH}/bot")
+    assert waits_for(tenants) == [(None, None), (None, None)]  # which ones they are is the operators' to know
     report(store, number)
     assert waits_for(await admin.get(f"{PATH}/bot")) == [("host_2", "name of host_2")]
     assert states(await admin.get(f"{PATH}/bot")) == {1: ("validated", None, 100)}
     report(store, number, host="host_2")
     assert states(await admin.get(f"{PATH}/bot")) == {1: ("live", 100, None)}
+
+
+async def test_a_live_version_that_nobody_serves_says_so_and_hosts_are_shown_to_operators_alone(
+    admin: Caller, store: Store
+) -> None:
+    async def shown(caller: Caller) -> tuple[str | None, list[str]]:
+        found = (await caller.get(f"{PATH}/bot")).json()["versions"][0]
+        return found["unserved"], found["staged_on"]
+
+    await admin.post(PATH, BOT)
+    number = add_version(store, manifest_sha256="cd" * 32)
+    await admin.post(f"{PATH}/bot/promote", {"version": number})
+    report(store, number)
+    assert await shown(admin) == (None, ["host_1"])
+    assert await shown(of(admin, "owner")) == (None, [])
+    told(store, "host_1", unserved={"cd" * 32: "no such folder"})
+    assert await shown(of(admin, "owner")) == ("no replica has it: no such folder", [])
+    told(store, "host_2")
+    assert (await shown(admin))[0] == "no replica of 1 of 2 hosts has it: no such folder"
+    told(store, "host_1")
+    assert (await shown(admin))[0] is None
+    for host in ("host_1", "host_2"):
+        told(store, host, bases=())
+    assert (await shown(admin))[0] == "no engine that loads adapters of its base model is there"
+    with store.read() as reader:
+        said = [str(entry.after) for entry in entries(reader)]
+    assert not [text for text in said if "host_1" in text]
 
 
 async def test_a_host_that_says_nothing_any_more_is_not_waited_for_until_it_is_back(
@@ -135,7 +163,7 @@ async def test_a_host_that_says_nothing_any_more_is_not_waited_for_until_it_is_b
     for number in (first, second):
         with store.write_aside() as writer:
             writer.now -= HOST_IS_AWAY
-            note_engines(writer, Host(id="host_2", name="two"), ("chat",), ())
+            note_engines(writer, Host(id="host_2", name="two"), ("chat",), (), {})
         await admin.post(f"{PATH}/bot/promote", {"version": number})
         if number == second:
             told(store, "host_2")
@@ -145,14 +173,14 @@ async def test_a_host_that_says_nothing_any_more_is_not_waited_for_until_it_is_b
     assert waits_for(await admin.get(f"{PATH}/bot"), second) == [("host_2", "name of host_2")]
     with store.write_aside() as writer:
         writer.now -= HOST_IS_AWAY
-        note_engines(writer, Host(id="host_2", name="two"), ("chat",), ())
+        note_engines(writer, Host(id="host_2", name="two"), ("chat",), (), {})
     promotions.settle()  # what host_1 has said is known, and need not be said again
     assert states(await admin.get(f"{PATH}/bot")) == {1: ("staged", None, None), 2: ("live", 100, None)}
 
 
 @pytest.mark.parametrize(
     ("there", "why"),
-    [(("host_1", "host_2"), "engines did not have it within 15 minutes: those of host_2"), ((), "no engine")],
+    [(("host_1", "host_2"), "engines of 1 of 2 hosts did not have it within 15 minutes"), ((), "no engine")],
 )
 async def test_a_promotion_has_failed_when_its_time_is_over_and_what_was_live_stays(
     admin: Caller, store: Store, there: tuple[str, ...], why: str
@@ -163,7 +191,7 @@ async def test_a_promotion_has_failed_when_its_time_is_over_and_what_was_live_st
     report(store, first, host="gone")
     with store.write_aside() as writer:
         writer.now -= HOST_IS_AWAY
-        note_engines(writer, Host(id="gone", name="gone"), ("chat",), ())
+        note_engines(writer, Host(id="gone", name="gone"), ("chat",), (), {})
     promoted = await admin.post(f"{PATH}/bot/promote", {"version": second})
     until = dt.datetime.fromisoformat(promoted.json()["versions"][1]["wanted_until"])
     assert dt.timedelta(0) < until - dt.datetime.now(dt.UTC) <= PROMOTED_WITHIN

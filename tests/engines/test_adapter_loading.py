@@ -10,7 +10,7 @@ import pytest
 from adapter_bench import Bench, Engine
 from aiohttp import ClientSession, web
 
-from engines.loading import keeping
+from engines.loading import engine_loop, keeping
 from engines.loading.next_step import Rank
 from engines.loading.telling import ReportTeller
 from engines.loading.versions import Version
@@ -341,3 +341,27 @@ async def test_a_store_that_hangs_keeps_nobody_from_what_is_here(
         assert not any(task.done() for task in waiting)
         for task in waiting:
             task.cancel()
+
+
+async def test_a_live_version_that_no_replica_has_any_more_is_told_of_and_why(
+    running: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both engines were started anew by somebody else, and refuse it now."""
+    monkeypatch.setattr(engine_loop, "UNSERVED_AFTER_S", 0.1)
+    number = running.publish(0.5)
+    await promoted(running, number)
+    await running.until(lambda: running.control.serves.unserved == {})
+    manifest = running.control.versions[0].manifest_sha256 or ""
+
+    async def refuse(_request: web.Request) -> web.Response:
+        return web.json_response({"error": {"message": "rank 64 is above 16"}}, status=400)
+
+    for engine in running.engines:
+        await engine.stop()
+    for engine in running.engines:
+        engine.fails["/v1/load_lora_adapter"] = refuse
+        await engine.start()
+    await running.until(lambda: "rank 64" in running.control.serves.unserved.get(manifest, ""))
+    assert running.control.state(number) == "live"
+    running.engines[0].fails.clear()
+    await running.until(lambda: running.control.serves.unserved == {})

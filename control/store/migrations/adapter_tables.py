@@ -32,7 +32,7 @@ def make_adapters() -> None:
         _column("staged_on", sa.Text()),
         _column("failure", _words(1024), null=True),
         _column("created_by", _words(128)),
-        *(_column(name, sa.BigInteger(), null=True) for name in ("staged_at", "live_at", "retired_at")),
+        *(_column(name, sa.BigInteger(), null=True) for name in ("staged_at", "live_at", "alone_at", "retired_at")),
         *_row_of_the_directory(),
         *(sa.CheckConstraint(rule, name=op.f(f"ck_adapter_versions_{name}")) for name, rule in _CHECKS.items()),
         sa.PrimaryKeyConstraint("tenant_id", "name", "number", name="pk_adapter_versions"),

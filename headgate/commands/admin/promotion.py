@@ -1,6 +1,7 @@
 """Follows a promotion of an adapter until it has come to something, and says what it waits for."""
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headgate.admin_client.failures import NotAsked
@@ -32,8 +33,11 @@ def version_of(adapter: dict[str, Any], number: int) -> dict[str, Any]:
     raise NotAsked(f"there is no version {number} any more")
 
 
-def waits_for(version: dict[str, Any]) -> str | None:
+def waits_for(version: Mapping[str, Any]) -> str | None:
     """For whom, to people; None where it waits for nobody."""
     if version["wanted_weight"] is None:
         return None
-    return ", ".join(one["name"] or one["id"] for one in version["waits_for"]) or _NO_HOST
+    named = [one["name"] or one["id"] for one in version["waits_for"]]
+    if None in named:  # which hosts there are is the platform's to know
+        return "1 host" if len(named) == 1 else f"{len(named)} hosts"
+    return ", ".join(named) or _NO_HOST

@@ -268,7 +268,7 @@ def _hosts() -> None:
         _column("usage_until", sa.BigInteger(), null=True),
         _column("usage_place", _words(256), null=True),
         _column("engines_at", sa.BigInteger(), null=True),
-        *(_column(name, sa.Text()) for name in ("adapter_bases", "adapters_elsewhere")),
+        *(_column(name, sa.Text()) for name in ("adapter_bases", "adapters_elsewhere", "adapters_unserved")),
         key=("id",),
     )
     _table(
