@@ -239,6 +239,13 @@ local function make_error(handle, status, text, is_held)
   if text ~= "" and (is_held or not handle:trailers()) then handle:body(true):setBytes(text) end
 end
 
+-- Whether a 404 of a request for an adapter is about that, and not about something stored or a path.
+local function lacks_adapter(handle)
+  local request = handle:streamInfo():dynamicMetadata():get("hg.request")
+  local body = request.base_model and handle:body()
+  return body and body:getBytes(0, math.min(body:length(), ERROR_BYTES)):find(request.upstream_model, 1, true) ~= nil
+end
+
 -- Amazon names an error in a header: `ThrottlingException`, with an address behind it or without.
 local function named_status(headers, status)
   local name = headers:get("x-amzn-errortype")
@@ -282,8 +289,11 @@ function envoy_on_response(handle)
   end
   -- 501 is what the engine can't do at all; anything else is an exception's text. Its log has that.
   if CONFIG.failed and status >= "500" and status ~= "501" then return make_error(handle, status, CONFIG.failed) end
-  if status == "404" and handle:streamInfo():dynamicMetadata():get("hg.request").base_model then
-    headers:add("x-headgate-retry", "adapter") -- this replica has not loaded it; another one may have
+  if status == "404" and CONFIG.unloaded and lacks_adapter(handle) then
+    headers = handle:headers()
+    headers:add("x-headgate-retry", "adapter") -- another replica may have loaded it
+    headers:add("x-headgate-unloaded", CONFIG.again) -- what clients are told then: envoy/module/metering.c
+    return make_error(handle, status, CONFIG.unloaded, true) -- an engine may name everybody's adapters
   end
   if status == "429" then
     local request = handle:streamInfo():dynamicMetadata():get("hg.request")

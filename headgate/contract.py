@@ -46,6 +46,9 @@ HEDGED = "/hedged"  # what the names of routes end in whose attempts may wait be
 RETRY = "x-headgate-retry"  # why the next target is to be asked
 TRIED_MODEL = "x-headgate-tried-model"
 
+ADAPTER_NOT_LOADED = "adapter_not_loaded"  # an error's code: no replica has the adapter that the request is for
+ADAPTER_AGAIN_S = 5
+
 # Of Bedrock's answers: how many tokens the input of embeddings had, where the body does not tell.
 INPUT_TOKENS = "x-amzn-bedrock-input-token-count"
 

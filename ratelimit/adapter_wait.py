@@ -11,7 +11,7 @@ import structlog
 
 from headgate import adapter_metrics as metrics
 from headgate.adapters.layout import of_engine_name
-from headgate.contract import ERROR_SOURCE
+from headgate.contract import ADAPTER_AGAIN_S, ADAPTER_NOT_LOADED, ERROR_SOURCE
 from headgate.error_shapes import Problem
 from headgate.refusals import Refusals
 from headgate.snapshot import Snapshot
@@ -24,8 +24,6 @@ from ratelimit.waiting import Places
 WAIT_S = 30.0
 LOOK_EVERY_S = 0.05  # at what was heard: no call to anybody
 SAY_EVERY_S = 1.0
-AGAIN_S = 5
-CODE = "adapter_not_loaded"
 
 log = structlog.get_logger()
 
@@ -91,9 +89,9 @@ class AdapterWait:
 
     def _refused(self, ask: Ask, outcome: str, waited_s: float) -> Refusal:
         metrics.ADAPTER_WAITS.labels(outcome).inc()
-        self._refusals.count(CODE)
-        said = {"adapter": ask.adapter, "waited_s": round(waited_s, 1)}
-        log.info("refused", request_id=ask.request_id, tenant=ask.tenant, status=503, reason=CODE, **said)
+        self._refusals.count(ADAPTER_NOT_LOADED)
+        said = {"reason": ADAPTER_NOT_LOADED, "adapter": ask.adapter, "waited_s": round(waited_s, 1)}
+        log.info("refused", request_id=ask.request_id, tenant=ask.tenant, status=503, **said)
         return _refusal(ask, waited_s)
 
 
@@ -101,7 +99,7 @@ def _refusal(ask: Ask, waited_s: float) -> Refusal:
     named = of_engine_name(ask.adapter)
     alias = f"{named[0].tenant}/{named[0].adapter}" if named else ask.adapter
     why = f"and could not be loaded within {waited_s:.0f} s" if waited_s else "and too many requests wait already"
-    text = f"The adapter '{alias}' is not loaded by its engine, {why}. Retry in {AGAIN_S} s."
-    problem = Problem(503, text, "server_error", code=CODE)
-    first = (("content-type", "application/json"), (ERROR_SOURCE, "gateway"), ("retry-after", str(AGAIN_S)))
+    text = f"The adapter '{alias}' is not loaded by its engine, {why}. Retry in {ADAPTER_AGAIN_S} s."
+    problem = Problem(503, text, "server_error", code=ADAPTER_NOT_LOADED)
+    first = (("content-type", "application/json"), (ERROR_SOURCE, "gateway"), ("retry-after", str(ADAPTER_AGAIN_S)))
     return Refusal(problem, first)

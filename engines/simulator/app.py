@@ -190,7 +190,8 @@ class Simulator:
         exchange, simulate = _EXCHANGE.get(), body.simulate
         if simulate.status is not None:
             return await _refused(request, exchange, simulate, simulate.status)
-        reply = embeddings_reply(body, self._options.model)
+        adapter = self._engine.adapter_of(body.model)
+        reply = embeddings_reply(body, adapter.name if adapter else self._options.model)
         ttft_s = self._options.ttft_s if simulate.ttft_s is None else simulate.ttft_s
         return await send_json(request, exchange, reply, simulate, work_s=ttft_s)
 

@@ -40,7 +40,7 @@ class Engine:
             return None
         adapter = self.adapters.used(model)
         if adapter is None:
-            raise ModelError(model, ", ".join([self._model, *self.adapters.loaded]))
+            raise ModelError(model)
         return adapter
 
     def prefilled(self, body: Generation, answer: Answer, adapter: Adapter | None) -> tuple[Answer, float]:

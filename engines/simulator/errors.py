@@ -59,8 +59,8 @@ class AdapterError(SimulatorError):
 class ModelError(SimulatorError):
     """Neither the model nor an adapter has this name."""
 
-    def __init__(self, model: str, known: str) -> None:
-        super().__init__(f"The model `{model}` does not exist. Valid aliases: {known}.")
+    def __init__(self, model: str) -> None:
+        super().__init__(f"The model `{model}` does not exist.")
 
 
 class DeadEngineError(SimulatorError):

@@ -107,6 +107,10 @@ static bool is_encoded(void *envoy) {
   return false;
 }
 
+static void set_response_header(void *envoy, struct bytes name, struct bytes value) {
+  envoy_dynamic_module_callback_http_set_header(envoy, RESPONSE_HEADERS, name, value);
+}
+
 static enum scan_api api_of(void *envoy) {
   if (is_surface(envoy, TEXT("messages"))) return ANTHROPIC;
   if (passes(envoy)) return MEDIA;
@@ -133,8 +137,7 @@ static bool start_meter(struct metered *stream, void *envoy) {
   meter_start(&stream->meter, &settings);
   for (size_t i = 0; i < NUMBERS; i++) stream->written[i] = SCAN_UNKNOWN;
   if (streams && (settings.hides_chunk || settings.hides_member)) { // its length may become another one
-    envoy_dynamic_module_callback_http_set_header(envoy, RESPONSE_HEADERS, TEXT("content-length"),
-                                                  (struct bytes){NULL, 0});
+    set_response_header(envoy, TEXT("content-length"), (struct bytes){NULL, 0});
   }
   return true;
 }
@@ -280,6 +283,25 @@ static void begin_record(struct metered *stream, void *envoy) {
   if (!stream->record) count_up(envoy, stream->settings->unrecorded, 1);
 }
 
+// What clients are told ------------------------------------------------------------------------------------------
+
+// Of an answer. A 404 that envoy/attempt.lua has marked is an engine's that has not loaded the adapter: 503 to clients.
+// Not before it is here, since Envoy would send nothing more to a replica that answers everything else.
+static int shown_status(void *envoy) {
+  struct bytes mark;
+  char again_s[4]; // a header's value is there until the first change
+  const struct bytes name = TEXT("x-headgate-unloaded");
+  int status = status_of(envoy);
+  if (status != 404 || !header_of(envoy, RESPONSE_HEADERS, name, &mark, 0, NULL)) return status;
+  mark.length = mark.length < sizeof again_s ? mark.length : sizeof again_s;
+  memcpy(again_s, mark.at, mark.length);
+  set_response_header(envoy, TEXT(":status"), TEXT("503"));
+  set_response_header(envoy, TEXT("retry-after"), (struct bytes){again_s, mark.length});
+  set_response_header(envoy, TEXT("x-headgate-error-source"), TEXT("gateway"));
+  set_response_header(envoy, name, (struct bytes){NULL, 0});
+  return 503;
+}
+
 // Hooks ----------------------------------------------------------------------------------------------------------
 
 // The text has a line for nobody, then where records go.
@@ -345,14 +367,13 @@ static enum body_status request_body(struct stream *stream, void *envoy, bool is
 static enum headers_status response_headers(struct stream *stream, void *envoy, bool is_end) {
   struct metered *metered = (struct metered *)stream;
   struct bytes source;
-  int status = status_of(envoy);
+  int status = shown_status(envoy);
   if (metered->record) {
     recorder_set_status(metered->record, status);
     recorder_set_model(metered->record, text_of(envoy, request_metadata, TEXT("upstream_model")));
   }
   if (status >= 400 && !header_of(envoy, RESPONSE_HEADERS, TEXT("x-headgate-error-source"), &source, 0, NULL)) {
-    envoy_dynamic_module_callback_http_set_header(envoy, RESPONSE_HEADERS, TEXT("x-headgate-error-source"),
-                                                  TEXT("provider"));
+    set_response_header(envoy, TEXT("x-headgate-error-source"), TEXT("provider"));
   }
   if (metered->grant.is_written && status >= 200 && status < 300) grant_show(&metered->grant, envoy);
   if (is_end || status < 200 || status >= 300 || metered == &unmetered_stream || !is_generated(envoy)) {

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from extproc.translate.failure import Failure, Kind, kind_of
+from headgate.contract import ADAPTER_NOT_LOADED
 
 CONTEXT_LENGTH_CODE = "context_length_exceeded"
 
@@ -60,6 +61,8 @@ def failure_of(status: int, body: bytes, provider: str) -> Failure:
     if found is None:
         return Failure(kind, _of_text(status, body, provider), status)
     message, param, code, _ = found
+    if code == ADAPTER_NOT_LOADED:  # ours: an engine's 404 on its way through Envoy (envoy/attempt.lua)
+        return Failure.of("overloaded", message or "", code=code)
     return _failure(kind, message or f"The provider '{provider}' answered with status {status}.", status, param, code)
 
 

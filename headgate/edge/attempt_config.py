@@ -1,7 +1,7 @@
 """What envoy/attempt.lua is told of the provider whose cluster it runs in: its `CONFIG`, as Lua. Pure."""
 
 from headgate.config.model import Provider
-from headgate.contract import SECRETS
+from headgate.contract import ADAPTER_AGAIN_S, ADAPTER_NOT_LOADED, SECRETS
 from headgate.edge.secrets import credential_header
 from headgate.error_shapes import VERSION_HEADER, Problem, rendered
 from headgate.key_files import key_file
@@ -73,6 +73,15 @@ _FAILED = Problem(
 )
 
 
+# In the place of what an engine says of an adapter that it has not loaded.
+_UNLOADED = Problem(
+    503,
+    f"The adapter is not loaded by its engine. Retry in {ADAPTER_AGAIN_S} s.",
+    "server_error",
+    code=ADAPTER_NOT_LOADED,
+)
+
+
 def attempt_config(cluster: str, provider: Provider, key: str | None, *, counted: bool) -> str:
     """The `CONFIG` table. The key itself stays in its file. `counted`: answers say what is left of limits."""
     url = provider.urls[0]
@@ -89,6 +98,8 @@ def attempt_config(cluster: str, provider: Provider, key: str | None, *, counted
         "broken": _lua_string(_rendered(provider, _BROKEN)),
         "refused": _lua_string(_rendered(provider, _REFUSED)),
         "failed": _lua_string(_rendered(provider, _FAILED)) if provider.is_engine else "nil",
+        "unloaded": _lua_string(_rendered(provider, _UNLOADED)) if provider.is_engine else "nil",
+        "again": _lua_string(str(ADAPTER_AGAIN_S)),
         "keep": "{{ {} }}".format(", ".join(f"[{_lua_string(header)}] = true" for header in keep)),
         "key": _key_config(cluster, provider),
         "pooled": _lua_string(key) if key else "false",

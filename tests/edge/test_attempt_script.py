@@ -204,17 +204,33 @@ def test_a_prompt_that_is_too_long_may_fit_elsewhere(scripts: dict[str, Script],
     assert after == body
 
 
-def test_a_replica_without_the_adapter_is_not_the_last_one(scripts: dict[str, Script]) -> None:
-    of_adapter = {**OF_CHAT, "upstream_model": "acme/bot@1-00000000", "base_model": "chat"}
-    headers, _ = Request(PLAIN, of_adapter).answered(scripts["local"], 404, "{}")
-    assert headers[contract.RETRY] == "adapter"
-
-
-def test_what_an_engine_says_of_its_own_failure_reaches_nobody(scripts: dict[str, Script]) -> None:
+@pytest.fixture(scope="module")
+def engine() -> Script:
     engines = (
         "engines: {p: {kind: vllm, endpoints: ['http://p.test']}}\nmodels: {m: {targets: [{provider: p, model: p}]}}"
     )
-    engine = Script(clusters_of(rendered(engines))["provider/p"])
+    return Script(clusters_of(rendered(engines))["provider/p"])
+
+
+def test_a_replica_without_the_adapter_is_not_the_last_one_and_names_nobodys(engine: Script) -> None:
+    name = "acme/bot@1-00000000"
+    of_adapter = {**OF_CHAT, "upstream_model": name, "base_model": "chat"}
+    said = json.dumps({"error": {"message": f"The model `{name}` does not exist. Valid: other/secret@1-11111111"}})
+    headers, body = Request(PLAIN, of_adapter).answered(engine, 404, said)
+    assert headers == {
+        ":status": "404",  # for Envoy's router: the replica answers everything else
+        "content-type": "application/json",
+        contract.RETRY: "adapter",
+        "x-headgate-unloaded": "5",
+    }
+    assert json.loads(body)["error"]["code"] == contract.ADAPTER_NOT_LOADED
+    assert "other" not in body
+    for plan, text in ((OF_CHAT, said), (of_adapter, '{"error":{"message":"Response resp_1 not found"}}')):
+        headers, body = Request(PLAIN, plan).answered(engine, 404, text)
+        assert (contract.RETRY in headers, body) == (False, text)
+
+
+def test_what_an_engine_says_of_its_own_failure_reaches_nobody(scripts: dict[str, Script], engine: Script) -> None:
     inside = '{"error":{"message":"EngineCore encountered an issue. See stack trace (above)","code":500}}'
     for status in (500, 503):
         headers, body = Request(PLAIN, OF_CHAT).answered(engine, status, inside)

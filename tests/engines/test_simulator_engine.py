@@ -83,6 +83,21 @@ def test_an_adapter_that_has_to_be_read_again_and_is_gone_is_the_end(adapters: P
         assert "adapter one had to be read again" in said
 
 
+def test_an_unknown_model_is_404_on_every_endpoint_and_nobodys_adapter_is_named(adapters: Path) -> None:
+    with started(adapters / "record.jsonl", *ADAPTERS) as loaded, loaded.connect():
+        assert load(loaded, "one", adapters / "acme") == 200
+        for path, more in (
+            ("chat/completions", ASK),
+            ("completions", {"prompt": "a"}),
+            ("embeddings", {"input": "a"}),
+        ):
+            reply = loaded.post(f"/v1/{path}", {**more, "model": "two"})
+            assert reply.status == 404
+            assert reply.json["error"]["message"] == "The model `two` does not exist."
+        answer = loaded.post("/v1/embeddings", {"input": "a", "model": "one"})
+        assert (answer.status, answer.json["model"]) == (200, "one")
+
+
 def test_without_adapters_there_is_nothing_to_load(engine: Engine, tmp_path: Path) -> None:
     assert load(engine, "one", tmp_path) == 404
     assert engine.chat(model="anything at all").status == 200

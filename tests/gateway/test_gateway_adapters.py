@@ -209,6 +209,41 @@ def test_it_is_its_tenants_alone(admin: AdminGateway) -> None:
     assert there.json()["error"]["code"] == unknown.json()["error"]["code"] == "model_not_found"
 
 
+SURFACES: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": "Hi"}]},
+    "/v1/completions": {"prompt": "Hi"},
+    "/v1/responses": {"input": "Hi"},
+    "/v1/messages": {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3},
+    "/v1/embeddings": {"input": "Hi"},
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "streams"), [*((path, False) for path in SURFACES), *((path, True) for path in list(SURFACES)[:-1])]
+)
+def test_an_engine_that_has_lost_the_adapter_is_503_in_the_gateways_words(
+    admin: AdminGateway, engine: Engine, path: str, streams: bool
+) -> None:
+    """As after a restart of an engine elsewhere, until that is noticed: then requests wait until it is loaded."""
+    body = {"model": "acme/bot", **SURFACES[path]} | ({"stream": True} if streams else {})
+    for _ in range(50):
+        for card in httpx2.get(f"http://{engine.address}/v1/models").json()["data"]:
+            httpx2.post(f"http://{engine.address}/v1/unload_lora_adapter", json={"lora_name": card["id"]})
+        refused = admin.gateway.post(path, body, KEYS["acme"])
+        assert refused.status_code in (200, 503), refused.text
+        if refused.status_code == 503:
+            break
+    assert (refused.headers["retry-after"], refused.headers["x-headgate-error-source"]) == ("5", "gateway")
+    said = refused.json()["error"]
+    assert "@" not in refused.text
+    if path == "/v1/messages":
+        assert (said["type"], said["details"]["error_code"]) == ("overloaded_error", "adapter_not_loaded")
+    else:
+        assert (said["type"], said["code"]) == ("server_error", "adapter_not_loaded")
+    line = admin.gateway.end_line(refused.headers["x-request-id"])
+    assert (line["status"], line["completion_tokens"]) == (503, None)
+
+
 def test_more_adapters_than_places_all_answer(admin: AdminGateway, engine: Engine, tmp_path: Path) -> None:
     """`bot` has a place or two: the last of these needs one that is taken."""
     aliases = {"acme/bot": "acme/bot@"}

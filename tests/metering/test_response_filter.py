@@ -116,6 +116,17 @@ def test_who_refused(headers: dict[str, str], source: str | None) -> None:
     assert ended(headers, CHAT, [DONE]).headers.get("x-headgate-error-source") == source
 
 
+def test_an_adapter_that_no_replica_has_is_503_to_clients() -> None:
+    marked = ended({":status": "404", "x-headgate-unloaded": "5", "content-type": "application/json"}, CHAT, [b"{}"])
+    assert marked.headers == {
+        ":status": "503",
+        "content-type": "application/json",
+        "retry-after": "5",
+        "x-headgate-error-source": "gateway",
+    }
+    assert ended({":status": "404"}, CHAT, [b"{}"]).headers[":status"] == "404"
+
+
 def test_the_first_token_is_timed_where_that_is_asked_for_once() -> None:
     """Not the first event: heads, roles and pings say nothing of how fast a model is."""
     frames = [event(chunk({"role": "assistant", "content": ""})), *(event(chunk({"content": "w"})) for _ in range(3))]

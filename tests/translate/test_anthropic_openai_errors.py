@@ -26,6 +26,11 @@ def test_an_error_is_told_apart_from_its_shape(case: Case) -> None:
         (404, {"error": "model 'x' not found"}, Failure("not_found", "model 'x' not found", 404)),  # Ollama
         (404, {"detail": "Not Found"}, Failure("not_found", "Not Found", 404)),
         (
+            404,  # until Envoy makes it 503: envoy/module/metering.c
+            {"error": {"message": "not loaded", "code": "adapter_not_loaded"}},
+            Failure("overloaded", "not loaded", 503, code="adapter_not_loaded"),
+        ),
+        (
             422,
             {"object": "error", "message": {"detail": [{"loc": ["body", "n"], "msg": "Too many"}]}, "code": None},
             Failure("invalid_request", "body.n: Too many", 422),  # Mistral
