@@ -20,6 +20,7 @@ from control.roles import Asker
 AT_ONCE = 8
 WORKING = 4  # of 8 connections (control/store/engine.py) and 40 threads (anyio's)
 UPLOADING = 3
+UPLOAD_AGAIN_S = 5
 WAIT_S = 5.0  # for one of them
 WRITES_AT_ONCE = 60
 WRITES_PER_S = 5.0
@@ -87,8 +88,11 @@ class Traffic:
     async def uploading(self, asker: Asker) -> AsyncIterator[None]:
         """While a body of any size arrives and is worked on: one of a tenant's at a time. Raises Problem (429)."""
         whose = _whose(asker)
-        if whose in self._uploading or len(self._uploading) >= UPLOADING:
-            raise _too_many(f"expected one upload of a tenant at once, and {UPLOADING} of all tenants", 5)
+        if whose in self._uploading:
+            raise _too_many("an upload of this tenant is under way: expected one at a time", UPLOAD_AGAIN_S)
+        if len(self._uploading) >= UPLOADING:
+            text = f"{UPLOADING} uploads of other tenants are under way: expected {UPLOADING} at a time on a host"
+            raise _too_many(text, UPLOAD_AGAIN_S)
         self._uploading.add(whose)
         try:
             yield

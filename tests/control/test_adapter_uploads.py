@@ -264,6 +264,33 @@ async def test_a_client_that_sends_ever_less_is_sent_away(
 
 
 @ON_ONE
+async def test_an_upload_that_stalls_holds_its_tenants_place_for_a_minute_and_nobody_elses(
+    admin: Caller, store: Store, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert arriving.BLOCK_WITHIN_S == 60.0  # as documented
+    monkeypatch.setattr(arriving, "BLOCK_WITHIN_S", 2.0)
+    begun = asyncio.Event()
+
+    async def stalls() -> AsyncIterator[bytes]:
+        yield body_of()[:-50]
+        begun.set()
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(30):
+        stalled = asyncio.create_task(push(admin, stalls()))
+        await begun.wait()
+        refused = await push(admin)
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
+        assert "an upload of this tenant is under way" in refused.json()["detail"]
+        assert int(refused.headers["retry-after"]) >= 1
+        elsewhere = await push(admin, path=VERSIONS.replace("acme", "other"))
+        assert elsewhere.status_code == 404, "it has no such adapter, and a place"
+        ended = await stalled
+    assert (ended.status_code, ended.json()["code"]) == (408, "body_too_slow")
+    assert (await push(admin)).status_code == 201
+
+
+@ON_ONE
 async def test_others_are_answered_while_the_store_hangs(
     admin: Caller, store: Store, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
