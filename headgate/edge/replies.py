@@ -68,6 +68,7 @@ _BROKEN = ["UC", "UR", "LR", "UPE"]
 _TIMED_OUT = ["UT", "SI", "DT", "UMSDR"]
 # https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_conn_man/response_code_details
 _OVERLOADED = "overload"
+_AGAIN_S = 2  # by then it is known of a provider's endpoints, or an engine's replicas, which ones are away
 
 # Cut: a request that is refused before it has an id of ours may have brought one of any length.
 _REQUEST_ID = "%REQ(X-REQUEST-ID):36%"
@@ -354,6 +355,7 @@ def _mappers(
     anthropic = api == "anthropic"
     # Anthropic's SDKs know a request by this header.
     known_by = [set_header(ANTHROPIC_REQUEST_ID, _REQUEST_ID)] if anthropic else []
+    again = set_header("retry-after", str(_AGAIN_S))
 
     def told(matches: AccessLogFilter) -> AccessLogFilter:
         return _all(matches, asked()) if asked else matches
@@ -370,7 +372,11 @@ def _mappers(
                 filter=told(reply.matches),
                 status_code=reply.status,
                 body_format_override=_json(api, reply),
-                headers_to_add=[set_header(ERROR_SOURCE, reply.source), *known_by],
+                headers_to_add=[
+                    set_header(ERROR_SOURCE, reply.source),
+                    *([again] if (reply.source, reply.status) == ("provider", 503) else []),
+                    *known_by,
+                ],
             )
             for reply in replies
         ),

@@ -61,7 +61,9 @@ def test_a_redirect_is_not_followed(gateway: RunningGateway, keys: Keys) -> None
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_provider_that_refuses_connections(gateway: RunningGateway, keys: Keys, stream: bool) -> None:
-    error_of(gateway.post(CHAT, chat("dead", stream=stream), keys.acme), 503, "provider_unreachable")
+    reply = gateway.post(CHAT, chat("dead", stream=stream), keys.acme)
+    error_of(reply, 503, "provider_unreachable")
+    assert int(reply.headers["retry-after"]) >= 1
 
 
 def test_one_refused_connection_after_another(gateway: RunningGateway, keys: Keys) -> None:

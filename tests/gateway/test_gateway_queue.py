@@ -112,6 +112,18 @@ async def test_a_full_queue_refuses_in_the_clients_shape_and_gives_back_what_was
         await until(lambda: not valkey.zcard("hg:{counted}:open"))
 
 
+async def test_who_waits_for_more_than_ten_seconds_is_answered(queue: Queued) -> None:
+    """What Envoy gives a try of a call to a worker where nobody says otherwise."""
+    left = ended(queue, "left")
+    async with queue.full():
+        (waiting,) = await queue.fill("acme")
+        await asyncio.wait({waiting}, timeout=10.5)
+    reply = await waiting
+    assert (reply.status_code, reply.headers["x-headgate-queue-position"]) == (200, "1")
+    await queue.is_empty()
+    assert ended(queue, "left") == left, "its client has not gone"
+
+
 async def test_a_turn_that_does_not_come_in_time(queue: Queued) -> None:
     async with queue.full():
         refused = await queue.ask("counted", "hasty")
@@ -204,12 +216,12 @@ async def test_counters_that_stay_away_stop_nobody(queue: Queued) -> None:
         finally:
             os.kill(pid, signal.SIGCONT)
     assert [reply.status_code for reply in replies] == [200] * 4
-    await until(lambda: emergencies(queue) >= 4)
+    await until(lambda: ended(queue, "emergency") >= 4)
     await queue.is_empty()
 
 
-def emergencies(queue: Queued) -> float:
-    return metric(queue.gateway, 'headgate_engine_queue_requests_total{model="chat",outcome="emergency"')
+def ended(queue: Queued, outcome: str) -> float:
+    return metric(queue.gateway, f'headgate_engine_queue_requests_total{{model="chat",outcome="{outcome}"')
 
 
 async def test_an_envoy_that_is_killed_leaves_nothing_behind(queue: Queued) -> None:
