@@ -38,9 +38,9 @@ class Slots:
             await asyncio.sleep(EVERY_S)
 
     async def _look(self, pool: str, row: SlotsRow) -> SlotsStanding | None:
-        capacity = self._capacities.of(row) or 0
+        replicas = self._capacities.of(row) or {}
         try:
-            looked = read_looked(await self._counters.run(*look_call(pool, capacity)))
+            looked = read_looked(await self._counters.run(*look_call(pool, replicas)))
         except Unavailable:  # the counters' client has said so
             return None
-        return SlotsStanding(engine_of(pool), capacity, looked.held, looked.waiting, looked.is_full)
+        return SlotsStanding(engine_of(pool), sum(replicas.values()), looked.held, looked.waiting, looked.is_full)

@@ -70,7 +70,7 @@ EXTPROC_REASONS = (
     "unknown_url",
     "unsupported_parameter",
 )
-LIMITER_REASONS = (*KINDS, "engine_queue_full", "engine_queue_timeout", "adapter_not_loaded")
+LIMITER_REASONS = (*KINDS, "engine_queue_full", "engine_queue_timeout", "engine_unavailable", "adapter_not_loaded")
 
 
 class Refusals:

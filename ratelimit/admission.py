@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import structlog
 
@@ -35,12 +36,20 @@ log = structlog.get_logger()
 
 GiveBack = Callable[[], Awaitable[bool]]
 
+_REASONS: dict[Verdict, Reason] = {Verdict.WAITS: "timeout", Verdict.FULL: "full", Verdict.TOO_LATE: "too_late"}
+
+
+class _Asked(NamedTuple):
+    """Who wanted a slot, and what came of it."""
+
+    seat: Seat
+    admitted: Admitted
+
 
 @dataclass(slots=True)
 class _Waiting:
     """A request that waits: what it was told first, and until when it does, by the loop's clock."""
 
-    seat: Seat
     first: Admitted
     since: float
     until: float
@@ -73,10 +82,10 @@ class Admission:
             return codec.GOES_ON
         seat = _seat(ask, snapshot, limits or LimitsRow())
         try:
-            admitted = await self._asked(seat, engine)
-            if admitted.verdict is not Verdict.WAITS:
-                return await self._answer(ask, engine, admitted, give_back)
-            return await self._wait(ask, engine, self._waiting(seat, admitted), give_back)
+            asked = await self._asked(ask, seat, engine)
+            if asked.admitted.verdict is not Verdict.WAITS:
+                return await self._answer(ask, engine, asked, give_back)
+            return await self._wait(ask, engine, asked, give_back)
         except Unavailable as gone:
             self._tally.ended(ask, "emergency")
             self._leave(seat)  # a call that was cut off may have made a ticket, which would be in others' way
@@ -87,22 +96,22 @@ class Admission:
             self._leave(seat)
             raise
 
-    async def _wait(self, ask: Ask, engine: SlotsRow, waiting: _Waiting, give_back: GiveBack) -> bytes:
-        loop, seat, admitted = asyncio.get_running_loop(), waiting.seat, waiting.first
+    async def _wait(self, ask: Ask, engine: SlotsRow, asked: _Asked, give_back: GiveBack) -> bytes:
+        loop, seat, waiting = asyncio.get_running_loop(), asked.seat, _waiting(asked)
         key = (seat.pool, seat.member)
         self._calls[key] = waiting.called
         self._tally.begins(ask)
         try:
-            while admitted.verdict is Verdict.WAITS and loop.time() < waiting.until:
+            while asked.admitted.verdict is Verdict.WAITS and loop.time() < waiting.until:
                 await self._pause(waiting)
-                admitted = await self._asked(seat, engine, GRACE_S)
+                asked = await self._asked(ask, seat, engine, GRACE_S)
             waited_s = loop.time() - waiting.since
-            if admitted.verdict is Verdict.WAITS:
+            if asked.admitted.verdict is Verdict.WAITS:
                 await self._counters.run(*release_call(seat.pool, [seat.member], 0))
         finally:
             del self._calls[key]
             self._tally.stops(ask)
-        return await self._answer(ask, engine, admitted, give_back, waiting.first, waited_s)
+        return await self._answer(ask, engine, asked, give_back, waiting.first, waited_s)
 
     async def _pause(self, waiting: _Waiting) -> None:
         left_s = waiting.until - asyncio.get_running_loop().time()
@@ -111,14 +120,14 @@ class Admission:
                 await waiting.called.wait()
         waiting.called.clear()
 
-    async def _asked(self, seat: Seat, engine: SlotsRow, grace_s: float = 0.0) -> Admitted:
+    async def _asked(self, ask: Ask, seat: Seat, engine: SlotsRow, grace_s: float = 0.0) -> _Asked:
         """A call that took too long is made again; who waits has the patience for counters that are restarted."""
-        capacity = self._engines.capacity(engine)
-        now = replace(seat, capacity=capacity or 0, length=None if capacity is None else seat.length)
+        places = self._engines.places(ask, engine)
+        now = replace(seat, length=None) if places is None else replace(seat, places=places)
         until, is_first = time.monotonic() + grace_s, True
         while True:
             try:
-                return read_admitted(await self._counters.run(*admit_call(now)))
+                return _Asked(now, read_admitted(await self._counters.run(*admit_call(now))))
             except Unavailable:
                 if not is_first and time.monotonic() >= until:
                     raise
@@ -129,33 +138,23 @@ class Admission:
         self,
         ask: Ask,
         engine: SlotsRow,
-        admitted: Admitted,
+        asked: _Asked,
         give_back: GiveBack,
         first: Admitted | None = None,
         waited_s: float = 0.0,
     ) -> bytes:
+        admitted, places = asked.admitted, asked.seat.places
         if first:
             self._tally.waited(ask, waited_s, first.expected_ms if admitted.verdict is Verdict.SLOT else None)
         if admitted.verdict in (Verdict.SLOT, Verdict.ENDED):
             self._tally.ended(ask, "waited" if first else "at_once")
-            if first is None:
-                return codec.GOES_ON
-            return codec.goes_on(queue_headers(first), self._engines.choose(ask, engine.cluster))
-        reasons: dict[Verdict, Reason] = {
-            Verdict.WAITS: "timeout",
-            Verdict.FULL: "full",
-            Verdict.TOO_LATE: "too_late",
-        }
-        reason = reasons[admitted.verdict]
+            hosts = self._engines.lead(ask, engine.cluster, places, admitted.replica)
+            return codec.goes_on(queue_headers(first) if first else (), hosts) if first or hosts else codec.GOES_ON
+        reason: Reason = _REASONS[admitted.verdict] if places.replicas else "unavailable"
         self._tally.refused(ask, reason, CODES[reason])
-        refusal = queue_refusal(reason, ask.model, admitted, round(waited_s * 1000))
+        refusal = queue_refusal(reason, ask.model, first or admitted, admitted, waited_s)
         headers = queue_headers(first or admitted)
         return codec.refused(ask, refusal, headers, reserved=False if await give_back() else None)
-
-    def _waiting(self, seat: Seat, first: Admitted) -> _Waiting:
-        now = asyncio.get_running_loop().time()
-        since = now - first.waited_ms / 1000  # with another worker before, which has gone
-        return _Waiting(seat, first, since, since + (seat.patience_ms or 0) / 1000, asyncio.Event())
 
     def _leave(self, seat: Seat) -> None:
         """Its ticket, and the slot that it may just have got; only who asked has gone, it may come again."""
@@ -173,6 +172,12 @@ class Admission:
                 called.set()
 
 
+def _waiting(asked: _Asked) -> _Waiting:
+    seat, first = asked
+    since = asyncio.get_running_loop().time() - first.waited_ms / 1000  # with another worker before, which has gone
+    return _Waiting(first, since, since + (seat.patience_ms or 0) / 1000, asyncio.Event())
+
+
 def _seat(ask: Ask, snapshot: Snapshot, limits: LimitsRow) -> Seat:
     row = snapshot.models.get(ask.model)
     queue = row.queue if row else None
@@ -187,7 +192,6 @@ def _seat(ask: Ask, snapshot: Snapshot, limits: LimitsRow) -> Seat:
         epoch=ask.epoch,
         tenant=ask.tenant,
         model=ask.model,
-        capacity=0,
         lease_ms=lease_ms(row.total_ms if row else None),
         priority=limits.priority,
         share=limits.share,

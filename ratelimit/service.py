@@ -112,7 +112,7 @@ class Limiter:
             made = await self._admission.admit(ask, snapshot, limits, back)
             if not ask.adapter or codec.is_refusal(made):
                 return made
-            found = await self._adapters.wait(ask) or found
+            found = await self._adapters.wait(ask) or (found if made == codec.GOES_ON else [])
         if isinstance(found, Refusal):
             return codec.refused(ask, found, (), reserved=False if await back() else None)
         return made + codec.goes_on((), found) if found else made

@@ -1,13 +1,14 @@
 
--- Says how many slots an engine has, though nobody asks for one: leases end, those whose turn it is are told, and a
+-- Says how the slots of an engine stand, though nobody asks for one: leases end, those whose turn it is are told, and a
 -- full engine is said to be full for as long as it is.
 --
--- ARGV  2: slots of the engine
+-- ARGV  2..: each replica that is there, and how many slots it has
 --
--- Returns {how many are held, how many requests wait, 1 where others find none}.
+-- Returns {how many are held of those, how many requests wait, 1 where others find none}.
 
-call("HSET", state, "capacity", ARGV[2])
+know_replicas(2)
 prune()
+count_slots()
 local is_full, waiting = tell()
 keep()
-return { call("ZCARD", slots), waiting, is_full and 1 or 0 }
+return { held, waiting, is_full and 1 or 0 }

@@ -1,31 +1,18 @@
--- What admit.lua and release.lua begin with: the slots of one engine, and who waits for one.
---
--- KEYS  1: slots, by the end of their lease   2: when each was taken   3: state   4: tickets   5: who is still there, and
---       until when   6: requests that have ended   7, 8, 9: who waits, of class 1 (the most urgent) to 3
---       10, 11, 12: the tenants of each class   13: all who wait, by model and then in their order
--- ARGV  1: the time in ms, "" for the server's clock
+
+-- Who waits for a slot of an engine.
 --
 -- A ticket is a member that waits. Within a class they stand by their start tags (start-time fair queueing, Goyal, Vin,
 -- Cheng 1996): a tenant's next one is 1 / share after its last one, and never before the class's virtual time, which is
 -- the tag of the last one that was served. So a tenant's tickets keep their order, and tenants take turns by their shares.
--- Of classes the most urgent one is served, but after PASSED tickets that went before it a class has its turn.
--- state: `seq`, `capacity`, `mean` (ms that a slot is held, the last ones weigh most), `full` and `told` (what was published, and
--- when), `n:MODEL` (who waits for it), `v:CLASS` its virtual time, `p:CLASS` how many went before it.
+-- Of classes the most urgent one is served, but after PASSED tickets that went before it a class has its turn. A ticket
+-- that may go to some replicas only waits for one of them: those behind it are served by others meanwhile.
+-- state: `seq`, `full` and `told` (what was published, and when), `n:MODEL` (who waits for it), `v:CLASS` its virtual
+-- time, `p:CLASS` how many went before it, `few` how many who wait may go to some replicas only.
 
-local call, ceil, floor, max, min = redis.call, math.ceil, math.floor, math.max, math.min
-local slots, since, state, tickets, beats, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local models = KEYS[13]
 local CLASSES, PASSED, LIFE, AT_ONCE = 3, 8, 3600000, 64
+local LOOKED_PAST = 256 -- of those whose replicas have no room, at most
 local TELL_MS = 900 -- a full engine is said to be full as often, at most: who hears nothing forgets it
-local now = tonumber(ARGV[1])
-if not now then
-  local time = call("TIME")
-  now = time[1] * 1000 + floor(time[2] / 1000)
-end
 
-local function whole(number) return string.format("%.0f", number) end
-local function exact(number) return string.format("%.17g", number) end
-local function number_of(field) return tonumber(call("HGET", state, field)) or 0 end
 local function line_of(class) return KEYS[6 + class] end
 local function tenants_of(class) return KEYS[9 + class] end
 
@@ -50,8 +37,9 @@ end
 local function take_out(member, served)
   local packed = call("HGET", tickets, member)
   if not packed then return nil end
-  local class, tenant, share, model, place, start, joined = unpack(cmsgpack.unpack(packed))
+  local class, tenant, share, model, place, start, joined, only = unpack(cmsgpack.unpack(packed))
   call("HDEL", tickets, member)
+  if only then call("HINCRBY", state, "few", -1) end
   call("ZREM", beats, member)
   call("ZREM", line_of(class), place)
   call("ZREM", models, among_models(model, class, start, place))
@@ -74,17 +62,9 @@ end
 
 -- Lets go of what is over: leases, and those who wait and have not been heard of.
 local function prune()
-  for _, member in ipairs(call("ZRANGEBYSCORE", slots, "-inf", whole(now))) do
-    call("ZREM", slots, member)
-    call("ZREM", since, member)
-  end
+  prune_slots()
   for _, member in ipairs(call("ZRANGEBYSCORE", beats, "-inf", whole(now))) do take_out(member, false) end
   call("ZREMRANGEBYSCORE", ended, "-inf", whole(now))
-end
-
-local function free_slots()
-  local capacity = number_of("capacity")
-  return max(0, capacity - call("ZCARD", slots))
 end
 
 -- Whose turn it is of the classes that somebody waits in: `heads` says so of each, `passed` how many went before it.
@@ -116,18 +96,54 @@ local function passed_now()
   return passed
 end
 
--- The next `count` members, in their order.
-local function next_ones(count)
-  local lines, at, passed, found = {}, {}, passed_now(), {}
+-- Where a ticket may go; nil: anywhere.
+local function only_of(place)
+  local packed = call("HGET", tickets, string.sub(place, 18))
+  return packed and cmsgpack.unpack(packed)[8] or nil
+end
+
+local function with_room(only, room)
+  for _, name in ipairs(only) do
+    if (room[name] or 0) > 0 then return name end
+  end
+end
+
+-- The first of a line, from `at` on, that some replica has room for, and where in the line that is.
+local function head_of(line, at, room)
+  while line[at] do
+    local only = only_of(line[at])
+    if not only or with_room(only, room) then break end
+    at = at + 1
+  end
+  return at
+end
+
+-- The next `count` members, in their order, or up to `wanted`: then also what is left for it by those before that may
+-- go to some replicas only.
+local function next_ones(count, wanted)
+  local lines, at, passed, found, room = {}, {}, passed_now(), {}, {}
+  local few = number_of("few")
+  for name, its in pairs(rooms) do room[name] = its end
   for class = 1, CLASSES do
-    lines[class], at[class] = count > 0 and call("ZRANGE", line_of(class), 0, count - 1) or {}, 1
+    local last = count - 1 + min(few, LOOKED_PAST)
+    lines[class], at[class] = count > 0 and call("ZRANGE", line_of(class), 0, whole(last)) or {}, 1
   end
   while #found < count do
     local heads = {}
-    for class = 1, CLASSES do heads[class] = lines[class][at[class]] end
+    for class = 1, CLASSES do
+      if few > 0 then at[class] = head_of(lines[class], at[class], room) end
+      heads[class] = lines[class][at[class]]
+    end
     local class = class_of(heads, passed)
     if not class then break end
-    found[#found + 1] = string.sub(heads[class], 18)
+    local member = string.sub(heads[class], 18)
+    if member == wanted then return found, room end
+    local only = few > 0 and only_of(heads[class])
+    if only then
+      local name = with_room(only, room)
+      room[name] = room[name] - 1
+    end
+    found[#found + 1] = member
     at[class] = at[class] + 1
     pass(class, heads, passed)
   end
@@ -136,12 +152,13 @@ end
 
 -- Tells those whose turn it is, and everybody whether others find a slot here. Whether none does, and how many wait.
 local function tell()
-  local free, waiting = free_slots(), call("ZCARD", beats)
+  local waiting = call("ZCARD", beats)
   -- Nobody has said how many slots there are, or there was no replica: that is no reason to pass it over.
-  if waiting == 0 and number_of("capacity") == 0 then return false, 0 end
-  local is_full = waiting >= free
-  local was_full = number_of("full") == 1
-  local called = free > 0 and waiting > 0 and next_ones(min(free, AT_ONCE)) or {}
+  if waiting == 0 and capacity == 0 then return false, 0 end
+  local count = min(free, AT_ONCE)
+  local called = count > 0 and waiting > 0 and next_ones(count) or {}
+  local stuck = min(waiting, count) - #called -- what is free is not where they may go
+  local is_full, was_full = waiting - stuck >= free, number_of("full") == 1
   if #called == 0 and is_full == was_full and not (is_full and now - number_of("told") >= TELL_MS) then
     return is_full, waiting
   end

@@ -1,17 +1,18 @@
 """The calls of admit.lua, release.lua and look.lua, what they answer, and what they tell those who listen. Pure."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from headgate.counters.scripts import ADMIT, LOOK, RELEASE, Call, member_of, queue_keys
+from headgate.counters.scripts import ADMIT, LOOK, RELEASE, Argument, Call, member_of, queue_keys
 from headgate.limits import PRIORITIES, Priority
 
 QUEUE_CHANNEL = "hg:queue"  # of all engines, for all workers of all gateways
 # Who waits says so every second or so; after this it is not there any more.
 BEAT_MS = 5000
+ANYWHERE = ""  # in the place of a replica: the whole engine, while nobody says anything of its replicas
 # A request's end may be known before its slot is taken, where the call was under way: that takes none then.
 REMEMBER_MS = 15_000
 
@@ -27,10 +28,24 @@ class Verdict(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """The replicas of an engine that are there, and how many slots each has.
+
+    Those come first that a request had better go to. Where `only` is not 0 it goes to none but so many of these.
+    """
+
+    replicas: tuple[tuple[str, int], ...] = ()
+    only: int = 0
+
+
+NOWHERE = Places()
+
+
+@dataclass(frozen=True, slots=True)
 class Seat:
     """Who wants a slot of an engine. `length` None: it does not wait, and takes one whether there is one or not.
 
-    `capacity` is what the engine runs at once; `patience_ms` how long it would wait, None for ever.
+    `patience_ms` is how long it would wait, None for ever.
     """
 
     pool: str
@@ -38,8 +53,8 @@ class Seat:
     epoch: str
     tenant: str
     model: str
-    capacity: int
     lease_ms: int
+    places: Places = NOWHERE
     priority: Priority = "normal"
     share: int = 1
     length: int | None = None
@@ -53,17 +68,23 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """How many are `ahead`, when its turn is expected (None: nobody can say), how long it has waited."""
+    """How many are `ahead`, when its turn is expected (None: nobody can say), how long it has waited.
+
+    With a slot also the replica that has it.
+    """
 
     verdict: Verdict
     ahead: int
     expected_ms: int | None
     waited_ms: int
+    replica: str = ANYWHERE
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """How many slots of an engine are held, how many requests wait for one, and whether others would have to."""
+    """How many slots of an engine are held at replicas that are there, how many requests wait for one, and whether
+    others would have to.
+    """
 
     held: int
     waiting: int
@@ -94,18 +115,19 @@ def admit_call(seat: Seat, now_ms: int | str = "") -> Call:
         seat.share,
         seat.model,
         -1 if seat.length is None else seat.length,
-        seat.capacity,
         seat.lease_ms,
         BEAT_MS,
         -1 if seat.patience_ms is None else seat.patience_ms,
+        seat.places.only,
+        *_in_a_row(seat.places.replicas),
     )
     return ADMIT, queue_keys(seat.pool), arguments
 
 
-def read_admitted(reply: Sequence[int]) -> Admitted:
+def read_admitted(reply: tuple[int, int, int, int, bytes]) -> Admitted:
     """What the reply of `admit_call` says."""
-    verdict, ahead, expected_ms, waited_ms = reply
-    return Admitted(Verdict(verdict), ahead, None if expected_ms < 0 else expected_ms, waited_ms)
+    verdict, ahead, expected_ms, waited_ms, replica = reply
+    return Admitted(Verdict(verdict), ahead, None if expected_ms < 0 else expected_ms, waited_ms, replica.decode())
 
 
 def release_call(pool: str, members: Sequence[str], remember_ms: int = REMEMBER_MS, now_ms: int | str = "") -> Call:
@@ -113,9 +135,9 @@ def release_call(pool: str, members: Sequence[str], remember_ms: int = REMEMBER_
     return RELEASE, queue_keys(pool), (now_ms, remember_ms, *members)
 
 
-def look_call(pool: str, capacity: int, now_ms: int | str = "") -> Call:
-    """How an engine stands, of which it is known how much it runs at once; who listens is told."""
-    return LOOK, queue_keys(pool), (now_ms, capacity)
+def look_call(pool: str, replicas: Mapping[str, int], now_ms: int | str = "") -> Call:
+    """How an engine stands. `replicas`: how many slots each has of those that are there. Who listens is told."""
+    return LOOK, queue_keys(pool), (now_ms, *_in_a_row(replicas.items()))
 
 
 def read_looked(reply: Sequence[int]) -> Looked:
@@ -132,3 +154,7 @@ def read_notice(message: bytes) -> Notice | None:
         return None
     pool = slots.partition("{engine/")[2].partition("}")[0]
     return Notice(pool, is_full, tuple(called))
+
+
+def _in_a_row(replicas: Iterable[tuple[str, int]]) -> list[Argument]:
+    return [said for pair in replicas for said in pair]

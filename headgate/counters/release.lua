@@ -5,23 +5,23 @@
 --
 -- Returns how many slots were given back. Those whose turn it is are told.
 
-local WEIGHT = 0.1 -- of the last slot's time in the mean
-
+recall_replicas()
 prune()
 local remember, freed = tonumber(ARGV[2]), 0
 for at = 3, #ARGV do
   local member = ARGV[at]
-  local taken = tonumber(call("ZSCORE", since, member))
-  if call("ZREM", slots, member) == 1 then
-    call("ZREM", since, member)
+  local replica, began = let_go(member)
+  if replica then
     freed = freed + 1
-    local mean, held = tonumber(call("HGET", state, "mean")), max(0, now - (taken or now))
-    call("HSET", state, "mean", exact(mean and mean + WEIGHT * (held - mean) or held))
+    learn(replica, began)
   elseif remember > 0 then
     call("ZADD", ended, whole(now + remember), member)
     call("PEXPIRE", ended, LIFE)
   end
   take_out(member, false)
 end
-tell()
+if call("ZCARD", beats) > 0 or number_of("full") == 1 then -- or else there is nothing new to tell
+  count_slots()
+  tell()
+end
 return freed

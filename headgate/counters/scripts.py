@@ -45,9 +45,9 @@ NOTE_RESPONSE = _script("note_response")
 FIND_RESPONSE = _script("find_response")
 KNOWN_RESPONSES = _script("known_responses")
 MARK = _script("mark")
-ADMIT = _script("queue", "admit")
-RELEASE = _script("queue", "release")
-LOOK = _script("queue", "look")
+ADMIT = _script("slots", "queue", "admit")
+RELEASE = _script("slots", "queue", "release")
+LOOK = _script("slots", "queue", "look")
 ALL = (RESERVE, SETTLE, STANDING, NOTE_RESPONSE, FIND_RESPONSE, KNOWN_RESPONSES, MARK, ADMIT, RELEASE, LOOK)
 
 
@@ -102,9 +102,9 @@ def mark_key(tenant: str) -> str:
 
 
 def queue_keys(pool: str) -> tuple[str, ...]:
-    """All keys of an engine's slots and of those who wait for one, as queue.lua has them; no tenant is called so."""
+    """All keys of an engine's slots and of those who wait for one, as slots.lua has them; no tenant is called so."""
     of_classes = [f"{part}:{number}" for part in ("line", "tenants") for number in (1, 2, 3)]
-    parts = ("slots", "since", "state", "tickets", "beats", "ended", *of_classes, "models")
+    parts = ("slots", "places", "state", "tickets", "beats", "ended", *of_classes, "models")
     return tuple(f"hg:{{engine/{pool}}}:{part}" for part in parts)
 
 

@@ -1,8 +1,9 @@
-"""How many requests an engine runs at once now: by its ready replicas, or gateway.yaml while they say nothing."""
+"""How many requests each ready replica of an engine runs at once, or all of it while they say nothing."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from headgate.counters.queue import ANYWHERE
 from headgate.feed.replicas import Replica, ReplicaState
 from headgate.snapshot import SlotsRow
 
@@ -21,16 +22,17 @@ class Capacities:
         self._clock = clock
         self._there_until: dict[str, float] = {}  # by cluster
 
-    def of(self, engine: SlotsRow) -> int | None:
-        """None where no replica is there, nor was a moment ago: nothing is worth waiting for then.
+    def of(self, engine: SlotsRow) -> Mapping[str, int] | None:
+        """By address, of all together as ANYWHERE; None where no replica is there, nor was a moment ago: nothing is
+        worth waiting for then.
 
         One that was there and has died may be starting anew, which requests that wait outlast.
         """
         replicas = self._replicas_of(engine.cluster)
         if not replicas:
-            return engine.capacity
+            return {ANYWHERE: engine.capacity}
         now = self._clock()
         if all(one.state is ReplicaState.AWAY for one in replicas):
-            return 0 if now < self._there_until.get(engine.cluster, now) else None
+            return {} if now < self._there_until.get(engine.cluster, now) else None
         self._there_until[engine.cluster] = now + RESTART_S
-        return sum(one.capacity for one in replicas if one.state is ReplicaState.READY)
+        return {one.address: one.capacity for one in replicas if one.state is ReplicaState.READY}

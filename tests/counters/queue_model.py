@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from math import ceil
 
-from headgate.counters.queue import BEAT_MS, Admitted, Seat, Verdict
+from headgate.counters.queue import ANYWHERE, BEAT_MS, Admitted, Seat, Verdict
 from headgate.limits import PRIORITIES
+from headgate.spreading import ALWAYS, FACTOR
 
 PASSED = 8
 
@@ -16,6 +17,7 @@ class Ticket:
     number: int
     joined: int
     until: int
+    only: tuple[str, ...] = ()
 
     @property
     def rank(self) -> int:
@@ -39,58 +41,87 @@ class Tags:
 
 
 @dataclass
+class Held:
+    """A slot: the end of its lease, when it was taken, where it is."""
+
+    end: int
+    since: int
+    replica: str
+
+
+@dataclass
 class QueueModel:
-    slots: dict[str, tuple[int, int]] = field(default_factory=dict)  # member: the end of its lease, when it was taken
+    slots: dict[str, Held] = field(default_factory=dict)  # by member
     tickets: dict[str, Ticket] = field(default_factory=dict)
     ended: dict[str, int] = field(default_factory=dict)
     tags: dict[tuple[int, str], Tags] = field(default_factory=dict)
     virtual: dict[int, float] = field(default_factory=dict)
     passed: dict[int, int] = field(default_factory=dict)
-    capacity: int = 0
+    sizes: dict[str, int] = field(default_factory=dict)  # of the replicas that are there
     number: int = 0
     mean: float | None = None
 
     def admit(self, seat: Seat, now: int) -> Admitted:
-        self.capacity = seat.capacity
+        self.sizes = dict(seat.places.replicas)
         self.prune(now)
-        member = seat.member
+        member, waits = seat.member, seat.member in self.tickets
         if member in self.ended:
             return Admitted(Verdict.ENDED, 0, None, 0)
         if member in self.slots:
-            return Admitted(Verdict.SLOT, 0, 0, 0)
-        waits = member in self.tickets
-        if seat.length is None or (not waits and len(self.tickets) < self.free):
-            self.slots[member] = (now + seat.lease_ms, now)
-            return Admitted(Verdict.SLOT, 0, 0, 0)
-        if not waits:
-            self.join(seat, now)
-        ticket = self.tickets[member]
-        ticket.until = now + BEAT_MS
-        if ticket in self.next_ones():
-            self.serve(ticket, now)
-            return Admitted(Verdict.SLOT, 0, 0, max(0, now - ticket.joined))
+            return Admitted(Verdict.SLOT, 0, 0, 0, self.slots[member].replica)
+        only = tuple(name for name, _ in seat.places.replicas[: seat.places.only])
+        mine = list(only or self.sizes)
+        at_once = None if waits else self.at_once(seat, mine)
+        if at_once is not None:
+            return self.take(seat, now, at_once, 0)
+        ticket = self.tickets[member] if waits else self.join(seat, now)
+        ticket.until, ticket.only = now + BEAT_MS, only
+        turns = self.next_ones()
+        if member in turns:
+            replica = self.chosen(mine, turns[member])
+            assert replica is not None
+            return self.serve(ticket, now, replica)
+        out = None if waits else self.put_out(ticket)
+        if out is not None:
+            return out
         ahead = self.ahead_of(ticket)
-        expected = self.expected(ahead)
-        if not waits:
-            if seat.patience_ms is not None and expected is not None and expected > seat.patience_ms:
-                self.leave(ticket)
-                return Admitted(Verdict.TOO_LATE, ahead, expected, 0)
-            of_model = [one for one in self.line() if one.seat.model == seat.model]
-            if len(of_model) > seat.length:
-                self.leave(of_model[-1])
-                if of_model[-1] is ticket:
-                    return Admitted(Verdict.FULL, ahead, expected, 0)
-            ahead = self.ahead_of(ticket)
         return Admitted(Verdict.WAITS, ahead, self.expected(ahead), max(0, now - ticket.joined))
+
+    def at_once(self, seat: Seat, mine: list[str]) -> str | None:
+        found = self.chosen(mine, self.rooms)
+        if seat.length is None:
+            found = self.least_busy(mine) if found is None else found
+            return ANYWHERE if found is None else found
+        picky = any(one.only for one in self.tickets.values())
+        return found if not picky and len(self.tickets) < self.free else None
+
+    def put_out(self, ticket: Ticket) -> Admitted | None:
+        """One that has just joined, or another one in its place."""
+        seat, ahead = ticket.seat, self.ahead_of(ticket)
+        expected = self.expected(ahead)
+        assert seat.length is not None
+        if seat.patience_ms is not None and expected is not None and expected > seat.patience_ms:
+            self.leave(ticket)
+            return Admitted(Verdict.TOO_LATE, ahead, expected, 0)
+        if self.of_model(seat.model) <= seat.length:
+            return None
+        out = self.last_one(seat.model, seat.length)
+        self.leave(out)
+        return Admitted(Verdict.FULL, ahead, expected, 0) if out is ticket else None
+
+    def take(self, seat: Seat, now: int, replica: str, waited: int) -> Admitted:
+        self.slots[seat.member] = Held(now + seat.lease_ms, now, replica)
+        return Admitted(Verdict.SLOT, 0, 0, waited, replica)
 
     def release(self, members: list[str], remember_ms: int, now: int) -> int:
         self.prune(now)
         freed = 0
         for member in members:
             if member in self.slots:
-                _, taken = self.slots.pop(member)
-                held = max(0, now - taken)
-                self.mean = held if self.mean is None else self.mean + 0.1 * (held - self.mean)
+                slot = self.slots.pop(member)
+                if slot.replica in (*self.sizes, ANYWHERE) or ANYWHERE in self.sizes:
+                    held = max(0, now - slot.since)
+                    self.mean = held if self.mean is None else self.mean + 0.1 * (held - self.mean)
                 freed += 1
             elif remember_ms:
                 self.ended[member] = now + remember_ms
@@ -99,15 +130,48 @@ class QueueModel:
         return freed
 
     def prune(self, now: int) -> None:
-        self.slots = {member: held for member, held in self.slots.items() if held[0] > now}
+        self.slots = {member: held for member, held in self.slots.items() if held.end > now}
         self.ended = {member: until for member, until in self.ended.items() if until > now}
         gone = [one for one in self.tickets.values() if one.until <= now]
         for ticket in sorted(gone, key=lambda one: (one.until, one.seat.member)):
             self.leave(ticket)
 
+    def held_at(self, name: str) -> int:
+        return len([slot for slot in self.slots.values() if name == slot.replica])
+
+    @property
+    def taken(self) -> dict[str, int]:
+        if ANYWHERE in self.sizes:
+            return {ANYWHERE: len(self.slots)}
+        return {name: self.held_at(name) for name in self.sizes}
+
+    @property
+    def rooms(self) -> dict[str, int]:
+        return {name: max(0, size - self.taken[name]) for name, size in self.sizes.items()}
+
+    @property
+    def nowhere(self) -> int:
+        """Held by those of whom nobody knows where they are."""
+        return 0 if ANYWHERE in self.sizes else self.held_at(ANYWHERE)
+
     @property
     def free(self) -> int:
-        return max(0, self.capacity - len(self.slots))
+        return max(0, sum(self.rooms.values()) - self.nowhere)
+
+    @property
+    def capacity(self) -> int:
+        return sum(self.sizes.values())
+
+    def chosen(self, names: list[str], rooms: dict[str, int]) -> str | None:
+        taken = self.taken
+        share = FACTOR * (sum(taken.values()) + self.nowhere + 1) / max(self.capacity, 1)
+        for name in names:
+            if rooms[name] > 0 and taken[name] < max(ceil(share * self.sizes[name]), ceil(ALWAYS * self.sizes[name])):
+                return name
+        return self.least_busy([name for name in names if rooms[name] > 0])
+
+    def least_busy(self, names: list[str]) -> str | None:
+        return min(names, key=lambda name: self.taken[name] / max(self.sizes[name], 1), default=None)
 
     def line(self) -> list[Ticket]:
         return sorted(self.tickets.values(), key=lambda one: one.order)
@@ -115,13 +179,23 @@ class QueueModel:
     def of_class(self, rank: int) -> list[Ticket]:
         return [one for one in self.line() if one.rank == rank]
 
+    def of_model(self, model: str) -> int:
+        return len([one for one in self.tickets.values() if one.seat.model == model])
+
     def ahead_of(self, ticket: Ticket) -> int:
-        return self.line().index(ticket)
+        own = self.of_class(ticket.rank).index(ticket)
+        urgent = len([one for one in self.tickets.values() if one.rank < ticket.rank])
+        return own + min(urgent, max(0, PASSED * (own + 1) - self.passed.get(ticket.rank, 0)))
+
+    def last_one(self, model: str, length: int) -> Ticket:
+        lines = [[one for one in self.of_class(rank) if one.seat.model == model] for rank in range(len(PRIORITIES))]
+        kept = max(1, length // PASSED)
+        return [*(line for line in lines if line), *(line for line in lines if len(line) > kept)][-1][-1]
 
     def expected(self, ahead: int) -> int | None:
         return None if self.mean is None or not self.capacity else ceil((ahead + 1) * self.mean / self.capacity)
 
-    def join(self, seat: Seat, now: int) -> None:
+    def join(self, seat: Seat, now: int) -> Ticket:
         rank = PRIORITIES.index(seat.priority)
         tags = self.tags.setdefault((rank, seat.tenant), Tags())
         has_others = any(one.seat.tenant == seat.tenant for one in self.of_class(rank))
@@ -130,6 +204,7 @@ class QueueModel:
         ticket = Ticket(seat, start, self.number, now, now + BEAT_MS)
         self.tickets[seat.member] = ticket
         tags.finish = ticket.finish
+        return ticket
 
     def leave(self, ticket: Ticket) -> None:
         del self.tickets[ticket.seat.member]
@@ -138,14 +213,14 @@ class QueueModel:
             if tags.finish == ticket.finish:
                 tags.finish = ticket.start
 
-    def serve(self, ticket: Ticket, now: int) -> None:
+    def serve(self, ticket: Ticket, now: int, replica: str) -> Admitted:
         del self.tickets[ticket.seat.member]
         rank = ticket.rank
         if not self.forget_class(rank):
             self.tags[rank, ticket.seat.tenant].served = ticket.finish
             self.virtual[rank] = max(self.virtual.get(rank, 0.0), ticket.start)
         self.count_passed(rank, self.passed, {one.rank for one in self.tickets.values()})
-        self.slots[ticket.seat.member] = (now + ticket.seat.lease_ms, now)
+        return self.take(ticket.seat, now, replica, max(0, now - ticket.joined))
 
     def forget_class(self, rank: int) -> bool:
         if self.of_class(rank):
@@ -162,17 +237,28 @@ class QueueModel:
             if other > rank:
                 passed[other] = passed.get(other, 0) + 1
 
-    def next_ones(self) -> list[Ticket]:
-        """In turn: the class that was passed over most, of those that were too often, or else the most urgent."""
+    def next_ones(self) -> dict[str, dict[str, int]]:
+        """In turn: the class that was passed over most, of those that were too often, or else the most urgent.
+
+        Who may go to some replicas only is passed over while these have no room. Of each what is left for it.
+        """
         lines = [self.of_class(rank) for rank in range(len(PRIORITIES))]
-        passed = dict(self.passed)
-        found: list[Ticket] = []
-        while len(found) < self.free and any(lines):
+        passed, rooms = dict(self.passed), self.rooms
+        found: dict[str, dict[str, int]] = {}
+        while len(found) < self.free:
+            for line in lines:
+                while line and line[0].only and not any(rooms.get(name, 0) for name in line[0].only):
+                    line.pop(0)
             waiting = [rank for rank, line in enumerate(lines) if line]
+            if not waiting:
+                break
             overdue = [rank for rank in waiting if passed.get(rank, 0) >= PASSED and rank != waiting[0]]
             rank = max(overdue, key=lambda one: (passed[one], one), default=waiting[0])
             if overdue and passed.get(waiting[0], 0) > passed[rank]:
                 rank = waiting[0]
-            found.append(lines[rank].pop(0))
+            ticket = lines[rank].pop(0)
+            found[ticket.seat.member] = dict(rooms)
+            if ticket.only:
+                rooms[next(name for name in ticket.only if rooms.get(name, 0))] -= 1
             self.count_passed(rank, passed, {other for other in waiting if other != rank} | {rank})
         return found

@@ -12,12 +12,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from redis import Redis
 
 from headgate.counters.queue import (
+    ANYWHERE,
     BEAT_MS,
+    NOWHERE,
     QUEUE_CHANNEL,
     REMEMBER_MS,
     Admitted,
     Looked,
     Notice,
+    Places,
     Seat,
     Verdict,
     admit_call,
@@ -36,6 +39,14 @@ from tests.counters.valkey_server import ValkeyServer
 
 POOL = "llama@1"
 LEASE_MS = 60_000
+ONE, OTHER = "10.0.0.5:8000", "10.0.0.6:8000"
+TWO = Places(((ONE, 4), (OTHER, 4)))
+SLOT = Admitted(Verdict.SLOT, 0, 0, 0, ONE)
+
+
+def of(capacity: int) -> Places:
+    """One replica with so many slots; none is there with 0."""
+    return Places(((ONE, capacity),)) if capacity else NOWHERE
 
 
 class Queue:
@@ -43,7 +54,7 @@ class Queue:
 
     def __init__(self, valkey: Redis, capacity: int = 1, length: int = 100) -> None:
         self.valkey, self.now = valkey, START
-        self.seat = Seat(POOL, "", EPOCH, "acme", "chat", capacity, LEASE_MS, length=length)
+        self.seat = Seat(POOL, "", EPOCH, "acme", "chat", LEASE_MS, of(capacity), length=length)
         self.seats: dict[str, Seat] = {}
 
     def run(self, call: Call) -> Any:
@@ -74,7 +85,10 @@ class Queue:
 
     def look(self, capacity: int) -> Looked:
         """As somebody does who wants nothing."""
-        return read_looked(self.run(look_call(POOL, capacity, self.now)))
+        return self.look_at(dict(of(capacity).replicas))
+
+    def look_at(self, replicas: dict[str, int]) -> Looked:
+        return read_looked(self.run(look_call(POOL, replicas, self.now)))
 
     def holds(self, name: str) -> bool:
         return self.valkey.zscore(queue_keys(POOL)[0], self.seats[name].member) is not None
@@ -101,7 +115,7 @@ def test_a_request_waits_for_the_slot_that_another_one_has(queue: Queue) -> None
     queue.now += 400
     assert queue.end("first") == 1
     assert queue.ask("third").verdict is Verdict.WAITS, "it is not its turn"
-    assert queue.ask("second") == Admitted(Verdict.SLOT, 0, 0, 400)
+    assert queue.ask("second") == replace(SLOT, waited_ms=400)
     assert queue.ask("second").verdict is Verdict.SLOT, "asked again, it still has it"
     assert queue.ask("third").expected_ms == 400, "as long as the first one took"
 
@@ -172,6 +186,27 @@ def test_a_full_queue_keeps_the_urgent_however_many_wait_for_other_models(raw: R
     assert [queue.ask(name).verdict for name in ("urgent", "normal")] == [Verdict.WAITS] * 2
 
 
+def test_a_class_keeps_places_in_a_full_queue_and_its_turns_come_however_many_more_urgent_ones_do(raw: Redis) -> None:
+    queue = Queue(raw, length=16)
+    queue.ask("running")
+    fill(queue, 16, tenant="acme")
+    fill(queue, 3, tenant="globex", priority="low")
+    assert queue.ask("globex/low0").verdict is Verdict.WAITS, "two places of sixteen are for its class"
+    assert queue.ask("globex/low1").verdict is Verdict.WAITS
+    assert queue.ask("globex/low2").verdict is Verdict.FULL
+    assert queue.ask("globex/low0").ahead == 8, "so many go before it at most"
+    fill(queue, 16, tenant="urgent", priority="high")
+    assert [queue.ask(f"globex/low{turn}").verdict for turn in range(2)] == [Verdict.WAITS] * 2
+    running, before = "running", 0
+    while not queue.holds("globex/low0"):
+        before += 1
+        queue.end(running)
+        running = f"more{before}"
+        queue.ask(running, tenant="urgent", priority="high")
+        running = next(name for name in queue.seats if queue.ask(name).verdict is Verdict.SLOT)
+    assert before == 9, "eight went before it"
+
+
 def test_a_turn_that_would_come_too_late_is_not_waited_for(queue: Queue) -> None:
     queue.ask("first")
     queue.now += 1000
@@ -205,11 +240,11 @@ def test_a_slot_ends_with_its_lease(queue: Queue) -> None:
 
 
 def test_a_request_that_has_ended_takes_no_slot(queue: Queue) -> None:
-    queue.ask("early", capacity=0)
+    queue.ask("early", places=NOWHERE)
     assert queue.end("early") == 0
     assert queue.ask("early").verdict is Verdict.ENDED
     assert queue.ask("next").verdict is Verdict.SLOT
-    queue.ask("again", capacity=1)
+    queue.ask("again")
     queue.end("again", remember_ms=0)
     assert queue.ask("again").verdict is Verdict.WAITS, "only the worker that asked for it was gone"
 
@@ -222,6 +257,49 @@ def test_one_that_does_not_wait_counts_all_the_same(queue: Queue) -> None:
     assert queue.ask("third").verdict is Verdict.WAITS, "the second one is above what there is"
     queue.end("second")
     assert queue.ask("third").verdict is Verdict.SLOT
+
+
+def test_replicas_are_filled_evenly_each_with_its_own_slots(queue: Queue) -> None:
+    """Whichever all of them would rather go to."""
+    queue.seat = replace(queue.seat, places=TWO)
+    found = [queue.ask(f"{number}").replica for number in range(8)]
+    assert Counter(found) == {ONE: 4, OTHER: 4}
+    assert Counter(found[:4]) == {ONE: 3, OTHER: 1}, "not much more than its share goes where all would rather go"
+    assert queue.ask("more").verdict is Verdict.WAITS
+    queue.end(str(found.index(OTHER)))
+    assert queue.ask("more").replica == OTHER
+    assert queue.ask("more").replica == OTHER, "asked again, it is there yet"
+
+
+def test_what_is_held_at_a_replica_that_is_away_is_in_nobodys_way(queue: Queue) -> None:
+    queue.seat = replace(queue.seat, places=TWO)
+    found = [queue.ask(f"{number}").replica for number in range(8)]
+    queue.seat = replace(queue.seat, places=Places(((OTHER, 4),)))
+    assert queue.ask("waits").verdict is Verdict.WAITS
+    queue.end(str(found.index(OTHER)))
+    assert queue.ask("waits").replica == OTHER
+    assert queue.look_at({OTHER: 4}) == Looked(held=4, waiting=0, is_full=True)
+    queue.now += 50_000
+    queue.end(str(found.index(ONE)))
+    assert queue.ask("next").expected_ms == 0, "how long it was held there says nothing of the others"
+    queue.end("next")
+    assert queue.look_at({ONE: 4, OTHER: 4}) == Looked(held=7, waiting=0, is_full=False), "it is back"
+    assert queue.ask("last", places=TWO).replica == ONE
+
+
+def test_one_that_may_go_to_one_replica_only_waits_for_that_and_holds_up_nobody(queue: Queue) -> None:
+    queue.seat = replace(queue.seat, places=Places(((ONE, 1), (OTHER, 1))))
+    only = Places(((ONE, 1), (OTHER, 1)), only=1)
+    assert queue.ask("first").replica == ONE
+    assert queue.ask("confined", places=only).verdict is Verdict.WAITS
+    assert queue.ask("second").replica == OTHER
+    assert queue.ask("third") == Admitted(Verdict.WAITS, 1, None, 0)
+    queue.end("second")
+    assert queue.ask("confined").verdict is Verdict.WAITS
+    assert queue.ask("third").replica == OTHER, "it may go there"
+    queue.end("first")
+    assert queue.ask("fourth").verdict is Verdict.WAITS, "the slot is for who came before"
+    assert queue.ask("confined").replica == ONE
 
 
 def test_nothing_is_left_when_all_have_ended(queue: Queue) -> None:
@@ -259,7 +337,7 @@ def test_an_engine_is_said_to_be_full_for_as_long_as_it_is_and_who_waits_hears_o
             assert queue.look(1) == Looked(held=1, waiting=0, is_full=True)
         queue.ask("waits")
         assert queue.look(2) == Looked(held=1, waiting=1, is_full=True)
-        queue.seats["waits"] = replace(queue.seats["waits"], capacity=2)
+        queue.seats["waits"] = replace(queue.seats["waits"], places=of(2))
         assert queue.ask("waits").verdict is Verdict.SLOT
         queue.now += LEASE_MS
         assert queue.look(2) == Looked(held=0, waiting=0, is_full=False)
@@ -274,7 +352,7 @@ def test_an_engine_that_nobody_has_asked_for_or_that_was_away_is_not_said_to_be_
     for queue in (Queue(raw), Queue(raw, capacity=0)):
         with queue.valkey.pubsub(ignore_subscribe_messages=True) as listener:
             listener.subscribe(QUEUE_CHANNEL)
-            if queue.seat.capacity == 0:
+            if not queue.seat.places.replicas:
                 assert queue.ask("through", length=None).verdict is Verdict.SLOT
             else:
                 queue.seats["elsewhere"] = replace(queue.seat, request_id="elsewhere")
@@ -289,6 +367,8 @@ def heard(listener: Any) -> Iterator[Any]:
 
 
 PRIORITY: st.SearchStrategy[Priority] = st.sampled_from(["high", "normal", "low"])
+OF_THREE = st.dictionaries(st.sampled_from([ONE, OTHER, "10.0.0.7:8000"]), st.integers(1, 3))
+REPLICAS = OF_THREE.map(lambda sizes: tuple(sizes.items())) | st.integers(1, 4).map(lambda size: ((ANYWHERE, size),))
 
 
 class Scripts(RuleBasedStateMachine):
@@ -296,10 +376,11 @@ class Scripts(RuleBasedStateMachine):
 
     valkey: Redis
 
-    @initialize(capacity=st.integers(1, 3), length=st.integers(0, 30))
-    def configured(self, capacity: int, length: int) -> None:
+    @initialize(replicas=REPLICAS, length=st.integers(0, 30))
+    def configured(self, replicas: tuple[tuple[str, int], ...], length: int) -> None:
         self.valkey.flushall()
-        self.queue, self.model, self.number = Queue(self.valkey, capacity, length), QueueModel(), 0
+        self.queue, self.model, self.number = Queue(self.valkey, 1, length), QueueModel(), 0
+        self.queue.seat = replace(self.queue.seat, places=Places(replicas))
 
     @rule(
         tenant=st.sampled_from(["acme", "globex", "initech"]),
@@ -309,20 +390,30 @@ class Scripts(RuleBasedStateMachine):
         patience_ms=st.none() | st.integers(0, 20_000),
         waits=st.integers(0, 9).map(bool),
         times=st.integers(1, 4) | st.integers(1, 12),
+        only=st.sampled_from([0, 0, 0, 1, 2]),
     )
-    def comes(self, *, waits: bool, times: int, **differs: Any) -> None:
+    def comes(self, *, waits: bool, times: int, only: int, **differs: Any) -> None:
+        differs["places"] = replace(self.queue.seat.places, only=only)
         length = {} if waits else {"length": None}
         for _ in range(times):
             self.number += 1
             self.asked(f"r{self.number}", **differs, **length)
 
     @precondition(lambda self: self.number)
-    @rule(data=st.data(), capacity=st.sampled_from([None, None, 0, 1, 2, 4]))
-    def looks_again(self, data: st.DataObject, capacity: int | None) -> None:
+    @rule(data=st.data(), replicas=st.none() | REPLICAS, only=st.sampled_from([None, None, None, 0, 1]))
+    def looks_again(
+        self, data: st.DataObject, replicas: tuple[tuple[str, int], ...] | None, only: int | None
+    ) -> None:
         name = data.draw(st.sampled_from(sorted(self.queue.seats)))
-        if capacity is not None:
-            self.queue.seats = {one: replace(seat, capacity=capacity) for one, seat in self.queue.seats.items()}
-            self.queue.seat = replace(self.queue.seat, capacity=capacity)
+        if replicas is not None:
+            self.queue.seats = {
+                one: replace(seat, places=Places(replicas, seat.places.only))
+                for one, seat in self.queue.seats.items()
+            }
+            self.queue.seat = replace(self.queue.seat, places=Places(replicas))
+        if only is not None:
+            seat = self.queue.seats[name]
+            self.queue.seats[name] = replace(seat, places=replace(seat.places, only=only))
         self.asked(name)
 
     @precondition(lambda self: self.number)
@@ -357,9 +448,11 @@ class Scripts(RuleBasedStateMachine):
 
     @invariant()
     def holds_the_same(self) -> None:
-        slots, _, _, tickets, beats, *_ = queue_keys(POOL)
+        slots, places, _, tickets, beats, *_ = queue_keys(POOL)
         held = {member.decode(): score for member, score in self.valkey.zrange(slots, 0, -1, withscores=True)}
-        assert held == {member: end for member, (end, _) in self.model.slots.items()}
+        assert held == {member: slot.end for member, slot in self.model.slots.items()}
+        where = {member.decode(): said.decode() for member, said in self.valkey.hgetall(places).items()}
+        assert where == {member: f"{slot.since}:{slot.replica}" for member, slot in self.model.slots.items()}
         waiting = {member.decode() for member in self.valkey.hkeys(tickets)}
         assert waiting == set(self.model.tickets)
         assert {member.decode() for member in self.valkey.zrange(beats, 0, -1)} == waiting

@@ -1,5 +1,6 @@
 """How many requests an engine takes at once, as it is reckoned while replicas come and go."""
 
+from headgate.counters.queue import ANYWHERE
 from headgate.feed.capacities import RESTART_S, Capacities
 from headgate.feed.replicas import Replica, Replicas, ReplicaState
 from headgate.snapshot import SlotsRow
@@ -23,9 +24,9 @@ class Clock:
 def test_ready_replicas_count_and_gateway_yaml_while_they_say_nothing() -> None:
     replicas = Replicas()
     capacities = Capacities(replicas.of)
-    assert capacities.of(ENGINE) == 24
+    assert capacities.of(ENGINE) == {ANYWHERE: 24}
     replicas.take("gateway", {ENGINE.cluster: (replica(1, ReplicaState.READY), replica(2, ReplicaState.STARTING))})
-    assert capacities.of(ENGINE) == 8
+    assert capacities.of(ENGINE) == {"127.0.0.1:1": 8}
 
 
 def test_one_that_has_just_died_is_waited_for_and_one_that_was_never_there_is_not() -> None:
@@ -35,9 +36,9 @@ def test_one_that_has_just_died_is_waited_for_and_one_that_was_never_there_is_no
     replicas.take("gateway", away)
     assert capacities.of(ENGINE) is None
     replicas.take("gateway", {ENGINE.cluster: (replica(1, ReplicaState.READY),)})
-    assert capacities.of(ENGINE) == 8
+    assert capacities.of(ENGINE) == {"127.0.0.1:1": 8}
     replicas.take("gateway", away)
     clock.now += RESTART_S - 1
-    assert capacities.of(ENGINE) == 0
+    assert capacities.of(ENGINE) == {}
     clock.now += 2
     assert capacities.of(ENGINE) is None

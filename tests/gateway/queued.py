@@ -128,7 +128,7 @@ def queued(engine: Engine, other: Engine) -> tuple[dict[str, Any], dict[str, str
     models: dict[str, Any] = {
         "chat": {"targets": [target], "queue": {"length": 30, "max_wait": "30s"}},
         "short": {"targets": [target], "queue": {"length": 2, "max_wait": "30s"}},
-        "hasty": {"targets": [target], "queue": {"max_wait": "700ms"}},
+        "hasty": {"targets": [target], "queue": {"max_wait": "1100ms"}},
         "rude": {"targets": [target]},
         "either": {"targets": [target, elsewhere], "queue": {}},
     }

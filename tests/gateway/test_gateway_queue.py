@@ -14,6 +14,7 @@ from running_gateway import running_gateway
 from upstreams import Engine, simulator
 
 from headgate.counters.queue import QUEUE_CHANNEL, Notice, read_notice
+from tests.feed.replica_news import wait_for_states
 from tests.stopped import stop
 
 TARGET = "x-headgate-target"
@@ -25,6 +26,7 @@ def queue(tmp_path_factory: pytest.TempPathFactory, other_engine: Engine) -> Ite
     with simulator(folder, "queued-engine") as engine:
         config, keys = queued(engine, other_engine)
         with running_gateway(folder, config, {}) as gateway:
+            wait_for_states(gateway.state, gateway.cluster("llama"), {engine.address: "ready"})
             yield Queued(gateway, keys, engine)
 
 
@@ -130,6 +132,9 @@ async def test_a_turn_that_does_not_come_in_time(queue: Queued) -> None:
     assert refused.status_code == 503
     assert refused.json()["error"]["code"] == "engine_queue_timeout"
     assert "x-headgate-queue-position" in refused.headers
+    assert int(refused.headers["retry-after"]) >= 2, (
+        "nobody knows better than that it has waited for longer than a second"
+    )
     await queue.is_empty()
 
 

@@ -26,6 +26,7 @@ from websockets.asyncio.client import connect
 
 from headgate.counters.scripts import queue_keys
 from tests.feed.replica_news import wait_for_states
+from tests.stopped import stop
 
 KEY = f"hg-{token_urlsafe(32)}"
 LLAMA, QWEN = "llama", "qwen"
@@ -47,6 +48,14 @@ class Replica:
         flags = ["--port", port, "--model", self._model, "--ttft", "0.01", "--token", "0.001"]
         command = [sys.executable, "-m", "engines.simulator", *flags, "--record", str(self.engine.record)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    def hang(self) -> None:
+        if self._process:
+            stop(self._process.pid)
+
+    def go_on(self) -> None:
+        if self._process:
+            self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         if self._process:
@@ -208,6 +217,7 @@ async def test_of_two_engines_the_one_with_a_slot_is_asked_and_the_first_one_wai
         async with asyncio.timeout(30):  # all workers are to have heard
             while (await waits.ask("pair", patience_s=0.2)).headers.get(TARGET) != QWEN:
                 pass
+        await waits.held(0, pool=QWEN)
         async with waits.holding("pair", pool=QWEN):
             waiting = await waits.waits("pair")
             await waits.held(2, waiting=1)
@@ -281,6 +291,24 @@ async def test_a_reload_lets_in_who_waits_and_those_that_hold_slots_go_on(waits:
     await waits.until_slots(2)
 
 
+async def test_what_a_hung_replica_holds_is_in_nobodys_way(waits: Waits) -> None:
+    async with waits.full() as held:
+        waits.replicas["one"].hang()
+        try:
+            await waits.until_states(one="away", other="ready")
+            waiting = await waits.waits()
+            held[1].cancel()
+            reply = await waiting
+            again = await waits.ask()
+        finally:
+            waits.replicas["one"].go_on()
+        assert [one.status_code for one in (reply, again)] == [200, 200], reply.text + again.text
+        assert [waits.seen_by(one) for one in (reply, again)] == [["other"]] * 2
+        await waits.held(1)
+    await waits.until_states(one="ready", other="ready")
+    await waits.held(0)
+
+
 async def test_who_waits_while_replicas_die_goes_to_one_that_is_there(waits: Waits) -> None:
     """One, and then all of them; whoever would not wait for so long is told, and nobody sees how it went."""
     one, other = waits.replicas["one"], waits.replicas["other"]
@@ -302,7 +330,9 @@ async def test_who_waits_while_replicas_die_goes_to_one_that_is_there(waits: Wai
         assert failed.json()["error"]["message"]
         await waits.until_states(one="away", other="away")
         impatient = await waits.ask(patience_s=0.5)
-        assert (impatient.status_code, impatient.json()["error"]["code"]) == (503, "engine_queue_timeout")
+        assert (impatient.status_code, impatient.json()["error"]["code"]) == (503, "engine_unavailable")
+        assert "not available" in impatient.json()["error"]["message"]
+        assert int(impatient.headers["retry-after"]) >= 1
         assert not waiting.done()
         one.start()
         reply = await waiting

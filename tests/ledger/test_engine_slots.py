@@ -6,7 +6,7 @@ from redis import Redis
 
 from headgate.counters.address import parsed
 from headgate.counters.client import Counters
-from headgate.counters.queue import Seat, Verdict, admit_call, read_admitted, release_call
+from headgate.counters.queue import Places, Seat, Verdict, admit_call, release_call
 from headgate.counters.scripts import queue_keys
 from headgate.queue_metrics import SLOTS_LEFT
 from headgate.snapshot import SlotsRow
@@ -22,9 +22,9 @@ ENGINES = {POOL: SlotsRow("provider/llama@0", 10), "other": SlotsRow("provider/o
 def take(valkey: Redis, epoch: str, *request_ids: str, capacity: int = 10) -> list[Verdict]:
     found = []
     for request_id in request_ids:
-        seat = Seat(POOL, request_id, epoch, "acme", "chat", capacity, lease_ms=600_000, length=10)
+        seat = Seat(POOL, request_id, epoch, "acme", "chat", 600_000, Places((("127.0.0.1:1", capacity),)), length=10)
         script, keys, arguments = admit_call(seat)
-        found.append(read_admitted(valkey.eval(script.text, len(keys), *keys, *arguments)).verdict)  # type: ignore[arg-type]
+        found.append(Verdict(valkey.eval(script.text, len(keys), *keys, *arguments)[0]))  # type: ignore[index]
     return found
 
 

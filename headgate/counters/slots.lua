@@ -1,0 +1,126 @@
+-- What the scripts of engines begin with: the slots of one engine, each at one of its replicas.
+--
+-- KEYS  1: slots, by the end of their lease   2: when each was taken, and where   3: state   4: tickets   5: who is still there, and
+--       until when   6: requests that have ended   7, 8, 9: who waits, of class 1 (the most urgent) to 3
+--       10, 11, 12: the tenants of each class   13: all who wait, by model and then in their order
+-- ARGV  1: the time in ms, "" for the server's clock
+--
+-- Replicas are those that are there, with the slots of each, as whoever asked last has said. What is held at others
+-- counts for nothing: one that hangs or has died takes nothing away from those that work. ANYWHERE stands for the
+-- whole engine while nobody says anything of its replicas; what was taken so counts against all of them later.
+-- state: `replicas`, `h:REPLICA` slots held there, `mean` (ms that a slot is held, the last ones weigh most).
+
+local call, ceil, floor, max, min = redis.call, math.ceil, math.floor, math.max, math.min
+local slots, places, state, tickets, beats, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local models = KEYS[13]
+local ANYWHERE, WEIGHT = "", 0.1 -- of the last slot's time in the mean
+local FACTOR, ALWAYS = 1.25, 1 / 8 -- how busy one may be while others are idle: as in headgate/spreading.py
+local now = tonumber(ARGV[1])
+if not now then
+  local time = call("TIME")
+  now = time[1] * 1000 + floor(time[2] / 1000)
+end
+
+local function whole(number) return string.format("%.0f", number) end
+local function exact(number) return string.format("%.17g", number) end
+local function number_of(field) return tonumber(call("HGET", state, field)) or 0 end
+
+-- By replica: how many slots it has, how many of them are held and how many are not. Then the same of all together.
+local sizes, taken, rooms = {}, {}, {}
+local capacity, held, spare, free = 0, 0, 0, 0
+
+-- `free` of all: what is held nowhere may be at any of them.
+local function add_up(name, its)
+  local size, room = sizes[name], max(0, sizes[name] - its)
+  held, spare = held + its - (taken[name] or 0), spare + room - (rooms[name] or 0)
+  taken[name], rooms[name] = its, room
+  free = max(0, spare)
+  return size
+end
+
+local function count_slots()
+  local names, fields = {}, { "h:" .. ANYWHERE }
+  for name in pairs(sizes) do
+    names[#names + 1] = name
+    fields[#fields + 1] = "h:" .. name
+  end
+  local found = call("HMGET", state, unpack(fields))
+  local nowhere = tonumber(found[1]) or 0
+  if sizes[ANYWHERE] then nowhere, found[2] = 0, call("ZCARD", slots) end
+  taken, rooms, capacity, held, spare = {}, {}, 0, nowhere, -nowhere
+  for at, name in ipairs(names) do capacity = capacity + add_up(name, tonumber(found[at + 1]) or 0) end
+  free = max(0, spare)
+end
+
+-- Those that are there, from this argument on: each one's name and how many slots it has. Their names, in this order.
+local function know_replicas(first)
+  local order = {}
+  sizes = {}
+  for at = first, #ARGV, 2 do
+    order[#order + 1] = ARGV[at]
+    sizes[ARGV[at]] = tonumber(ARGV[at + 1])
+  end
+  call("HSET", state, "replicas", cmsgpack.pack(sizes))
+  return order
+end
+
+local function recall_replicas()
+  local packed = call("HGET", state, "replicas")
+  sizes = packed and cmsgpack.unpack(packed) or {}
+end
+
+-- The first of these with room that is not busier than its share, or the least busy one with room. nil where none has
+-- any: `anyhow` one that has none, then.
+local function chosen(names, room, anyhow)
+  local share, found, least, busy, load = FACTOR * (held + 1) / max(capacity, 1), nil, nil, nil, nil
+  for _, name in ipairs(names) do
+    local size = sizes[name]
+    local its = taken[name] / max(size, 1)
+    if room[name] > 0 then
+      if taken[name] < max(ceil(share * size), ceil(ALWAYS * size)) then return name end
+      if not least or its < least then found, least = name, its end
+    end
+    if not load or its < load then busy, load = name, its end
+  end
+  return found or anyhow and (busy or ANYWHERE)
+end
+
+local function hold(member, replica, lease)
+  call("ZADD", slots, whole(now + lease), member)
+  call("HSET", places, member, whole(now) .. ":" .. replica)
+  call("HINCRBY", state, "h:" .. replica, 1)
+  if sizes[replica] then
+    add_up(replica, taken[replica] + 1)
+  else
+    held, spare = held + 1, spare - 1
+    free = max(0, spare)
+  end
+end
+
+-- Where it has a slot, and since when; nil: nowhere.
+local function place_of(member)
+  local began, replica = string.match(call("HGET", places, member) or "", "^(%d+):(.*)$")
+  return replica, tonumber(began)
+end
+
+-- The same of one that has it no more.
+local function let_go(member)
+  if call("ZREM", slots, member) == 0 then return nil end
+  local replica, began = place_of(member)
+  call("HDEL", places, member)
+  replica = replica or ANYWHERE
+  if call("HINCRBY", state, "h:" .. replica, -1) <= 0 then call("HDEL", state, "h:" .. replica) end
+  return replica, began or now
+end
+
+-- How long slots are held is learnt of replicas that work.
+local function learn(replica, began)
+  if not (sizes[replica] or sizes[ANYWHERE] or replica == ANYWHERE) then return end
+  local mean, time = tonumber(call("HGET", state, "mean")), max(0, now - began)
+  call("HSET", state, "mean", exact(mean and mean + WEIGHT * (time - mean) or time))
+end
+
+-- Leases that are over.
+local function prune_slots()
+  for _, member in ipairs(call("ZRANGEBYSCORE", slots, "-inf", whole(now))) do let_go(member) end
+end
