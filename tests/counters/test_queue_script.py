@@ -21,77 +21,18 @@ from headgate.counters.queue import (
     Looked,
     Notice,
     Places,
-    Seat,
     Verdict,
-    admit_call,
-    look_call,
-    read_admitted,
-    read_looked,
     read_notice,
-    release_call,
 )
-from headgate.counters.scripts import Call, queue_keys
+from headgate.counters.scripts import queue_keys
 from headgate.counters.slots import slot_of
 from headgate.limits import Priority
+from tests.counters.queue_calls import LEASE_MS, ONE, OTHER, POOL, Queue, of
 from tests.counters.queue_model import QueueModel
-from tests.counters.tenant import EPOCH, START
+from tests.counters.tenant import EPOCH
 from tests.counters.valkey_server import ValkeyServer
 
-POOL = "llama@1"
-LEASE_MS = 60_000
-ONE, OTHER = "10.0.0.5:8000", "10.0.0.6:8000"
-TWO = Places(((ONE, 4), (OTHER, 4)))
 SLOT = Admitted(Verdict.SLOT, 0, 0, 0, ONE)
-
-
-def of(capacity: int) -> Places:
-    """One replica with so many slots; none is there with 0."""
-    return Places(((ONE, capacity),)) if capacity else NOWHERE
-
-
-class Queue:
-    """Calls on one engine's queue. `valkey` must not decode what it answers."""
-
-    def __init__(self, valkey: Redis, capacity: int = 1, length: int = 100) -> None:
-        self.valkey, self.now = valkey, START
-        self.seat = Seat(POOL, "", EPOCH, "acme", "chat", LEASE_MS, of(capacity), length=length)
-        self.seats: dict[str, Seat] = {}
-
-    def run(self, call: Call) -> Any:
-        script, keys, arguments = call
-        return self.valkey.eval(script.text, len(keys), *keys, *arguments)
-
-    def ask(self, name: str, **differs: Any) -> Admitted:
-        """Joins, or looks again, as whoever it was when it joined."""
-        seat = self.seats.setdefault(name, replace(self.seat, request_id=name, **differs))
-        return read_admitted(self.run(admit_call(seat, self.now)))
-
-    def end(self, *names: str, remember_ms: int = REMEMBER_MS) -> int:
-        members = [self.seats[name].member for name in names]
-        freed: int = self.run(release_call(POOL, members, remember_ms, self.now))
-        return freed
-
-    def serve_all(self) -> list[str]:
-        """Who waits, in the order in which they get the one slot there is."""
-        served: list[str] = []
-        running = next(name for name in self.seats if self.holds(name))
-        waiting = [name for name in self.seats if name != running]
-        while waiting:
-            self.end(running)
-            running = next(name for name in waiting if self.ask(name).verdict is Verdict.SLOT)
-            waiting.remove(running)
-            served.append(running)
-        return served
-
-    def look(self, capacity: int) -> Looked:
-        """As somebody does who wants nothing."""
-        return self.look_at(dict(of(capacity).replicas))
-
-    def look_at(self, replicas: dict[str, int]) -> Looked:
-        return read_looked(self.run(look_call(POOL, replicas, self.now)))
-
-    def holds(self, name: str) -> bool:
-        return self.valkey.zscore(queue_keys(POOL)[0], self.seats[name].member) is not None
 
 
 @pytest.fixture
@@ -257,49 +198,6 @@ def test_one_that_does_not_wait_counts_all_the_same(queue: Queue) -> None:
     assert queue.ask("third").verdict is Verdict.WAITS, "the second one is above what there is"
     queue.end("second")
     assert queue.ask("third").verdict is Verdict.SLOT
-
-
-def test_replicas_are_filled_evenly_each_with_its_own_slots(queue: Queue) -> None:
-    """Whichever all of them would rather go to."""
-    queue.seat = replace(queue.seat, places=TWO)
-    found = [queue.ask(f"{number}").replica for number in range(8)]
-    assert Counter(found) == {ONE: 4, OTHER: 4}
-    assert Counter(found[:4]) == {ONE: 3, OTHER: 1}, "not much more than its share goes where all would rather go"
-    assert queue.ask("more").verdict is Verdict.WAITS
-    queue.end(str(found.index(OTHER)))
-    assert queue.ask("more").replica == OTHER
-    assert queue.ask("more").replica == OTHER, "asked again, it is there yet"
-
-
-def test_what_is_held_at_a_replica_that_is_away_is_in_nobodys_way(queue: Queue) -> None:
-    queue.seat = replace(queue.seat, places=TWO)
-    found = [queue.ask(f"{number}").replica for number in range(8)]
-    queue.seat = replace(queue.seat, places=Places(((OTHER, 4),)))
-    assert queue.ask("waits").verdict is Verdict.WAITS
-    queue.end(str(found.index(OTHER)))
-    assert queue.ask("waits").replica == OTHER
-    assert queue.look_at({OTHER: 4}) == Looked(held=4, waiting=0, is_full=True)
-    queue.now += 50_000
-    queue.end(str(found.index(ONE)))
-    assert queue.ask("next").expected_ms == 0, "how long it was held there says nothing of the others"
-    queue.end("next")
-    assert queue.look_at({ONE: 4, OTHER: 4}) == Looked(held=7, waiting=0, is_full=False), "it is back"
-    assert queue.ask("last", places=TWO).replica == ONE
-
-
-def test_one_that_may_go_to_one_replica_only_waits_for_that_and_holds_up_nobody(queue: Queue) -> None:
-    queue.seat = replace(queue.seat, places=Places(((ONE, 1), (OTHER, 1))))
-    only = Places(((ONE, 1), (OTHER, 1)), only=1)
-    assert queue.ask("first").replica == ONE
-    assert queue.ask("confined", places=only).verdict is Verdict.WAITS
-    assert queue.ask("second").replica == OTHER
-    assert queue.ask("third") == Admitted(Verdict.WAITS, 1, None, 0)
-    queue.end("second")
-    assert queue.ask("confined").verdict is Verdict.WAITS
-    assert queue.ask("third").replica == OTHER, "it may go there"
-    queue.end("first")
-    assert queue.ask("fourth").verdict is Verdict.WAITS, "the slot is for who came before"
-    assert queue.ask("confined").replica == ONE
 
 
 def test_nothing_is_left_when_all_have_ended(queue: Queue) -> None:
