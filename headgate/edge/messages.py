@@ -67,6 +67,11 @@ class Packed(ProtobufAny):
     def __bytes__(self) -> bytes:
         return bytes(ProtobufAny.pack(self.message))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Packed) and (self.type_url, self.message) == (other.type_url, other.message)
+
+    __hash__ = None  # type: ignore[assignment]  # as of all messages: they can be changed
+
 
 def pack(message: Message) -> ProtobufAny:
     """The message as protobuf's Any, its type URL taken from the message itself."""

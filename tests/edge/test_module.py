@@ -71,5 +71,5 @@ def test_another_module_is_another_configuration(tmp_path: Path, monkeypatch: py
     configurations = []
     for more in (b"", b"1"):
         copy.write_bytes(MODULE.read_bytes() + more)
-        configurations.append(str(filters.http_filters("spool", 1)))
+        configurations.append([one.to_json() for one in filters.http_filters("spool", 1)])
     assert configurations[0] != configurations[1]
