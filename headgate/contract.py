@@ -44,6 +44,7 @@ HEDGED = "/hedged"  # what the names of routes end in whose attempts may wait be
 
 # Set by envoy/attempt.lua on providers' answers for Envoy's router and its log; never leaves the gateway.
 RETRY = "x-headgate-retry"  # why the next target is to be asked
+UNLOADED = "x-headgate-unloaded"  # by envoy/attempt.lua: an engine has the adapter no more; seconds until another try
 TRIED_MODEL = "x-headgate-tried-model"
 
 ADAPTER_NOT_LOADED = "adapter_not_loaded"  # an error's code: no replica has the adapter that the request is for

@@ -224,7 +224,7 @@ def contract_names() -> set[str]:
 
 
 def test_names_that_run_inside_envoy_are_in_the_contract() -> None:
-    standard = {":status", ":path", ":authority", "content-type", "content-encoding", "content-length"}
+    standard = {":status", ":path", ":authority", "content-type", "content-encoding", "content-length", "retry-after"}
     standard |= {"x-envoy-attempt-count", "x-amzn-errortype"}  # Envoy's own, Amazon's own
     used = set(re.findall(r'headers:\w+\("([^"]+)"', ATTEMPT))
     used |= set(re.findall(r'(?:dynamicMetadata\(\)|metadata):[gs]et\("([^"]+)"', ATTEMPT)) - {
