@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from limited import metric, until
+from limited import decided_alone, metric, until, until_counted
 from quotas import Quotas, Used, ask, asked, quotas, settled, shown, used
 from running_gateway import RunningGateway, headgate, running_gateway
 from tenants import CHAT
@@ -72,9 +72,13 @@ async def test_limits_hold_on_every_node(gateway: RunningGateway, setup: Quotas,
     for statuses in await push(gateway, [setup.keys[tenant] for tenant in tenants], body, each=3):
         assert set(statuses) == {200, 429}
     for tenant, node in zip(tenants, cluster.nodes, strict=False):
-        await until(lambda tenant=tenant, node=node: not node.ask("ZCARD", open_key(tenant)))
-        while (await asyncio.to_thread(ask, gateway, setup.keys[tenant], body)).status_code == 200:
+        alone, status = -1.0, 200
+        while status == 200 or decided_alone([gateway]) != alone:  # alone a worker has a part of the limit
+            await until_counted([gateway])
             await until(lambda tenant=tenant, node=node: not node.ask("ZCARD", open_key(tenant)))
+            alone = decided_alone([gateway])
+            status = (await asyncio.to_thread(ask, gateway, setup.keys[tenant], body)).status_code
+        assert status == 429
         rows = await settled(gateway, tenant)
         found = used([gateway], tenant)
         assert found.tokens <= TOKENS
