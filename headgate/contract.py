@@ -96,6 +96,7 @@ PLAN = "hg.plan"  # `priority_groups`, read by Envoy's priority-group cluster sp
 # In PLAN: replicas of engines for the attempts that go to one, read by those clusters' balancers. In LIMITER: the
 # same of a request that has waited, which counts then.
 HOSTS = "hosts"
+LINE = "hg.line"  # by envoy/module when a stream is over, for its line in the spool
 USAGE = "hg.usage"  # written by envoy/module, read by the access log
 
 CLUSTER_METADATA = "headgate"  # cluster metadata: {"provider": name}, with "key" of one with a pool of them

@@ -56,6 +56,8 @@ bool envoy_dynamic_module_callback_http_get_metadata_bool(void *filter, enum met
                                                           struct bytes name_space, struct bytes key, bool *value);
 void envoy_dynamic_module_callback_http_set_dynamic_metadata_number(void *filter, struct bytes name_space,
                                                                     struct bytes key, double value);
+void envoy_dynamic_module_callback_http_set_dynamic_metadata_string(void *filter, struct bytes name_space,
+                                                                    struct bytes key, struct bytes value);
 
 // Answers here, once for a request; our own hooks do not see that answer. No headers: NULL and 0.
 void envoy_dynamic_module_callback_http_send_response(void *filter, uint32_t status, void *headers, size_t number,

@@ -29,6 +29,7 @@ struct filter {
   enum body_status (*response_body)(struct stream *stream, void *envoy, bool end);
   enum trailers_status (*response_trailers)(struct stream *stream, void *envoy);
   void (*scheduled)(struct stream *stream, void *envoy);
+  void (*complete)(struct stream *stream, void *envoy); // NULL: nothing to do. Before access logs have their lines
 };
 
 extern const struct filter metering_filter, hold_filter;

@@ -12,6 +12,7 @@
 
 #include "filter.h"
 #include "grant.h"
+#include "line.h"
 #include "meter.h"
 #include "recorder.h"
 #include "timer.h"
@@ -413,6 +414,11 @@ static enum trailers_status response_trailers(struct stream *stream, void *envoy
 
 static void scheduled(struct stream *stream, void *envoy) { (void)stream, (void)envoy; }
 
+static void complete(struct stream *stream, void *envoy) {
+  (void)stream;
+  line_write(envoy);
+}
+
 const struct filter metering_filter = {
     .name = "metering",
     .configure = configure,
@@ -426,4 +432,5 @@ const struct filter metering_filter = {
     .response_body = response_body,
     .response_trailers = response_trailers,
     .scheduled = scheduled,
+    .complete = complete,
 };

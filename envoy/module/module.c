@@ -97,7 +97,10 @@ void envoy_dynamic_module_on_http_filter_scheduled(void *envoy, const void *stre
   own->filter->scheduled(own, envoy);
 }
 
-void envoy_dynamic_module_on_http_filter_stream_complete(void *envoy, const void *stream) { (void)envoy, (void)stream; }
+void envoy_dynamic_module_on_http_filter_stream_complete(void *envoy, const void *stream) {
+  struct stream *own = (struct stream *)stream;
+  if (own->filter->complete) own->filter->complete(own, envoy);
+}
 
 void envoy_dynamic_module_on_http_filter_http_callout_done(void) {}
 void envoy_dynamic_module_on_http_filter_http_stream_headers(void) {}

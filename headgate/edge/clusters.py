@@ -57,6 +57,7 @@ from headgate.config.model import Gateway, Provider
 from headgate.contract import CLUSTER_METADATA, HOSTS, LIMITER, PLAN
 from headgate.edge.attempts import attempt_filters
 from headgate.edge.messages import extension, pack, seconds, tcp
+from headgate.edge.spool import members_of
 from headgate.edge.tls import all_addresses, upstream_tls
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -132,7 +133,8 @@ def _policy(name: str, message: Message) -> LoadBalancingPolicy:
 
 
 def _metadata(account: Account) -> dict[str, str]:
-    return {"provider": account.name} | ({"key": account.key} if account.key else {})
+    known = {"provider": account.name} | ({"key": account.key} if account.key else {})
+    return known | {"line": members_of({"target": account.name, "provider_key": account.key or None})}
 
 
 def _endpoints(cluster: str, provider: Provider) -> ClusterLoadAssignment:

@@ -3,8 +3,13 @@
 `start` when an attempt reaches its provider, `progress` every five seconds, `end` when the stream is over, once per
 request. docs/spool.md has the fields. Attempts that failed have a file of their own beside it, which is no record.
 Prompts, answers and credentials have no place in either.
+
+Envoy copies all metadata of a request for each piece of it that its JSON format names, and none for its text format.
+So an `end` line is text, where envoy/module/line.c could make JSON of what is in metadata; otherwise it is Envoy's.
 """
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from envoy_data_plane.envoy.config.accesslog.v3 import (
@@ -15,21 +20,25 @@ from envoy_data_plane.envoy.config.accesslog.v3 import (
     ComparisonFilterOp,
     HeaderFilter,
     LogTypeFilter,
+    MetadataFilter,
     OrFilter,
     ResponseFlagFilter,
     StatusCodeFilter,
 )
-from envoy_data_plane.envoy.config.core.v3 import RuntimeUInt32, SubstitutionFormatString
+from envoy_data_plane.envoy.config.core.v3 import DataSource, RuntimeUInt32, SubstitutionFormatString
 from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher
 from envoy_data_plane.envoy.data.accesslog.v3 import AccessLogType
 from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
+from envoy_data_plane.envoy.type.matcher.v3 import MetadataMatcher, MetadataMatcherPathSegment, ValueMatcher
 from envoy_data_plane.google.protobuf import Struct
 
-from headgate.contract import ADMIN_MARK, AUTHZ, LIMITER, REQUEST, RESERVED, RETRY, USAGE
+from headgate.contract import ADMIN_MARK, AUTHZ, LIMITER, LINE, REQUEST, RESERVED, RETRY, USAGE
 from headgate.edge.messages import pack
 from headgate.feed.attempts_file import attempts_file
 
 VERSION = 1
+_TIME = "%EMIT_TIME(%Y-%m-%dT%H:%M:%E3SZ)%"
+_MEMBERS = "members"
 TRIED_MODEL = "x-headgate-tried-model"  # on 429s, by envoy/attempt.lua: the router's log knows no model by itself
 
 
@@ -41,7 +50,7 @@ def _fields(line_type: str, *, traced: bool = False) -> dict[str, Any]:
     fields = {
         "v": VERSION,
         "type": line_type,
-        "time": "%EMIT_TIME(%Y-%m-%dT%H:%M:%E3SZ)%",
+        "time": _TIME,
         # Cut: a request that is refused before it has an id of ours may have brought one of any length.
         "request_id": "%REQ(X-REQUEST-ID):36%",
         "trace_id": "%TRACE_ID%" if traced else f"%DYNAMIC_METADATA({REQUEST}:trace_id)%",
@@ -98,8 +107,13 @@ def edge_logs(path: str, *, traced: bool = False) -> list[AccessLog]:
 
     When Envoy traces, it has a trace id for every request, the client's where there was one.
     """
-    progress = _log(path, "progress", AccessLogType.DownstreamPeriodic, _of_requests(), traced=traced)
-    return [progress, _log(path, "end", AccessLogType.DownstreamEnd, traced=traced)]
+    progress = json_log(path, "progress", AccessLogType.DownstreamPeriodic, _of_requests(), traced=traced)
+    ended = AccessLogType.DownstreamEnd
+    return [
+        progress,
+        _log("end", ended, FileAccessLog(path=path, log_format=_text("end", traced=traced)), _has_members(True)),
+        json_log(path, "end", ended, _has_members(False), traced=traced),
+    ]
 
 
 def _of_requests() -> AccessLogFilter:
@@ -110,13 +124,16 @@ def _of_requests() -> AccessLogFilter:
 
 def attempt_logs(path: str) -> list[AccessLog]:
     """What the router logs of attempts: `start` when one reaches its provider, and elsewhere those that failed."""
-    return [_log(path, "start", AccessLogType.UpstreamPoolReady), _failed_attempts(attempts_file(path))]
+    return [
+        json_log(path, "start", AccessLogType.UpstreamPoolReady),
+        _failed_attempts(attempts_file(path)),
+    ]
 
 
 def _failed_attempts(path: str) -> AccessLog:
     """Of use for seconds and for people, so not among what is counted and kept. In the order of the attempts."""
     line = {
-        "time": "%EMIT_TIME(%Y-%m-%dT%H:%M:%E3SZ)%",
+        "time": _TIME,
         "request_id": "%REQ(X-REQUEST-ID):36%",
         "target": "%CLUSTER_METADATA(headgate:provider)%",
         "provider_key": "%CLUSTER_METADATA(headgate:key)%",
@@ -168,11 +185,58 @@ def _not_admin() -> AccessLogFilter:
     return AccessLogFilter(header_filter=HeaderFilter(header=marked))
 
 
-def _log(path: str, line_type: str, logged: AccessLogType, *more: AccessLogFilter, traced: bool = False) -> AccessLog:
-    of_type = AccessLogFilter(log_type_filter=LogTypeFilter(types=[logged]))
+def _has_members(wanted: bool) -> AccessLogFilter:
+    """Whether envoy/module/line.c has made JSON of what is in metadata."""
+    path = [MetadataMatcherPathSegment(key=_MEMBERS)]
+    # The filter knows nothing of `invert`; what is to be present and not to be matches nothing that is there.
+    matcher = MetadataMatcher(filter=LINE, path=path, value=ValueMatcher(present_match=wanted))
+    return AccessLogFilter(metadata_filter=MetadataFilter(matcher=matcher, match_if_key_not_found=not wanted))
+
+
+def _text(line_type: str, *, traced: bool) -> SubstitutionFormatString:
+    """The line of `_fields` with what the module has made of metadata, in another order."""
+    trace_id = '"%TRACE_ID%"' if traced else f"%DYNAMIC_METADATA({LINE}:trace_id)%"
+    times = {"request_ms": "REQUEST_DURATION", "first_byte_ms": "RESPONSE_DURATION", "duration_ms": "DURATION"}
+    members = [
+        members_of({"v": VERSION, "type": line_type, "project": None}),
+        f'"time":"{_TIME}"',
+        f"%DYNAMIC_METADATA({LINE}:{_MEMBERS})%",
+        f'"trace_id":{trace_id}',
+        _first_of(("CLUSTER_METADATA", "headgate:line"), ("DYNAMIC_METADATA", f"{LINE}:no_target")),
+        '"attempts":%UPSTREAM_REQUEST_ATTEMPT_COUNT%',
+        '"status":%RESPONSE_CODE%',
+        '"flags":"%RESPONSE_FLAGS%"',
+        '"bytes_in":%BYTES_RECEIVED%',
+        '"bytes_out":%BYTES_SENT%',
+        *(f'"{name}":{_first_of((time, ""), ("DYNAMIC_METADATA", f"{LINE}:null"))}' for name, time in times.items()),
+    ]
+    line = "{" + ",".join(members) + "}\n"
+    return SubstitutionFormatString(text_format_source=DataSource(inline_string=line))
+
+
+def _first_of(*commands: tuple[str, str]) -> str:
+    """Of Envoy's commands, with their parameters, the first one that has a value."""
+    operators = [{"command": command, **({"param": param} if param else {})} for command, param in commands]
+    return f"%COALESCE({json.dumps({'operators': operators})})%"
+
+
+def members_of(members: Mapping[str, Any]) -> str:
+    """JSON's text of an object without its braces."""
+    return json.dumps(members, separators=(",", ":"))[1:-1]
+
+
+def json_log(
+    path: str, line_type: str, logged: AccessLogType, *more: AccessLogFilter, traced: bool = False
+) -> AccessLog:
+    """Lines of that type as Envoy's own JSON: all that is known, whatever it is."""
     line = SubstitutionFormatString(json_format=Struct.from_dict(_fields(line_type, traced=traced)))
+    return _log(line_type, logged, FileAccessLog(path=path, log_format=line), *more)
+
+
+def _log(name: str, logged: AccessLogType, file: FileAccessLog, *more: AccessLogFilter) -> AccessLog:
+    of_type = AccessLogFilter(log_type_filter=LogTypeFilter(types=[logged]))
     return AccessLog(
-        name=f"spool.{line_type}",
+        name=f"spool.{name}",
         filter=AccessLogFilter(and_filter=AndFilter(filters=[of_type, _not_admin(), *more])),
-        typed_config=pack(FileAccessLog(path=path, log_format=line)),
+        typed_config=pack(file),
     )

@@ -44,8 +44,10 @@ def test_only_requests_that_may_have_to_wait_are_asked_about_twice() -> None:
 
 
 def test_the_spool_has_what_was_counted() -> None:
-    for log in manager_of(FILES)["access_log"]:
-        line = log["typed_config"]["log_format"]["json_format"]
+    logs = {one["name"]: one["typed_config"]["log_format"] for one in manager_of(FILES)["access_log"]}
+    formats = [one["json_format"] for one in logs.values() if "json_format" in one]
+    assert {one["type"] for one in formats} == {"progress", "end"}
+    for line in formats:
         assert line["estimated_tokens"] == f"%DYNAMIC_METADATA({REQUEST}:estimated)%"
         assert line["counted_tokens"] == f"%DYNAMIC_METADATA({REQUEST}:counted)%"
         assert line["price_factor"] == f"%DYNAMIC_METADATA({REQUEST}:price_factor)%"

@@ -50,7 +50,9 @@ def test_every_filter_that_asks_a_server_fails_closed() -> None:
 def test_one_cluster_for_each_provider() -> None:
     assert list(CLUSTERS) == ["provider/local", "provider/openai", "provider/claude"]
     for name, found in CLUSTERS.items():
-        assert found["metadata"]["filter_metadata"]["headgate"] == {"provider": name.removeprefix("provider/")}
+        own = name.removeprefix("provider/")
+        line = f'"target":"{own}","provider_key":null'
+        assert found["metadata"]["filter_metadata"]["headgate"] == {"provider": own, "line": line}
         assert found["load_assignment"]["endpoints"][0]["lb_endpoints"]
         assert found["outlier_detection"]["max_ejection_percent"] == 50
         assert "common_lb_config" not in found  # an unhealthy target is still tried, so that the chain goes on

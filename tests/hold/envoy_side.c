@@ -96,6 +96,12 @@ void envoy_dynamic_module_callback_http_set_dynamic_metadata_number(void *filter
   ((struct attempt *)filter)->unheld = value;
 }
 
+void envoy_dynamic_module_callback_http_set_dynamic_metadata_string(void *filter, struct bytes name_space,
+                                                                    struct bytes key, struct bytes value) {
+  (void)filter, (void)name_space, (void)key, (void)value;
+  abort(); // heads have nothing to do with lines
+}
+
 bool envoy_dynamic_module_callback_http_set_header(void *filter, enum header_map map, struct bytes name,
                                                    struct bytes value) {
   struct attempt *attempt = filter;

@@ -117,7 +117,7 @@ static struct {
   struct bytes *chunks;
   size_t chunk_count;
   bool in_body, touched, reset;
-  struct bytes trailing;
+  struct bytes trailing, line;
   uint32_t frame;
   size_t write_count;
   uint64_t counters[3];
@@ -224,8 +224,20 @@ bool envoy_dynamic_module_callback_http_append_body(void *filter, enum body body
   return true;
 }
 
+// What the module has written itself, last.
+static const struct member *counted_member(struct bytes key) {
+  static struct member found = {.type = A_NUMBER};
+  for (size_t i = envoy.write_count; i-- > 0;) {
+    if (!equal((struct bytes){writes[i].key, strlen(writes[i].key)}, key)) continue;
+    found.number = writes[i].value;
+    return &found;
+  }
+  return NULL;
+}
+
 static const struct member *member_of(void *filter, struct bytes name_space, struct bytes key) {
   if (filter != &envoy) abort();
+  if (equal(name_space, (struct bytes){"hg.usage", 8})) return counted_member(key);
   if (equal(name_space, authz_metadata) || equal(name_space, limiter_metadata)) return NULL;
   if (!equal(name_space, request_metadata)) abort();
   for (size_t i = 0; i < envoy.member_count; i++) {
@@ -266,6 +278,14 @@ void envoy_dynamic_module_callback_http_set_dynamic_metadata_number(void *filter
   struct write *write = &writes[envoy.write_count++];
   *write = (struct write){.frame = envoy.frame, .value = value};
   memcpy(write->key, key.at, key.length);
+}
+
+void envoy_dynamic_module_callback_http_set_dynamic_metadata_string(void *filter, struct bytes name_space,
+                                                                    struct bytes key, struct bytes value) {
+  if (filter != &envoy || !equal(name_space, (struct bytes){"hg.line", 7})) abort();
+  if (!equal(key, (struct bytes){"members", 7})) return;
+  drop(envoy.line);
+  envoy.line = copy_of(value.at, value.length);
 }
 
 void envoy_dynamic_module_callback_http_send_response(void *filter, uint32_t status, void *headers, size_t number,
@@ -380,6 +400,7 @@ static void read_request(void) {
     else get(&member->number, sizeof member->number);
   }
   envoy.trailing = copy_of(NULL, 0);
+  envoy.line = copy_of(NULL, 0);
 }
 
 static void pass(const void *config, bool has_trailers) {
@@ -393,6 +414,7 @@ static void pass(const void *config, bool has_trailers) {
   uint32_t frames = get_number();
   if (envoy.refused) { // what comes back is Envoy's own answer: no hook sees it
     if (frames) abort();
+    envoy_dynamic_module_on_http_filter_stream_complete(&envoy, stream);
     envoy_dynamic_module_on_http_filter_destroy(stream);
     return;
   }
@@ -407,6 +429,8 @@ static void pass(const void *config, bool has_trailers) {
 static void write_rest(void) {
   put_bytes(envoy.trailing);
   drop(envoy.trailing);
+  put_bytes(envoy.line);
+  drop(envoy.line);
   put_number(envoy.reset);
   put_number(envoy.refused);
   put_map(&envoy.request);

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from hatch_build import MODULE_SOURCES, compiler
-from headgate.contract import MAX_TOKENS
+from headgate.contract import MAX_TOKENS, REQUEST_ID
 
 HERE = Path(__file__).parent
 SANITIZERS = (
@@ -52,6 +52,7 @@ class Answer:
     frames: list[bytes]  # what became of each frame
     touched: list[bool]  # whether the filter changed it
     trailing: bytes  # sent in front of the trailers
+    line: bytes  # what the spool's line is told in the end
     reset: bool
     headers: dict[str, str]
     history: list[tuple[int, str, int | None]]  # frame, key, number: every metadata write
@@ -92,6 +93,7 @@ def answer(
     keeps_failing: bool = False,
     asks: Sequence[Frame] = (),
     granted: Sequence[str] = (),
+    request_id: str | None = None,
 ) -> Answer:
     """Passes an answer; the last frame ends it unless there are `trailers`. Allocation number `fail_at` fails.
 
@@ -99,7 +101,9 @@ def answer(
     """
     request, pieces = request or {}, [[frame] if isinstance(frame, bytes) else frame for frame in frames]
     message = [b"f" if keeps_failing else b"o", _number(fail_at), _number(trailers)]
-    for pairs in ([(":path", "/"), *((MAX_TOKENS, value) for value in granted)], list(headers.items())):
+    asking = [(":path", "/"), *((MAX_TOKENS, value) for value in granted)]
+    asking += [(REQUEST_ID, request_id)] if request_id is not None else []
+    for pairs in (asking, list(headers.items())):
         message += [_number(len(pairs)), *(_bytes(text.encode()) for item in pairs for text in item)]
     message += [_number(len(request)), *(_member(key, value) for key, value in request.items())]
     given = [[frame] if isinstance(frame, bytes) else frame for frame in asks]
@@ -295,6 +299,7 @@ def _parsed(text: bytes, asked: int, frames: int) -> Answer:
         frames=[frame for _, frame in passed],
         touched=[touched for touched, _ in passed],
         trailing=reader.bytes(),
+        line=reader.bytes(),
         reset=bool(reader.number()),
         asked=body,
         refused=bool(reader.number()),
