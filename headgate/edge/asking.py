@@ -1,8 +1,7 @@
 """How Envoy's filters ask the filter workers: each refuses when nobody answers, none passes a request unchecked."""
 
 from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutationRules
-from envoy_data_plane.envoy.config.core.v3 import BackoffStrategy, GrpcService, GrpcServiceEnvoyGrpc, HeaderValue
-from envoy_data_plane.envoy.config.core.v3 import RetryPolicy as GrpcRetryPolicy
+from envoy_data_plane.envoy.config.core.v3 import GrpcService, GrpcServiceEnvoyGrpc, HeaderValue
 from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
     ExternalProcessor,
     HeaderForwardingRules,
@@ -18,26 +17,19 @@ from headgate.edge.messages import seconds
 
 # Of one message. Covers parsing a body at the size limit; a dead worker is noticed long before by its connection.
 EXT_PROC_TIMEOUT_S = 5.0
-_BACK_OFF_S = 0.025  # Envoy's own for routes; of gRPC services it would be a second
-_STREAM_TRY_S = 10.0  # of a call without an end of its own: Envoy's default
 
 
 def asked(timeout_s: float | None = None, role: str | None = None, epoch: str | None = None) -> GrpcService:
-    """The workers; `role` tells extproc's kinds of calls apart, `epoch` says which Envoy asks."""
+    """The workers; `role` tells extproc's kinds of calls apart, `epoch` says which Envoy asks.
+
+    That another worker is asked when one has died is their cluster's (headgate/edge/workers.py): a policy of the
+    service's own is made anew for every call, at a third of what the call costs Envoy.
+    """
     said = {ROLE: role, EPOCH: epoch}
     return GrpcService(
-        envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=FILTERS_CLUSTER),
+        envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=FILTERS_CLUSTER, skip_envoy_headers=True),
         timeout=seconds(timeout_s) if timeout_s else None,
         initial_metadata=[HeaderValue(key=name, value=value) for name, value in said.items() if value],
-        # A worker that died has decided nothing: ask the next one.
-        retry_policy=GrpcRetryPolicy(
-            retry_on="connect-failure,reset",
-            num_retries=2,
-            # Envoy takes the longest back-off for the time that one try has, too (convertCoreToRouteRetryPolicy).
-            retry_back_off=BackoffStrategy(
-                base_interval=seconds(_BACK_OFF_S), max_interval=seconds(timeout_s or _STREAM_TRY_S)
-            ),
-        ),
     )
 
 

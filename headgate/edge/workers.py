@@ -25,6 +25,7 @@ from envoy_data_plane.envoy.config.endpoint.v3 import (
     LbEndpoint,
     LocalityLbEndpoints,
 )
+from envoy_data_plane.envoy.config.route.v3 import RetryPolicy
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
     HttpProtocolOptions,
     HttpProtocolOptionsExplicitHttpConfig,
@@ -104,7 +105,9 @@ def _filters(addresses: Sequence[Address], looked_at_s: float) -> Cluster:
                 HttpProtocolOptions(
                     explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(
                         http2_protocol_options=Http2ProtocolOptions(max_concurrent_streams=1024)
-                    )
+                    ),
+                    # A worker that died has decided nothing: ask the next one. Each try has the call's whole time.
+                    retry_policy=RetryPolicy(retry_on="connect-failure,reset", num_retries=2),
                 )
             )
         },

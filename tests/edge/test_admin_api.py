@@ -69,7 +69,7 @@ def test_its_filter_is_off_for_everybody_else() -> None:
 
 def test_no_log_knows_its_requests() -> None:
     logs = [*MANAGER["access_log"], *MANAGER["http_filters"][-1]["typed_config"]["upstream_log"]]
-    assert len(logs) == 4
+    assert len(logs) == 5
     for log in logs:
         headers = [
             one["header_filter"]["header"] for one in log["filter"]["and_filter"]["filters"] if "header_filter" in one

@@ -46,7 +46,7 @@ def test_the_order_of_the_filters(api: str, key: str) -> None:
 
 def test_a_dead_or_silent_worker_lets_nothing_pass() -> None:
     config = attempt_filters(cluster(P))["headgate.translate"]["extension_config"]["typed_config"]
-    assert config["grpc_service"]["envoy_grpc"] == {"cluster_name": contract.FILTERS_CLUSTER}
+    assert config["grpc_service"]["envoy_grpc"]["cluster_name"] == contract.FILTERS_CLUSTER
     assert config["grpc_service"]["initial_metadata"] == [{"key": contract.ROLE, "value": contract.ATTEMPT_ROLE}]
     assert "timeout" not in config["grpc_service"]  # an answer takes as long as the route lets it
     assert config["message_timeout"] == "5s"
