@@ -80,7 +80,9 @@ def _envoy(folder: Path, started: Gateway, without: str, client: Child) -> Itera
     listener["address"]["socket_address"]["port_value"] = port
     bootstrap["static_resources"]["listeners"] = [listener]
     bootstrap["admin"]["address"] = {"pipe": {"path": str(folder / "admin.sock")}}
-    text = json.dumps(bootstrap).replace('"path": "spool/', f'"path": "{folder}/')  # lines of its own
+    text = json.dumps(bootstrap)
+    for written in ('"path": "spool/', "\\nspool/"):  # lines and records of its own
+        text = text.replace(written, written.replace("spool", str(folder)))
     for name in ("rds", "cds"):
         dynamic = _without(json.loads((started.state / f"envoy/{name}.json").read_bytes()), without)
         (folder / f"{name}.json").write_text(json.dumps(dynamic))

@@ -106,7 +106,7 @@ def _filters(addresses: Sequence[Address], looked_at_s: float) -> Cluster:
                     explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(
                         http2_protocol_options=Http2ProtocolOptions(max_concurrent_streams=1024)
                     ),
-                    # A worker that died has decided nothing: ask the next one. Each try has the call's whole time.
+                    # A worker that died has decided nothing: ask the next one, as long as the call has time.
                     retry_policy=RetryPolicy(retry_on="connect-failure,reset", num_retries=2),
                 )
             )

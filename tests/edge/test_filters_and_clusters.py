@@ -164,6 +164,8 @@ def test_dead_workers_are_left_out_at_once() -> None:
     assert paths == ["run/worker-0.sock", "run/worker-1.sock"]
     assert workers["health_checks"][0]["grpc_health_check"] == {}
     assert workers["outlier_detection"]["max_ejection_percent"] == 100
+    (http,) = workers["typed_extension_protocol_options"].values()
+    assert (http["retry_policy"]["retry_on"], http["retry_policy"]["num_retries"]) == ("connect-failure,reset", 2)
     assert "load_assignment" not in own[contract.NO_TARGET_CLUSTER]
 
 
