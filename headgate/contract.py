@@ -99,7 +99,8 @@ HOSTS = "hosts"
 LINE = "hg.line"  # by envoy/module when a stream is over, for its line in the spool
 USAGE = "hg.usage"  # written by envoy/module, read by the access log
 
-CLUSTER_METADATA = "headgate"  # cluster metadata: {"provider": name}, "key" of one with a pool of them, "line" for the spool
+# Cluster metadata: {"provider": name}, "key" of one with a pool of them, "line" for the spool.
+CLUSTER_METADATA = "headgate"
 MAX_CHARS = 10  # of a body's number of tokens that envoy/module may overwrite, spaces first
 ANSWERED = "answered"  # true in AUTHZ, REQUEST or LIMITER when that server made the answer itself
 RESERVED = "reserved"  # in LIMITER: whether the request holds something that its end gives back
