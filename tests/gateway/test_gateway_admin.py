@@ -127,6 +127,7 @@ def test_what_envoy_refuses_itself(admin: AdminGateway) -> None:
 
 
 def test_nothing_of_it_is_billed_or_counted(admin: AdminGateway) -> None:
+    until(lambda: requests_counted(admin) == requests_ended(admin))  # those of other tests
     before = requests_counted(admin)
     ids = {
         admin.ask("GET", ME, key=key).headers["x-request-id"] for key in (admin.admin_key(), admin.tenant_key, None)
@@ -146,6 +147,10 @@ def requests_counted(admin: AdminGateway) -> int:
     return sum(
         int(float(count)) for count in re.findall(r"^headgate_requests_total\{.*\} (\S+)$", text, re.MULTILINE)
     )
+
+
+def requests_ended(admin: AdminGateway) -> int:
+    return sum(path.read_bytes().count(b'"type":"end"') for path in (admin.gateway.state / "spool").glob("*.ndjson"))
 
 
 def test_without_control_requests_for_models_go_on(admin: AdminGateway) -> None:
