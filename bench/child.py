@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from bench.failure import Failure
@@ -52,6 +53,22 @@ def running(module: str, *arguments: str) -> Iterator[Child]:
     finally:
         with process:  # closes the pipes, which ends it
             end(process, lifeline=True)
+
+
+def logged(
+    command: Sequence[str | Path], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a server that writes into `log`, in a session of its own. Whoever starts it ends it."""
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def end(process: subprocess.Popen[bytes], *, lifeline: bool = False, within_s: float = _END_WITHIN_S) -> bool:

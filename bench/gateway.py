@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import answers
-from bench.child import end
+from bench.child import end, logged
 from bench.failure import Failure
 from bench.foreign import FOREIGN
 from headgate import contract
@@ -111,14 +111,8 @@ def up(folder: Path, config: Mapping[str, Any], *options: str) -> Iterator[subpr
     """Run `headgate up` on this configuration in `folder`, its log beside it; all of it has ended afterwards."""
     path, state, log = folder / "gateway.yaml", folder / "state", folder / "up.log"
     path.write_text(json.dumps(config))
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*binaries.headgate(), "up", "-c", str(path), "--state", str(state), "--drain-timeout", "1s", *options],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    command = [*binaries.headgate(), "up", "-c", str(path), "--state", str(state), "--drain-timeout", "1s", *options]
+    process = logged(command, log)
     try:
         yield process
     finally:

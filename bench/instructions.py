@@ -11,17 +11,17 @@ import json
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.child import Child, end, running
+from bench.child import Child, end, logged
 from bench.failure import Failure
-from bench.gateway import Gateway, gateway
+from bench.gateway import Gateway
 from bench.measure import Bench
+from bench.one_gateway import one_gateway
 from bench.ready import until_answered
 from bench.subject import Subject, gateway_subject
 from headgate.contract import BOOTSTRAP
@@ -48,13 +48,7 @@ def main() -> None:
 
 
 def _print(without: list[str], requests: int, keep: Path | None) -> None:
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headgate-bench-")))
-        upstream = int(stack.enter_context(running("bench.upstream", "10")).line())
-        client = stack.enter_context(running("bench.client"))
-        started = stack.enter_context(gateway(folder / "gateway", upstream))
-        until_answered(client, gateway_subject(started.port, started.keys, {}), started.check)
-        started.wait_for_the_rest()
+    with one_gateway() as (folder, client, started):
         whole = 0
         for number, name in enumerate(["", *without]):
             with _envoy(folder / f"envoy-{number}", started, name, client) as (subject, files):
@@ -90,15 +84,8 @@ def _envoy(folder: Path, started: Gateway, without: str, client: Child) -> Itera
     (folder / "bootstrap.json").write_text(text)
     command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder}/counts/%p"]
     command += [str(Path(f"/proc/{pid}/exe").readlink()), "-c", str(folder / "bootstrap.json"), "--concurrency", "1"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "--disable-hot-restart", "-l", "error"],
-            cwd=started.state,
-            env=_environment(pid),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    command += ["--disable-hot-restart", "-l", "error"]
+    process = logged(command, folder / "log", cwd=started.state, env=_environment(pid))
     try:
         subject = gateway_subject(port, started.keys, {"envoy": (process.pid,)})
         until_answered(client, subject, started.check)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Iterator
 from itertools import count, cycle, pairwise
@@ -17,7 +18,7 @@ from bench.http import Response, numbered, request_bytes
 _numbers = count(1)  # of requests, over all batches
 
 
-class _Load:
+class _Load(ABC):
     """A batch under way: what it sends next, and what came."""
 
     def __init__(self, batch: Batch) -> None:
@@ -80,11 +81,13 @@ class _Load:
     def _failed(self, text: str) -> None:
         self._errors[text] += 1
 
+    @abstractmethod
     def _free(self, connection: Connection) -> None:
-        raise NotImplementedError
+        """It has its answer."""
 
+    @abstractmethod
     async def _send_all(self) -> None:
-        raise NotImplementedError
+        """Until all is sent and answered."""
 
     def _ended(self) -> int:
         return self.outcome.answered + sum(self._errors.values())

@@ -8,10 +8,7 @@ of them had, or Envoy and the filters have grown by more than 5 % since the firs
 
 import argparse
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,11 +18,10 @@ from rich.progress import track
 
 from bench import meter
 from bench.batch import Batch, Outcome
-from bench.child import Child, running
+from bench.child import Child
 from bench.failure import Failure
 from bench.figures import Times, times_of
-from bench.gateway import Gateway, gateway
-from bench.ready import until_answered
+from bench.one_gateway import one_gateway
 from bench.saved import keep
 from bench.scenarios import short
 from bench.subject import Subject, gateway_subject
@@ -60,7 +56,7 @@ def main() -> None:
     given = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 120)
     try:
-        with _started() as (client, ours):
+        with one_gateway() as (_, client, ours):
             subject = gateway_subject(ours.port, ours.keys, ours.parts())
             _batch(client, subject, 0)  # which leaves connections to the upstream that are kept
             before = _descriptors(subject)
@@ -80,18 +76,6 @@ def main() -> None:
         keep(given.save, "soak", found, ["python", "-m", "bench.soak", *sys.argv[1:]])
     if wrong:
         sys.exit("\n".join(wrong))
-
-
-@contextmanager
-def _started() -> Iterator[tuple[Child, Gateway]]:
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headgate-bench-")))
-        upstream = int(stack.enter_context(running("bench.upstream", "10")).line())
-        client = stack.enter_context(running("bench.client"))
-        ours = stack.enter_context(gateway(folder / "gateway", upstream))
-        until_answered(client, gateway_subject(ours.port, ours.keys, {}), ours.check)
-        ours.wait_for_the_rest()
-        yield client, ours
 
 
 def _batch(client: Child, subject: Subject, number: int) -> Sample:

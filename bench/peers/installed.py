@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from bench.child import end
+from bench.child import end, logged
 from bench.failure import Failure
 
 FOLDER = Path(str(files("bench"))).parent / ".peers"
@@ -44,16 +44,7 @@ def started(
     command: list[str], environment: Mapping[str, str], folder: Path, log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run it in a session of its own; all of its processes have ended afterwards."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = logged(command, log, cwd=folder, env={**os.environ, **environment})
     try:
         yield process
     finally:
