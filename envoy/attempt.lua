@@ -242,8 +242,10 @@ end
 -- Whether a 404 of a request for an adapter is about that, and not about something stored or a path.
 local function lacks_adapter(handle)
   local request = handle:streamInfo():dynamicMetadata():get("hg.request")
-  local body = request.base_model and handle:body()
-  return body and body:getBytes(0, math.min(body:length(), ERROR_BYTES)):find(request.upstream_model, 1, true) ~= nil
+  if not request.base_model then return false, false end
+  local body = handle:body()
+  if not body then return false, true end
+  return body:getBytes(0, math.min(body:length(), ERROR_BYTES)):find(request.upstream_model, 1, true) ~= nil, true
 end
 
 -- Amazon names an error in a header: `ThrottlingException`, with an address behind it or without.
@@ -289,7 +291,9 @@ function envoy_on_response(handle)
   end
   -- 501 is what the engine can't do at all; anything else is an exception's text. Its log has that.
   if CONFIG.failed and status >= "500" and status ~= "501" then return make_error(handle, status, CONFIG.failed) end
-  if status == "404" and CONFIG.unloaded and lacks_adapter(handle) then
+  local lacks, is_held = false, false
+  if status == "404" and CONFIG.unloaded then lacks, is_held = lacks_adapter(handle) end
+  if lacks then
     headers = handle:headers()
     headers:add("x-headgate-retry", "adapter") -- another replica may have loaded it
     headers:add("x-headgate-unloaded", CONFIG.again) -- what clients are told then: envoy/module/metering.c
@@ -299,5 +303,5 @@ function envoy_on_response(handle)
     local request = handle:streamInfo():dynamicMetadata():get("hg.request")
     headers:add("x-headgate-tried-model", request.upstream_model)
   end
-  if not readable then make_error(handle, status, CONFIG.broken) end
+  if not readable then make_error(handle, status, CONFIG.broken, is_held) end
 end

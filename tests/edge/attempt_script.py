@@ -36,11 +36,16 @@ return function(run, headers, metadata, text)
   local handle = {}
   function handle:headers() return headers end
   function handle:streamInfo() return info end
-  function handle:body(always) return (text ~= "" or always) and body or nil end
+  local is_held = false
+  function handle:body(always)
+    is_held = true
+    return (text ~= "" or always) and body or nil
+  end
   function handle:trailers() return nil end
   function handle:logWarn() end
   function handle:respond(head) rawset(headers, ":answered", head[":status"]) end
   function handle:bodyChunks()
+    assert(not is_held, "Envoy has no chunks of a body that was asked for as a whole")
     local left = text ~= ""
     return function()
       if left then left = false return body end

@@ -228,6 +228,8 @@ def test_a_replica_without_the_adapter_is_not_the_last_one_and_names_nobodys(eng
     for plan, text in ((OF_CHAT, said), (of_adapter, '{"error":{"message":"Response resp_1 not found"}}')):
         headers, body = Request(PLAIN, plan).answered(engine, 404, text)
         assert (contract.RETRY in headers, body) == (False, text)
+    headers, body = Request(PLAIN, of_adapter).answered(engine, 404, "<html>no such page", content_type="text/html")
+    assert (headers[":status"], json.loads(body)["error"]["code"]) == ("404", "provider_malformed_answer")
 
 
 def test_what_an_engine_says_of_its_own_failure_reaches_nobody(scripts: dict[str, Script], engine: Script) -> None:
