@@ -1,6 +1,6 @@
 """ext_proc on the wire: the one place in extproc that knows Envoy's messages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -13,14 +13,18 @@ from headgate.contract import (
     ERROR_SOURCE,
     FALLBACK,
     HOSTS,
+    LIMIT_HEADERS,
+    LIMITER,
     MAX_TOKENS,
     PLAN,
     REQUEST,
     REQUEST_ID,
+    RESERVED,
     ROUTE_PROFILE,
     TARGET,
 )
 from headgate.error_shapes import VERSION_HEADER, Problem, rendered
+from headgate.limiting import Denied, Granted
 from headgate.purses import written
 from headgate.wire.ext_proc_pb2 import HeaderMutation, HeadersResponse, ProcessingRequest, ProcessingResponse
 from headgate.wire.http_pb2 import HeaderValueOption
@@ -64,6 +68,7 @@ def incoming(message: ProcessingRequest) -> Incoming:
         fallback=_text(headers, FALLBACK),
         directory=directory,
         key_models=models,
+        key_id=caller["key_id"].string_value,
     )
 
 
@@ -74,34 +79,64 @@ def _of_directory(caller: Mapping[str, Any]) -> tuple[int, frozenset[str] | None
     return version, None if models is None else frozenset(one.string_value for one in models)
 
 
-def planned(plan: Plan, body: bytes, max_at: int | None = None, *, edited: bool = True) -> bytes:
+def planned(plan: Plan, granted: Granted, body: bytes, max_at: int | None = None, *, edited: bool = True) -> bytes:
     """The request goes on: with this body, to these clusters. `max_at`: of the field for the answer's limit.
 
     Without `edited`, Envoy keeps the body that it has: it may be large.
     """
-    response = ProcessingResponse()
-    response.ParseFromString(_planned(plan.clusters, plan.profile, plan.headers_ms, plan.hedge_ms, plan.metadata))
+    response = _begun(plan)
     common = response.request_body.response
     if edited:
         common.body_mutation.body = body
         _set(common.header_mutation, "content-length", str(len(body)))
     _write_own(response, plan, max_at)
-    if plan.max_tokens is not None:
-        _set(common.header_mutation, MAX_TOKENS, str(plan.max_tokens))
+    if lowest := [most for most in (plan.max_tokens, granted.max_tokens) if most is not None]:
+        _set(common.header_mutation, MAX_TOKENS, str(min(lowest)))
     if len(plan.clusters) > 1:
         own = response.dynamic_metadata.fields[REQUEST].struct_value.fields
         own["length"].string_value = str(len(body))
+    _write_limits(response, granted)
     return response.SerializeToString()
 
 
-def planned_at_head(plan: Plan) -> bytes:
+def planned_at_head(plan: Plan, granted: Granted) -> bytes:
     """The same for a request that is its head alone."""
-    common, response = ProcessingResponse(), ProcessingResponse()
-    common.ParseFromString(_planned(plan.clusters, plan.profile, plan.headers_ms, plan.hedge_ms, plan.metadata))
+    common, response = _begun(plan), ProcessingResponse()
     response.request_headers.response.CopyFrom(common.request_body.response)
     response.dynamic_metadata.CopyFrom(common.dynamic_metadata)
     _write_own(response, plan, None)
+    _write_limits(response, granted)
     return response.SerializeToString()
+
+
+def denied(plan: Plan, decision: Denied) -> bytes:
+    """The request had a plan, and ends here: its line in the spool has all that was known."""
+    response = _begun(plan)
+    _write_own(response, plan, None)
+    del response.dynamic_metadata.fields[PLAN]
+    fields = response.dynamic_metadata.fields[LIMITER].struct_value.fields
+    fields[ANSWERED].bool_value = True
+    if decision.reserved is not None:
+        fields[RESERVED].bool_value = decision.reserved
+    _end(response, decision.status, decision.body, decision.headers, "limits")
+    return response.SerializeToString()
+
+
+def _begun(plan: Plan) -> ProcessingResponse:
+    response = ProcessingResponse()
+    response.ParseFromString(_planned(plan.clusters, plan.profile, plan.headers_ms, plan.hedge_ms, plan.metadata))
+    return response
+
+
+def _write_limits(response: ProcessingResponse, granted: Granted) -> None:
+    """What envoy/module shows the client, a header in each line, and what the spool says of the reservation."""
+    if granted.reserved is None and not granted.headers:
+        return
+    fields = response.dynamic_metadata.fields[LIMITER].struct_value.fields
+    if granted.reserved is not None:
+        fields[RESERVED].bool_value = granted.reserved
+    if granted.headers:
+        fields[LIMIT_HEADERS].string_value = "".join([f"{name}:{value}\n" for name, value in granted.headers])
 
 
 def _write_own(response: ProcessingResponse, plan: Plan, max_at: int | None) -> None:
@@ -164,14 +199,20 @@ def _planned(
 
 def _immediate(status: int, body: bytes, headers: Mapping[str, str], metadata: Mapping[str, str]) -> bytes:
     response = ProcessingResponse()
+    _end(response, status, body, {"content-type": "application/json", **headers}.items(), "extproc")
+    response.dynamic_metadata.update({REQUEST: {**metadata, ANSWERED: True}})
+    return response.SerializeToString()
+
+
+def _end(
+    response: ProcessingResponse, status: int, body: bytes, headers: Iterable[tuple[str, str]], details: str
+) -> None:
     immediate = response.immediate_response
     immediate.status.code = status
     immediate.body = body
-    immediate.details = "extproc"
-    for name, value in {"content-type": "application/json", **headers}.items():
+    immediate.details = details
+    for name, value in headers:
         _set(immediate.headers, name, value)
-    response.dynamic_metadata.update({REQUEST: {**metadata, ANSWERED: True}})
-    return response.SerializeToString()
 
 
 def _set(mutation: HeaderMutation, name: str, value: str) -> None:

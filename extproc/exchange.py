@@ -33,6 +33,7 @@ class Incoming:
     fallback: str = ""  # x-headgate-fallback
     directory: int = 0  # the version that authz went by; 0 for a caller that it does not have
     key_models: frozenset[str] | None = None  # to which the key is confined
+    key_id: str = ""
 
     @property
     def api(self) -> Api:

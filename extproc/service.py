@@ -1,4 +1,4 @@
-"""The ext_proc service: one short gRPC stream per request, closed with the plan.
+"""The ext_proc service: one short gRPC stream per request, closed with the plan and what is reserved for it.
 
 Closing it is what lets an answer outlive this process: nothing of a running stream depends on Python, unless it has
 to be translated (attempts.py).
@@ -17,6 +17,7 @@ from extproc.attempts import Attempt, TranslatedAnswer
 from extproc.budgets import Budgets, Purses
 from extproc.exchange import Exchange
 from extproc.kept import KeptResponses
+from extproc.limits import ask_of
 from extproc.refusal import Refusal
 from extproc.steps import ON_BODY, ON_CHAIN, ON_COUNT, ON_HEADERS, ON_MAKER, ON_RESPONSE, run
 from extproc.surface import Surface
@@ -40,6 +41,7 @@ from headgate.feed.identity import gateway_id
 from headgate.feed.replicas import Replicas
 from headgate.feed.states import TargetStates
 from headgate.grpc_server import Metadata, Method, Reply
+from headgate.limiting import Decision, Denied, Granted
 from headgate.refusals import EXTPROC_REASONS, Refusals
 from headgate.snapshot import Snapshot, TargetRow, TenantRow
 from headgate.spool_room import SpoolRoom
@@ -47,6 +49,8 @@ from headgate.tables import Generation, Holder
 from headgate.tenants import Tenants
 
 KeepWithin = Callable[[Exchange], Awaitable[None]]
+ReserveFor = Callable[[Exchange], Decision | Awaitable[Decision]]
+Write = Callable[[Exchange, Granted], bytes]
 
 MOST_LOOKED_AT = 1000  # tenants of the directory, at a start or a reload: 45 µs each
 
@@ -75,6 +79,7 @@ class Process:
         replicas: Replicas,
         kept: KeptResponses,
         keep_within: KeepWithin,
+        reserve: ReserveFor,
     ) -> None:
         self._snapshot = tables.snapshot
         self._tenants = tables.tenants
@@ -88,6 +93,7 @@ class Process:
         self._replicas = replicas
         self._kept = kept
         self._keep_within = keep_within
+        self._reserve = reserve
         self._exchange: Exchange | None = None
         self._span = span
 
@@ -127,7 +133,8 @@ class Process:
 
     async def _about_response(self, exchange: Exchange, *, at_head: bool = False) -> Reply:
         await self._look_up(exchange)
-        return self._last(_guarded(_on_response_head if at_head else _on_response, exchange))
+        answer = _guarded(_on_response, exchange)
+        return await self._within_limits(exchange, answer, _write_at_head if at_head else _write_response)
 
     async def _going_on(self, exchange: Exchange) -> Reply:
         await self._look_up(exchange)
@@ -178,14 +185,36 @@ class Process:
         answer = _guarded(_on_count, exchange)
         if answer is None and exchange.has_budgets:
             return self._within_budgets(exchange)
-        return self._last(answer or _guarded(_on_chain, exchange))
+        return self._limited(exchange, answer or _guarded(_on_chain, exchange), _write)
 
     async def _within_budgets(self, exchange: Exchange) -> Reply:
         try:
             await self._keep_within(exchange)
         except Refusal as refusal:
             return self._last(_refused(refusal, exchange))
-        return self._last(_guarded(_on_chain, exchange))
+        return await self._within_limits(exchange, _guarded(_on_chain, exchange), _write)
+
+    async def _within_limits(self, exchange: Exchange, answer: bytes | None, write: Write) -> Reply:
+        reply = self._limited(exchange, answer, write)
+        return reply if isinstance(reply, tuple) else await reply
+
+    def _limited(self, exchange: Exchange, answer: bytes | None, write: Write) -> Reply | Awaitable[Reply]:
+        """The last word, `answer` if there is one: that of a request with a plan is the limiter's."""
+        if answer is not None:
+            return self._last(answer)
+        decision = self._reserve(exchange)
+        if isinstance(decision, Granted | Denied):
+            return self._decided(exchange, decision, write)
+        return self._decided_later(exchange, decision, write)
+
+    async def _decided_later(self, exchange: Exchange, decision: Awaitable[Decision], write: Write) -> Reply:
+        return self._decided(exchange, await decision, write)
+
+    def _decided(self, exchange: Exchange, decision: Decision, write: Write) -> Reply:
+        if isinstance(decision, Granted):
+            return self._last(_guarded(lambda one: write(one, decision), exchange))
+        exchange.refusal = "limits"
+        return self._last(codec.denied(exchange.plan, decision))
 
     def _last(self, answer: bytes | None) -> Reply:
         if self._span:
@@ -225,18 +254,10 @@ def _on_maker(exchange: Exchange) -> bytes | None:
     return codec.answered(answer) if answer else None
 
 
-def _on_response(exchange: Exchange) -> bytes:
-    """An answer or the plan; whatever the client has put into a body that the API does not have stays here."""
+def _on_response(exchange: Exchange) -> bytes | None:
+    """An answer, or none and there is the plan."""
     answer = run(ON_RESPONSE, exchange)
-    if answer:
-        return codec.answered(answer)
-    return codec.planned(exchange.plan, exchange.document.render() if exchange.surface is CHAT_UPDATE else b"")
-
-
-def _on_response_head(exchange: Exchange) -> bytes:
-    """The same where there is no body."""
-    answer = run(ON_RESPONSE, exchange)
-    return codec.answered(answer) if answer else codec.planned_at_head(exchange.plan)
+    return codec.answered(answer) if answer else None
 
 
 def _on_count(exchange: Exchange) -> bytes | None:
@@ -245,12 +266,25 @@ def _on_count(exchange: Exchange) -> bytes | None:
     return codec.answered(answer) if answer else None
 
 
-def _on_chain(exchange: Exchange) -> bytes:
-    """The plan."""
+def _on_chain(exchange: Exchange) -> None:
+    """Fills the plan."""
     run(ON_CHAIN, exchange)
+
+
+def _write(exchange: Exchange, granted: Granted) -> bytes:
     body = exchange.document.render()
     edited = not exchange.surface.passes or body is not exchange.raw_body
-    return codec.planned(exchange.plan, body, exchange.document.field_at, edited=edited)
+    return codec.planned(exchange.plan, granted, body, exchange.document.field_at, edited=edited)
+
+
+def _write_response(exchange: Exchange, granted: Granted) -> bytes:
+    """Whatever the client has put into a body that the API does not have stays here."""
+    body = exchange.document.render() if exchange.surface is CHAT_UPDATE else b""
+    return codec.planned(exchange.plan, granted, body)
+
+
+def _write_at_head(exchange: Exchange, granted: Granted) -> bytes:
+    return codec.planned_at_head(exchange.plan, granted)
 
 
 def _guarded(decide: Callable[[Exchange], bytes | None], exchange: Exchange) -> bytes | None:
@@ -357,6 +391,9 @@ def services(
         def keep_within(exchange: Exchange) -> Awaitable[None]:
             return budgets.keep_within(exchange, tables.of(Purses), call.header(EPOCH) or "")
 
+        def reserve(exchange: Exchange) -> Decision | Awaitable[Decision]:
+            return holder.reserve(ask_of(exchange, call.header(EPOCH) or ""), call)
+
         return Process(
             tables,
             holder.following,
@@ -370,6 +407,7 @@ def services(
             replicas=replicas,
             kept=kept,
             keep_within=keep_within,
+            reserve=reserve,
         )
 
     return [Method(codec.SERVICE, codec.METHOD, process, codec.decode, streams=True)]

@@ -13,7 +13,7 @@ ATTEMPTS = "x-headgate-attempts"
 ERROR_SOURCE = "x-headgate-error-source"
 
 DROPPED = "x-headgate-dropped"
-MAX_TOKENS = "x-headgate-max-tokens"  # of requests too, from the limiter to envoy/module, which takes it out
+MAX_TOKENS = "x-headgate-max-tokens"  # of requests too, from extproc to envoy/module, which takes it out
 WARNING = "x-headgate-warning"  # a soft limit that is passed
 OVERAGE = "x-headgate-overage"  # a limit that is passed for a price
 QUEUE_POSITION = "x-headgate-queue-position"  # where a request stood when it began to wait for an engine
@@ -84,8 +84,9 @@ ADMIN_OPENAPI = "/admin/v1/openapi.json"  # what anybody may read there
 AUTHZ = "envoy.filters.http.ext_authz"
 REQUEST = "hg.request"  # what extproc learned: model, surface, user, the plan's first target
 ATTEMPT = "hg.attempt"  # what extproc has sent in a translated attempt, for its answer's translation
-LIMITER = "envoy.filters.http.ratelimit"  # likewise the limiter's
+LIMITER = "envoy.filters.http.ratelimit"  # likewise the limiter's; extproc writes there what it has reserved
 ADMISSION = "headgate.admission"  # the filter that asks it for a slot of an engine
+LIMIT_HEADERS = "headers"  # in LIMITER: what the client is told of limits, by envoy/module; a line each, `name:value`
 ENGINE = "engine"  # in REQUEST: whose slot the request takes; such requests are asked about there
 # Likewise those that no replica has the adapter for; of all for an adapter its name on engines, and their cluster.
 LACKS_ADAPTER, ADAPTER, ADAPTER_CLUSTER = "lacks_adapter", "adapter", "cluster"

@@ -1,17 +1,22 @@
 """The tables of a running worker: what its parts have made of one snapshot, replaced all at once.
 
 Handlers ask `holder.current` in every call and keep what they got for as long as the call lasts. Beside it,
-`holder.following` has what the database says, which goes on row by row.
+`holder.following` has what the database says, which goes on row by row, and `holder.reserve` is the worker's limiter.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 from headgate.directory.following import Following
+from headgate.grpc_server import CallFailed, Metadata, Status
+from headgate.limiting import Ask, Decision
 from headgate.snapshot import Snapshot
 from headgate.tenants import Tenants
 
 T = TypeVar("T")
+
+# Decides, at once where there is no limit. Raises CallFailed where nothing can be decided. The call is Envoy's.
+Reserve = Callable[[Ask, Metadata], Decision | Awaitable[Decision]]
 
 
 class Generation:
@@ -29,12 +34,17 @@ class Generation:
         return cast("T", self._made[kind])
 
 
+def _nobody(_ask: Ask, _call: Metadata) -> Decision:
+    raise CallFailed(Status.UNIMPLEMENTED, "there is no limiter in this worker")
+
+
 class Holder:
-    """Where the current generation is, and the directory, which goes on changing."""
+    """Where the current generation is, and the directory, which goes on changing; and who decides on limits."""
 
     def __init__(self, snapshot: Snapshot, following: Following | None = None) -> None:
         self._kinds: tuple[Callable[[Snapshot], Any], ...] = ()
         self.following = following or Following()
+        self.reserve: Reserve = _nobody
         self.current = Generation(snapshot, (), self.following)
 
     def add(self, kind: Callable[[Snapshot], Any]) -> None:

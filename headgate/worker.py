@@ -25,7 +25,7 @@ from headgate.tables import Holder
 
 PARTS = {
     "authz": ("authz.service",),
-    "extproc": ("extproc.service",),
+    "extproc": ("extproc.service", "ratelimit.service"),  # which has every plan's reservation made
     "ratelimit": ("ratelimit.service",),
     "filters": ("authz.service", "extproc.service", "ratelimit.service"),
 }

@@ -13,10 +13,10 @@ from headgate import adapter_metrics as metrics
 from headgate.adapters.layout import of_engine_name
 from headgate.contract import ADAPTER_AGAIN_S, ADAPTER_NOT_LOADED, ERROR_SOURCE
 from headgate.error_shapes import Problem
+from headgate.limiting import Ask
 from headgate.refusals import Refusals
 from headgate.snapshot import Snapshot
 from ratelimit.adapter_calls import AdapterCalls
-from ratelimit.ask import Ask
 from ratelimit.engines import Engines
 from ratelimit.refusal import Refusal
 from ratelimit.waiting import Places

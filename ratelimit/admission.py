@@ -18,11 +18,11 @@ from headgate.counters.client import Counters, Unavailable
 from headgate.counters.limits import lease_ms
 from headgate.counters.queue import Admitted, Notice, Seat, Verdict, admit_call, read_admitted, release_call
 from headgate.feed.full_engines import QueueListener
+from headgate.limiting import Ask
 from headgate.limits import LimitsRow
 from headgate.refusals import Refusals
 from headgate.snapshot import SlotsRow, Snapshot
 from ratelimit import codec
-from ratelimit.ask import Ask
 from ratelimit.engines import Engines
 from ratelimit.queue_refusal import CODES, Reason, queue_headers, queue_refusal
 from ratelimit.queue_tally import QueueTally

@@ -18,12 +18,10 @@ from headgate.contract import (
     NO_KEY,
     RESERVED,
 )
-from headgate.error_shapes import rendered
+from headgate.limiting import Ask, Decision, Granted, Header
 from headgate.prices import FACTOR, LIST_PRICE
 from headgate.wire.ratelimit_pb2 import RateLimitRequest, RateLimitResponse
-from ratelimit.ask import Ask
-from ratelimit.refusal import Refusal
-from ratelimit.shown import Header
+from ratelimit.refusal import Refusal, denied
 
 SERVICE, METHOD = "envoy.service.ratelimit.v3.RateLimitService", "ShouldRateLimit"
 
@@ -64,17 +62,21 @@ def decode(data: bytes) -> Ask:
     )
 
 
-def allowed(headers: Iterable[Header], *, reserved: bool | None, max_tokens: int | None = None) -> bytes:
-    """The request goes on, with answers of at most `max_tokens` where that is less than it asked for.
-
-    `reserved` is for the spool: whether there is something to settle; None is unknown.
-    """
-    response = RateLimitResponse()
-    for name, value in headers:
+def encoded(decision: Decision) -> bytes:
+    """As a RateLimitResponse. Of a refusal the status is the filter's."""
+    if isinstance(decision, Granted):
+        response = RateLimitResponse()
+        if decision.max_tokens is not None:
+            response.request_headers_to_add.add(key=MAX_TOKENS, value=str(decision.max_tokens))
+        start = _OK[decision.reserved]
+    else:
+        response = RateLimitResponse(overall_code=RateLimitResponse.OVER_LIMIT, raw_body=decision.body)
+        reserved = {} if decision.reserved is None else {RESERVED: decision.reserved}
+        response.dynamic_metadata.update({ANSWERED: True, **reserved})
+        start = b""
+    for name, value in decision.headers:
         response.response_headers_to_add.add(key=name, value=value)
-    if max_tokens is not None:
-        response.request_headers_to_add.add(key=MAX_TOKENS, value=str(max_tokens))
-    return _OK[reserved] + response.SerializeToString()
+    return start + response.SerializeToString()
 
 
 def goes_on(headers: Iterable[Header], hosts: Iterable[str] = ()) -> bytes:
@@ -96,13 +98,8 @@ def is_refusal(answer: bytes) -> bool:
 
 
 def refused(ask: Ask, refusal: Refusal, headers: Iterable[Header], *, reserved: bool | None = False) -> bytes:
-    """In the shape of the client's API; the status is the filter's. `reserved` None: what was said of it stays."""
-    response = RateLimitResponse(overall_code=RateLimitResponse.OVER_LIMIT)
-    response.raw_body = rendered(ask.api, refusal.problem, ask.request_id)
-    for name, value in (*refusal.headers, *headers):
-        response.response_headers_to_add.add(key=name, value=value)
-    response.dynamic_metadata.update({ANSWERED: True, **({} if reserved is None else {RESERVED: reserved})})
-    return response.SerializeToString()
+    """A refusal that is made here. `reserved` None: what was said of it stays."""
+    return encoded(denied(ask, refusal, headers, reserved=reserved))
 
 
 def _number(text: str) -> int:
@@ -136,9 +133,6 @@ def _ok(reserved: bool | None) -> bytes:
 
 # A message's fields may follow those of another one: both together are one message.
 _OK = {reserved: _ok(reserved) for reserved in (True, False, None)}
-
-# Nothing was reserved: there is no limit for this request.
-UNLIMITED = _OK[False]
 
 # Nothing is to be said.
 GOES_ON = _OK[None]

@@ -9,9 +9,9 @@ from headgate.feed.identity import gateway_id
 from headgate.feed.replicas import Replica, Replicas, ReplicaState
 from headgate.feed.states import TargetStates
 from headgate.feed.subscriber import Subscriber
+from headgate.limiting import Ask
 from headgate.snapshot import SlotsRow
 from headgate.spreading import hosts_of, renewed
-from ratelimit.ask import Ask
 
 
 class Engines:

@@ -5,8 +5,9 @@ from typing import Literal
 from headgate.contract import ERROR_SOURCE, PREDICTED_START, QUEUE_POSITION
 from headgate.counters.queue import Admitted
 from headgate.error_shapes import Problem
+from headgate.limiting import Header
 from ratelimit.refusal import Refusal
-from ratelimit.shown import Header, whole_seconds
+from ratelimit.shown import whole_seconds
 
 Reason = Literal["full", "timeout", "too_late", "unavailable"]
 CODES: dict[Reason, str] = {

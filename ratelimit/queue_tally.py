@@ -3,9 +3,9 @@
 import structlog
 
 from headgate import queue_metrics as metrics
+from headgate.limiting import Ask
 from headgate.metric_names import MODELS_CAP, TENANTS_CAP, Names
 from headgate.refusals import Refusals
-from ratelimit.ask import Ask
 
 log = structlog.get_logger()
 

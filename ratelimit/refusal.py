@@ -7,10 +7,10 @@ from headgate.contract import ERROR_SOURCE
 from headgate.counters.limits import Limit
 from headgate.counters.reservation import Refused
 from headgate.counters.scripts import MOST_USERS
-from headgate.error_shapes import Problem
+from headgate.error_shapes import Problem, rendered
+from headgate.limiting import Ask, Denied, Header
 from headgate.limits import Dimension, LimitRow
-from ratelimit.ask import Ask
-from ratelimit.shown import Header, amount, moment, whole_seconds
+from ratelimit.shown import amount, moment, whole_seconds
 
 _UNITS: dict[Dimension, str] = {
     "requests": "requests",
@@ -32,6 +32,12 @@ class Refusal:
 
     problem: Problem
     headers: tuple[Header, ...]
+
+
+def denied(ask: Ask, refusal: Refusal, headers: Iterable[Header], *, reserved: bool | None = False) -> Denied:
+    """In the shape of the client's API. `reserved` None: what was said of it stays."""
+    body = rendered(ask.api, refusal.problem, ask.request_id)
+    return Denied(refusal.problem.status, body, (*refusal.headers, *headers), reserved)
 
 
 def refusal_of(ask: Ask, refused: Refused, asked: int, least: int, now: float) -> Refusal:

@@ -6,10 +6,10 @@ from headgate.counters.limits import TenantLimits, lease_ms
 from headgate.counters.price import FREE, DatedPrice
 from headgate.counters.reservation import LEAST_GRANT, Wish
 from headgate.credits import CreditsRow
+from headgate.limiting import Ask
 from headgate.limits import LimitsRow
 from headgate.prices import FREE_SURFACES
 from headgate.snapshot import Snapshot
-from ratelimit.ask import Ask
 
 
 class Rules:

@@ -1,4 +1,7 @@
-"""The rate limit service: one reservation per request, decided by the counters, or here while they are away.
+"""The limiter: one reservation per request, decided by the counters, or here while they are away.
+
+extproc, in the same worker, asks for it when the plan is made. Envoy's RateLimitService asks of requests for some
+engines once more, for a slot (admission.py), which may take minutes.
 
 A request that only what others still hold is in the way of is asked about again, within a fifth of a second.
 """
@@ -9,6 +12,7 @@ import time
 from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -17,12 +21,13 @@ from headgate.contract import WORKERS_ENV
 from headgate.counters.address import counters_address
 from headgate.counters.client import Counters, Unavailable
 from headgate.counters.emergency import Emergency, Taken, least_output
-from headgate.counters.limits import Applying, Limit
+from headgate.counters.limits import Applying, Limit, TenantLimits
 from headgate.counters.reservation import Verdict, Wish, amount_of, read_verdict, reserve_call
 from headgate.counters.scripts import Call
 from headgate.counters.settlement import Settled, settle_call
 from headgate.feed.identity import gateway_id
 from headgate.grpc_server import CallFailed, Metadata, Method, Status
+from headgate.limiting import UNLIMITED, Ask, Decision, Denied, Granted
 from headgate.limits import LimitsRow
 from headgate.refusals import LIMITER_REASONS, Refusals
 from headgate.snapshot import Snapshot, TenantRow
@@ -30,11 +35,10 @@ from headgate.tables import Generation, Holder
 from ratelimit import codec
 from ratelimit.adapter_wait import AdapterWait
 from ratelimit.admission import Admission, GiveBack
-from ratelimit.ask import Ask
 from ratelimit.away import Away
 from ratelimit.engines import Engines
 from ratelimit.late import Late
-from ratelimit.refusal import Refusal, refusal_alone, refusal_of
+from ratelimit.refusal import Refusal, denied, refusal_alone, refusal_of
 from ratelimit.rules import Rules
 from ratelimit.shown import headers_of, notices_of
 from ratelimit.tally import Tally
@@ -44,6 +48,8 @@ from ratelimit.waiting import PAUSES_S, Places, may_come_back
 COUNTERS_TIMEOUT_S = 0.02
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 class Limiter:
@@ -71,39 +77,49 @@ class Limiter:
         if reason is None:
             self._late.try_now()
 
-    def should_rate_limit(self, ask: Ask, call: Metadata) -> bytes | Awaitable[bytes]:
-        """Answers one RateLimitRequest; at once where there is no limit."""
-        if not (ask.tenant and ask.request_id and ask.epoch):
-            raise CallFailed(Status.INTERNAL, "a request without tenant, id or epoch cannot be limited")
+    def should_rate_limit(self, ask: Ask, call: Metadata) -> Awaitable[bytes] | bytes:
+        """Answers one RateLimitRequest: a slot of the engine that it names; where it names none, as `reserve`."""
+        if not (ask.engine or ask.lacks_adapter):
+            decision = self.reserve(ask, call)
+            return codec.encoded(decision) if isinstance(decision, Granted | Denied) else _encoded(decision)
+        _known(ask)
+        span = tracing.begin("admission", call)
+        tables = self._holder.current
+        row = self._row_of(ask, tables) if ask.model else None
+        limits = _limits_of(ask, row, tables)
+        applying = limits.applying(ask.key_id, ask.model, ask.user) if limits else None
+        back = partial(self._give_back, ask, applying)
+        answer = self._admit(ask, tables.snapshot, row.limits if row else None, back)
+        return _traced(span, ask, answer) if span else answer
+
+    def reserve(self, ask: Ask, call: Metadata) -> Decision | Awaitable[Decision]:
+        """Decides on one request; at once where there is no limit. Raises CallFailed where nobody can."""
+        _known(ask)
         span = tracing.begin("ratelimit", call)
         tables = self._holder.current
-        rules = tables.of(Rules)
         # Without a model there is no plan: it goes nowhere.
         row = self._row_of(ask, tables) if ask.model else None
-        limits = rules.limits(ask.tenant, row.limits, row.credits) if row and row.limits else None
+        limits = _limits_of(ask, row, tables)
         applying = limits.applying(ask.key_id, ask.model, ask.user) if limits else None
-        if ask.engine or ask.lacks_adapter:
-            back = partial(self._give_back, ask, applying)
-            answer = self._admit(ask, tables.snapshot, row.limits if row else None, back)
-            return _traced(span, ask, answer) if span else answer
-        if not (row and limits and applying and applying.limits):
+        if not (limits and applying and applying.limits):
             if ask.adapter:
                 self._adapters.note(ask)
             if span:
                 span.end(headgate__tenant=ask.tenant)
-            return codec.UNLIMITED
+            return UNLIMITED
+        rules = tables.of(Rules)
         wish = rules.wish(ask, has_credits=limits.has_credits)
         answer = self._reserve(ask, applying, wish, rules.lease_ms(ask.model))
         if ask.adapter:
             answer = self._noted(ask, answer)
         return _traced(span, ask, answer) if span else answer
 
-    async def _noted(self, ask: Ask, answer: Awaitable[bytes]) -> bytes:
+    async def _noted(self, ask: Ask, answer: Awaitable[Decision]) -> Decision:
         """A request that is refused is no use of its adapter."""
-        made = await answer
-        if not codec.is_refusal(made):
+        decision = await answer
+        if isinstance(decision, Granted):
             self._adapters.note(ask)
-        return made
+        return decision
 
     async def _admit(self, ask: Ask, snapshot: Snapshot, limits: LimitsRow | None, back: GiveBack) -> bytes:
         """Its adapter is there before it takes a slot, and again when it has one: that may have taken a while."""
@@ -129,7 +145,7 @@ class Limiter:
             raise CallFailed(Status.UNAVAILABLE, "the tenant is gone, or disabled")
         return row
 
-    async def _reserve(self, ask: Ask, applying: Applying, wish: Wish, lease_ms: int) -> bytes:
+    async def _reserve(self, ask: Ask, applying: Applying, wish: Wish, lease_ms: int) -> Decision:
         call = reserve_call(applying, wish, lease_ms)
         try:
             verdict = await self._verdict(applying, call)
@@ -179,7 +195,7 @@ class Limiter:
         self._tally.waited("refused" if verdict.refused else "allowed")
         return verdict
 
-    def _decided(self, ask: Ask, applying: Applying, wish: Wish, verdict: Verdict) -> bytes:
+    def _decided(self, ask: Ask, applying: Applying, wish: Wish, verdict: Verdict) -> Decision:
         now = time.time()
         self._emergency.note(verdict.standings)
         headers = headers_of(ask.api, verdict.standings, verdict.refused, now)
@@ -187,15 +203,14 @@ class Limiter:
             limit = verdict.refused.limit
             asked, least = _amounts(limit, wish)
             self._tally.refused(ask, limit, "counters")
-            return codec.refused(ask, refusal_of(ask, verdict.refused, asked, least, now), headers)
+            return denied(ask, refusal_of(ask, verdict.refused, asked, least, now), headers)
         lowered = verdict.grant < wish.output and not verdict.closed
         self._tally.allowed("counters", lowered=lowered)
         self._tally.passed(verdict)
         headers += notices_of(verdict, round(now * 1000))
-        max_tokens = verdict.grant if lowered else None
-        return codec.allowed(headers, reserved=applying.settles, max_tokens=max_tokens)
+        return Granted(applying.settles, tuple(headers), verdict.grant if lowered else None)
 
-    def _decide_alone(self, ask: Ask, applying: Applying, wish: Wish, lease_ms: int, *, maybe: bool) -> bytes:
+    def _decide_alone(self, ask: Ask, applying: Applying, wish: Wish, lease_ms: int, *, maybe: bool) -> Decision:
         """`maybe`: a call that was cut off may still have reserved something, so the follower is to look.
 
         So it is with all that passes here: it is reserved later, and the ledger adds what has ended by then.
@@ -212,11 +227,11 @@ class Limiter:
                 granted = replace(wish, output=decided.grant)
                 call = reserve_call(applying, granted, lease_ms, passed_ms=round(time.time() * 1000))
                 self._late.add(call, lease_ms)
-            return codec.allowed(headers, reserved=None, max_tokens=decided.grant if lowered else None)
+            return Granted(None, tuple(headers), decided.grant if lowered else None)
         self._tally.refused(ask, decided.limit, "emergency")
         share, (_, least) = self._emergency.share(decided.limit), _amounts(decided.limit, wish)
         refusal = refusal_alone(ask, decided, share, least)
-        return codec.refused(ask, refusal, headers, reserved=None if maybe and applying.settles else False)
+        return denied(ask, refusal, headers, reserved=None if maybe and applying.settles else False)
 
 
 def _amounts(limit: Limit, wish: Wish) -> tuple[int, int]:
@@ -225,7 +240,20 @@ def _amounts(limit: Limit, wish: Wish) -> tuple[int, int]:
     return amount_of(wish, dimension, wish.output), amount_of(wish, dimension, least_output(wish))
 
 
-async def _traced(span: tracing.Span, ask: Ask, answer: Awaitable[bytes]) -> bytes:
+def _known(ask: Ask) -> None:
+    if not (ask.tenant and ask.request_id and ask.epoch):
+        raise CallFailed(Status.INTERNAL, "a request without tenant, id or epoch cannot be limited")
+
+
+def _limits_of(ask: Ask, row: TenantRow | None, tables: Generation) -> TenantLimits | None:
+    return tables.of(Rules).limits(ask.tenant, row.limits, row.credits) if row and row.limits else None
+
+
+async def _encoded(decision: Awaitable[Decision]) -> bytes:
+    return codec.encoded(await decision)
+
+
+async def _traced(span: tracing.Span, ask: Ask, answer: Awaitable[T]) -> T:
     try:
         return await answer
     finally:
@@ -233,8 +261,9 @@ async def _traced(span: tracing.Span, ask: Ask, answer: Awaitable[bytes]) -> byt
 
 
 def services(holder: Holder) -> list[Method]:
-    """What a worker serves for this part; called in the worker's event loop."""
+    """What a worker serves for this part, and what extproc finds in the holder; called in the worker's event loop."""
     asyncio.get_running_loop()
     workers = int(os.environ.get(WORKERS_ENV, "1"))
     limiter = Limiter(holder, workers)
+    holder.reserve = limiter.reserve
     return [Method(codec.SERVICE, codec.METHOD, limiter.should_rate_limit, codec.decode, streams=False)]

@@ -8,9 +8,8 @@ from headgate.contract import OVERAGE, WARNING
 from headgate.counters.limits import Limit
 from headgate.counters.reservation import Refused, Standing, Verdict, whole
 from headgate.error_shapes import Api
+from headgate.limiting import Header
 from headgate.limits import NANO, Dimension, LimitRow
-
-Header = tuple[str, str]
 
 _TOKENS: tuple[Dimension, ...] = ("input", "output", "tokens")
 

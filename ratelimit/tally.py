@@ -5,9 +5,9 @@ import structlog
 from headgate import metrics
 from headgate.counters.limits import Limit
 from headgate.counters.reservation import Verdict
+from headgate.limiting import Ask
 from headgate.limits import KINDS
 from headgate.refusals import Refusals
-from ratelimit.ask import Ask
 from ratelimit.shown import in_overage
 
 log = structlog.get_logger()

@@ -37,6 +37,8 @@ bool envoy_dynamic_module_callback_http_get_header(void *filter, enum header_map
 // Replaces all values of the name; a value at NULL removes the header.
 bool envoy_dynamic_module_callback_http_set_header(void *filter, enum header_map map, struct bytes name,
                                                    struct bytes value);
+bool envoy_dynamic_module_callback_http_add_header(void *filter, enum header_map map, struct bytes name,
+                                                   struct bytes value);
 
 size_t envoy_dynamic_module_callback_http_get_body_chunks_size(void *filter, enum body body);
 // `chunks` has room for as many as get_body_chunks_size says. What they point to may be changed in place.

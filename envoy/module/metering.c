@@ -303,6 +303,22 @@ static int shown_status(void *envoy) {
   return 503;
 }
 
+// What the limiter has to say: a header in each line, as `name:value`.
+static void show_limits(void *envoy) {
+  struct bytes left = text_of(envoy, limiter_metadata, TEXT("headers"));
+  const char *end;
+  while (left.length > 0 && (end = memchr(left.at, '\n', left.length)) != NULL) {
+    size_t length = (size_t)(end - left.at);
+    const char *colon = memchr(left.at, ':', length);
+    if (colon) {
+      size_t name = (size_t)(colon - left.at);
+      envoy_dynamic_module_callback_http_add_header(envoy, RESPONSE_HEADERS, (struct bytes){left.at, name},
+                                                    (struct bytes){colon + 1, length - name - 1});
+    }
+    left = (struct bytes){end + 1, left.length - length - 1};
+  }
+}
+
 // Hooks ----------------------------------------------------------------------------------------------------------
 
 // The text has a line for nobody, then where records go.
@@ -369,6 +385,7 @@ static enum headers_status response_headers(struct stream *stream, void *envoy, 
   struct metered *metered = (struct metered *)stream;
   struct bytes source;
   int status = shown_status(envoy);
+  show_limits(envoy);
   if (metered->record) {
     recorder_set_status(metered->record, status);
     recorder_set_model(metered->record, text_of(envoy, request_metadata, TEXT("upstream_model")));

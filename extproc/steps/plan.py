@@ -2,6 +2,7 @@
 
 import json
 import re
+from decimal import Decimal
 from functools import lru_cache
 
 from extproc.attempt_rows import AttemptRow, AttemptRows, encoded
@@ -57,30 +58,19 @@ def make_plan(exchange: Exchange) -> None:
         headers_ms=headers_ms,
         metadata=(*_of_request(exchange), *_of_answers(exchange), *attempts, *_drops(exchange)),
         own=(
-            ("user", printable(user_of(exchange.document, exchange.surface)[:_USER_LIMIT])),
+            ("user", user_of_request(exchange)),
             ("trace_id", _trace_id(incoming.traceparent)),
             *_use(exchange.use, len(exchange.raw_body)),
             *_units(exchange),
             *_terms(exchange),
             *_stored(exchange),
             *((("budgets", written(chain[0].purse, exchange.held)),) if exchange.held else ()),
-            *_directory(incoming),
             *_slot(exchange),
-            *_adapter(exchange),
         ),
         max_tokens=exchange.lowered_to,
         hedge_ms=hedge_ms,
         hosts=tuple(exchange.hosts),
     )
-
-
-def _adapter(exchange: Exchange) -> tuple[tuple[str, str], ...]:
-    """For the limiter: which one is used where, and whether it has to come first."""
-    first = exchange.chain[0]
-    if first.base is None:
-        return ()
-    named = (ADAPTER, first.model), (ADAPTER_CLUSTER, first.cluster)
-    return (*named, (LACKS_ADAPTER, "true")) if exchange.lacks_adapter else named
 
 
 def hedge_of(exchange: Exchange) -> int | None:
@@ -106,7 +96,6 @@ def plan_by_id(exchange: Exchange) -> None:
             ("endpoint", exchange.endpoint),
             ("trace_id", _trace_id(exchange.incoming.traceparent)),
             *(_of_list(exchange.incoming) if exchange.surface is CHAT_LIST else ()),
-            *_directory(exchange.incoming),
         ),
         hosts=(exchange.replica,) if exchange.replica else (),
     )
@@ -127,51 +116,52 @@ def _stored(exchange: Exchange) -> tuple[tuple[str, str | int | None], ...]:
 
 
 def _slot(exchange: Exchange) -> tuple[tuple[str, str], ...]:
-    """Whose slot it takes, and what its replica is chosen by when it has waited for that, or for its adapter."""
+    """For the limiter, of a request that may have to wait: whose slot it takes, which adapter is used where, whether
+    that has to come first, and what its replica is chosen by then. Texts, since only such are descriptors.
+    """
     engine = "" if exchange.surface.is_free else exchange.chain[0].engine
     if not engine and not exchange.lacks_adapter:
         return ()
+    first, version = exchange.chain[0], exchange.incoming.directory
     key = exchange.leading_key.hex() if exchange.leading_key else NO_KEY
-    return (*([(ENGINE, engine)] if engine else []), *([] if exchange.replica else [(LEADING_KEY, key)]))
+    return (
+        *([(ENGINE, engine)] if engine else []),
+        *([] if exchange.replica else [(LEADING_KEY, key)]),
+        *([(ADAPTER, first.model), (ADAPTER_CLUSTER, first.cluster)] if first.base is not None else []),
+        *([(LACKS_ADAPTER, "true")] if exchange.lacks_adapter else []),
+        *([("directory", str(version))] if version else []),
+    )
 
 
-def _directory(incoming: Incoming) -> tuple[tuple[str, str], ...]:
-    """The version that the limiter has to know at least, as text: only such are descriptors."""
-    return (("directory", str(incoming.directory)),) if incoming.directory else ()
-
-
-def _use(use: Use | None, size: int) -> tuple[tuple[str, str | int | None], ...]:
-    """Texts for the limiter, since only such are descriptors; numbers for the spool.
-
-    Where nobody has counted, the body's size, for the request's record (envoy/module/recorder.h): prompts are guessed
-    by that, and what Envoy sends on has another one.
+def _use(use: Use | None, size: int) -> tuple[tuple[str, int | None], ...]:
+    """For the spool. Where nobody has counted, the body's size, for the request's record (envoy/module/recorder.h):
+    prompts are guessed by that, and what Envoy sends on has another one.
     """
     if use is None:
         return (("bytes_in", size),)
     return (
-        ("input", str(use.prompt)),
-        ("output", str(use.answer)),
-        ("times", str(use.answers) if use.answers > 1 else ""),
         ("estimated", use.prompt),
         ("counted", use.counted),
         ("estimated_output", use.answer * use.answers if use.in_background else None),
     )
 
 
-def _units(exchange: Exchange) -> tuple[tuple[str, str | int | None], ...]:
-    """For the limiter as text again, and only where it has to count."""
-    if exchange.units is None:
-        return ()
-    return (("units", str(exchange.units) if exchange.use else ""), ("estimated_units", exchange.units))
+def _units(exchange: Exchange) -> tuple[tuple[str, int], ...]:
+    return () if exchange.units is None else (("estimated_units", exchange.units),)
+
+
+def factor_of(exchange: Exchange) -> Decimal:
+    """What the tenant pays of the model's price.
+
+    A request is reserved and charged by the same terms, those of its beginning, whenever its line is read.
+    """
+    terms = exchange.tenant.terms if exchange.tenant else None
+    return terms.of(exchange.base_model) if terms else LIST_PRICE
 
 
 def _terms(exchange: Exchange) -> tuple[tuple[str, str], ...]:
-    """What the tenant pays of the model's price, where that is not all of it: for the limiter and for the spool.
-
-    So a request is reserved and charged by the same terms, those of its beginning, whenever its line is read.
-    """
-    terms = exchange.tenant.terms if exchange.tenant else None
-    factor = terms.of(exchange.base_model) if terms else LIST_PRICE
+    """The factor, where it is not all of the price, for the spool."""
+    factor = factor_of(exchange)
     return () if factor == LIST_PRICE else (("price_factor", f"{factor:f}"),)
 
 
@@ -283,6 +273,11 @@ def user_of(document: Document | Form, surface: Surface) -> str:
         return user if isinstance(user, str) else ""
     user = document.get("user") or (surface is RESPONSES and document.get("safety_identifier"))
     return user if isinstance(user, str) else ""  # where it is nobody's parameter it may be anything
+
+
+def user_of_request(exchange: Exchange) -> str:
+    """The same, as records and limits have it."""
+    return printable(user_of(exchange.document, exchange.surface)[:_USER_LIMIT])
 
 
 def _trace_id(traceparent: str) -> str:

@@ -45,7 +45,6 @@ from headgate.contract import (
     CONTROL_CLUSTER,
     FOR_ADMIN,
     FOR_USAGE,
-    LIMITER,
     MAX_ADMIN_BODY_BYTES,
     TARGET,
 )
@@ -143,7 +142,6 @@ def _filters(buffer: BufferPerRoute, *marks: HeaderMutation) -> dict[str, Any]:
     """Authz and the router are left, and the buffer: control gets whole requests alone. `marks` come last."""
     off = (
         "envoy.filters.http.ext_proc",
-        LIMITER,
         ADMISSION,
         "envoy.filters.http.dynamic_modules",
         "headgate.translated",

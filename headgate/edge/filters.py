@@ -61,11 +61,9 @@ MODULE = _PACKAGE / "_envoy" / "module.so"  # made of envoy/module by hatch_buil
 
 # A worker that hangs is killed within 2.5 s (supervise/watchdog.py), and what it was asked another one is asked then.
 AUTHZ_TIMEOUT_S = 4.0
-LIMITER_TIMEOUT_S = 4.0  # the limiter itself never waits longer than 0.1 s for its counters
 # Of requests that may wait for an engine: longer than any `queue.max_wait` (headgate/config/queue_rules.py). Others
 # do not come by: a worker that hangs holds none of them longer than before.
 ADMISSION_TIMEOUT_S = 630.0
-ADMISSION_STAGE = 1  # of the descriptors of headgate/edge/routes.py
 HTTP3_OFFER_S = 86_400  # how long a client may remember it
 # What the steps may add to a body that is exactly as large as a client may send: model and stream_options.
 BODY_SLACK_BYTES = 2**20
@@ -74,7 +72,7 @@ BODY_SLACK_BYTES = 2**20
 def http_filters(
     spool: str, max_body_bytes: int, http3_port: int | None = None, *, tls: bool = False
 ) -> list[HttpFilter]:
-    """Who; how large; what and where to; may they now; is there room; metering; translation; off to the provider."""
+    """Who; how large; what, where to, and may they now; is there room; metering; translation; off to the provider."""
     return [
         *([HttpFilter(name="headgate.http3", typed_config=pack(_http3_offer(http3_port)))] if http3_port else []),
         admin_headers(tls=tls),
@@ -82,7 +80,6 @@ def http_filters(
         # Ahead of ext_proc: a body over its buffer limit can hang there, here it is a 413.
         HttpFilter(name="envoy.filters.http.buffer", typed_config=pack(_buffer(max_body_bytes))),
         HttpFilter(name="envoy.filters.http.ext_proc", typed_config=pack(_ext_proc(epoch_of(spool)))),
-        HttpFilter(name=LIMITER, typed_config=pack(_limiter(epoch_of(spool)))),
         HttpFilter(name=ADMISSION, typed_config=pack(_admission(epoch_of(spool)))),
         HttpFilter(name="envoy.filters.http.dynamic_modules", typed_config=pack(_metering(spool))),
         HttpFilter(name="headgate.translated", typed_config=pack(translated_answers())),
@@ -174,28 +171,16 @@ def _ext_proc(epoch: str) -> ExternalProcessor:
     )
     line = (":path", ":method", "content-type", "content-encoding", "traceparent", REQUEST_ID)
     headers = (*line, VERSION_HEADER, TARGET, FALLBACK)
-    return processor(mode, headers=headers, reads=[AUTHZ], writes=[REQUEST, PLAN], epoch=epoch)
-
-
-def _limiter(epoch: str) -> RateLimit:
-    """Asks with the descriptors of headgate/edge/routes.py. The epoch says whose reservation it is: this Envoy's."""
-    return RateLimit(
-        domain=epoch,
-        timeout=seconds(LIMITER_TIMEOUT_S),
-        failure_mode_deny=True,
-        status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
-        rate_limit_service=RateLimitServiceConfig(
-            grpc_service=asked(LIMITER_TIMEOUT_S), transport_api_version=ApiVersion.V3
-        ),
-        disable_x_envoy_ratelimited_header=True,
-    )
+    return processor(mode, headers=headers, reads=[AUTHZ], writes=[REQUEST, PLAN, LIMITER], epoch=epoch)
 
 
 def _admission(epoch: str) -> RateLimit:
-    """Asks with the descriptors of the second stage, which only requests for some engines have. Refuses with 503."""
+    """Asks with the descriptors of headgate/edge/routes.py, which only requests for some engines have.
+
+    The epoch says whose reservation it is: this Envoy's.
+    """
     return RateLimit(
         domain=epoch,
-        stage=ADMISSION_STAGE,
         timeout=seconds(ADMISSION_TIMEOUT_S),
         failure_mode_deny=True,
         status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),

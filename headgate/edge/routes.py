@@ -53,7 +53,7 @@ from headgate.contract import (
     TRIED_MODEL,
 )
 from headgate.edge.admin_api import admin_routes, usage_routes
-from headgate.edge.filters import ADMISSION_STAGE, BODY_SLACK_BYTES
+from headgate.edge.filters import BODY_SLACK_BYTES
 from headgate.edge.messages import (
     ClusterWeight,
     PriorityGroup,
@@ -116,7 +116,7 @@ def route_configuration(gateway: Gateway) -> RouteConfiguration:
                 name="all",
                 domains=["*"],
                 include_request_attempt_count=True,
-                rate_limits=[_descriptors(), *map(_admission_descriptors, (ENGINE, LACKS_ADAPTER))],
+                rate_limits=[*map(_descriptors, (ENGINE, LACKS_ADAPTER))],
                 response_headers_to_remove=_PROVIDER_HEADERS,
                 response_headers_to_add=[
                     set_header(TARGET, f"%CLUSTER_METADATA({CLUSTER_METADATA}:provider)%"),
@@ -138,21 +138,12 @@ def route_configuration(gateway: Gateway) -> RouteConfiguration:
     )
 
 
-def _descriptors() -> RateLimit:
-    """What the limiter is told of every request: one descriptor, and what is unknown is left out of it."""
-    counted = ("input", "output", "times", "unit", "units", "price_factor")
-    names = ("model", "base_model", "user", "surface", *counted, "directory", ADAPTER, ADAPTER_CLUSTER)
-    known = {"tenant": AUTHZ, "key_id": AUTHZ, **dict.fromkeys(names, REQUEST)}
-    return RateLimit(actions=[*(_told(name, namespace) for name, namespace in known.items()), _header(REQUEST_ID)])
-
-
-def _admission_descriptors(why: str) -> RateLimit:
-    """What it is told of a request that may have to wait: `why` has a value for those, there are no others."""
+def _descriptors(why: str) -> RateLimit:
+    """What the limiter is told of a request that may have to wait; others have no value for `why`, and none."""
     known_of = ("model", "base_model", "user", "surface", "directory", "upstream_model")
     names = (*known_of, LEADING_KEY, ADAPTER, ADAPTER_CLUSTER)
     known = {"tenant": AUTHZ, "key_id": AUTHZ, **dict.fromkeys(names, REQUEST), HOSTS: PLAN}
     return RateLimit(
-        stage=ADMISSION_STAGE,
         actions=[
             _told(why, REQUEST, needed=True),
             *(_told(name, namespace) for name, namespace in known.items()),

@@ -1,46 +1,40 @@
-"""What the limiter is told of a request, and what of it the spool has: each from where it is written."""
+"""What the limiter is told of a request that may have to wait, and what the spool has: from where it is written."""
 
+import pytest
 from rendering import EXAMPLE, manager_of, rendered
 
-from headgate.contract import ADMISSION, AUTHZ, LIMITER, REQUEST
-from headgate.edge.filters import ADMISSION_STAGE
+from headgate.contract import ADMISSION, AUTHZ, PLAN, REQUEST
 
 FILES = rendered(EXAMPLE.read_text())
+(HOST,) = FILES.routes["resources"][0]["virtual_hosts"]
 
 
-def test_what_the_limiter_is_told() -> None:
-    """Only texts can be told, and what is absent is left out."""
-    (host,) = FILES.routes["resources"][0]["virtual_hosts"]
-    limits, *_ = host["rate_limits"]
-    found = {}
-    for action in limits["actions"]:
+@pytest.mark.parametrize(("index", "why"), [(0, "engine"), (1, "lacks_adapter")])
+def test_what_the_limiter_is_told(index: int, why: str) -> None:
+    """Only texts can be told. What is absent is left out, but for the reason: without that Envoy asks nobody."""
+    found, needed = {}, []
+    for action in HOST["rate_limits"][index]["actions"]:
         if "metadata" in action:
             told = action["metadata"]
-            assert told["skip_if_absent"] is True
             (segment,) = told["metadata_key"]["path"]
             assert segment["key"] == told["descriptor_key"]
             found[told["descriptor_key"]] = told["metadata_key"]["key"]
-    planned = (
-        *("model", "base_model", "user", "surface", "input", "output", "times", "unit", "units"),
-        *("price_factor", "directory", "adapter", "cluster"),
-    )
-    assert found == {"tenant": AUTHZ, "key_id": AUTHZ} | dict.fromkeys(planned, REQUEST)
+            if not told.get("skip_if_absent"):
+                needed.append(told["descriptor_key"])
+        else:
+            assert action["request_headers"]["skip_if_absent"] is True
+    planned = ("model", "base_model", "user", "surface", "directory", "upstream_model", "leading_key")
+    known = dict.fromkeys((why, *planned, "adapter", "cluster"), REQUEST)
+    assert found == {"tenant": AUTHZ, "key_id": AUTHZ, "hosts": PLAN} | known
+    assert needed == [why]
 
 
-def test_only_requests_that_may_have_to_wait_are_asked_about_twice() -> None:
-    """By what the plan says: without that there is no descriptor, and Envoy asks nobody."""
-    (host,) = FILES.routes["resources"][0]["virtual_hosts"]
-    limiter, *admissions = host["rate_limits"]
-    assert [one.get("stage", 0) for one in (limiter, *admissions)] == [0, ADMISSION_STAGE, ADMISSION_STAGE]
-    needed = [
-        action["metadata"]["descriptor_key"]
-        for admission in admissions
-        for action in admission["actions"]
-        if not action.get("metadata", {"skip_if_absent": True}).get("skip_if_absent")
-    ]
-    assert needed == ["engine", "lacks_adapter"]
+def test_no_other_request_is_asked_about_again() -> None:
+    assert len(HOST["rate_limits"]) == 2
     names = [one["name"] for one in manager_of(FILES)["http_filters"]]
-    assert names.index(ADMISSION) == names.index(LIMITER) + 1, "what waits has reserved"
+    assert names.index(ADMISSION) > names.index("envoy.filters.http.ext_proc"), "what waits has reserved"
+    limiting = [one for one in manager_of(FILES)["http_filters"] if "ratelimit" in one["typed_config"]["@type"]]
+    assert [one["name"] for one in limiting] == [ADMISSION]
 
 
 def test_the_spool_has_what_was_counted() -> None:

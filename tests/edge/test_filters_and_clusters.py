@@ -28,7 +28,6 @@ def test_the_order_of_the_filters() -> None:
         "envoy.filters.http.ext_authz",
         "envoy.filters.http.buffer",
         "envoy.filters.http.ext_proc",
-        "envoy.filters.http.ratelimit",
         "headgate.admission",
         "envoy.filters.http.dynamic_modules",
         "headgate.translated",

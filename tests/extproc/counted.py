@@ -13,7 +13,7 @@ from headgate.feed.states import TargetStates
 from headgate.snapshot import Snapshot
 from headgate.tables import Holder
 from headgate.wire.ext_proc_pb2 import ProcessingRequest, ProcessingResponse
-from tests.extproc.ext_proc_client import JSON, Call, Reply, awaited, reply_of, snapshot_of
+from tests.extproc.ext_proc_client import JSON, Call, Limiter, Reply, awaited, reply_of, snapshot_of
 
 SNAPSHOT = snapshot_of("""\
 providers:
@@ -67,10 +67,13 @@ class Service:
 
     def __init__(self, counter: Counter, snapshot: Snapshot = SNAPSHOT) -> None:
         self.counter, self.factors = counter, Factors()
-        (self.method,) = services(Holder(snapshot), TargetStates(), self.factors, counter)
+        self._holder = Holder(snapshot)
+        (self.method,) = services(self._holder, TargetStates(), self.factors, counter)
 
     async def asked(self, path: str, body: bytes, tenant: str = "acme") -> Reply:
         """One request."""
+        limiter = Limiter()
+        self._holder.reserve = limiter.reserve
         handler, answers = self.method.handler(Call()), []
         start = ProcessingRequest()
         for name, value in ((":method", "POST"), (":path", path), ("content-type", JSON), ("x-request-id", "r-1")):
@@ -84,7 +87,7 @@ class Service:
             answers.append(ProcessingResponse.FromString(answer))
             if last:
                 break
-        return reply_of(answers)
+        return reply_of(answers, asked=tuple(limiter.asked))
 
 
 @cache
@@ -112,8 +115,8 @@ class Planned:
 
     @property
     def use(self) -> tuple[int, int, int]:
-        request = self.request
-        return int(request["input"]), int(request["output"]), int(request.get("times", "1"))
+        ask = self.reply.ask
+        return ask.input, ask.output, ask.times
 
     @property
     def field(self) -> bytes | None:
@@ -122,7 +125,7 @@ class Planned:
             return None
         assert at == int(at)
         found = self.reply.body[int(at) : int(at) + 10]
-        assert found == self.request["output"].rjust(10).encode()
+        assert found == str(self.use[1]).rjust(10).encode()
         return found
 
     @property

@@ -19,6 +19,8 @@ from headgate.directory.following import Following
 from headgate.feed.figures import Figures
 from headgate.feed.replicas import Replicas
 from headgate.feed.states import TargetStates
+from headgate.grpc_server import Metadata
+from headgate.limiting import UNLIMITED, Ask, Decision
 from headgate.snapshot import Snapshot
 from headgate.tables import Holder
 from headgate.wire.ext_proc_pb2 import ProcessingRequest, ProcessingResponse
@@ -75,15 +77,34 @@ class Call:
         return None
 
 
+class Limiter:
+    """The worker's, which has no limits; what it was asked."""
+
+    def __init__(self, decision: Decision = UNLIMITED) -> None:
+        self.asked: list[Ask] = []
+        self._decision = decision
+
+    def reserve(self, ask: Ask, _call: Metadata) -> Decision:
+        self.asked.append(ask)
+        return self._decision
+
+
 @dataclass(frozen=True)
 class Reply:
-    """What Envoy makes of the last message. `status` is None for a request that goes on."""
+    """What Envoy makes of the last message. `status` is None for a request that goes on, as the limiter lets it."""
 
     status: int | None
     body: bytes
     headers: dict[str, str]
     metadata: dict[str, Any]
     messages: list[ProcessingResponse]
+    asked: tuple[Ask, ...] = ()
+
+    @property
+    def ask(self) -> Ask:
+        """What the limiter was asked, once."""
+        (asked,) = self.asked
+        return asked
 
     @property
     def error(self) -> dict[str, Any]:
@@ -136,6 +157,7 @@ def ask(
     following: Following | None = None,
     replicas: Replicas | None = None,
     caller: Mapping[str, Any] | None = None,
+    limiter: Limiter | None = None,
     **headers: str,
 ) -> Reply:
     """One request, all the way; `body` None is one that ends with its headers. `caller`: what else authz says."""
@@ -153,8 +175,10 @@ def ask(
         rest = ProcessingRequest()
         rest.request_body.body, rest.request_body.end_of_stream = body, True
         sent.append(rest)
-    holder = Holder(snapshot, following)
-    return reply_of(_exchanged(sent, holder, states or TargetStates(), figures, kept, replicas), body)
+    holder, limiter = Holder(snapshot, following), limiter or Limiter()
+    holder.reserve = limiter.reserve
+    messages = _exchanged(sent, holder, states or TargetStates(), figures, kept, replicas)
+    return reply_of(messages, body, tuple(limiter.asked))
 
 
 def chat(**members: Any) -> bytes:
@@ -187,25 +211,25 @@ async def awaited(reply: Awaitable[tuple[bytes, bool]]) -> tuple[bytes, bool]:
     return await reply
 
 
-def reply_of(messages: list[ProcessingResponse], kept: bytes | None = None) -> Reply:
+def reply_of(messages: list[ProcessingResponse], kept: bytes | None = None, asked: tuple[Ask, ...] = ()) -> Reply:
     """The last message is what counts. Without a body in it, Envoy goes on with the one that it has kept."""
     last = messages[-1]
     metadata: dict[str, Any] = MessageToDict(last.dynamic_metadata)
     if last.HasField("immediate_response"):
         immediate = last.immediate_response
-        return Reply(immediate.status.code, immediate.body, _headers(immediate.headers), metadata, messages)
+        return Reply(immediate.status.code, immediate.body, _headers(immediate.headers), metadata, messages, asked)
     if last.HasField("request_headers"):
         assert last.request_headers.response.clear_route_cache
-        return Reply(None, b"", _headers(last.request_headers.response.header_mutation), metadata, messages)
+        return Reply(None, b"", _headers(last.request_headers.response.header_mutation), metadata, messages, asked)
     assert last.HasField("request_body")
     common = last.request_body.response
     assert common.clear_route_cache
     headers = _headers(common.header_mutation)
     if not common.HasField("body_mutation"):
         assert "content-length" not in headers
-        return Reply(None, kept or b"", headers, metadata, messages)
+        return Reply(None, kept or b"", headers, metadata, messages, asked)
     assert headers["content-length"] == str(len(common.body_mutation.body))
-    return Reply(None, common.body_mutation.body, headers, metadata, messages)
+    return Reply(None, common.body_mutation.body, headers, metadata, messages, asked)
 
 
 def _headers(mutation: Any) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -98,9 +99,12 @@ def test_a_request_whose_adapter_no_replica_has_is_one_that_may_wait(held: list[
     ]
     cluster = next(row.cluster for row in SNAPSHOT.tenants["acme"].models["chat"] if row.provider == "llama")
     heard.take("here", {cluster: some})
-    said = send(replicas=heard).metadata["hg.request"]
-    assert (said["adapter"], said["cluster"], "lacks_adapter" in said) == (name, cluster, waits)
-    assert "adapter" not in send("chat", replicas=heard).metadata["hg.request"]
+    reply = send(replicas=heard)
+    said = reply.metadata["hg.request"]
+    assert (reply.ask.adapter, reply.ask.adapter_cluster) == (name, cluster)
+    waiting = {"adapter": name, "cluster": cluster, "lacks_adapter": "true"}
+    assert {key: said[key] for key in waiting if key in said} == (waiting if waits else {})
+    assert send("chat", replicas=heard).ask.adapter == ""
 
 
 @pytest.mark.parametrize("tenant", ["zoo", "far", "nobodys"])
@@ -187,9 +191,10 @@ def test_variants_of_the_base_model_are_not_the_adapters() -> None:
 def test_tokens_and_terms_are_those_of_the_base_model() -> None:
     tenant = (TenantEntry("t", plan="paid"), GrantEntry("t", "chat"))
     following = known(adapter("t/gpt-4o"), version("t/gpt-4o"), *tenant)
-    said, base = (send(model, following, "t").metadata["hg.request"] for model in ("t/gpt-4o", "chat"))
-    assert said["price_factor"] == base["price_factor"] == "0.50"
-    assert int(said["input"]) > 0
+    for reply in (send("t/gpt-4o", following, "t"), send("chat", following, "t")):
+        assert reply.metadata["hg.request"]["price_factor"] == "0.50"
+        assert (reply.ask.model, reply.ask.price_factor) == ("chat", Decimal("0.50"))
+        assert reply.ask.input > 0
 
 
 def test_models_shows_ones_own_and_shared_ones_with_their_base() -> None:

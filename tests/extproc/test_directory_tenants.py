@@ -47,13 +47,13 @@ def test_a_tenant_of_the_database_goes_to_its_targets() -> None:
     assert send(in_database()).clusters[:2] == ["provider/a", "provider/b"]
     reply = send(in_database(zones=("eu",)), directory=5)
     assert reply.clusters == ["provider/a"] * len(reply.clusters)
-    assert reply.metadata["hg.request"]["directory"] == "5"
+    assert reply.ask.directory == 5
 
 
 def test_its_limits_are_counted_by() -> None:
-    assert "input" not in send(in_database()).metadata["hg.request"]
+    assert send(in_database()).ask.input == 0
     for following in (in_database(plan="small"), in_database(LimitsEntry("t", "tenant", "", {"daily_usd": "1"}))):
-        assert int(send(following).metadata["hg.request"]["input"]) > 0
+        assert send(following).ask.input > 0
 
 
 @pytest.mark.parametrize(

@@ -270,10 +270,9 @@ def test_targets_that_cannot_are_passed_over() -> None:
 )
 def test_units(surface: str, members: dict[str, Any], units: int | None) -> None:
     for tenant in ("acme", "limited"):
-        request = request_of(plan(surface, tenant, **members))
-        assert request.get("estimated_units") == units
-        limited = tenant == "limited" and units is not None
-        assert request.get("units") == (str(units) if limited else None)
+        reply = plan(surface, tenant, **members)
+        assert request_of(reply).get("estimated_units") == units
+        assert reply.ask.units == (units if tenant == "limited" and units is not None else 0)
 
 
 @pytest.mark.parametrize(("sound", "seconds"), [(SOUND, 3), (bytes(8_001), 3), (b"", 0)])
@@ -284,14 +283,14 @@ def test_seconds(sound: bytes, seconds: int) -> None:
 
 def test_what_limits_reserve() -> None:
     """Tokens of what is charged for by them, and of nothing else."""
-    request = request_of(plan("images", "limited", model="tokens", n=2))
-    assert (request["output"], request["units"]) == (str(2 * 6240), "2")
-    assert int(request["input"]) > 0
-    assert "max_at" not in request
-    assert request_of(plan("images", "limited", model="image", n=2))["output"] == "0"
-    heard = request_of(upload("transcriptions", ("model", b"heard"), *FORMS["transcriptions"], tenant="limited"))
-    assert (heard["input"], heard["output"]) == (str(int(heard["estimated"])), str(3 * 4))
-    assert int(heard["input"]) >= 3 * 17
-    assert request_of(plan("speech", "limited", model="spoken"))["output"] == "0"
-    moderated = request_of(plan("moderations", "limited"))
-    assert (moderated["output"], int(moderated["input"]) > 0, "units" in moderated) == ("0", True, False)
+    reply = plan("images", "limited", model="tokens", n=2)
+    assert (reply.ask.output, reply.ask.unit, reply.ask.units) == (2 * 6240, "image", 2)
+    assert reply.ask.input > 0
+    assert "max_at" not in request_of(reply)
+    assert plan("images", "limited", model="image", n=2).ask.output == 0
+    heard = upload("transcriptions", ("model", b"heard"), *FORMS["transcriptions"], tenant="limited")
+    assert (heard.ask.input, heard.ask.output) == (int(request_of(heard)["estimated"]), 3 * 4)
+    assert heard.ask.input >= 3 * 17
+    assert plan("speech", "limited", model="spoken").ask.output == 0
+    moderated = plan("moderations", "limited").ask
+    assert (moderated.output, moderated.input > 0, moderated.unit, moderated.units) == (0, True, "", 0)

@@ -63,7 +63,7 @@ def test_a_plan() -> None:
         "models": ["up/stream-8b", "up/stream-8b", "big"],
         "length": str(len(reply.body)),
     }
-    assert set(reply.metadata) == {"hg.plan", "hg.request"}
+    assert set(reply.metadata) == {"hg.plan", "hg.request", "envoy.filters.http.ratelimit"}
 
 
 def test_a_model_of_the_same_name_leaves_the_body_alone() -> None:

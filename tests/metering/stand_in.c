@@ -144,27 +144,39 @@ bool envoy_dynamic_module_callback_http_get_header(void *filter, enum header_map
   return true;
 }
 
-bool envoy_dynamic_module_callback_http_set_header(void *filter, enum header_map map, struct bytes name,
-                                                   struct bytes value) {
-  struct map *headers = map_of(filter, map);
+// All but those of this name, which may be none, are moved: what was lent is gone.
+static void move_but(struct map *headers, struct bytes name) {
   size_t kept = 0;
   for (size_t i = 0; i < headers->headers; i++) {
     struct bytes old_name = headers->names[i], old_value = headers->values[i];
-    if (equal(old_name, name)) {
-      drop(old_name);
-      drop(old_value);
-      continue;
+    if (!equal(old_name, name)) {
+      headers->names[kept] = copy_of(old_name.at, old_name.length);
+      headers->values[kept++] = copy_of(old_value.at, old_value.length);
     }
-    headers->names[kept] = copy_of(old_name.at, old_name.length); // moved: what was lent is gone
-    headers->values[kept++] = copy_of(old_value.at, old_value.length);
     drop(old_name);
     drop(old_value);
   }
   headers->headers = kept;
-  if (value.at) {
-    headers->names[headers->headers] = copy_of(name.at, name.length);
-    headers->values[headers->headers++] = copy_of(value.at, value.length);
-  }
+}
+
+static void append(struct map *headers, struct bytes name, struct bytes value) {
+  headers->names[headers->headers] = copy_of(name.at, name.length);
+  headers->values[headers->headers++] = copy_of(value.at, value.length);
+}
+
+bool envoy_dynamic_module_callback_http_set_header(void *filter, enum header_map map, struct bytes name,
+                                                   struct bytes value) {
+  struct map *headers = map_of(filter, map);
+  move_but(headers, name);
+  if (value.at) append(headers, name, value);
+  return true;
+}
+
+bool envoy_dynamic_module_callback_http_add_header(void *filter, enum header_map map, struct bytes name,
+                                                   struct bytes value) {
+  struct map *headers = map_of(filter, map);
+  move_but(headers, (struct bytes){NULL, 0});
+  append(headers, name, value);
   return true;
 }
 
@@ -235,11 +247,17 @@ static const struct member *counted_member(struct bytes key) {
   return NULL;
 }
 
+// The limiter's `headers` are the request's member `limits`.
 static const struct member *member_of(void *filter, struct bytes name_space, struct bytes key) {
   if (filter != &envoy) abort();
   if (equal(name_space, (struct bytes){"hg.usage", 8})) return counted_member(key);
-  if (equal(name_space, authz_metadata) || equal(name_space, limiter_metadata)) return NULL;
-  if (!equal(name_space, request_metadata)) abort();
+  if (equal(name_space, authz_metadata)) return NULL;
+  if (equal(name_space, limiter_metadata)) {
+    if (!equal(key, (struct bytes){"headers", 7})) return NULL;
+    key = (struct bytes){"limits", 6};
+  } else if (!equal(name_space, request_metadata)) {
+    abort();
+  }
   for (size_t i = 0; i < envoy.member_count; i++) {
     if (equal(envoy.members[i].key, key)) return &envoy.members[i];
   }

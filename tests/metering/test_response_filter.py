@@ -116,6 +116,21 @@ def test_who_refused(headers: dict[str, str], source: str | None) -> None:
     assert ended(headers, CHAT, [DONE]).headers.get("x-headgate-error-source") == source
 
 
+LIMITS = "x-ratelimit-limit-requests:9\nx-headgate-warning:rpm; used=5: soft=4\n"
+
+
+@pytest.mark.parametrize("status", ["200", "503"])
+def test_clients_are_told_of_their_limits(status: str) -> None:
+    """Whatever the answer is. What stands behind the last end of a line, or has no name, is none."""
+    shown = {"x-ratelimit-limit-requests": "9", "x-headgate-warning": "rpm; used=5: soft=4"}
+    for said in (LIMITS, LIMITS + "left:over", LIMITS + "\nnothing\n"):
+        headers = ended({":status": status, "server": "one"}, {**CHAT, "limits": said}, [DONE]).headers
+        assert {name: headers[name] for name in headers if name not in (":status", "x-headgate-error-source")} == {
+            "server": "one",
+            **shown,
+        }
+
+
 def test_an_adapter_that_no_replica_has_is_503_to_clients() -> None:
     marked = ended({":status": "404", "x-headgate-unloaded": "5", "content-type": "application/json"}, CHAT, [b"{}"])
     assert marked.headers == {

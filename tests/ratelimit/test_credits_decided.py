@@ -12,13 +12,13 @@ from headgate.contract import COUNTERS_URL_ENV
 from headgate.counters.limits import TenantLimits
 from headgate.counters.settlement import Sum, settle_call
 from headgate.credits import CreditsRow
+from headgate.limiting import Ask
 from headgate.limits import NANO, LimitRow, LimitsRow
 from headgate.prices import PriceRow
 from headgate.snapshot import ModelRow, Snapshot, TargetRow, TenantRow
 from headgate.tables import Holder
 from headgate.wire.ratelimit_pb2 import RateLimitResponse
 from ratelimit import service
-from ratelimit.ask import Ask
 from ratelimit.service import Limiter
 from tests.counters.valkey_server import ValkeyServer
 from tests.tenants.still import Still

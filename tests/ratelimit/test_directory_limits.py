@@ -11,12 +11,12 @@ from redis import Redis
 from headgate.contract import COUNTERS_URL_ENV
 from headgate.directory.rows import GrantEntry, KeyRow, LimitsEntry, PlanEntry, Row, TenantEntry, change_to
 from headgate.grpc_server import CallFailed, Status
+from headgate.limiting import Ask
 from headgate.limits import LimitRow, LimitsRow
 from headgate.snapshot import ModelRow, Snapshot, TargetRow, TenantRow, ZonedTarget
 from headgate.tables import Holder
 from headgate.wire.ratelimit_pb2 import RateLimitRequest, RateLimitResponse
 from ratelimit import codec, service
-from ratelimit.ask import Ask
 from ratelimit.rules import Rules
 from ratelimit.service import Limiter
 from tests.counters.valkey_server import ValkeyServer

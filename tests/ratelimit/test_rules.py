@@ -17,11 +17,11 @@ from redis import Redis
 from headgate.contract import COUNTERS_URL_ENV
 from headgate.counters.limits import TenantLimits
 from headgate.counters.reservation import estimate_nano, read_verdict, reserve_call
+from headgate.limiting import Ask
 from headgate.limits import LimitRow, LimitsRow
 from headgate.prices import PriceRow
 from headgate.snapshot import ModelRow, Snapshot, TenantRow
 from headgate.tenants import Tenants
-from ratelimit.ask import Ask
 from ratelimit.rules import Rules
 from tests.counters.valkey_server import ValkeyServer
 from tests.ratelimit.decision_cost import SETS, costs_us, know_all

@@ -12,6 +12,7 @@ import extproc.service
 from headgate.compile import compile_snapshot
 from headgate.config.check import check
 from headgate.feed.states import TargetStates
+from headgate.limiting import UNLIMITED
 from headgate.snapshot import Snapshot
 from headgate.tables import Holder
 from headgate.wire.ext_authz_pb2 import CheckRequest, CheckResponse
@@ -75,6 +76,7 @@ def test_a_swap_is_seen_by_every_call_that_begins_after_it(first: Snapshot, seco
     holder = Holder(first)
     (asking,) = authz.service.services(holder)
     (processing,) = extproc.service.services(holder, TargetStates())
+    holder.reserve = lambda _ask, _call: UNLIMITED
     body = ProcessingRequest()
     body.request_body.body = b'{"model": "m", "input": "x"}'
     running, later = processing.handler(Call()), None

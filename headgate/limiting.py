@@ -1,4 +1,6 @@
-"""What the limiter is asked. Pure."""
+"""What a request asks of the limiter, and what that decides: between extproc, which knows what a request needs, and
+ratelimit, which knows what there is. Both are in one worker, so the one calls the other. Pure.
+"""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -6,10 +8,12 @@ from decimal import Decimal
 from headgate.error_shapes import Api, api_of_surface
 from headgate.prices import LIST_PRICE
 
+Header = tuple[str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Who wants to send what. What Envoy did not know is "". `model` is gateway.yaml's: of an adapter its base model.
+    """Who wants to send what. What nobody knew is "". `model` is gateway.yaml's: of an adapter its base model.
 
     `input` tokens are in the prompt, up to `output` may be in each of `times` answers; 0 where nobody had to count.
     `units` of `unit` are asked for beside them, and then `output` cannot be lowered. `price_factor` is what is paid
@@ -44,3 +48,31 @@ class Ask:
     def api(self) -> Api:
         """Whose client asks."""
         return api_of_surface(self.surface)
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The request goes on, with answers of at most `max_tokens` where that is less than it asked for.
+
+    `reserved` is for the spool: whether there is something to settle; None is unknown. `headers` are for the client.
+    """
+
+    reserved: bool | None
+    headers: tuple[Header, ...] = ()
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The request ends here, with an error in the shape of the client's API. `reserved` None: what was said stays."""
+
+    status: int
+    body: bytes
+    headers: tuple[Header, ...]
+    reserved: bool | None = False
+
+
+Decision = Granted | Denied
+
+# Nothing was reserved: there is no limit for this request.
+UNLIMITED = Granted(reserved=False)
