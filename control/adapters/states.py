@@ -12,7 +12,8 @@ have it, makes it live. Of several promotions the last one counts. One that engi
 `PROMOTED_WITHIN` has failed.
 
 `alone_at` is the history that a rollback goes back in: when a version came to have all requests last. One that only
-shared them has none, and one that was rolled back from has none any more, so that no rollback comes back to it.
+shared them has none, and one that was rolled back from has none any more, so that no rollback comes back to it. A
+rollback that waits for engines (`wanted_back`) has taken nothing off yet: if it fails, nothing has changed.
 """
 
 import datetime as dt
@@ -26,7 +27,7 @@ from headgate.directory.rows import AdapterState
 
 ALONE = 100  # percent
 PROMOTED_WITHIN = dt.timedelta(minutes=15)  # tens of GB over a slow network, on engines that start meanwhile
-_UNWANTED: dict[str, Any] = {"wanted_weight": None, "wanted_at": None}
+_UNWANTED: dict[str, Any] = {"wanted_weight": None, "wanted_at": None, "wanted_back": False}
 Versions = tuple[AdapterVersion, ...]
 
 LEGAL: Mapping[AdapterState, frozenset[AdapterState]] = {
@@ -52,10 +53,18 @@ def promote(versions: Versions, number: int, weight: int, now: dt.datetime) -> V
     if version.state not in ("validated", "staged", "live"):
         raise _wrong(version, "promoted")
     _check_share(versions, version, weight)
+    return _bring(versions, version, weight, now)
+
+
+def _bring(
+    versions: Versions, version: AdapterVersion, weight: int, now: dt.datetime, *, back: bool = False
+) -> Versions:
+    """Live at once, or wanted until engines have it; `back`: by a rollback."""
     if version.state != "validated":
-        return _go_live(versions, version, weight, now)
-    wanted = replace(version, wanted_weight=weight, wanted_at=now, failure=None, staged_on=())
-    return _changed(versions, {**_unwanted(versions), number: wanted})
+        return _go_live(versions, version, weight, now, back=back)
+    said: dict[str, Any] = {"wanted_weight": weight, "wanted_at": now, "wanted_back": back}
+    wanted = replace(version, **said, failure=None, staged_on=())
+    return _changed(versions, {**_unwanted(versions), version.number: wanted})
 
 
 def stage(versions: Versions, number: int, host: str, hosts: Collection[str], now: dt.datetime) -> Versions:
@@ -102,7 +111,8 @@ def _staged(versions: Versions, version: AdapterVersion, now: dt.datetime) -> Ve
     others = [one for one in _live(versions) if one.number != number]
     share = version.wanted_weight if len(others) == 1 else ALONE  # the other one was taken off meanwhile
     found = tuple(staged if one.number == number else one for one in versions)
-    return _changed(versions, {one.number: one for one in (staged, *_go_live(found, staged, share, now))})
+    live = _go_live(found, staged, share, now, back=version.wanted_back)
+    return _changed(versions, {one.number: one for one in (staged, *live)})
 
 
 def fail(versions: Versions, number: int, reason: str) -> Versions:
@@ -118,14 +128,12 @@ def fail(versions: Versions, number: int, reason: str) -> Versions:
 def roll_back(versions: Versions, now: dt.datetime) -> Versions:
     """What is live gives way to `rolled_back_to`, and no later rollback comes back to it.
 
-    At once, unless engines had no place left for that one: then they load it first.
+    At once, unless engines had no place left for that one: then they load it first, and what is live gives way then.
     """
     to = rolled_back_to(versions)
     if to is None:
         raise conflict("nothing_to_roll_back", _why_no_further(versions))
-    given_up = {one.number: replace(one, alone_at=None) for one in _live(versions) if one.number != to.number}
-    found = tuple(given_up.get(one.number, one) for one in versions)
-    return _changed(versions, given_up | {one.number: one for one in promote(found, to.number, ALONE, now)})
+    return _bring(versions, to, ALONE, now, back=True)
 
 
 def rolled_back_to(versions: Versions) -> AdapterVersion | None:
@@ -180,12 +188,14 @@ def _check_share(versions: Versions, version: AdapterVersion, weight: int) -> No
         raise conflict("two_versions_live", text)
 
 
-def _go_live(versions: Versions, version: AdapterVersion, weight: int, now: dt.datetime) -> Versions:
+def _go_live(versions: Versions, version: AdapterVersion, weight: int, now: dt.datetime, *, back: bool) -> Versions:
     fresh: dict[int, AdapterVersion] = _unwanted(versions)
     for other in _live(versions):
         kept = fresh.get(other.number, other)
-        gone = _moved(kept, "staged", weight=None) if weight == ALONE else replace(kept, weight=ALONE - weight)
-        fresh[other.number] = gone
+        if weight == ALONE:
+            fresh[other.number] = _moved(kept, "staged", weight=None, alone_at=None if back else kept.alone_at)
+        else:
+            fresh[other.number] = replace(kept, weight=ALONE - weight)
     said = {"weight": weight, "alone_at": now if weight == ALONE else version.alone_at, **_UNWANTED}
     if version.state == "live":
         fresh[version.number] = replace(version, **said)

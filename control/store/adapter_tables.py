@@ -26,9 +26,9 @@ class AdapterRow(Directory, Base):
 
 class AdapterVersionRow(Directory, Base):
     """A version of one, by its number as text. `weight` is what a live one gets of the requests, in percent;
-    `wanted_weight` what it is to get once engines have it, `wanted_at` since when. `sha256` is that of the weights,
-    `manifest_sha256` that of what was signed, `facts` what that says; `staged_on`: the hosts whose engines have it.
-    `alone_at`: when it came to have all requests last (control/adapters/states.py).
+    `wanted_weight` what it is to get once engines have it, `wanted_at` since when, `wanted_back`: by a rollback.
+    `sha256` is that of the weights, `manifest_sha256` that of what was signed, `facts` what that says; `staged_on`:
+    the hosts whose engines have it. `alone_at`: when it came to have all requests last (control/adapters/states.py).
     """
 
     __tablename__ = "adapter_versions"
@@ -49,6 +49,7 @@ class AdapterVersionRow(Directory, Base):
     weight: Mapped[int | None]
     wanted_weight: Mapped[int | None]
     wanted_at: Mapped[dt.datetime | None]
+    wanted_back: Mapped[bool]
     staged_on: Mapped[Any] = mapped_column(Document)
     failure: Mapped[str | None] = mapped_column(Words(1024))
     created_by: Mapped[str] = mapped_column(Words(128))

@@ -23,6 +23,7 @@ _BARE: dict[str, Any] = {
     "weight": None,
     "wanted_weight": None,
     "wanted_at": None,
+    "wanted_back": False,
     "created_by": "",
 }
 

@@ -178,9 +178,10 @@ class Adapter(Kept):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterVersion(Kept):
     """A version of one. `weight` is what it gets while it is live, in percent, `wanted_weight` what it is to get once
-    engines have it, `wanted_at` since when. `sha256` is that of its weights, `manifest_sha256` that of what was
-    signed, `facts` what that says. `staged_on` are the hosts whose engines have it, `failure` is why its last step
-    failed. `alone_at` is when it came to have all requests last; None: never, or it was rolled back from.
+    engines have it, `wanted_at` since when, `wanted_back` whether by a rollback. `sha256` is that of its weights,
+    `manifest_sha256` that of what was signed, `facts` what that says. `staged_on` are the hosts whose engines have
+    it, `failure` is why its last step failed. `alone_at` is when it came to have all requests last; None: never, or
+    it was rolled back from.
     """
 
     tenant_id: str
@@ -196,6 +197,7 @@ class AdapterVersion(Kept):
     weight: int | None = None
     wanted_weight: int | None = None
     wanted_at: dt.datetime | None = None
+    wanted_back: bool = False
     staged_on: tuple[str, ...] = ()
     failure: str | None = None
     staged_at: dt.datetime | None = None

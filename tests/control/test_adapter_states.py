@@ -207,6 +207,41 @@ def test_a_rollback_that_waits_for_engines_is_no_promotion_in_the_history() -> N
     assert adapter.shares() == {1: 100}
 
 
+_ENDS: dict[str, Any] = {
+    "engines refuse it": lambda adapter: adapter.take(states.fail(adapter.versions, 2, "damaged")),
+    "time is over": lambda adapter: adapter.take(
+        states.settle(adapter.versions, (HOST,), adapter.now + states.PROMOTED_WITHIN)
+    ),
+    "it is retired": lambda adapter: adapter.take(states.retire(adapter.versions, 2, adapter.now)),
+    "another one is promoted": lambda adapter: adapter.promote(4),
+    "another one is to share": lambda adapter: adapter.promote(4, 10),
+}
+
+
+@pytest.mark.parametrize("end", _ENDS)
+def test_a_rollback_of_which_nothing_comes_has_given_up_nothing(end: str) -> None:
+    adapter = live_in_turn(1, 2, 3)
+    adapter.take(states.fail(adapter.versions, 2, "no place"))
+    adapter.roll_back()
+    adapter.roll_back()  # once more: it is the same one
+    assert (adapter.shares(), states.version_of(adapter.versions, 2).wanted_weight) == ({3: 100}, 100)
+    _ENDS[end](adapter)
+    adapter.promote(4)
+    assert not any(one.wanted_back for one in adapter.versions)
+    adapter.roll_back()
+    assert adapter.shares() == {3: 100}
+
+
+def test_a_promotion_of_what_a_rollback_waits_for_gives_up_nothing() -> None:
+    adapter = live_in_turn(1, 2, 3)
+    adapter.take(states.fail(adapter.versions, 2, "no place"))
+    adapter.roll_back()
+    adapter.promote(2)
+    adapter.stage(2)
+    adapter.roll_back()
+    assert adapter.shares() == {3: 100}
+
+
 def why_not(adapter: Adapter) -> str:
     with pytest.raises(Problem) as problem:
         adapter.roll_back()

@@ -29,6 +29,7 @@ def make_adapters() -> None:
         _column("rank", sa.BigInteger(), null=True),
         _column("facts", sa.Text()),
         *(_column(name, sa.BigInteger(), null=True) for name in ("weight", "wanted_weight", "wanted_at")),
+        _column("wanted_back", sa.Boolean()),
         _column("staged_on", sa.Text()),
         _column("failure", _words(1024), null=True),
         _column("created_by", _words(128)),
