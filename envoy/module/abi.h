@@ -56,6 +56,10 @@ bool envoy_dynamic_module_callback_http_get_metadata_number(void *filter, enum m
                                                             struct bytes name_space, struct bytes key, double *value);
 bool envoy_dynamic_module_callback_http_get_metadata_bool(void *filter, enum metadata_source source,
                                                           struct bytes name_space, struct bytes key, bool *value);
+// NULL where Envoy traces nothing, or did not come to begin with this request.
+void *envoy_dynamic_module_callback_http_get_active_span(void *filter);
+bool envoy_dynamic_module_callback_http_span_get_trace_id(void *span, struct bytes *id);
+
 void envoy_dynamic_module_callback_http_set_dynamic_metadata_number(void *filter, struct bytes name_space,
                                                                     struct bytes key, double value);
 void envoy_dynamic_module_callback_http_set_dynamic_metadata_string(void *filter, struct bytes name_space,

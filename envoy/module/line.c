@@ -126,6 +126,15 @@ static bool put_value(struct line *line, void *envoy, const struct field *field)
   return put(line, TEXT("null"));
 }
 
+// Envoy's where it traces the request, else the client's.
+static bool put_trace_id(struct line *line, void *envoy) {
+  void *span = envoy_dynamic_module_callback_http_get_active_span(envoy);
+  struct bytes id;
+  if (span != NULL && envoy_dynamic_module_callback_http_span_get_trace_id(span, &id)) return put_text(line, id);
+  const struct field field = {.name_space = &request_metadata, .key = TEXT("trace_id"), .kind = TEXTS};
+  return put_value(line, envoy, &field);
+}
+
 static bool put_all(struct line *line, void *envoy) {
   struct bytes id;
   if (!header_of(envoy, REQUEST_HEADERS, TEXT("x-request-id"), &id, 0, NULL) || id.length > 36) return false;
@@ -133,7 +142,7 @@ static bool put_all(struct line *line, void *envoy) {
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
     if (!put(line, fields[i].name) || !put_value(line, envoy, &fields[i])) return false;
   }
-  return true;
+  return put(line, TEXT(",\"trace_id\":")) && put_trace_id(line, envoy);
 }
 
 static void set(void *envoy, struct bytes key, struct bytes text) {
@@ -141,11 +150,9 @@ static void set(void *envoy, struct bytes key, struct bytes text) {
 }
 
 void line_write(void *envoy) {
-  struct line line, trace = {.length = 0};
+  struct line line;
   line.length = 0;
-  const struct field traced = {.name_space = &request_metadata, .key = TEXT("trace_id"), .kind = TEXTS};
-  if (!put_all(&line, envoy) || !put_value(&trace, envoy, &traced)) return;
-  set(envoy, TEXT("trace_id"), (struct bytes){trace.text, trace.length});
+  if (!put_all(&line, envoy)) return;
   set(envoy, TEXT("null"), TEXT("null")); // for what Envoy does not know; it has no such text of its own
   set(envoy, TEXT("no_target"), TEXT("\"target\":null,\"provider_key\":null"));
   set(envoy, TEXT("members"), (struct bytes){line.text, line.length});

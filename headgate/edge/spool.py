@@ -111,7 +111,7 @@ def edge_logs(path: str, *, traced: bool = False) -> list[AccessLog]:
     ended = AccessLogType.DownstreamEnd
     return [
         progress,
-        _log("end", ended, FileAccessLog(path=path, log_format=_text("end", traced=traced)), _has_members(True)),
+        _log("end", ended, FileAccessLog(path=path, log_format=_text("end")), _has_members(True)),
         json_log(path, "end", ended, _has_members(False), traced=traced),
     ]
 
@@ -193,15 +193,13 @@ def _has_members(wanted: bool) -> AccessLogFilter:
     return AccessLogFilter(metadata_filter=MetadataFilter(matcher=matcher, match_if_key_not_found=not wanted))
 
 
-def _text(line_type: str, *, traced: bool) -> SubstitutionFormatString:
+def _text(line_type: str) -> SubstitutionFormatString:
     """The line of `_fields` with what the module has made of metadata, in another order."""
-    trace_id = '"%TRACE_ID%"' if traced else f"%DYNAMIC_METADATA({LINE}:trace_id)%"
     times = {"request_ms": "REQUEST_DURATION", "first_byte_ms": "RESPONSE_DURATION", "duration_ms": "DURATION"}
     members = [
         members_of({"v": VERSION, "type": line_type, "project": None}),
         f'"time":"{_TIME}"',
         f"%DYNAMIC_METADATA({LINE}:{_MEMBERS})%",
-        f'"trace_id":{trace_id}',
         _first_of(("CLUSTER_METADATA", "headgate:line"), ("DYNAMIC_METADATA", f"{LINE}:no_target")),
         '"attempts":%UPSTREAM_REQUEST_ATTEMPT_COUNT%',
         '"status":%RESPONSE_CODE%',

@@ -289,6 +289,17 @@ bool envoy_dynamic_module_callback_http_get_metadata_bool(void *filter, enum met
   return true;
 }
 
+// It traces nothing.
+void *envoy_dynamic_module_callback_http_get_active_span(void *filter) {
+  if (filter != &envoy) abort();
+  return NULL;
+}
+
+bool envoy_dynamic_module_callback_http_span_get_trace_id(void *span, struct bytes *id) {
+  (void)span, (void)id;
+  abort();
+}
+
 void envoy_dynamic_module_callback_http_set_dynamic_metadata_number(void *filter, struct bytes name_space,
                                                                     struct bytes key, double value) {
   if (filter != &envoy || !equal(name_space, (struct bytes){"hg.usage", 8}) || key.length > 15) abort();
