@@ -22,6 +22,8 @@ from limited import counters_of, metric
 from limited import until as until_holds
 from running_gateway import END_S, HEADGATE
 from upstreams import Engine
+from websocket_gateway import ask as ask_over
+from websockets.asyncio.client import connect
 
 from headgate.counters.scripts import queue_keys
 from tests.adapters.made import PREFIX, RANK, config_of, safetensors
@@ -218,6 +220,11 @@ SURFACES: dict[str, dict[str, Any]] = {
 }
 
 
+def unload_all(engine: Engine) -> None:
+    for card in httpx2.get(f"http://{engine.address}/v1/models").json()["data"]:
+        httpx2.post(f"http://{engine.address}/v1/unload_lora_adapter", json={"lora_name": card["id"]})
+
+
 @pytest.mark.parametrize(
     ("path", "streams"), [*((path, False) for path in SURFACES), *((path, True) for path in list(SURFACES)[:-1])]
 )
@@ -227,8 +234,7 @@ def test_an_engine_that_has_lost_the_adapter_is_503_in_the_gateways_words(
     """As after a restart of an engine elsewhere, until that is noticed: then requests wait until it is loaded."""
     body = {"model": "acme/bot", **SURFACES[path]} | ({"stream": True} if streams else {})
     for _ in range(50):
-        for card in httpx2.get(f"http://{engine.address}/v1/models").json()["data"]:
-            httpx2.post(f"http://{engine.address}/v1/unload_lora_adapter", json={"lora_name": card["id"]})
+        unload_all(engine)
         refused = admin.gateway.post(path, body, KEYS["acme"])
         assert refused.status_code in (200, 503), refused.text
         if refused.status_code == 503:
@@ -242,6 +248,28 @@ def test_an_engine_that_has_lost_the_adapter_is_503_in_the_gateways_words(
         assert (said["type"], said["code"]) == ("server_error", "adapter_not_loaded")
     line = admin.gateway.end_line(refused.headers["x-request-id"])
     assert (line["status"], line["completion_tokens"]) == (503, None)
+
+
+async def test_an_engine_that_has_lost_the_adapter_says_so_over_a_websocket_too(
+    admin: AdminGateway, engine: Engine
+) -> None:
+    url, fields = f"ws://{admin.gateway.http}/v1/responses", {"authorization": f"Bearer {KEYS['acme']}"}
+    async with connect(url, additional_headers=fields, compression=None) as socket:
+        for _ in range(50):
+            await asyncio.to_thread(unload_all, engine)
+            refused = await ask_over(socket, model="acme/bot")
+            if refused["type"] != "response.completed":
+                break
+        error = refused["error"]
+        assert (refused["type"], refused["status"], error["code"]) == ("error", 503, "adapter_not_loaded")
+        assert (error["type"], error["headers"]["retry-after"]) == ("server_error", "5")
+        assert error["headers"]["x-headgate-error-source"] == "gateway"
+        assert "@" not in json.dumps(refused)
+        line = admin.gateway.end_line(error["headers"]["x-request-id"])
+        assert (line["status"], line["completion_tokens"]) == (503, None)
+        async with asyncio.timeout(60):  # the connection goes on, and the adapter comes back
+            while (await ask_over(socket, model="acme/bot"))["type"] != "response.completed":
+                pass
 
 
 def test_more_adapters_than_places_all_answer(admin: AdminGateway, engine: Engine, tmp_path: Path) -> None:
