@@ -6,6 +6,7 @@ programs.
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -111,6 +112,9 @@ def _seen(view: View, readiness: dict[str, Any]) -> Samples:
         families.PART_READY: {(name,): entry["ready"] for name, entry in parts.items()},
         families.PART_RESTARTS: {(part.name,): part.restarts for part in view.parts},
         families.PART_ENDS: {(part.name, how): count for part in view.parts for how, count in part.ends.items()},
+        families.PART_NEXT_START: {
+            (part.name,): time.time() + part.again_in_s for part in view.parts if part.again_in_s is not None
+        },
         **exposition.certificate_samples(view.certificates),
         families.ISSUER_KEYS_FETCHED: fetched_at(view.issuers),
         families.CONFIG_GENERATION: {(): view.config["generation"]},

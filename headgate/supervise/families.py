@@ -41,6 +41,11 @@ PART_ENDS = Family(
     "Times that the part ended unasked, by how: exit status, signal, ended unseen (it was taken over), not started.",
     ("part", "how"),
 )
+PART_NEXT_START = Family(
+    "headgate_part_next_start_timestamp_seconds",
+    "When the part, which has ended, is started again, Unix time; only there until then.",
+    ("part",),
+)
 PART_START = Family("headgate_part_start_time_seconds", "When the part's process started, Unix time.", ("part",))
 PART_CPU = Family("headgate_part_cpu_seconds_total", "User and system CPU time of the part's process.", ("part",))
 PART_MEMORY = Family("headgate_part_resident_memory_bytes", "Resident memory of the part's process.", ("part",))

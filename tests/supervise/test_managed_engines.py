@@ -6,6 +6,7 @@ import os
 import signal
 import stat
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from headgate.supervise.part import LONGEST_PAUSE_S
 from tests.supervise.gateway_process import HEADGATE, GatewayProcess, until
 from tests.supervise.managed_engines import KEY, Engines, command_of
 
@@ -167,7 +169,13 @@ async def test_a_crash_loop_is_shown_with_its_cause_and_without_secrets(engines:
     assert why.startswith("engine-llama-0: ")
     assert "SIGABRT after 0." in why
     assert set(said) == {"  ValueError: token *** opens nothing; ***"}
-    assert 'headgate_part_ends_total{how="SIGABRT",part="engine-llama-0"}' in await engines.gateway.metrics()
+    ends, again = 'headgate_part_ends_total{how="SIGABRT"', "headgate_part_next_start_timestamp_seconds{"
+    async with asyncio.timeout(60):
+        while again not in (metrics := await engines.gateway.metrics()):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.1)
+    assert f'{ends},part="engine-llama-0"}}' in metrics
+    (at,) = [line.split()[-1] for line in metrics.splitlines() if line.startswith(f'{again}part="engine-llama-0"')]
+    assert time.time() - 60 < float(at) < time.time() + LONGEST_PAUSE_S
     assert '"its_log": "log/engine-llama-0.log"' in engines.gateway.log()
 
 
