@@ -6,6 +6,7 @@ hears that it is somebody's turn. Where the counters are away, requests go on wi
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from headgate.counters.client import Counters, Unavailable
 from headgate.counters.limits import lease_ms
 from headgate.counters.queue import Admitted, Notice, Seat, Verdict, admit_call, read_admitted, release_call
 from headgate.feed.full_engines import QueueListener
+from headgate.grpc_server import CallFailed, Status
 from headgate.limiting import Ask
 from headgate.limits import LimitsRow
 from headgate.refusals import Refusals
@@ -91,7 +93,7 @@ class Admission:
             self._leave(seat)  # a call that was cut off may have made a ticket, which would be in others' way
             log.warning("let through without a slot", request_id=ask.request_id, model=ask.model, reason=gone.reason)
             return codec.GOES_ON
-        except asyncio.CancelledError:  # the client has left, or Envoy has gone
+        except (asyncio.CancelledError, CallFailed):  # client or Envoy gone, or another worker asked
             self._tally.ended(ask, "left")
             self._leave(seat)
             raise
@@ -104,12 +106,13 @@ class Admission:
         try:
             while asked.admitted.verdict is Verdict.WAITS and loop.time() < waiting.until:
                 await self._pause(waiting)
-                asked = await self._asked(ask, seat, engine, GRACE_S)
+                asked = await self._asked(ask, seat, engine, GRACE_S, again=True)
             waited_s = loop.time() - waiting.since
             if asked.admitted.verdict is Verdict.WAITS:
-                await self._counters.run(*release_call(seat.pool, [seat.member], 0))
+                await self._give_back(seat)
         finally:
-            del self._calls[key]
+            if self._calls[key] is waiting.called:  # or else this worker was asked for it again
+                del self._calls[key]
             self._tally.stops(ask)
         return await self._answer(ask, engine, asked, give_back, waiting.first, waited_s)
 
@@ -120,19 +123,28 @@ class Admission:
                 await waiting.called.wait()
         waiting.called.clear()
 
-    async def _asked(self, ask: Ask, seat: Seat, engine: SlotsRow, grace_s: float = 0.0) -> _Asked:
-        """A call that took too long is made again; who waits has the patience for counters that are restarted."""
+    async def _asked(
+        self, ask: Ask, seat: Seat, engine: SlotsRow, grace_s: float = 0.0, *, again: bool = False
+    ) -> _Asked:
+        """A call that took too long is made again; who waits has the patience for counters that are restarted.
+
+        Raises CallFailed where another worker has been asked since: nobody listens to this one any more.
+        """
         places = self._engines.places(ask, engine)
         now = replace(seat, length=None) if places is None else replace(seat, places=places)
         until, is_first = time.monotonic() + grace_s, True
         while True:
             try:
-                return _Asked(now, read_admitted(await self._counters.run(*admit_call(now))))
+                admitted = read_admitted(await self._counters.run(*admit_call(now, again=again)))
+                break
             except Unavailable:
                 if not is_first and time.monotonic() >= until:
                     raise
             is_first = False
             await asyncio.sleep(AGAIN_S)
+        if admitted.verdict is Verdict.TAKEN_OVER:
+            raise CallFailed(Status.CANCELLED, "another worker was asked for this request")
+        return _Asked(now, admitted)
 
     async def _answer(
         self,
@@ -157,14 +169,18 @@ class Admission:
         return codec.refused(ask, refusal, headers, reserved=False if await give_back() else None)
 
     def _leave(self, seat: Seat) -> None:
-        """Its ticket, and the slot that it may just have got; only who asked has gone, it may come again."""
+        """Its ticket, and the slot that it may just have got: unless another worker has been asked for it since."""
         task = asyncio.create_task(self._give_up(seat))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
     async def _give_up(self, seat: Seat) -> None:
         with contextlib.suppress(Unavailable):  # its heartbeat is over soon, and its `end` line gives a slot back
-            await self._counters.run(*release_call(seat.pool, [seat.member], 0))
+            await self._give_back(seat)
+
+    async def _give_back(self, seat: Seat) -> None:
+        """It may come again. Raises Unavailable."""
+        await self._counters.run(*release_call(seat.pool, [seat.member], 0, caller=seat.caller))
 
     def _on_notice(self, notice: Notice) -> None:
         for member in notice.called:
@@ -197,4 +213,5 @@ def _seat(ask: Ask, snapshot: Snapshot, limits: LimitsRow) -> Seat:
         share=limits.share,
         length=queue.length if queue else None,
         patience_ms=patience_ms,
+        caller=secrets.token_hex(4),
     )

@@ -5,34 +5,44 @@
 --       one does not wait, and takes a slot whether there is one or not   8: lease, ms
 --       9: how long a waiting one counts as there, ms   10: how long it would wait, ms; -1 for ever
 --       11: how many of the replicas it may go to, the first ones; 0: to all
---       12..: each replica that is there, and how many slots it has; those first that it had better go to
+--       12: the call that asks, of those that were made for this request   13: 1 where it asks for the first time
+--       14..: each replica that is there, and how many slots it has; those first that it had better go to
 --
 -- Returns {verdict, how many are ahead, when its turn is expected in ms (-1: unknown), how long it has waited in ms, the
 -- replica whose slot it has}. Verdict: 1 it has a slot; 0 it waits; -1 it has ended already; -2 the line is full: of
--- those who wait for this model one is out, this one or another; -3 its turn would come too late. Nothing is kept of one
--- that is refused.
+-- those who wait for this model one is out, this one or another; -3 its turn would come too late; -4 another call has come
+-- for the request since, which it is whose now. Nothing is kept of one that is refused.
 
 local member, class, tenant, share, model = ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local length, lease, beat, patience = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local caller, is_new = ARGV[12], ARGV[13] == "1"
 
-local mine, only = know_replicas(12), false
+local mine, only = know_replicas(14), false
 if tonumber(ARGV[11]) > 0 and #mine > 0 then
   mine = { unpack(mine, 1, tonumber(ARGV[11])) }
   only = mine
 end
 prune()
 if call("ZSCORE", ended, member) then return { -1, 0, -1, 0, "" } end
-if call("ZSCORE", slots, member) then return { 1, 0, 0, 0, place_of(member) or ANYWHERE } end
+if call("ZSCORE", slots, member) then
+  local replica, began, of = place_of(member)
+  if replica and of ~= caller then
+    if not is_new then return { -4, 0, -1, 0, "" } end
+    keep_place(member, began, caller, replica)
+  end
+  return { 1, 0, 0, 0, replica or ANYWHERE }
+end
 count_slots()
 
 local function take_slot(replica, waited)
-  hold(member, replica, lease)
+  hold(member, replica, lease, caller)
   tell()
   keep()
   return { 1, 0, 0, waited, replica }
 end
 
 local packed = call("HGET", tickets, member)
+if packed and not is_new and caller_of(packed) ~= caller then return { -4, 0, -1, 0, "" } end
 if length < 0 then return take_slot(chosen(mine, rooms, true), 0) end
 -- There is a slot for all who wait, too, wherever that is.
 if not packed and call("ZCARD", beats) < free and number_of("few") == 0 then
@@ -104,7 +114,7 @@ end
 local joined
 if packed then
   local ticket = cmsgpack.unpack(packed)
-  class, place, joined, ticket[8] = ticket[1], ticket[5], ticket[7], only
+  class, place, joined, ticket[8], ticket[9] = ticket[1], ticket[5], ticket[7], only, caller
   keep_ticket(ticket)
   local replica = turn()
   if replica then return serve(replica) end
@@ -112,7 +122,7 @@ else
   local finish, served, waiting = tags_of(class, tenant)
   local start = max(number_of("v:" .. class), waiting > 0 and finish or served)
   place, joined = string.format("%016.0f:%s", call("HINCRBY", state, "seq", 1), member), now
-  keep_ticket({ class, tenant, share, model, place, start, now, only })
+  keep_ticket({ class, tenant, share, model, place, start, now, only, caller })
   call("ZADD", line_of(class), exact(start), place)
   call("ZADD", models, 0, among_models(model, class, start, place))
   call("HINCRBY", state, "n:" .. model, 1)

@@ -33,6 +33,9 @@ local function keep_tags(class, tenant, finish, served, waiting)
   call("HSET", tenants_of(class), tenant, cmsgpack.pack({ finish, served, waiting }))
 end
 
+-- The call that a ticket was looked at for last.
+local function caller_of(packed) return cmsgpack.unpack(packed)[9] end
+
 -- Takes a ticket out; `served` when it has a slot now. When nobody of a class waits, all of it is forgotten.
 local function take_out(member, served)
   local packed = call("HGET", tickets, member)

@@ -25,6 +25,7 @@ class Verdict(enum.IntEnum):
     ENDED = -1
     FULL = -2
     TOO_LATE = -3
+    TAKEN_OVER = -4  # another call has come for the request since
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ NOWHERE = Places()
 class Seat:
     """Who wants a slot of an engine. `length` None: it does not wait, and takes one whether there is one or not.
 
-    `patience_ms` is how long it would wait, None for ever.
+    `patience_ms` is how long it would wait, None for ever. `caller` is the call that asks: where another worker is
+    asked for a request, what that one has been given is not this one's to give back.
     """
 
     pool: str
@@ -59,6 +61,7 @@ class Seat:
     share: int = 1
     length: int | None = None
     patience_ms: int | None = None
+    caller: str = ""  # letters and digits
 
     @property
     def member(self) -> str:
@@ -105,8 +108,8 @@ def engine_of(pool: str) -> str:
     return pool.partition("/")[0]
 
 
-def admit_call(seat: Seat, now_ms: int | str = "") -> Call:
-    """For `Counters.run`; again and again for one that waits."""
+def admit_call(seat: Seat, now_ms: int | str = "", *, again: bool = False) -> Call:
+    """For `Counters.run`; again and again for one that waits. `again`: this caller has had an answer."""
     arguments = (
         now_ms,
         seat.member,
@@ -119,6 +122,8 @@ def admit_call(seat: Seat, now_ms: int | str = "") -> Call:
         BEAT_MS,
         -1 if seat.patience_ms is None else seat.patience_ms,
         seat.places.only,
+        seat.caller,
+        0 if again else 1,
         *_in_a_row(seat.places.replicas),
     )
     return ADMIT, queue_keys(seat.pool), arguments
@@ -130,9 +135,14 @@ def read_admitted(reply: tuple[int, int, int, int, bytes]) -> Admitted:
     return Admitted(Verdict(verdict), ahead, None if expected_ms < 0 else expected_ms, waited_ms, replica.decode())
 
 
-def release_call(pool: str, members: Sequence[str], remember_ms: int = REMEMBER_MS, now_ms: int | str = "") -> Call:
-    """Gives back what these hold. With `remember_ms` 0 they may come again: only who asked for them has gone."""
-    return RELEASE, queue_keys(pool), (now_ms, remember_ms, *members)
+def release_call(
+    pool: str, members: Sequence[str], remember_ms: int = REMEMBER_MS, now_ms: int | str = "", caller: str = ""
+) -> Call:
+    """Gives back what these hold, with a `caller` what was given to that one.
+
+    With `remember_ms` 0 they may come again: only who asked for them has gone.
+    """
+    return RELEASE, queue_keys(pool), (now_ms, remember_ms, caller, *members)
 
 
 def look_call(pool: str, replicas: Mapping[str, int], now_ms: int | str = "") -> Call:

@@ -1,6 +1,6 @@
 -- What the scripts of engines begin with: the slots of one engine, each at one of its replicas.
 --
--- KEYS  1: slots, by the end of their lease   2: when each was taken, and where   3: state   4: tickets   5: who is still there, and
+-- KEYS  1: slots, by the end of their lease   2: when each was taken, for which call, and where   3: state   4: tickets   5: who is still there, and
 --       until when   6: requests that have ended   7, 8, 9: who waits, of class 1 (the most urgent) to 3
 --       10, 11, 12: the tenants of each class   13: all who wait, by model and then in their order
 -- ARGV  1: the time in ms, "" for the server's clock
@@ -85,9 +85,14 @@ local function chosen(names, room, anyhow)
   return found or anyhow and (busy or ANYWHERE)
 end
 
-local function hold(member, replica, lease)
+local function keep_place(member, began, caller, replica)
+  call("HSET", places, member, table.concat({ whole(began), caller, replica }, ":"))
+end
+
+-- `caller`: the call that it was taken for.
+local function hold(member, replica, lease, caller)
   call("ZADD", slots, whole(now + lease), member)
-  call("HSET", places, member, whole(now) .. ":" .. replica)
+  keep_place(member, now, caller, replica)
   call("HINCRBY", state, "h:" .. replica, 1)
   if sizes[replica] then
     add_up(replica, taken[replica] + 1)
@@ -97,10 +102,10 @@ local function hold(member, replica, lease)
   end
 end
 
--- Where it has a slot, and since when; nil: nowhere.
+-- Where it has a slot, since when, and the call that it was taken for; nil: nowhere.
 local function place_of(member)
-  local began, replica = string.match(call("HGET", places, member) or "", "^(%d+):(.*)$")
-  return replica, tonumber(began)
+  local began, caller, replica = string.match(call("HGET", places, member) or "", "^(%d+):(%w*):(.*)$")
+  return replica, tonumber(began), caller
 end
 
 -- The same of one that has it no more.

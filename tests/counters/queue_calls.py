@@ -49,6 +49,16 @@ class Queue:
         seat = self.seats.setdefault(name, replace(self.seat, request_id=name, **differs))
         return read_admitted(self.run(admit_call(seat, self.now)))
 
+    def ask_by(self, caller: str, name: str, *, again: bool = False) -> Verdict:
+        """As the worker that `caller` is a call of."""
+        seat = replace(self.seats.setdefault(name, replace(self.seat, request_id=name)), caller=caller)
+        return read_admitted(self.run(admit_call(seat, self.now, again=again))).verdict
+
+    def leave_by(self, caller: str, name: str) -> int:
+        """Its call was cancelled."""
+        freed: int = self.run(release_call(POOL, [self.seats[name].member], 0, self.now, caller))
+        return freed
+
     def end(self, *names: str, remember_ms: int = REMEMBER_MS) -> int:
         members = [self.seats[name].member for name in names]
         freed: int = self.run(release_call(POOL, members, remember_ms, self.now))

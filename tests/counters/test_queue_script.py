@@ -350,7 +350,7 @@ class Scripts(RuleBasedStateMachine):
         held = {member.decode(): score for member, score in self.valkey.zrange(slots, 0, -1, withscores=True)}
         assert held == {member: slot.end for member, slot in self.model.slots.items()}
         where = {member.decode(): said.decode() for member, said in self.valkey.hgetall(places).items()}
-        assert where == {member: f"{slot.since}:{slot.replica}" for member, slot in self.model.slots.items()}
+        assert where == {member: f"{slot.since}::{slot.replica}" for member, slot in self.model.slots.items()}
         waiting = {member.decode() for member in self.valkey.hkeys(tickets)}
         assert waiting == set(self.model.tickets)
         assert {member.decode() for member in self.valkey.zrange(beats, 0, -1)} == waiting

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -122,15 +123,22 @@ def asked(tenant: str, request_id: str, **entries: Entries) -> RateLimitRequest:
     return request
 
 
-def write_config(path: Path, server: ValkeyServer, plans: Mapping[str, Any]) -> Path:
-    """A tenant for each plan, with the models chat and big, and one without limits."""
+def write_config(
+    path: Path,
+    server: ValkeyServer,
+    plans: Mapping[str, Any],
+    engines: Mapping[str, Any] = MappingProxyType({}),
+    models: Mapping[str, Any] = MappingProxyType({}),
+) -> Path:
+    """A tenant for each plan, with the models chat and big, and one without limits, with `models`, too."""
     model = {"targets": [{"provider": "p", "model": "m"}], "timeouts": {"total": "2m"}, "price": PRICE}
     tenants = {name: {"plan": name, "models": ["chat", "big"]} for name in plans}
     config = {
         "providers": {"p": {"api": "openai", "endpoints": ["http://127.0.0.1:9"]}},
-        "models": {"chat": model, "big": model},
+        "models": {"chat": model, "big": model, **models},
         "plans": plans,
-        "tenants": {**tenants, "free": {"models": ["chat"]}},
+        "engines": dict(engines),
+        "tenants": {**tenants, "free": {"models": ["chat", *models]}},
         "services": {"counters": f"unix://{server.socket}"},
     }
     path.write_text(json.dumps(config))
@@ -148,10 +156,10 @@ def rows_of(plans: Mapping[str, Any], *names: str) -> dict[str, LimitsRow]:
 
 @contextmanager
 def limiting(
-    folder: Path, server: ValkeyServer, plans: Mapping[str, Any], number: int = 1, workers: int = 1
+    folder: Path, server: ValkeyServer, plans: Mapping[str, Any], number: int = 1, workers: int = 1, **more: Any
 ) -> Iterator[list[Worker]]:
-    """So many processes, each of which believes that there are `workers`."""
-    config = write_config(folder / "gateway.yaml", server, plans)
+    """So many processes, each of which believes that there are `workers`. `more`: see `write_config`."""
+    config = write_config(folder / "gateway.yaml", server, plans, **more)
     running = [Worker(folder, config, f"w{at}", workers) for at in range(number)]
     yield running
     for worker in running:
