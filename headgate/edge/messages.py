@@ -18,6 +18,8 @@ from envoy_data_plane.envoy.config.core.v3 import (
     SocketAddressProtocol,
     TypedExtensionConfig,
 )
+from envoy_data_plane.envoy.config.route.v3 import RetryPolicyRetryHostPredicate
+from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
 from envoy_data_plane.google.protobuf import Any as ProtobufAny
 from envoy_data_plane.message_pool import default_message_pool
 from pydantic.dataclasses import dataclass
@@ -95,6 +97,13 @@ def set_header(name: str, value: str) -> HeaderValueOption:
     return HeaderValueOption(
         header=HeaderValue(key=name, value=value),
         append_action=HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+    )
+
+
+def another_host() -> RetryPolicyRetryHostPredicate:
+    """A retry's host is one that has not been tried yet, if there is any."""
+    return RetryPolicyRetryHostPredicate(
+        name="envoy.retry_host_predicates.previous_hosts", typed_config=pack(PreviousHostsPredicate())
     )
 
 

@@ -15,7 +15,6 @@ from envoy_data_plane.envoy.config.route.v3 import (
     RateLimitActionRequestHeaders,
     RetryPolicy,
     RetryPolicyRetryBackOff,
-    RetryPolicyRetryHostPredicate,
     Route,
     RouteAction,
     RouteConfiguration,
@@ -25,7 +24,6 @@ from envoy_data_plane.envoy.config.route.v3 import (
 )
 from envoy_data_plane.envoy.extensions.filters.http.buffer.v3 import BufferPerRoute
 from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import ExtProcPerRoute
-from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from envoy_data_plane.envoy.type.metadata.v3 import MetadataKey, MetadataKeyPathSegment
 from envoy_data_plane.envoy.type.v3 import Int64Range
@@ -58,6 +56,7 @@ from headgate.edge.messages import (
     ClusterWeight,
     PriorityGroup,
     PriorityGroupClusterSpecifier,
+    another_host,
     extension,
     pack,
     seconds,
@@ -214,11 +213,7 @@ def _retry_policy(profile: RouteProfile) -> RetryPolicy:
         per_try_idle_timeout=None if profile.hedges else seconds(profile.idle_s),
         num_retries=0,  # each plan sets x-envoy-max-retries: retries do not stop at the last group
         refresh_cluster_on_retry=True,
-        retry_host_predicate=[
-            RetryPolicyRetryHostPredicate(
-                name="envoy.retry_host_predicates.previous_hosts", typed_config=pack(PreviousHostsPredicate())
-            )
-        ],
+        retry_host_predicate=[another_host()],
         host_selection_retry_max_attempts=16,  # draws two hosts at a time: three would often miss the other one
         retry_back_off=RetryPolicyRetryBackOff(base_interval=seconds(0.025), max_interval=seconds(0.25)),
     )

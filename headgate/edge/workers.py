@@ -37,7 +37,7 @@ from headgate.config.filter_hosts import FilterHosts
 from headgate.contract import FILTERS_CLUSTER, NO_TARGET_CLUSTER, worker_socket
 from headgate.edge.admin_api import control_cluster
 from headgate.edge.clusters import HTTP_OPTIONS, high_circuit_breakers
-from headgate.edge.messages import pack, seconds, tcp, unix
+from headgate.edge.messages import another_host, pack, seconds, tcp, unix
 from headgate.edge.tls import filters_tls
 from headgate.edge.websocket import bridge_cluster
 
@@ -107,7 +107,13 @@ def _filters(addresses: Sequence[Address], looked_at_s: float) -> Cluster:
                         http2_protocol_options=Http2ProtocolOptions(max_concurrent_streams=1024)
                     ),
                     # A worker that died has decided nothing: ask the next one, as long as the call has time.
-                    retry_policy=RetryPolicy(retry_on="connect-failure,reset", num_retries=2),
+                    retry_policy=RetryPolicy(
+                        retry_on="connect-failure,reset",
+                        num_retries=2,
+                        # Not the dead one again: between its ejections a third of a second's calls would try it.
+                        retry_host_predicate=[another_host()],
+                        host_selection_retry_max_attempts=16,
+                    ),
                 )
             )
         },

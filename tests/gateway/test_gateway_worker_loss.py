@@ -101,6 +101,35 @@ async def test_one_of_two_workers_is_killed_under_load(
     assert len(failed) <= 2  # those that this worker held; a decision takes it about a millisecond
 
 
+async def test_nobody_who_asks_on_and_on_is_refused_twice(
+    spare_gateway: RunningGateway, client: httpx2.AsyncClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Until the worker is back, calls that go to it first are answered by the other one."""
+    killed = spare_gateway.pids("filters-0")["filters-0"]
+    is_over = asyncio.Event()
+
+    async def ask_on() -> list[int]:
+        statuses = []
+        while not is_over.is_set():
+            reply = await answer(client, spare_gateway)
+            statuses.append(reply.status_code)
+            if reply.status_code != 200:
+                assert_is_refusal(reply)
+        return statuses
+
+    clients = [asyncio.create_task(ask_on()) for _ in range(16)]
+    os.kill(killed, signal.SIGKILL)
+    async with asyncio.timeout(60):
+        while spare_gateway.pids("filters-0").get("filters-0", killed) == killed:
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(2)  # the next one has to be served to, too
+    is_over.set()
+    statuses = await asyncio.gather(*clients)
+    failed = [sum(status != 200 for status in one) for one in statuses]
+    said(capsys, f"one worker of two killed under 16 clients: {sum(failed)} of {sum(map(len, statuses))} failed")
+    assert max(failed) <= 1, failed
+
+
 async def test_all_workers_are_killed_in_mid_stream(
     spare_gateway: RunningGateway,
     client: httpx2.AsyncClient,
