@@ -13,6 +13,7 @@ from headgate.config.given_limits import given_limits
 from headgate.config.model import Alerts, Gateway, Model, Plan, Target, Tenant
 from headgate.contract import otlp_traces_url
 from headgate.engine_tables import engine_rows
+from headgate.engine_waits import longest_wait_s
 from headgate.issuer_tables import client_rows, issuer_rows
 from headgate.price_tables import costs_of, own_costs_of, price_row, terms_row
 from headgate.profiles import hedged_profile_of, profile_of
@@ -105,13 +106,15 @@ def _plan_row(plan: Plan) -> PlanRow:
 
 
 def _model_row(gateway: Gateway, found: _Upstreams, name: str, model: Model) -> ModelRow:
-    hedged = hedged_profile_of(model)
+    wait_s = longest_wait_s(gateway, name)
+    hedged = hedged_profile_of(model, wait_s)
     return ModelRow(
-        stream_profile=profile_of(model, streams=True).name,
-        whole_profile=profile_of(model, streams=False).name,
+        stream_profile=profile_of(model, wait_s, streams=True).name,
+        whole_profile=profile_of(model, wait_s, streams=False).name,
         max_attempts=model.max_attempts,
         headers_ms=round((model.timeouts.headers_s if hedged is None else model.timeouts.idle_s) * 1000),
         total_ms=round(model.timeouts.total_s * 1000),
+        wait_ms=round(wait_s * 1000),
         drop_unsupported=model.drop_unsupported,
         price=price_row(model.price) if model.price else None,
         default_max_tokens=model.default_max_tokens or _shortest_answer(model),

@@ -49,6 +49,7 @@ TRIED_MODEL = "x-headgate-tried-model"
 
 ADAPTER_NOT_LOADED = "adapter_not_loaded"  # an error's code: no replica has the adapter that the request is for
 ADAPTER_AGAIN_S = 5
+ADAPTER_WAIT_S = 30.0  # that a request goes without it, before it stands in the line of its engine and there
 
 # Of Bedrock's answers: how many tokens the input of embeddings had, where the body does not tell.
 INPUT_TOKENS = "x-amzn-bedrock-input-token-count"

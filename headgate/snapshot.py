@@ -109,8 +109,8 @@ class ModelRow(msgspec.Struct, frozen=True):
     """What all tenants share of a model: its route for streams and the one for whole answers, times in ms.
 
     `default_max_tokens` is what an answer may hold where neither the client nor the target says. `hedge_ms`: a stream
-    that has not begun by then is asked for a second time, on the route `hedged_profile`. `engines`: those that its
-    requests may hold a slot of.
+    that has not begun by then is asked for a second time, on the route `hedged_profile`. `wait_ms`: how long a
+    request may wait for its adapter and for its engine before. `engines`: those that its requests may hold a slot of.
     """
 
     stream_profile: str
@@ -118,6 +118,7 @@ class ModelRow(msgspec.Struct, frozen=True):
     max_attempts: int
     headers_ms: int
     total_ms: int = 600_000
+    wait_ms: int = 0
     drop_unsupported: bool = False
     price: PriceRow | None = None
     default_max_tokens: int = 4096
@@ -131,8 +132,8 @@ class ModelRow(msgspec.Struct, frozen=True):
 
     @property
     def longest_ms(self) -> int:
-        """How long a request may take, the time that it waits for an engine included."""
-        return self.total_ms + (self.queue.max_wait_ms if self.queue else 0)
+        """How long a request may take, the time that it waits included."""
+        return self.total_ms + self.wait_ms
 
 
 class SpoolRow(msgspec.Struct, frozen=True):

@@ -261,11 +261,6 @@ class Model(Entry):
     hedge_s: Seconds | None = Field(default=None, alias="hedge")
     queue: Queue | None = None
 
-    @property
-    def longest_s(self) -> float:
-        """How long a request may take, the time that it waits for an engine included."""
-        return self.timeouts.total_s + (self.queue.max_wait_s if self.queue else 0.0)
-
 
 class Plan(PlanLimits):
     """Limits that tenants share the numbers of; no `zones` is every zone."""

@@ -12,7 +12,7 @@ from headgate.config.shape import Finding, children_of, value_at
 from headgate.config.values import duration
 from headgate.config.wording import KeyPath, found
 
-MAX_WAIT_S = 600  # the limiter's call is as long (headgate/edge/filters.py)
+MAX_WAIT_S = 600  # the limiter's call is longer (headgate/edge/filters.py)
 
 
 def unusable_queues(root: dict[str, Any]) -> Iterator[Finding]:

@@ -35,7 +35,9 @@ from envoy_data_plane.envoy.type.v3 import HttpStatus, StatusCode
 from envoy_data_plane.google.protobuf import StringValue
 
 import headgate
+from headgate.config.queue_rules import MAX_WAIT_S
 from headgate.contract import (
+    ADAPTER_WAIT_S,
     ADMISSION,
     AUTHZ,
     CREDENTIAL_HEADERS,
@@ -61,9 +63,9 @@ MODULE = _PACKAGE / "_envoy" / "module.so"  # made of envoy/module by hatch_buil
 
 # A worker that hangs is killed within 2.5 s (supervise/watchdog.py), and what it was asked another one is asked then.
 AUTHZ_TIMEOUT_S = 4.0
-# Of requests that may wait for an engine: longer than any `queue.max_wait` (headgate/config/queue_rules.py). Others
-# do not come by: a worker that hangs holds none of them longer than before.
-ADMISSION_TIMEOUT_S = 630.0
+# Of requests that may wait for their adapter and for an engine: longer than all that they may wait for. Others do not
+# come by: a worker that hangs holds none of them longer than before.
+ADMISSION_TIMEOUT_S = ADAPTER_WAIT_S + MAX_WAIT_S + 30.0
 HTTP3_OFFER_S = 86_400  # how long a client may remember it
 # What the steps may add to a body that is exactly as large as a client may send: model and stream_options.
 BODY_SLACK_BYTES = 2**20

@@ -24,6 +24,7 @@ from headgate.config.secret_places import vault_places
 from headgate.declared import write_declared
 from headgate.edge.render import Edit
 from headgate.edge.secrets import missing_credentials, own_files, secret_sources, usable_secret_files
+from headgate.engine_waits import longest_wait_s
 from headgate.feed.identity import make_gateway_id
 from headgate.remote.handing import Handing
 from headgate.snapshot import write_snapshot
@@ -268,7 +269,7 @@ class Reloader:
         """The old tables are gone now; what was planned by them may go on."""
         now = time.monotonic()
         for name, model in before.models.items():
-            stay_s = min(model.longest_s, LONGEST_STAY_S) + STAY_SLACK_S
+            stay_s = min(model.timeouts.total_s + longest_wait_s(before, name), LONGEST_STAY_S) + STAY_SLACK_S
             for target in (target for chain in chains_of(before, name) for target in chain):
                 for account in accounts_of(target.provider, before.providers[target.provider]):
                     cluster = account.cluster

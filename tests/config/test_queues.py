@@ -21,12 +21,15 @@ engines:
   llama: {kind: simulator, replicas: 3, max_running: 8}
   far: {kind: vllm, endpoints: ["http://10.0.0.5:8000"], max_running: 5}
   idle: {kind: simulator}
+  tuned: {kind: vllm, endpoints: ["http://10.0.0.7:8000"], max_running: 5, max_loras: 2}
 models:
   chat:
     targets: [{provider: llama, model: llama}, {provider: far, model: far}, {provider: openai, model: gpt-4o-mini}]
     queue: {length: 7, max_wait: 90s}
     timeouts: {total: 2m}
   plain: {targets: [{provider: llama, model: llama}, {provider: idle, model: idle}]}
+  tuned: {targets: [{provider: tuned, model: tuned}], queue: {max_wait: 10m}, timeouts: {total: 3m}}
+  tuned-at-once: {targets: [{provider: tuned, model: tuned}], timeouts: {total: 4m}}
   else: {targets: [{provider: openai, model: gpt-4o-mini}]}
 plans:
   gold: {priority: high, share: 4}
@@ -48,10 +51,18 @@ def tables(check_text: Checking) -> Snapshot:
 def test_all_models_on_an_engine_with_a_queue_take_its_slots(tables: Snapshot) -> None:
     """A managed engine is one gateway's, an external one of all that share the counters."""
     engines = {name: [one.target.engine for one in chain] for name, chain in tables.chains.items()}
-    assert engines == {"chat": ["llama/host-1", "far", ""], "plain": ["llama/host-1", ""], "else": [""]}
+    assert engines == {
+        "chat": ["llama/host-1", "far", ""],
+        "plain": ["llama/host-1", ""],
+        "tuned": ["tuned"],
+        "tuned-at-once": ["tuned"],
+        "else": [""],
+    }
     assert {name: row.engines for name, row in tables.models.items()} == {
         "chat": ("far", "llama/host-1"),
         "plain": ("llama/host-1",),
+        "tuned": ("tuned",),
+        "tuned-at-once": ("tuned",),
         "else": (),
     }
 
@@ -70,6 +81,11 @@ def test_a_request_may_take_as_long_as_it_waits_and_runs(tables: Snapshot, check
     assert checked.gateway
     waits = {profile.wait_s for profile in profiles_of(checked.gateway) if profile.total_s == 120}
     assert waits == {90}
+
+
+def test_a_request_may_wait_for_its_adapter_too(tables: Snapshot) -> None:
+    assert tables.models["tuned"].longest_ms == 180_000 + 600_000 + 30_000
+    assert tables.models["tuned-at-once"].longest_ms == 240_000 + 30_000
 
 
 def test_how_tenants_wait_is_their_plans_word_or_their_own(tables: Snapshot) -> None:
