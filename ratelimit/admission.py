@@ -1,4 +1,5 @@
-"""A slot of an engine for a request, or a place in the line for one: docs/engines.md, "When all replicas are full".
+"""What a request for an engine waits for: a replica with its adapter, and a slot, or a place in the line for one:
+docs/engines.md, "When all replicas are full".
 
 Who waits is in the counters. A worker only holds the call, says now and then that it is still there, and asks when it
 hears that it is somebody's turn. Where the counters are away, requests go on without a slot: engines queue, too.
@@ -16,7 +17,6 @@ import structlog
 
 from headgate.counters.address import counters_address
 from headgate.counters.client import Counters, Unavailable
-from headgate.counters.limits import lease_ms
 from headgate.counters.queue import Admitted, Notice, Seat, Verdict, admit_call, read_admitted, release_call
 from headgate.feed.full_engines import QueueListener
 from headgate.grpc_server import CallFailed, Status
@@ -25,9 +25,12 @@ from headgate.limits import LimitsRow
 from headgate.refusals import Refusals
 from headgate.snapshot import SlotsRow, Snapshot
 from ratelimit import codec
+from ratelimit.adapter_wait import LOOK_EVERY_S, Adapters, AdapterWait
 from ratelimit.engines import Engines
 from ratelimit.queue_refusal import CODES, Reason, queue_headers, queue_refusal
 from ratelimit.queue_tally import QueueTally
+from ratelimit.refusal import Refusal
+from ratelimit.seats import patience_ms, seat_of, wait_s
 
 COUNTERS_TIMEOUT_S = 0.25  # who may wait for an engine has the time for busy counters
 POLL_S = 1.0  # a notice may be lost, and slots may have come with a replica
@@ -48,6 +51,14 @@ class _Asked(NamedTuple):
     admitted: Admitted
 
 
+class _Seated(NamedTuple):
+    """The same in the end, and of one that has waited what it was told first, and for how long it has."""
+
+    asked: _Asked
+    first: Admitted | None = None
+    waited_s: float = 0.0
+
+
 @dataclass(slots=True)
 class _Waiting:
     """A request that waits: what it was told first, and until when it does, by the loop's clock."""
@@ -61,9 +72,10 @@ class _Waiting:
 class Admission:
     """Of one worker. `connect` is called with every generation of the tables."""
 
-    def __init__(self, refusals: Refusals, engines: Engines) -> None:
+    def __init__(self, refusals: Refusals, engines: Engines, adapters: Adapters) -> None:
         self._counters = Counters(counters_address(), COUNTERS_TIMEOUT_S)
         self._engines = engines
+        self._adapters = adapters
         self._listener: QueueListener | None = None
         self._tally = QueueTally(refusals)
         self._calls: dict[tuple[str, str], asyncio.Event] = {}
@@ -78,16 +90,34 @@ class Admission:
             self._engines.start()
 
     async def admit(self, ask: Ask, snapshot: Snapshot, limits: LimitsRow | None, give_back: GiveBack) -> bytes:
-        """Answers when it has a slot, or gets none. `give_back`: what was reserved for it; whether that is done."""
+        """Answers when a replica has its adapter and it has a slot, or gets none.
+
+        Its adapter is there before it stands in the line, and when it goes on: also without a slot. `give_back`: what
+        was reserved for it; whether that is done.
+        """
+        adapter = AdapterWait(self._adapters, ask, time.monotonic() + wait_s(ask, snapshot))
+        made, found = codec.GOES_ON, await adapter.wait()
+        if ask.engine and not isinstance(found, Refusal):
+            made = await self._slot(ask, snapshot, limits, give_back, adapter)
+            if not ask.adapter or codec.is_refusal(made):
+                return made
+            found = await adapter.wait() or (found if made == codec.GOES_ON else [])
+        if isinstance(found, Refusal):
+            return codec.refused(ask, found, (), reserved=False if await give_back() else None)
+        return made + codec.goes_on((), found) if found else made
+
+    async def _slot(
+        self, ask: Ask, snapshot: Snapshot, limits: LimitsRow | None, give_back: GiveBack, adapter: AdapterWait
+    ) -> bytes:
         engine = snapshot.slots.get(ask.engine)
         if engine is None:  # a reload has taken the queue away since the request was planned
             return codec.GOES_ON
-        seat = _seat(ask, snapshot, limits or LimitsRow())
+        seat = seat_of(ask, snapshot, limits or LimitsRow(), secrets.token_hex(4))
         try:
-            asked = await self._asked(ask, seat, engine)
-            if asked.admitted.verdict is not Verdict.WAITS:
-                return await self._answer(ask, engine, asked, give_back)
-            return await self._wait(ask, engine, asked, give_back)
+            seated = await self._seated(ask, seat, engine, adapter)
+            if isinstance(seated, Refusal):
+                return codec.refused(ask, seated, (), reserved=False if await give_back() else None)
+            return await self._answer(ask, engine, seated, give_back)
         except Unavailable as gone:
             self._tally.ended(ask, "emergency")
             self._leave(seat)  # a call that was cut off may have made a ticket, which would be in others' way
@@ -98,40 +128,64 @@ class Admission:
             self._leave(seat)
             raise
 
-    async def _wait(self, ask: Ask, engine: SlotsRow, asked: _Asked, give_back: GiveBack) -> bytes:
+    async def _seated(self, ask: Ask, seat: Seat, engine: SlotsRow, adapter: AdapterWait) -> _Seated | Refusal:
+        """What comes of it. While its adapter is not there it holds no slot, which others can use."""
+        seated = _Seated(await self._asked(ask, seat, engine, adapter))
+        while True:
+            if seated.asked.admitted.verdict is Verdict.WAITS:
+                seated = await self._wait(ask, engine, seated.asked, adapter)
+            verdict = seated.asked.admitted.verdict
+            lacks = adapter.is_over if verdict is Verdict.WAITS else verdict is Verdict.SLOT and not adapter.look()
+            if lacks or verdict is Verdict.WAITS:
+                await self._give_back(seat)
+            if not lacks:
+                return seated
+            if isinstance(found := await adapter.wait(), Refusal):
+                return found
+            seated = _Seated(await self._asked(ask, seat, engine, adapter, again=True))
+
+    async def _wait(self, ask: Ask, engine: SlotsRow, asked: _Asked, adapter: AdapterWait) -> _Seated:
         loop, seat, waiting = asyncio.get_running_loop(), asked.seat, _waiting(asked)
         key = (seat.pool, seat.member)
         self._calls[key] = waiting.called
         self._tally.begins(ask)
         try:
-            while asked.admitted.verdict is Verdict.WAITS and loop.time() < waiting.until:
-                await self._pause(waiting)
-                asked = await self._asked(ask, seat, engine, GRACE_S, again=True)
-            waited_s = loop.time() - waiting.since
-            if asked.admitted.verdict is Verdict.WAITS:
-                await self._give_back(seat)
+            while asked.admitted.verdict is Verdict.WAITS and loop.time() < waiting.until and not adapter.is_over:
+                await self._pause(waiting, adapter)
+                asked = await self._asked(ask, seat, engine, adapter, GRACE_S, again=True)
         finally:
-            if self._calls[key] is waiting.called:  # or else this worker was asked for it again
+            if self._calls.get(key) is waiting.called:  # or else this worker was asked for it again
                 del self._calls[key]
             self._tally.stops(ask)
-        return await self._answer(ask, engine, asked, give_back, waiting.first, waited_s)
+        return _Seated(asked, waiting.first, loop.time() - waiting.since)
 
-    async def _pause(self, waiting: _Waiting) -> None:
-        left_s = waiting.until - asyncio.get_running_loop().time()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(POLL_S, max(0.0, left_s))):
-                await waiting.called.wait()
+    async def _pause(self, waiting: _Waiting, adapter: AdapterWait) -> None:
+        """Until it is called, or its adapter has come, but for a second at most."""
+        loop, is_there = asyncio.get_running_loop(), adapter.look()
+        until = min(loop.time() + POLL_S, waiting.until)
+        while not waiting.called.is_set() and (left_s := until - loop.time()) > 0 and adapter.look() is is_there:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left_s if is_there else min(left_s, LOOK_EVERY_S)):
+                    await waiting.called.wait()
         waiting.called.clear()
 
     async def _asked(
-        self, ask: Ask, seat: Seat, engine: SlotsRow, grace_s: float = 0.0, *, again: bool = False
+        self,
+        ask: Ask,
+        seat: Seat,
+        engine: SlotsRow,
+        adapter: AdapterWait,
+        grace_s: float = 0.0,
+        *,
+        again: bool = False,
     ) -> _Asked:
         """A call that took too long is made again; who waits has the patience for counters that are restarted.
 
         Raises CallFailed where another worker has been asked since: nobody listens to this one any more.
         """
         places = self._engines.places(ask, engine)
-        now = replace(seat, length=None) if places is None else replace(seat, places=places)
+        now = replace(seat, patience_ms=patience_ms(seat, adapter.until - time.monotonic()))
+        now = replace(now, length=None) if places is None else replace(now, places=places)
         until, is_first = time.monotonic() + grace_s, True
         while True:
             try:
@@ -146,16 +200,9 @@ class Admission:
             raise CallFailed(Status.CANCELLED, "another worker was asked for this request")
         return _Asked(now, admitted)
 
-    async def _answer(
-        self,
-        ask: Ask,
-        engine: SlotsRow,
-        asked: _Asked,
-        give_back: GiveBack,
-        first: Admitted | None = None,
-        waited_s: float = 0.0,
-    ) -> bytes:
-        admitted, places = asked.admitted, asked.seat.places
+    async def _answer(self, ask: Ask, engine: SlotsRow, seated: _Seated, give_back: GiveBack) -> bytes:
+        (seat, admitted), first, waited_s = seated
+        places = seat.places
         if first:
             self._tally.waited(ask, waited_s, first.expected_ms if admitted.verdict is Verdict.SLOT else None)
         if admitted.verdict in (Verdict.SLOT, Verdict.ENDED):
@@ -192,26 +239,3 @@ def _waiting(asked: _Asked) -> _Waiting:
     seat, first = asked
     since = asyncio.get_running_loop().time() - first.waited_ms / 1000  # with another worker before, which has gone
     return _Waiting(first, since, since + (seat.patience_ms or 0) / 1000, asyncio.Event())
-
-
-def _seat(ask: Ask, snapshot: Snapshot, limits: LimitsRow) -> Seat:
-    row = snapshot.models.get(ask.model)
-    queue = row.queue if row else None
-    patience_ms = None
-    if queue:
-        patience_ms = queue.max_wait_ms
-        if ask.patience_s is not None:
-            patience_ms = min(patience_ms, round(ask.patience_s * 1000))
-    return Seat(
-        pool=ask.engine,
-        request_id=ask.request_id,
-        epoch=ask.epoch,
-        tenant=ask.tenant,
-        model=ask.model,
-        lease_ms=lease_ms(row.total_ms if row else None),
-        priority=limits.priority,
-        share=limits.share,
-        length=queue.length if queue else None,
-        patience_ms=patience_ms,
-        caller=secrets.token_hex(4),
-    )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from headgate.counters.address import counters_address
-from headgate.counters.queue import ANYWHERE, Places
+from headgate.counters.queue import ANYWHERE, NOBODY, Places
 from headgate.feed.capacities import Capacities
 from headgate.feed.identity import gateway_id
 from headgate.feed.replicas import Replica, Replicas, ReplicaState
@@ -34,6 +34,8 @@ class Engines:
         if not slots or ANYWHERE in slots:
             return None if slots is None else Places(tuple(slots.items()))
         replicas = self._replicas.of(engine.cluster) or ()
+        if not self.has_adapter(ask, engine.cluster):
+            return Places(tuple(slots.items()), NOBODY)
         if not ask.is_spread:  # what goes on from something that one replica keeps
             return _places(ask.hosts, slots, set(ask.hosts[:1]))
         holding = {one.address for one in replicas if ask.upstream_model in one.adapters}
@@ -42,6 +44,16 @@ class Engines:
     def ready(self, cluster: str) -> list[Replica]:
         """The replicas of an engine that take requests, as far as anybody says so."""
         return [one for one in self._replicas.of(cluster) or () if one.state is ReplicaState.READY]
+
+    def has_adapter(self, ask: Ask, cluster: str) -> bool:
+        """Whether a replica takes requests for the adapter that is asked for there.
+
+        Where nobody says anything of replicas, only one that was planned without its adapter lacks it.
+        """
+        if not ask.adapter or ask.adapter_cluster != cluster:
+            return True
+        ready = self.ready(cluster)
+        return any(ask.adapter in one.adapters for one in ready) if ready else not ask.lacks_adapter
 
     def choose(self, ask: Ask, cluster: str) -> list[str]:
         """The replicas for all attempts of a request that has waited for one; none where its plan knows as much."""

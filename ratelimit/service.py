@@ -28,17 +28,16 @@ from headgate.counters.settlement import Settled, settle_call
 from headgate.feed.identity import gateway_id
 from headgate.grpc_server import CallFailed, Metadata, Method, Status
 from headgate.limiting import UNLIMITED, Ask, Decision, Denied, Granted
-from headgate.limits import LimitsRow
 from headgate.refusals import LIMITER_REASONS, Refusals
-from headgate.snapshot import Snapshot, TenantRow
+from headgate.snapshot import TenantRow
 from headgate.tables import Generation, Holder
 from ratelimit import codec
-from ratelimit.adapter_wait import AdapterWait
-from ratelimit.admission import Admission, GiveBack
+from ratelimit.adapter_wait import Adapters
+from ratelimit.admission import Admission
 from ratelimit.away import Away
 from ratelimit.engines import Engines
 from ratelimit.late import Late
-from ratelimit.refusal import Refusal, denied, refusal_alone, refusal_of
+from ratelimit.refusal import denied, refusal_alone, refusal_of
 from ratelimit.rules import Rules
 from ratelimit.shown import headers_of, notices_of
 from ratelimit.tally import Tally
@@ -67,8 +66,8 @@ class Limiter:
         self._tally = Tally(refusals)
         self._places = Places()
         engines = Engines()
-        self._admission = Admission(refusals, engines)
-        self._adapters = AdapterWait(refusals, engines)
+        self._adapters = Adapters(refusals, engines)
+        self._admission = Admission(refusals, engines, self._adapters)
         holder.add(self._admission.connect)
         holder.add(self._adapters.connect)
 
@@ -89,7 +88,7 @@ class Limiter:
         limits = _limits_of(ask, row, tables)
         applying = limits.applying(ask.key_id, ask.model, ask.user) if limits else None
         back = partial(self._give_back, ask, applying)
-        answer = self._admit(ask, tables.snapshot, row.limits if row else None, back)
+        answer = self._admission.admit(ask, tables.snapshot, row.limits if row else None, back)
         return _traced(span, ask, answer) if span else answer
 
     def reserve(self, ask: Ask, call: Metadata) -> Decision | Awaitable[Decision]:
@@ -120,18 +119,6 @@ class Limiter:
         if isinstance(decision, Granted):
             self._adapters.note(ask)
         return decision
-
-    async def _admit(self, ask: Ask, snapshot: Snapshot, limits: LimitsRow | None, back: GiveBack) -> bytes:
-        """Its adapter is there before it takes a slot, and again when it has one: that may have taken a while."""
-        made, found = codec.GOES_ON, await self._adapters.wait(ask) if ask.adapter else []
-        if ask.engine and not isinstance(found, Refusal):
-            made = await self._admission.admit(ask, snapshot, limits, back)
-            if not ask.adapter or codec.is_refusal(made):
-                return made
-            found = await self._adapters.wait(ask) or (found if made == codec.GOES_ON else [])
-        if isinstance(found, Refusal):
-            return codec.refused(ask, found, (), reserved=False if await back() else None)
-        return made + codec.goes_on((), found) if found else made
 
     def _row_of(self, ask: Ask, tables: Generation) -> TenantRow | None:
         if not ask.directory:

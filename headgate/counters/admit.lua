@@ -4,7 +4,7 @@
 -- ARGV  2: member   3: class, 1 the most urgent   4: tenant   5: share   6: model   7: how many may wait for it; -1: this
 --       one does not wait, and takes a slot whether there is one or not   8: lease, ms
 --       9: how long a waiting one counts as there, ms   10: how long it would wait, ms; -1 for ever
---       11: how many of the replicas it may go to, the first ones; 0: to all
+--       11: how many of the replicas it may go to, the first ones; 0: to all; -1: to none as yet, it keeps its place
 --       12: the call that asks, of those that were made for this request   13: 1 where it asks for the first time
 --       14..: each replica that is there, and how many slots it has; those first that it had better go to
 --
@@ -18,7 +18,7 @@ local length, lease, beat, patience = tonumber(ARGV[7]), tonumber(ARGV[8]), tonu
 local caller, is_new = ARGV[12], ARGV[13] == "1"
 
 local mine, only = know_replicas(14), false
-if tonumber(ARGV[11]) > 0 and #mine > 0 then
+if tonumber(ARGV[11]) ~= 0 and #mine > 0 then
   mine = { unpack(mine, 1, tonumber(ARGV[11])) }
   only = mine
 end

@@ -12,6 +12,7 @@ from headgate.limits import PRIORITIES, Priority
 QUEUE_CHANNEL = "hg:queue"  # of all engines, for all workers of all gateways
 # Who waits says so every second or so; after this it is not there any more.
 BEAT_MS = 5000
+NOBODY = -1  # of the replicas as yet
 ANYWHERE = ""  # in the place of a replica: the whole engine, while nobody says anything of its replicas
 # A request's end may be known before its slot is taken, where the call was under way: that takes none then.
 REMEMBER_MS = 15_000
@@ -32,7 +33,8 @@ class Verdict(enum.IntEnum):
 class Places:
     """The replicas of an engine that are there, and how many slots each has.
 
-    Those come first that a request had better go to. Where `only` is not 0 it goes to none but so many of these.
+    Those come first that a request had better go to. Where `only` is not 0 it goes to none but so many of these, with
+    NOBODY to none as yet: it keeps its place in the line.
     """
 
     replicas: tuple[tuple[str, int], ...] = ()
