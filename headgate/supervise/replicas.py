@@ -57,7 +57,7 @@ class Replicas:
         self._found, self._restarts = dict(found), restarts
         self._wanted = Wanted()
         self._replicas: dict[int, Replica] = {}
-        self._unproven: set[int] = set()  # successors that were not ready yet
+        self._unproven: set[int] = set()  # of whom a successor is to be ready before it is another one's turn
         self._asked = asyncio.Event()
         self._busy = asyncio.Lock()
         self._keeper: asyncio.Task[None] | None = None
@@ -78,8 +78,11 @@ class Replicas:
         return any(one.draining for one in self._replicas.values() if one.part is part)
 
     def want(self, wanted: Wanted | None) -> None:
-        """From now on, None for an engine that is to end; what it takes is done meanwhile."""
-        self._wanted = wanted or dataclasses.replace(self._wanted, starts=())
+        """From now on, None for an engine that is to end. What is wanted already goes on where it is being done."""
+        wanted = wanted or dataclasses.replace(self._wanted, starts=())
+        if wanted == self._wanted and self._busy.locked():
+            return
+        self._wanted = wanted
         self._asked.set()
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep())
@@ -145,6 +148,7 @@ class Replicas:
         wanted = self._wanted
         count = len(wanted.starts)
         await asyncio.gather(*(self._leave(index) for index in list(self._replicas) if index >= count))
+        self._unproven.intersection_update(range(count))
         for replica in self._replicas.values():
             replica.begin()  # what an error has kept from it
         new = [index for index in range(count) if index not in self._replicas]
@@ -164,17 +168,18 @@ class Replicas:
         for index in range(len(wanted.starts)):
             if self._wanted is not wanted:
                 return
-            if index in self._replicas and self._replicas[index].digest != self._spec(index, wanted).digest:
+            replica = self._replicas.get(index)
+            if replica and replica.digest != self._spec(index, wanted).digest:
                 await self._replace(index, wanted)
             elif index in self._unproven:
-                await self._prove(index)
+                await (self._prove(index) if replica else self._replace(index, wanted))
 
     async def _replace(self, index: int, wanted: Wanted) -> None:
         """Returns when the successor gets requests, or something else is wanted. Raises NotReadyError."""
         if index in self._replicas:
             await self._leave(index)
+        self._unproven.add(index)  # also while it has no GPUs
         if await self._has_gpus(index, wanted):
-            self._unproven.add(index)
             self._begin(index, wanted)
             await self._prove(index)
 
@@ -212,14 +217,13 @@ class Replicas:
         self._unproven.discard(index)
         self._gpus.give_back(replica.part.name)
 
-    def _begin(self, index: int, wanted: Wanted) -> Replica:
+    def _begin(self, index: int, wanted: Wanted) -> None:
         spec = self._spec(index, wanted)
         restarts = self._restarts.pop(spec.name, 0)
         replica = Replica(spec, wanted.start_timeout_s, self._changed, restarts=restarts)
         self._replicas[index] = replica
         self._gpus.take(spec.name, spec.gpus)
         replica.begin()
-        return replica
 
     def _spec(self, index: int, wanted: Wanted) -> PartSpec:
         return parts.replica(self._env, self._name, index, wanted.starts[index])

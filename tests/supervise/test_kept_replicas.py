@@ -4,10 +4,12 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from msgspec import structs
+from structlog.testing import capture_logs
 
 from headgate.contract import ENGINES_KEY, LOGS
 from headgate.engine_start import EngineStart
@@ -35,14 +37,19 @@ class Recorder:
 
 
 @pytest.fixture
-async def replicas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Replicas]:
+def gpus() -> GpusHeld:
+    return GpusHeld()
+
+
+@pytest.fixture
+async def replicas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: GpusHeld) -> AsyncIterator[Replicas]:
     monkeypatch.chdir(tmp_path)
     for folder in (ENGINES_KEY.parent, LOGS):
         folder.mkdir()
     ENGINES_KEY.write_text("key")
     monkeypatch.setattr(replica, "SENT_TO_WITHIN_S", 0.1)  # there is no Envoy
     envoy = EnvoyAdmin(Path("no.sock"))
-    kept = Replicas("llama", dict(os.environ), GpusHeld(), lambda: (envoy,), Recorder().changed, {}, {})
+    kept = Replicas("llama", dict(os.environ), gpus, lambda: (envoy,), Recorder().changed, {}, {})
     yield kept
     await kept.close()
     await asyncio.gather(*(part.stop() for part in kept.parts))
@@ -64,6 +71,44 @@ async def test_an_edit_in_the_middle_does_not_have_all_of_them_start_at_once(rep
             was_ready = await replicas.parts[0].spec.probe() is None
             await asyncio.sleep(0.01)
     assert was_ready
+
+
+async def test_an_edit_while_one_waits_for_gpus_does_not_have_the_others_leave(
+    replicas: Replicas, gpus: GpusHeld
+) -> None:
+    replicas.want(Wanted((START, OTHER), drain_timeout_s=0.1))
+    await ready(replicas, 0)
+    await ready(replicas, 0, at=1)
+    _, second = pids(replicas)
+    gpus.take("engine-other-0", (0,))
+    slow = [structs.replace(one, args=SLOW) for one in (START, OTHER)]
+    with_gpus = tuple(structs.replace(one, gpus=(number,)) for number, one in enumerate(slow))
+    waits = {"part": "engine-llama-0", "event": "a replica waits until its GPUs are free"}
+    with capture_logs() as lines:
+        for number in (1, 2):
+            replicas.want(Wanted(with_gpus, drain_timeout_s=0.1 * number))
+            async with asyncio.timeout(60):
+                while sum(waits.items() <= line.items() for line in lines) < number:  # noqa: ASYNC110 - processes
+                    await asyncio.sleep(0.01)
+    gpus.give_back("engine-other-0")
+    was_ready = False
+    async with asyncio.timeout(60):
+        while second in pids(replicas):
+            was_ready = await replicas.parts[0].spec.probe() is None
+            await asyncio.sleep(0.01)
+    assert was_ready
+
+
+async def test_a_restart_goes_on_while_something_else_is_edited(replicas: Replicas) -> None:
+    wanted = Wanted((START, OTHER), drain_timeout_s=0.1)
+    replicas.want(wanted)
+    first, second = await ready(replicas, 0), await ready(replicas, 0, at=1)
+    steps = []
+    async for step in replicas.renew():
+        steps.append(step.state)
+        replicas.want(replace(wanted))  # with each edit of the file, whatever it is about
+    assert steps == ["starting", "restarted"] * 2
+    assert {first, second}.isdisjoint(pids(replicas))
 
 
 def pids(replicas: Replicas) -> list[int | None]:
