@@ -95,9 +95,10 @@ class Replica:
             await asyncio.sleep(_POLL_S)
 
     async def leave(self, envoys: Callable[[], Sequence[EnvoyAdmin]], drain_s: float) -> None:
-        """End it for good, after the requests that it has, for up to `drain_s`."""
+        """End it for good, after the requests that it has, for up to `drain_s`, be it too busy to answer or not."""
         self.part.retire()
-        if self.part.process and await self.part.spec.probe() is None:
+        port = self.part.spec.port or 0
+        if self.part.process and (await self.part.spec.probe() is None or await _active(envoys(), port)):
             self.draining = True
             self._changed()
             await self._until_idle(envoys, drain_s)

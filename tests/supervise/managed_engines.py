@@ -101,6 +101,12 @@ class Engines:
         shown = {one["name"]: one["replicas"][0] for one in json.loads((await self.command("list", "--json"))[1])}
         return dict(shown[engine])
 
+    async def running(self, part: str) -> int:
+        """How many requests a replica works on, as `headgate engines list` says."""
+        shown = json.loads((await self.command("list", "--json"))[1])
+        replicas = [one for engine in shown for one in engine["replicas"] if one["part"] == part]
+        return replicas[0]["running"] or 0 if replicas else 0
+
 
 def command_of(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/cmdline").read_text().split("\0")

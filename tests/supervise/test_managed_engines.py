@@ -84,11 +84,25 @@ async def test_an_edit_replaces_one_after_the_other_and_cuts_no_stream(engines: 
 async def test_engines_come_and_go_with_edits(engines: Engines) -> None:
     await engines.start()
     await engines.ready(*BOTH)
+    await engines.answered()
     before = engines.records()
+    leaves = before["engine-llama-1"]["pid"]
+    slow = {"simulate": {"tokens": 400, "token_s": 0.02, "ttft_s": 0.02}}
+    streams = [asyncio.create_task(engines.ask(stream=True, **slow)) for _ in range(8)]
+    async with asyncio.timeout(20):
+        while not await engines.running("engine-llama-1"):
+            pass
+    os.kill(leaves, signal.SIGSTOP)  # it is too busy to say that it is well
     engines.document["engines"]["llama"]["replicas"] = 1
     engines.document["engines"]["other"] = {"kind": "simulator"}
     engines.document["models"]["more"] = {"targets": [{"provider": "other", "model": "other"}]}
     engines.write()
+    try:
+        await until(lambda: engines.records().get("engine-llama-1", {}).get("draining"), 15)
+    finally:
+        os.kill(leaves, signal.SIGCONT)
+    answers = await asyncio.gather(*streams)
+    assert [text for status, text in answers if status != 200 or "data: [DONE]" not in text] == []
     await engines.ready("engine-llama-0", "engine-other-0")
     await until(lambda: not engines.gateway.alive(before["engine-llama-1"]["pid"]), 20)
     assert engines.records()["engine-llama-0"]["pid"] == before["engine-llama-0"]["pid"]
