@@ -108,7 +108,7 @@ class Lora:
         asked = {"model": name, **_SMOKE[path]}
         status, body = await self._post(path, asked, SMOKE_S)
         if status != 200:
-            reason = _reason_of(status, Reason.SMOKE)
+            reason = _reason_of(status, Reason.SMOKE if self._path else Reason.TROUBLE)
             raise CannotServe(reason, f"the engine does not answer by it ({status}): {_said(body)}")
         try:
             usage = msgspec.json.decode(body, type=_Answer).usage
@@ -118,7 +118,10 @@ class Lora:
             raise CannotServe(Reason.SMOKE, "the engine's answer by it has no token")
 
     async def _first_path(self) -> str:
-        """What it can be asked: an engine that makes vectors has no completions. Raises CannotServe."""
+        """What it can be asked: an engine that makes vectors has no completions. Raises CannotServe.
+
+        One that does not say so just now is asked anew the next time.
+        """
         if self._path is None:
             try:
                 status, body = await self._asker.get("/openapi.json")
@@ -126,6 +129,8 @@ class Lora:
                 if trouble.kind not in ("too_large", "unreadable"):
                     raise CannotServe(Reason.AWAY, f"the engine can't be asked: {trouble}") from None
                 status, body = 0, b""
+            if _passes(status):
+                return _COMPLETIONS
             self._path = _path_in(body) if status == 200 else _COMPLETIONS  # it may keep that to itself
         return self._path
 
@@ -142,7 +147,11 @@ class Lora:
 
 def _reason_of(status: int, refused: Reason) -> Reason:
     """vLLM says 500 of files that it can't read, too; those were checked before, and other causes pass."""
-    return Reason.TROUBLE if status == 429 or status >= 500 else refused
+    return Reason.TROUBLE if _passes(status) else refused
+
+
+def _passes(status: int) -> bool:
+    return status == 429 or status >= 500
 
 
 def _path_in(body: bytes) -> str:

@@ -151,8 +151,12 @@ async def test_trouble_that_passes_fails_no_promotion(running: Bench, path: str)
 
 async def test_an_engine_that_makes_vectors_is_asked_for_one(running: Bench) -> None:
     asked: list[str] = []
+    busy = {engine.port for engine in running.engines}
 
-    async def described(_request: web.Request) -> web.Response:
+    async def described(request: web.Request) -> web.Response:
+        if request.url.port in busy:
+            busy.discard(request.url.port)
+            return web.Response(status=503)
         return web.json_response({"openapi": "3.1.0", "paths": {"/v1/embeddings": {}, "/pooling": {}}})
 
     async def embedded(request: web.Request) -> web.Response:
