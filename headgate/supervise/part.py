@@ -120,7 +120,9 @@ class Part:
     @property
     def again_in_s(self) -> float | None:
         """Seconds until it is started again; None while it runs, or is not to."""
-        return None if self._again_at is None else max(self._again_at - time.monotonic(), 0.0)
+        if self.process or self._again_at is None:
+            return None
+        return max(self._again_at - time.monotonic(), 0.0)
 
     def trouble(self, detail: str | None) -> str | None:
         """What keeps it from work, in our words: what its probe said, and how its process ended before."""

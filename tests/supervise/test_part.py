@@ -198,6 +198,8 @@ async def test_a_part_says_how_it_ended_how_often_and_when_it_is_tried_again(beg
     said = part.trouble("refuses connections")
     assert said
     assert re.fullmatch(r"exit 3 after 0\.\d s, again in \d\.\d s; see log/part\.log", said)
+    part.hand_over(_spec(*FOREVER).spawn())  # as a restart of the gateway's does meanwhile
+    assert part.again_in_s is None
 
 
 async def test_uptimes_are_those_of_processes_and_restarts_go_on_where_another_supervisor_was(
