@@ -20,7 +20,7 @@ WHOLE_LIMIT_BYTES = 64 * 2**20
 ERROR_LIMIT_BYTES = 256 * 2**10  # what is read of an error; the rest says nothing more
 
 _JSON = ("content-type", "application/json")
-# The second is Bedrock's; envoy/attempt.lua takes it from no other.
+# The second is Bedrock's; envoy/module/attempt.c takes it from no other.
 _STREAMS = ("text/event-stream", "application/vnd.amazon.eventstream")
 _EVENTS = ("content-type", _STREAMS[0])
 _BODY_HEADERS = ("content-length", "content-encoding", "transfer-encoding")

@@ -90,7 +90,7 @@ class StoredAnswer:
         if head.ends and self._owner and head.status == 200:
             status, body = self._malformed("is empty")
             return codec.whole(status, _headers(status), body), True
-        # An error's length may not be true by now: envoy/attempt.lua writes some of them piece by piece.
+        # What it says of its length was of the whole; it goes on piece by piece.
         return codec.head(head.status, (), _BODY_HEADERS if not head.ends else ()), head.ends
 
     def _take(self, data: bytes, last: bool) -> Reply | Awaitable[Reply]:

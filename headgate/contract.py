@@ -27,7 +27,7 @@ FALLBACK = "x-headgate-fallback"
 # How long the client would wait for a byte, in seconds; OpenAI's and Anthropic's SDKs say so, the first is surer.
 CLIENT_TIMEOUTS = ("x-stainless-read-timeout", "x-stainless-timeout")
 
-# Set by extproc for Envoy's route table and for envoy/attempt.lua; never leaves the gateway.
+# Set by extproc for Envoy's route table and for envoy/module/attempt.c; never leaves the gateway.
 ROUTE_PROFILE = "x-headgate-profile"
 ATTEMPT_PATH = "x-headgate-path"  # what follows a provider's root, for one attempt
 
@@ -42,9 +42,9 @@ WEBSOCKET_ROUTE = "responses.websocket"
 
 HEDGED = "/hedged"  # what the names of routes end in whose attempts may wait beside each other
 
-# Set by envoy/attempt.lua on providers' answers for Envoy's router and its log; never leaves the gateway.
+# Set by envoy/module/attempt.c on providers' answers for Envoy's router and its log; never leaves the gateway.
 RETRY = "x-headgate-retry"  # why the next target is to be asked
-UNLOADED = "x-headgate-unloaded"  # by envoy/attempt.lua: an engine has the adapter no more; seconds until another try
+UNLOADED = "x-headgate-unloaded"  # by envoy/module: an engine has the adapter no more; seconds until another try
 TRIED_MODEL = "x-headgate-tried-model"
 
 ADAPTER_NOT_LOADED = "adapter_not_loaded"  # an error's code: no replica has the adapter that the request is for

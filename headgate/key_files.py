@@ -1,5 +1,5 @@
 """Files of the folder `secrets`, which the supervisor writes for Envoy: the key of a provider's cluster, which
-envoy/attempt.lua reads, and a provider's certificates, which come by SDS. The engines' part reads them, too.
+envoy/module/attempt.c reads, and a provider's certificates, which come by SDS. The engines' part reads them, too.
 """
 
 from headgate.contract import cluster_name

@@ -21,10 +21,16 @@ struct bytes {
   size_t length;
 };
 
+// A header's name and value, as Envoy lends them.
+struct header {
+  struct bytes name, value;
+};
+
 enum header_map { REQUEST_HEADERS, REQUEST_TRAILERS, RESPONSE_HEADERS, RESPONSE_TRAILERS };
 enum body { RECEIVED_REQUEST_BODY, BUFFERED_REQUEST_BODY, RECEIVED_RESPONSE_BODY, BUFFERED_RESPONSE_BODY };
 enum metadata_source { DYNAMIC_METADATA };
 enum reset_reason { LOCAL_RESET };
+enum log_level { LOG_WARNING = 3 };
 
 enum headers_status { HEADERS_CONTINUE, HEADERS_STOP };
 enum body_status { BODY_CONTINUE, BODY_STOP_AND_BUFFER, BODY_STOP_AND_WATERMARK, BODY_STOP };
@@ -34,6 +40,9 @@ enum trailers_status { TRAILERS_CONTINUE, TRAILERS_STOP };
 
 bool envoy_dynamic_module_callback_http_get_header(void *filter, enum header_map map, struct bytes name,
                                                    struct bytes *value, size_t index, size_t *count);
+size_t envoy_dynamic_module_callback_http_get_headers_size(void *filter, enum header_map map);
+// `headers` has room for as many as get_headers_size says.
+bool envoy_dynamic_module_callback_http_get_headers(void *filter, enum header_map map, struct header *headers);
 // Replaces all values of the name; a value at NULL removes the header.
 bool envoy_dynamic_module_callback_http_set_header(void *filter, enum header_map map, struct bytes name,
                                                    struct bytes value);
@@ -43,9 +52,9 @@ bool envoy_dynamic_module_callback_http_add_header(void *filter, enum header_map
 size_t envoy_dynamic_module_callback_http_get_body_chunks_size(void *filter, enum body body);
 // `chunks` has room for as many as get_body_chunks_size says. What they point to may be changed in place.
 bool envoy_dynamic_module_callback_http_get_body_chunks(void *filter, enum body body, struct bytes *chunks);
-// From the front.
+// From the front; all of it where `length` is more.
 bool envoy_dynamic_module_callback_http_drain_body(void *filter, enum body body, size_t length);
-// At the end, copied.
+// At the end, copied. A buffered body is made where there is none.
 bool envoy_dynamic_module_callback_http_append_body(void *filter, enum body body, struct bytes text);
 
 // False where there is no such member or it is of another type.
@@ -56,6 +65,14 @@ bool envoy_dynamic_module_callback_http_get_metadata_number(void *filter, enum m
                                                             struct bytes name_space, struct bytes key, double *value);
 bool envoy_dynamic_module_callback_http_get_metadata_bool(void *filter, enum metadata_source source,
                                                           struct bytes name_space, struct bytes key, bool *value);
+bool envoy_dynamic_module_callback_http_get_metadata_list_size(void *filter, enum metadata_source source,
+                                                               struct bytes name_space, struct bytes key,
+                                                               size_t *size);
+bool envoy_dynamic_module_callback_http_get_metadata_list_string(void *filter, enum metadata_source source,
+                                                                 struct bytes name_space, struct bytes key,
+                                                                 size_t index, struct bytes *value);
+void envoy_dynamic_module_callback_http_set_dynamic_metadata_bool(void *filter, struct bytes name_space,
+                                                                  struct bytes key, bool value);
 // NULL where Envoy traces nothing, or did not come to begin with this request.
 void *envoy_dynamic_module_callback_http_get_active_span(void *filter);
 bool envoy_dynamic_module_callback_http_span_get_trace_id(void *span, struct bytes *id);
@@ -87,6 +104,10 @@ int envoy_dynamic_module_callback_http_filter_config_define_counter(void *config
                                                                     size_t *id);
 int envoy_dynamic_module_callback_http_filter_increment_counter(void *filter, size_t id, struct bytes *labels,
                                                                 size_t label_count, uint64_t value);
+
+// A line of Envoy's log. `file` and `line` may be nothing.
+void envoy_dynamic_module_callback_log_v2(enum log_level level, struct bytes message, struct bytes file,
+                                          uint32_t line);
 
 // What Envoy calls. `config` and `stream` are what our own `_new` hooks returned; NULL refuses.
 

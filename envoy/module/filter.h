@@ -32,7 +32,7 @@ struct filter {
   void (*complete)(struct stream *stream, void *envoy); // NULL: nothing to do. Before access logs have their lines
 };
 
-extern const struct filter metering_filter, hold_filter;
+extern const struct filter metering_filter, hold_filter, attempt_filter;
 
 // What authz, the plan and the limiter have written of a request, for all filters to read.
 extern const struct bytes authz_metadata, request_metadata, limiter_metadata;
@@ -41,9 +41,18 @@ extern const struct bytes authz_metadata, request_metadata, limiter_metadata;
 bool header_of(void *envoy, enum header_map map, struct bytes name, struct bytes *value, size_t index,
                size_t *number);
 
+// A text of dynamic metadata; no bytes where there is none.
+struct bytes text_of(void *envoy, struct bytes name_space, struct bytes key);
+
 // An answer's status; 0 for anything but three digits.
 int status_of(void *envoy);
 
 bool equal(struct bytes one, struct bytes other);
+
+// Whether `text`, whatever its case, is `wanted`, which is in lower case.
+bool equal_in_lower(struct bytes text, struct bytes wanted);
+
+// Of ASCII.
+char lower(char c);
 
 #endif

@@ -149,12 +149,12 @@ static bool is_of_type(void *envoy, struct bytes type) {
          strncasecmp(found.at, type.at, type.length) == 0;
 }
 
-// envoy/attempt.lua takes frames from a provider that has them, and from no other.
+// attempt.c takes frames from a provider that has them, and from no other.
 static bool has_frames(void *envoy) { return is_of_type(envoy, TEXT("application/vnd.amazon.eventstream")); }
 
 static bool has_events(void *envoy) { return is_of_type(envoy, TEXT("text/event-stream")) || has_frames(envoy); }
 
-// As envoy/attempt.lua does it with answers of 429: the model rests.
+// As attempt_answer.c does it with answers of 429: the model rests.
 static void name_model(void *envoy) {
   struct bytes model;
   if (envoy_dynamic_module_callback_http_get_metadata_string(envoy, DYNAMIC_METADATA, request_metadata,

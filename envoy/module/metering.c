@@ -86,8 +86,6 @@ static bool is_generated(void *envoy) { return has_provider(envoy) && !is_set(en
 
 // What the answer says -------------------------------------------------------------------------------------------
 
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
-
 // Whether `text`, in any case, has `part` in it, which is in lower case.
 static bool mentions(struct bytes text, struct bytes part) {
   for (size_t from = 0; from + part.length <= text.length; from++) {
@@ -211,13 +209,6 @@ static enum body_status meter_chunks(struct metered *stream, void *envoy, const 
 
 // What is recorded -----------------------------------------------------------------------------------------------
 
-static struct bytes text_of(void *envoy, struct bytes name_space, struct bytes key) {
-  struct bytes found;
-  bool is_there =
-      envoy_dynamic_module_callback_http_get_metadata_string(envoy, DYNAMIC_METADATA, name_space, key, &found);
-  return is_there ? found : (struct bytes){NULL, 0};
-}
-
 static int64_t number_of(void *envoy, struct bytes name_space, struct bytes key) {
   double found;
   bool is_there =
@@ -286,7 +277,7 @@ static void begin_record(struct metered *stream, void *envoy) {
 
 // What clients are told ------------------------------------------------------------------------------------------
 
-// Of an answer. A 404 that envoy/attempt.lua has marked is an engine's that has not loaded the adapter: 503 to clients.
+// Of an answer. A 404 that attempt_answer.c has marked is an engine's that has not loaded the adapter: 503 to clients.
 // Not before it is here, since Envoy would send nothing more to a replica that answers everything else.
 static int shown_status(void *envoy) {
   struct bytes mark;

@@ -10,16 +10,33 @@ const struct bytes authz_metadata = TEXT("envoy.filters.http.ext_authz");
 const struct bytes request_metadata = TEXT("hg.request");
 const struct bytes limiter_metadata = TEXT("envoy.filters.http.ratelimit");
 
-static const struct filter *const filters[] = {&metering_filter, &hold_filter};
+static const struct filter *const filters[] = {&metering_filter, &hold_filter, &attempt_filter};
 
 bool equal(struct bytes one, struct bytes other) {
   return one.length == other.length && (one.length == 0 || memcmp(one.at, other.at, one.length) == 0);
+}
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
+
+bool equal_in_lower(struct bytes text, struct bytes wanted) {
+  if (text.length != wanted.length) return false;
+  for (size_t i = 0; i < text.length; i++) {
+    if (lower(text.at[i]) != wanted.at[i]) return false;
+  }
+  return true;
 }
 
 bool header_of(void *envoy, enum header_map map, struct bytes name, struct bytes *value, size_t index,
                size_t *number) {
   *value = (struct bytes){NULL, 0};
   return envoy_dynamic_module_callback_http_get_header(envoy, map, name, value, index, number) && value->at != NULL;
+}
+
+struct bytes text_of(void *envoy, struct bytes name_space, struct bytes key) {
+  struct bytes found;
+  bool is_there =
+      envoy_dynamic_module_callback_http_get_metadata_string(envoy, DYNAMIC_METADATA, name_space, key, &found);
+  return is_there ? found : (struct bytes){NULL, 0};
 }
 
 int status_of(void *envoy) {

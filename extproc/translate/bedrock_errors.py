@@ -1,6 +1,6 @@
 """Errors of Amazon Bedrock, in an answer's body or in a stream, as a Failure. Pure.
 
-{"message": …}, with the exception's name in `__type` or in a header; envoy/attempt.lua has read that one, so that the
+{"message": …}, with the exception's name in `__type` or in a header; envoy/module has read that one, so that the
 status says what the name does. What Amazon says of the gateway's credential, account or role is not for the client:
 it names them.
 """
@@ -45,7 +45,7 @@ _MESSAGE_LIMIT = 2000  # characters
 
 
 class _Error(msgspec.Struct):
-    """Of Bedrock's itself, and what envoy/attempt.lua puts in the place of a page: in `error`."""
+    """Of Bedrock's itself, and what envoy/module/attempt.c puts in the place of a page: in `error`."""
 
     message: str | None = None
     Message: str | None = None

@@ -1,6 +1,6 @@
 """Cohere's errors (docs.cohere.com/reference/errors), in an answer's body or in a stream. Pure.
 
-{"message": …, "id": …}; in OpenAI's shape where envoy/attempt.lua has put an error in the place of an answer. What a
+{"message": …, "id": …}; in OpenAI's shape where envoy/module has put an error in the place of an answer. What a
 provider says of the gateway's own credential or account is not for the client.
 """
 

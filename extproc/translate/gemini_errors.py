@@ -1,7 +1,7 @@
 """Errors of Google's APIs (cloud.google.com/apis/design/errors), in an answer's body or in a stream. Pure.
 
 {"error": {"code": 400, "message": …, "status": "INVALID_ARGUMENT", "details": […]}}, also in a list; `code` is a word
-where envoy/attempt.lua has put an error in the place of an answer. What a provider says of the gateway's own
+where envoy/module/attempt.c has put an error in the place of an answer. What a provider says of the gateway's own
 credential or account is not for the client: it may show part of the key.
 """
 

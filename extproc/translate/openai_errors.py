@@ -61,7 +61,7 @@ def failure_of(status: int, body: bytes, provider: str) -> Failure:
     if found is None:
         return Failure(kind, _of_text(status, body, provider), status)
     message, param, code, _ = found
-    if code == ADAPTER_NOT_LOADED:  # ours: an engine's 404 on its way through Envoy (envoy/attempt.lua)
+    if code == ADAPTER_NOT_LOADED:  # ours: an engine's 404 on its way through Envoy (envoy/module/attempt.c)
         return Failure.of("overloaded", message or "", code=code)
     return _failure(kind, message or f"The provider '{provider}' answered with status {status}.", status, param, code)
 

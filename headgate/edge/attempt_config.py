@@ -1,4 +1,6 @@
-"""What envoy/attempt.lua is told of the provider whose cluster it runs in: its `CONFIG`, as Lua. Pure."""
+"""What the filter `attempt` (envoy/module) is told of the provider in whose cluster it runs. Pure."""
+
+from collections.abc import Iterator
 
 from headgate.config.model import Provider
 from headgate.contract import ADAPTER_AGAIN_S, ADAPTER_NOT_LOADED, SECRETS
@@ -83,32 +85,56 @@ _UNLOADED = Problem(
 
 
 def attempt_config(cluster: str, provider: Provider, key: str | None, *, counted: bool) -> str:
-    """The `CONFIG` table. The key itself stays in its file. `counted`: answers say what is left of limits."""
+    """A line for each thing: its name, a space, what it is (envoy/module/attempt_settings.h). The key itself stays in
+    its file. `counted`: answers say what is left of limits.
+
+    Raises ValueError: something has several lines.
+    """
+    said = list(_lines(cluster, provider, key, counted=counted))
+    if any("\n" in value for _, value in said):
+        raise ValueError(f"{cluster}: what the filter is told has a line end")
+    return "".join(f"{name} {value}\n" for name, value in said)
+
+
+def _lines(cluster: str, provider: Provider, key: str | None, *, counted: bool) -> Iterator[tuple[str, str]]:
     url = provider.urls[0]
     default_port = {"http": 80, "https": 443}[url.scheme]
-    host = url.authority.removesuffix(f":{default_port}")
+    yield "host", url.authority.removesuffix(f":{default_port}")
+    yield "path", _path(provider)
+    if provider.api_version:
+        yield "deployed", "1"
+        yield "query", f"?api-version={provider.api_version}"
+    yield from _request_headers(cluster, provider)
+    yield "stream", _STREAMS.get(provider.api, "text/event-stream")
+    yield "broken", _rendered(provider, _BROKEN)
+    yield "refused", _rendered(provider, _REFUSED)
+    if provider.is_engine:
+        yield "failed", _rendered(provider, _FAILED)
+        yield "unloaded", _rendered(provider, _UNLOADED)
+        yield "again", str(ADAPTER_AGAIN_S)
+    if provider.api == "bedrock":
+        yield from (("status", f"{status} {name}") for name, status in _STATUSES.items())
+    if key:
+        yield "pooled", key
+    if provider.is_signed:
+        yield "signed", "1"
+    if counted:
+        yield "counted", cluster
+
+
+def _request_headers(cluster: str, provider: Provider) -> Iterator[tuple[str, str]]:
+    """Those that may leave, and those that the provider gets in any case."""
     forwarded = [name for name in FORWARDED_HEADERS if name not in _NOT_ITS.get(provider.api, ())]
-    keep = [*forwarded, *API_HEADERS[provider.family], *provider.forward_headers]
-    said = {
-        "path": _lua_string(_path(provider)),
-        "deployed": "true" if provider.api_version else "false",
-        "query": _lua_string(f"?api-version={provider.api_version}" if provider.api_version else ""),
-        "host": _lua_string(host),
-        "version": _version_config(provider),
-        "broken": _lua_string(_rendered(provider, _BROKEN)),
-        "refused": _lua_string(_rendered(provider, _REFUSED)),
-        "failed": _lua_string(_rendered(provider, _FAILED)) if provider.is_engine else "nil",
-        "unloaded": _lua_string(_rendered(provider, _UNLOADED)) if provider.is_engine else "nil",
-        "again": _lua_string(str(ADAPTER_AGAIN_S)),
-        "keep": "{{ {} }}".format(", ".join(f"[{_lua_string(header)}] = true" for header in keep)),
-        "key": _key_config(cluster, provider),
-        "pooled": _lua_string(key) if key else "false",
-        "signed": "true" if provider.is_signed else "false",
-        "stream": _lua_string(_STREAMS.get(provider.api, "text/event-stream")),
-        "statuses": _statuses_config(provider),
-        "counted": _lua_string(cluster) if counted else "nil",
-    }
-    return "local CONFIG = {{ {} }}\n".format(", ".join(f"{name} = {value}" for name, value in said.items()))
+    for name in (*forwarded, *API_HEADERS[provider.family], *provider.forward_headers):
+        yield "keep", name
+    if provider.api == "anthropic":  # whose API refuses requests that name no version of it
+        yield "version_header", VERSION_HEADER
+        yield "version", API_VERSION
+    if provider.api_key is not None or provider.token is not None:
+        header, prefix = credential_header(provider)
+        yield "key_file", str(SECRETS / key_file(cluster))
+        yield "key_header", header
+        yield "key_prefix", prefix
 
 
 def _path(provider: Provider) -> str:
@@ -128,31 +154,3 @@ def _path(provider: Provider) -> str:
 def _rendered(provider: Provider, problem: Problem) -> str:
     """The problem as extproc reads the provider's errors: Gemini's, Bedrock's and Cohere's in OpenAI's shape too."""
     return rendered("anthropic" if provider.api == "anthropic" else "openai", problem, None).decode()
-
-
-def _version_config(provider: Provider) -> str:
-    """Anthropic's API refuses requests that name no version of it."""
-    if provider.api != "anthropic":
-        return "nil"
-    return "{{ header = {}, value = {} }}".format(*map(_lua_string, (VERSION_HEADER, API_VERSION)))
-
-
-def _statuses_config(provider: Provider) -> str:
-    if provider.api != "bedrock":
-        return "nil"
-    return "{{ {} }}".format(", ".join(f'{name} = "{status}"' for name, status in _STATUSES.items()))
-
-
-def _key_config(cluster: str, provider: Provider) -> str:
-    if provider.api_key is None and provider.token is None:
-        return "nil"
-    header, prefix = credential_header(provider)
-    return "{{ file = {}, header = {}, prefix = {} }}".format(
-        *map(_lua_string, (str(SECRETS / key_file(cluster)), header, prefix))
-    )
-
-
-def _lua_string(text: str) -> str:
-    """A Lua string literal; everything but plain characters as decimal escapes."""
-    plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_./:@"
-    return '"{}"'.format("".join(chr(b) if chr(b) in plain else f"\\{b:03d}" for b in text.encode()))

@@ -48,7 +48,7 @@ from headgate.config.model import MAX_ATTEMPTS, Provider
 from headgate.contract import ATTEMPT, ATTEMPT_ROLE, DROPPED, INPUT_TOKENS, LEFT, REQUEST, REQUEST_ID
 from headgate.edge.asking import processor
 from headgate.edge.attempt_config import attempt_config
-from headgate.edge.filters import lua_filter, lua_source, module_filter
+from headgate.edge.filters import module_filter
 from headgate.edge.messages import extension, pack, set_header
 from headgate.edge.signing import request_signing
 
@@ -78,14 +78,12 @@ def attempt_filters(cluster: str, provider: Provider, key: str | None = None) ->
 
     `key` is the name of the credential where the provider has several.
     """
-    lua = lua_filter(
-        "attempt", attempt_config(cluster, provider, key, counted=says_what_is_left(provider)) + lua_source("attempt")
-    )
+    told = attempt_config(cluster, provider, key, counted=says_what_is_left(provider))
     return [
         HttpFilter(name="headgate.translate", typed_config=pack(_unless_direct(_ext_proc()))),
         # An answer passes it behind `attempt`, which makes errors of what is none.
         HttpFilter(name="headgate.hold", typed_config=pack(module_filter("hold"))),
-        HttpFilter(name="headgate.attempt", typed_config=pack(lua)),
+        HttpFilter(name="headgate.attempt", typed_config=pack(module_filter("attempt", told))),
         HttpFilter(name="headgate.answer", typed_config=pack(_unforged_answer(provider))),
         *_signature(cluster, provider),
         HttpFilter(name="envoy.filters.http.upstream_codec", typed_config=pack(UpstreamCodec())),
@@ -164,7 +162,7 @@ def _unforged_answer(provider: Provider) -> HeaderMutationFilter:
     """Takes out of a provider's answer what only the gateway may say, and what is about our account there.
 
     Says what the attempt was sent without, where a preset may have taken something out, or responses that were
-    translated have left something to take out, and nothing is translated. Says to envoy/attempt.lua what is left of
+    translated have left something to take out, and nothing is translated. Says to `attempt` what is left of
     the account's limits.
     """
     taken = [HeaderMutation(append=set_header(DROPPED, f"%DYNAMIC_METADATA({REQUEST}:dropped)%"))]
@@ -192,7 +190,7 @@ def says_what_is_left(provider: Provider) -> bool:
 
 
 def _left(provider: Provider) -> str:
-    """`requests=LIMIT,LEFT,RESET;tokens=…`, for envoy/attempt.lua."""
+    """`requests=LIMIT,LEFT,RESET;tokens=…`, for `attempt`."""
     name, kinds = _SAYS[provider.family]
     return ";".join(
         f"{kind}=" + ",".join(f"%RESP({name.format(kind, what)}):40%" for what in ("limit", "remaining", "reset"))

@@ -5,7 +5,6 @@ own timeout and refuses with 503 when the server fails: nothing passes unchecked
 """
 
 import hashlib
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation
@@ -27,7 +26,6 @@ from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
 )
 from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import HeaderMutation as HeaderMutationFilter
 from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import Mutations
-from envoy_data_plane.envoy.extensions.filters.http.lua.v3 import Lua
 from envoy_data_plane.envoy.extensions.filters.http.ratelimit.v3 import RateLimit
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router, RouterUpstreamAccessLogOptions
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
@@ -102,19 +100,6 @@ def _http3_offer(port: int) -> HeaderMutationFilter:
             response_mutations=[HeaderMutation(append=set_header("alt-svc", f'h3=":{port}"; ma={HTTP3_OFFER_S}'))]
         )
     )
-
-
-def lua_source(name: str) -> str:
-    """The text of envoy/`name`.lua: beside the packages in a checkout, inside `headgate` when installed."""
-    installed: Traversable = _PACKAGE / "_envoy" / f"{name}.lua"
-    return (installed if installed.is_file() else _PACKAGE.parent / "envoy" / f"{name}.lua").read_text(
-        encoding="utf-8"
-    )
-
-
-def lua_filter(stat_prefix: str, source: str) -> Lua:
-    """A Lua filter from its source text."""
-    return Lua(default_source_code=DataSource(inline_string=source), stat_prefix=stat_prefix)
 
 
 def _metering(spool: str) -> DynamicModuleFilter:

@@ -178,7 +178,7 @@ def _replies(max_body_bytes: int) -> list[_Reply]:
     """The first one that matches decides; the last one catches everything else."""
     client, server = "invalid_request_error", "server_error"
     return [
-        _Reply(  # envoy/attempt.lua found no key to send
+        _Reply(  # envoy/module/attempt.c found no key to send
             _metadata(ATTEMPT, "keyless", ValueMatcher(bool_match=True)),
             503,
             "The gateway has no credential for the model's provider.",

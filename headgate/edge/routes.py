@@ -76,7 +76,7 @@ _RETRY_ON = {
     "5xx": "5xx",
     "429": "retriable-status-codes",
     "timeout": "gateway-error",
-    "context_window": _BY_HEADER,  # envoy/attempt.lua recognises such answers
+    "context_window": _BY_HEADER,  # envoy/module/attempt.c recognises such answers
 }
 
 # What a provider says about itself, its account or its edge is not for our clients.
@@ -192,7 +192,7 @@ def _specifier() -> ClusterSpecifierPlugin:
 
 
 def _reasons(profile: RouteProfile) -> list[str]:
-    """What envoy/attempt.lua may find that makes the next attempt: always that a key out of several is refused, and
+    """What envoy/module may find that makes the next attempt: always that a key out of several is refused, and
     that a replica has not loaded an adapter.
     """
     always = ["key", "permission", "adapter"] if profile.retry_on else []

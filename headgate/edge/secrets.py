@@ -6,7 +6,7 @@ that changes on disk is one file written anew. A provider's names carry its clus
 elsewhere is another cluster with other files, so its new key never reaches the old place. The clusters of a
 provider's keys have a file for each key, and share those of its certificates.
 
-Certificates come by SDS. A provider's key is a plain file that envoy/attempt.lua looks at: each secret of Envoy's own
+Certificates come by SDS. A provider's key is a plain file that envoy/module looks at: each secret of Envoy's own
 takes an inotify instance, of which a user has 128 by default, and Envoy aborts when there is none left. The ledger
 reads what it signs alerts with whenever it sends one; workers and control look at theirs once a second. AWS keys are
 files that Envoy's signer watches, at one inotify instance each.
@@ -243,7 +243,7 @@ def _references(index: int, account: Account) -> Iterator[tuple[str, str, Secret
 
 
 def _handed_over(file: str, key: str, source: Path) -> Delivery:
-    """A stored credential. As long as there is none the file is empty, and envoy/attempt.lua sends nothing."""
+    """A stored credential. As long as there is none the file is empty, and envoy/module sends nothing."""
 
     def build() -> bytes:
         try:

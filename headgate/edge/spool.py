@@ -39,7 +39,7 @@ from headgate.feed.attempts_file import attempts_file
 VERSION = 1
 _TIME = "%EMIT_TIME(%Y-%m-%dT%H:%M:%E3SZ)%"
 _MEMBERS = "members"
-TRIED_MODEL = "x-headgate-tried-model"  # on 429s, by envoy/attempt.lua: the router's log knows no model by itself
+TRIED_MODEL = "x-headgate-tried-model"  # on 429s, by envoy/module: the router's log knows no model by itself
 
 
 # All that the router's log can say: it sees the attempt, not what was learned about the request.

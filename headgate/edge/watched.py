@@ -38,10 +38,7 @@ TIMEOUT_S = 1.0  # of one message: the worker itself waits no longer than a quar
 
 
 def watched_answers() -> ExtensionWithMatcher:
-    """Skips the call where the plan names nobody that keeps responses, and for errors.
-
-    An error whose body envoy/attempt.lua is writing must not wait: what it writes last would be all of its length.
-    """
+    """Skips the call where the plan names nobody that keeps responses, and for errors."""
     is_watched = MatcherMatcherListPredicate(
         and_matcher=MatcherMatcherListPredicatePredicateList(predicate=[_is_kept(), _is_good()])
     )

@@ -93,7 +93,6 @@ _ANYWHERE: tuple[tuple[re.Pattern[str], tuple[tuple[Family, Labels], ...]], ...]
         re.compile(r"\.ratelimit\.error$"),
         ((families.FILTER_CALLS, ("ratelimit", "failed")), (families.FILTER_ERRORS, ("ratelimit",))),
     ),
-    (re.compile(r"\.lua\.attempt\.errors$"), ((families.FILTER_ERRORS, ("attempt",)),)),
     (
         re.compile(r"^listener\.(?!admin\.).*\.downstream_cx_overload_reject$"),
         ((families.OVERLOAD_REFUSALS, ("connection",)),),
@@ -112,7 +111,7 @@ def _filter() -> str:
     edge = "|".join(map(re.escape, _EDGE))
     provider = "|".join(map(re.escape, _PROVIDER))
     whole = "|".join(map(re.escape, _WHOLE))
-    anywhere = r"\.update_rejected$|\.ratelimit\.(ok|over_limit|error)$|\.lua\.attempt\.errors$"
+    anywhere = r"\.update_rejected$|\.ratelimit\.(ok|over_limit|error)$"
     return (
         rf"^http\.edge[^.]*\.({edge})$|^{re.escape(_PROVIDER_CLUSTER)}.*\.({provider})$|^({whole})$|{anywhere}"
         r"|^overload\.envoy\..*\.(active|pressure)$|\.downstream_cx_overload_reject$"

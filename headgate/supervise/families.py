@@ -85,9 +85,7 @@ FILTER_CALLS = Family(
     "headgate_filter_calls_total", "Calls of Envoy's filters to our servers, by outcome.", ("filter", "outcome")
 )
 FILTER_ERRORS = Family(
-    "headgate_filter_errors_total",
-    "Failures of Envoy's filters: no answer from a server, or an error inside the filter.",
-    ("filter",),
+    "headgate_filter_errors_total", "Failures of Envoy's filters: no answer from a server.", ("filter",)
 )
 METERING = Family(
     "headgate_metering_problems_total", "Requests that the metering filter could not treat fully.", ("problem",)

@@ -1,60 +1,15 @@
-"""Runs envoy/attempt.lua as rendered for a provider, by LuaJIT as in Envoy: one request through all its attempts."""
+"""Runs the filter `attempt` of envoy/module as configured for a provider: one request through all its attempts."""
 
+import functools
+import itertools
 from typing import Any
 
-from lupa.luajit21 import LuaRuntime
+from attempt_side import Metadata, Side
 from rendering import clusters_of, rendered
 
 PROVIDER = "providers: {{p: {{api: {api}, {rest}}}}}\nmodels: {{m: {{targets: [{{provider: p, model: m}}]}}}}\n"
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-
-# As docs.envoyproxy.io describes the Lua filter's stream handle; a header that comes twice is one text with commas.
-_HANDLE = """
-local Headers = {}
-function Headers:get(name) return rawget(self, name) end
-function Headers:replace(name, value) assert(type(value) == "string", name) rawset(self, name, value) end
-function Headers:add(name, value)
-  assert(type(value) == "string", name)
-  local old = rawget(self, name)
-  rawset(self, name, old and (old .. "," .. value) or value)
-end
-function Headers:remove(name) rawset(self, name, nil) end
-return function(run, headers, metadata, text)
-  setmetatable(headers, { __index = Headers })
-  local values = {}
-  function values:get(namespace) return metadata[namespace] end
-  function values:set(namespace, key, value)
-    metadata[namespace] = metadata[namespace] or {}
-    metadata[namespace][key] = value
-  end
-  local info = { dynamicMetadata = function() return values end }
-  local body = { length = function() return #text end, setBytes = function(_, new) text = new end }
-  function body:getBytes(start, size)
-    assert(start + size <= #text)
-    return text:sub(start + 1, start + size)
-  end
-  local handle = {}
-  function handle:headers() return headers end
-  function handle:streamInfo() return info end
-  local is_held = false
-  function handle:body(always)
-    is_held = true
-    return (text ~= "" or always) and body or nil
-  end
-  function handle:trailers() return nil end
-  function handle:logWarn() end
-  function handle:respond(head) rawset(headers, ":answered", head[":status"]) end
-  function handle:bodyChunks()
-    assert(not is_held, "Envoy has no chunks of a body that was asked for as a whole")
-    local left = text ~= ""
-    return function()
-      if left then left = false return body end
-    end
-  end
-  run(handle)
-  return text
-end
-"""
+SIZES = (0, 1000)  # of the pieces in which an answer comes
 
 
 def cluster(rest: str, api: str = "openai", **files: str) -> dict[str, Any]:
@@ -69,36 +24,55 @@ def attempt_filters(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {entry["name"]: entry["typed_config"] for entry in filters}
 
 
+@functools.cache
+def side() -> Side:
+    """One process for all tests."""
+    return Side()
+
+
 class Script:
-    """The script of one provider's cluster. `files` replaces paths in its text, `now` is its clock."""
+    """The filter of one provider's cluster. `files` replaces paths in its text, `now` is its clock."""
 
     def __init__(self, found: dict[str, Any], **files: str) -> None:
-        source: str = attempt_filters(found)["headgate.attempt"]["default_source_code"]["inline_string"]
+        text: str = attempt_filters(found)["headgate.attempt"]["filter_config"]["value"]
         for name, path in files.items():
-            assert name in source
-            source = source.replace(name, path)
-        self._lua = LuaRuntime(encoding="latin-1")
-        self.now(0)
-        self._lua.execute("os.time = function() return now end")
-        self.config = self._lua.execute(source + "\nreturn CONFIG")
-        self._call = self._lua.execute(_HANDLE)
+            assert name in text
+            text = text.replace(name, path)
+        self.config: dict[str, str] = {}
+        self.keep: set[str] = set()
+        for line in text.splitlines()[1:]:
+            name, value = line.split(" ", 1)
+            if name == "keep":
+                self.keep.add(value)
+            elif name != "status":
+                self.config[name] = value
+        number = side().configure(text)
+        assert number is not None, text
+        self.number, self._now_s = number, 0
 
     def now(self, seconds: int) -> None:
         """Sets the clock."""
-        self._lua.globals().now = seconds
+        self._now_s = seconds
 
-    def run(self, function: str, headers: dict[str, str], metadata: dict[str, Any], text: str = "") -> str:
-        """Calls a function of the script; changes headers and metadata in place, returns the body."""
-        given = self._lua.table_from(headers)
-        known = self._lua.table_from(metadata, recursive=True)
-        body: str = self._call(self._lua.globals()[function], given, known, text)
-        headers.clear()
-        headers |= dict(given.items())
-        for namespace, values in known.items():
-            metadata.setdefault(namespace, {}).update(
-                {key: value for key, value in values.items() if isinstance(value, str)}
-            )
-        return body
+    def ask(self, headers: dict[str, str], metadata: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+        """A request's headers and metadata; `:answered` is with which status it is refused."""
+        found, known, refused = side().ask(self.number, self._now_s, list(headers.items()), _flat(metadata))
+        return dict(found) | ({":answered": str(refused)} if refused else {}), _nested(known)
+
+    def answer(
+        self, headers: dict[str, str], metadata: dict[str, Any], body: bytes
+    ) -> tuple[dict[str, str], dict[str, Any], bytes]:
+        """An answer's headers, metadata and body, which are the same however it comes."""
+        told = [
+            side().answer(self.number, list(headers.items()), _flat(metadata), body, size=size, trailers=trailers)
+            for size, trailers in itertools.product(SIZES, (False, True))
+        ]
+        for found, known, after in told:
+            assert (known, after) == told[0][1:]
+            lengths = [int(value) for name, value in found if name == "content-length"]
+            assert lengths in ([], [len(after)], [int(headers.get("content-length", -1))])
+        found, known, after = told[0]
+        return {name: value for name, value in found if name != "content-length"}, _nested(known), after
 
 
 class Request:
@@ -114,12 +88,23 @@ class Request:
         self._number += 1
         self._headers["x-envoy-attempt-count"] = str(self._number)
         self._headers |= {name.replace("_", "-"): value for name, value in translated.items()}
-        script.run("envoy_on_request", self._headers, self.metadata)
+        self._headers, self.metadata = script.ask(self._headers, self.metadata)
         return dict(self._headers)
 
     def answered(self, script: Script, status: int, body: str = "{}", **headers: str) -> tuple[dict[str, str], str]:
-        """What becomes of the attempt's answer: its headers and its body."""
+        """What becomes of the attempt's answer: its headers, but for its length, and its body."""
         given = {":status": str(status), "content-type": "application/json"}
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
-        body = script.run("envoy_on_response", given, self.metadata, body)
-        return given, body
+        given, self.metadata, after = script.answer(given, self.metadata, body.encode())
+        return given, after.decode()
+
+
+def _flat(metadata: dict[str, Any]) -> Metadata:
+    return {(space, key): value for space, values in metadata.items() for key, value in values.items()}
+
+
+def _nested(metadata: Metadata) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for (space, key), value in metadata.items():
+        found.setdefault(space, {})[key] = value
+    return found

@@ -74,7 +74,7 @@ def test_where_an_attempt_goes(rest: str, path: str, host: str) -> None:
 
 
 def test_what_may_leave_the_gateway() -> None:
-    keep = set(Script(cluster(KEYED, "bedrock")).config["keep"])
+    keep = Script(cluster(KEYED, "bedrock")).keep
     assert not [name for name in keep if name.startswith(("x-amz", "authorization"))]
     assert "accept" not in keep  # which says what InvokeModel is to answer with
 

@@ -1,4 +1,5 @@
-"""What leaves the gateway on every attempt, and which answers are marked: envoy/attempt.lua, run by LuaJIT."""
+"""What leaves the gateway on every attempt, and which answers are marked: the filter `attempt` of
+envoy/module."""
 
 import itertools
 import json

@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 
-from headgate.edge.filters import lua_source
 from headgate.supervise.ports import free_port
-from tests.edge.lone_envoy import MANAGER, LoneEnvoy, named, resources, typed
+from tests.edge.lone_envoy import MANAGER, MODULE, LoneEnvoy, named, resources, typed
 
 BROKEN = b'{"error":{"message":"broken"}}'
-SAID = "path = '/v1', host = 'x', keep = {}, stream = 'text/event-stream'"
-CONFIG = f"local CONFIG = {{ {SAID}, broken = '{BROKEN.decode()}' }}\n"
+CONFIG = f"\npath /v1\nhost x\nkeep :method\nstream text/event-stream\nbroken {BROKEN.decode()}\n"
 REQUEST = {"surface": "chat", "endpoint": "/chat/completions", "upstream_model": "m"}
 JSON = b'{"ok":1}'
 
@@ -99,11 +97,15 @@ class Attempts:
                 named("b", "filters.http.router.v3.Router"),
             ],
         )
-        script = {"default_source_code": {"inline_string": CONFIG + lua_source("attempt")}}
+        attempt = {
+            "dynamic_module_config": {"module": {"local": {"filename": str(MODULE)}}},
+            "filter_name": "attempt",
+            "filter_config": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": CONFIG},
+        }
         http = {
             "explicit_http_config": {"http_protocol_options": {}},
             "http_filters": [
-                named("a", "filters.http.lua.v3.Lua", **script),
+                named("a", "filters.http.dynamic_modules.v3.DynamicModuleFilter", **attempt),
                 named("b", "filters.http.upstream_codec.v3.UpstreamCodec"),
             ],
         }

@@ -18,7 +18,7 @@ from tests.certificates import Authority
 FILES = rendered(EXAMPLE.read_text())
 FILTERS = manager_of(FILES)["http_filters"]
 CLUSTERS = clusters_of(FILES)
-ATTEMPT = (ROOT / "envoy" / "attempt.lua").read_text()
+METERING = (ROOT / "envoy" / "module" / "metering.c").read_text()
 MODULE = "".join(path.read_text() for path in sorted((ROOT / "envoy" / "module").glob("*.c")))
 
 
@@ -216,6 +216,9 @@ def checked_example() -> Gateway:
     return gateway
 
 
+PRIVATE = {"hg.aside", "hg.unheld"}  # nobody else's
+
+
 def contract_names() -> set[str]:
     values = [value for name, value in vars(contract).items() if name.isupper()]
     return {
@@ -227,13 +230,11 @@ def contract_names() -> set[str]:
 
 
 def test_names_that_run_inside_envoy_are_in_the_contract() -> None:
-    standard = {":status", ":path", ":authority", "content-type", "content-encoding", "content-length", "retry-after"}
-    standard |= {"x-envoy-attempt-count", "x-amzn-errortype"}  # Envoy's own, Amazon's own
-    used = set(re.findall(r'headers:\w+\("([^"]+)"', ATTEMPT))
-    used |= set(re.findall(r'(?:dynamicMetadata\(\)|metadata):[gs]et\("([^"]+)"', ATTEMPT)) - {
-        "hg.aside"
-    }  # is nobody else's
-    used |= set(re.findall(r'header(?:_of)?\([^"\n]*TEXT\("([^"]+)"\)', MODULE))
+    standard = {":status", ":path", ":authority", "content-type", "content-encoding", "content-length", "location"}
+    standard |= {"retry-after", "x-envoy-attempt-count", "x-amzn-errortype"}  # Envoy's own, Amazon's own
+    used = set(re.findall(r'header(?:_of)?\([^"\n]*TEXT\("([^"]+)"\)', MODULE))
+    used |= set(re.findall(r'header = TEXT\("([^"]+)"\)', MODULE))
+    used |= set(re.findall(r'_metadata = TEXT\("([^"]+)"\)', MODULE)) - PRIVATE
     namespaces = re.findall(r'_metadata = \{"([^"]+)", (\d+)\}', MODULE)
     assert all(len(name) == int(length) for name, length in namespaces)
     used |= {name for name, _ in namespaces}
@@ -244,11 +245,12 @@ def test_names_that_run_inside_envoy_are_in_the_contract() -> None:
 def test_metadata_keys_are_written_on_one_side_and_read_on_the_other() -> None:
     plan = (ROOT / "extproc" / "steps" / "plan.py").read_text()
     codec = (ROOT / "extproc" / "codec.py").read_text()
-    read = set(re.findall(r"\brequest\.(\w+)", ATTEMPT))
-    read |= set(re.findall(r'(?:(?:is_set|count)\(envoy|request_metadata),\s+TEXT\("(\w+)"\)', MODULE))
+    calls = r"(?:(?:is_set|count|planned|has_list|of_attempt)\(envoy|request_metadata)"
+    read = set(re.findall(calls + r',\s+TEXT\("(\w+)"\)', MODULE))
     assert {"endpoint", "hide_usage_chunk", "answers", "headers_ms", "models", "length"} <= read
-    told = set(re.findall(r'metadata:set\("hg.request", "(\w+)"', ATTEMPT))  # by one attempt to the next
+    noted = r"(?:\bnote\(envoy|set_dynamic_metadata_string\(envoy, request_metadata)"
+    told = set(re.findall(noted + r', TEXT\("(\w+)"\)', MODULE))  # by one attempt to the next
     assert read <= set(re.findall(r'\("(\w+)", ', plan)) | set(re.findall(r'\bown\["(\w+)"\]', codec)) | told
     logged = set(re.findall(r"%DYNAMIC_METADATA\(hg\.usage:(\w+)\)%", str(manager_of(FILES)["access_log"])))
-    written = set(re.findall(r'(?:\{|usage_metadata, )TEXT\("(\w+)"\),', MODULE))
+    written = set(re.findall(r'(?:\{|usage_metadata, )TEXT\("(\w+)"\),', METERING))
     assert logged == written

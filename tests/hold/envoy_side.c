@@ -13,7 +13,7 @@
 
 #include "filter.h"
 
-const struct filter metering_filter = {.name = "metering"}; // not what is tested
+const struct filter metering_filter = {.name = "metering"}, attempt_filter = {.name = "attempt"}; // not tested
 
 enum { ABSENT = -1, PATIENCE = 20000 };
 

@@ -353,6 +353,32 @@ void envoy_dynamic_module_callback_http_filter_scheduler_commit(void *scheduler,
 void envoy_dynamic_module_callback_http_filter_scheduler_delete(void *scheduler) { (void)scheduler, abort(); }
 void envoy_dynamic_module_callback_http_filter_continue_encoding(void *filter) { (void)filter, abort(); }
 
+// What only the filter `attempt` calls.
+size_t envoy_dynamic_module_callback_http_get_headers_size(void *filter, enum header_map map) {
+  (void)filter, (void)map, abort();
+}
+bool envoy_dynamic_module_callback_http_get_headers(void *filter, enum header_map map, struct header *headers) {
+  (void)filter, (void)map, (void)headers, abort();
+}
+bool envoy_dynamic_module_callback_http_get_metadata_list_size(void *filter, enum metadata_source source,
+                                                               struct bytes name_space, struct bytes key,
+                                                               size_t *size) {
+  (void)filter, (void)source, (void)name_space, (void)key, (void)size, abort();
+}
+bool envoy_dynamic_module_callback_http_get_metadata_list_string(void *filter, enum metadata_source source,
+                                                                 struct bytes name_space, struct bytes key,
+                                                                 size_t index, struct bytes *value) {
+  (void)filter, (void)source, (void)name_space, (void)key, (void)index, (void)value, abort();
+}
+void envoy_dynamic_module_callback_http_set_dynamic_metadata_bool(void *filter, struct bytes name_space,
+                                                                  struct bytes key, bool value) {
+  (void)filter, (void)name_space, (void)key, (void)value, abort();
+}
+void envoy_dynamic_module_callback_log_v2(enum log_level level, struct bytes message, struct bytes file,
+                                          uint32_t line) {
+  (void)level, (void)message, (void)file, (void)line, abort();
+}
+
 // A request -----------------------------------------------------------------------------------------------------
 
 static void get_chunks(void) {

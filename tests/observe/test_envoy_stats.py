@@ -40,7 +40,6 @@ def test_listeners_and_clusters_add_up() -> None:
             "http.edge_tls.ext_authz.error": 2.0,
             "cluster.provider/a.ratelimit.error": 1.0,
             "cluster.headgate/no-target.ratelimit.error": 1.0,
-            "cluster.provider/a.lua.attempt.errors": 1.0,
             "overload.envoy.overload_actions.shrink_heap.active": 1.0,
             "overload.envoy.resource_monitors.fixed_heap.pressure": 50.0,
             "listener.admin.downstream_cx_overload_reject": 9.0,
@@ -48,9 +47,7 @@ def test_listeners_and_clusters_add_up() -> None:
             "http.admin.downstream_rq_active": 9.0,
         }.items()
     )
-    assert samples[families.FILTER_ERRORS] == {
-        ("authz",): 3, ("extproc",): 0, ("ratelimit",): 2, ("attempt",): 1,
-    }  # fmt: skip
+    assert samples[families.FILTER_ERRORS] == {("authz",): 3, ("extproc",): 0, ("ratelimit",): 2}
     assert samples[families.FILTER_CALLS]["authz", "failed"] == 3
     assert samples[families.OVERLOAD] == {("shrink_heap",): 1}
     assert samples[families.OVERLOAD_PRESSURE] == {("fixed_heap",): 0.5}

@@ -3,7 +3,7 @@ nobody is told of its inside.
 
 vLLM itself asks for its key below /v1 and few other paths; /invocations, which generates just as well, is open. When
 it fails in the middle of a stream, it sends the exception's text, or breaks off. What fails before that is Envoy's to
-put into words (envoy/attempt.lua), as of any engine. Standard library only.
+put into words (envoy/module/attempt.c), as of any engine. Standard library only.
 """
 
 import hmac
