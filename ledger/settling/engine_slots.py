@@ -22,6 +22,7 @@ from headgate.snapshot import Snapshot
 from ledger.spool.lines import RECOVERED, Line
 
 AT_ONCE = 100  # of one engine, in one call
+SCANNED = 1000  # members of its slots that are looked at, in one call
 MOST = 100_000  # that wait for the counters: some 20 MB, and in ten minutes 160 a second
 AGAIN_S = 0.1
 BROKEN_S = 3.0  # how long a slot whose engine broke off is kept: who watches engines knows by then what is left of it
@@ -99,13 +100,24 @@ class EngineSlots:
         """All that a dead Envoy's requests hold; counters that are away leave it to the leases."""
         snapshot = self._snapshot()
         for pool in snapshot.slots if snapshot else ():
-            slots, _, _, tickets, *_ = queue_keys(pool)
+            slots, _, _, _, beats, *_ = queue_keys(pool)
             with contextlib.suppress(Unavailable):
-                held = [*await self._counters.command("ZRANGE", slots, 0, -1)]
-                held += await self._counters.command("HKEYS", tickets)
-                names = [member.decode(errors="replace") for member in held]
-                if own := [name for name in names if name.startswith(member_of(epoch, ""))]:
-                    await self._counters.run(*release_call(pool, own))
+                await self._close_epoch(pool, slots, epoch)
+                await self._close_epoch(pool, beats, epoch)
+
+    async def _close_epoch(self, pool: str, key: str, epoch: str) -> None:
+        """Its members of a sorted set, some at a time: others' calls have their turn between these."""
+        cursor: bytes | int = 0
+        while True:
+            # No character of an epoch means anything there.
+            cursor, found = await self._counters.command(
+                *("ZSCAN", key, cursor, "MATCH", member_of(epoch, "*"), "COUNT", SCANNED)
+            )
+            own = [member.decode(errors="replace") for member in found[::2]]
+            for at in range(0, len(own), AT_ONCE):
+                await self._counters.run(*release_call(pool, own[at : at + AT_ONCE]))
+            if cursor == b"0":
+                return
 
     async def run(self) -> None:
         """Tell, until cancelled."""

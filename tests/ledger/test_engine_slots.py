@@ -9,10 +9,11 @@ from headgate.counters.client import Counters
 from headgate.counters.queue import Places, Seat, Verdict, admit_call, release_call
 from headgate.counters.scripts import queue_keys
 from headgate.queue_metrics import SLOTS_LEFT
-from headgate.snapshot import SlotsRow
+from headgate.snapshot import SlotsRow, Snapshot
 from ledger.settling import engine_slots
 from ledger.settling.engine_slots import EngineSlots
 from ledger.spool.lines import Line
+from tests.counters.valkey_server import ValkeyServer
 
 E1, E2 = "20260101T000000-aaaaaa", "20260102T000000-bbbbbb"
 POOL = "llama"
@@ -89,6 +90,25 @@ def test_a_dead_envoys_requests_hold_nothing_and_wait_for_nothing(ledger: Ledger
     take(valkey, E2, "living", capacity=3)
     ledger.alive(E2)
     wait_until(lambda: held(valkey) == {"living"} and not valkey.hlen(queue_keys(POOL)[3]))
+
+
+async def test_what_a_dead_envoy_held_comes_back_in_calls_that_each_take_little(
+    valkey: Redis, server: ValkeyServer
+) -> None:
+    take(valkey, E2, "living")
+    take(valkey, E1, *(f"r{number}" for number in range(1150)), capacity=1146)
+    counters = Counters(parsed(f"unix://{server.socket}"), 5.0)
+    counters.start()
+    valkey.config_resetstat()
+    try:
+        await EngineSlots(
+            counters, lambda: Snapshot(1, 0, 1, keys=[], tenants={}, models={}, slots=ENGINES)
+        ).close_epoch(E1)
+    finally:
+        await counters.close()
+    assert held(valkey) == {"living"}
+    assert not valkey.hlen(queue_keys(POOL)[3])
+    assert valkey.info("commandstats")["cmdstat_evalsha"]["calls"] >= 12  # type: ignore[index]
 
 
 def test_giving_back_twice_does_no_harm(valkey: Redis) -> None:
