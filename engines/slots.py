@@ -11,6 +11,7 @@ from headgate.counters.client import Counters, Unavailable
 from headgate.counters.queue import engine_of, look_call, read_looked
 from headgate.engine_standing import SlotsStanding
 from headgate.feed.capacities import Capacities
+from headgate.feed.identity import gateway_id
 from headgate.feed.replicas import ByCluster
 from headgate.snapshot import SlotsRow, Snapshot
 
@@ -25,6 +26,7 @@ class Slots:
     ) -> None:
         self._counters = counters
         self._snapshot = snapshot
+        self._gateway = gateway_id() or ""
         self._capacities = Capacities(lambda cluster: replicas().get(cluster))
         self.found: list[SlotsStanding] = []
 
@@ -40,7 +42,7 @@ class Slots:
     async def _look(self, pool: str, row: SlotsRow) -> SlotsStanding | None:
         replicas = self._capacities.of(row) or {}
         try:
-            looked = read_looked(await self._counters.run(*look_call(pool, replicas)))
+            looked = read_looked(await self._counters.run(*look_call(pool, self._gateway, replicas)))
         except Unavailable:  # the counters' client has said so
             return None
         return SlotsStanding(engine_of(pool), sum(replicas.values()), looked.held, looked.waiting, looked.is_full)

@@ -19,6 +19,7 @@ from headgate.counters.address import counters_address
 from headgate.counters.client import Counters, Unavailable
 from headgate.counters.queue import Admitted, Notice, Seat, Verdict, admit_call, read_admitted, release_call
 from headgate.feed.full_engines import QueueListener
+from headgate.feed.identity import gateway_id
 from headgate.grpc_server import CallFailed, Status
 from headgate.limiting import Ask
 from headgate.limits import LimitsRow
@@ -76,6 +77,7 @@ class Admission:
         self._counters = Counters(counters_address(), COUNTERS_TIMEOUT_S)
         self._engines = engines
         self._adapters = adapters
+        self._gateway = gateway_id() or ""
         self._listener: QueueListener | None = None
         self._tally = QueueTally(refusals)
         self._calls: dict[tuple[str, str], asyncio.Event] = {}
@@ -112,7 +114,7 @@ class Admission:
         engine = snapshot.slots.get(ask.engine)
         if engine is None:  # a reload has taken the queue away since the request was planned
             return codec.GOES_ON
-        seat = seat_of(ask, snapshot, limits or LimitsRow(), secrets.token_hex(4))
+        seat = seat_of(ask, snapshot, limits or LimitsRow(), secrets.token_hex(4), self._gateway)
         try:
             seated = await self._seated(ask, seat, engine, adapter)
             if isinstance(seated, Refusal):

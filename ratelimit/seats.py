@@ -8,7 +8,7 @@ from headgate.limits import LimitsRow
 from headgate.snapshot import Snapshot
 
 
-def seat_of(ask: Ask, snapshot: Snapshot, limits: LimitsRow, caller: str) -> Seat:
+def seat_of(ask: Ask, snapshot: Snapshot, limits: LimitsRow, caller: str, gateway: str) -> Seat:
     """Of one call for it; how long it would wait is its model's word."""
     row = snapshot.models.get(ask.model)
     queue = row.queue if row else None
@@ -24,6 +24,7 @@ def seat_of(ask: Ask, snapshot: Snapshot, limits: LimitsRow, caller: str) -> Sea
         length=queue.length if queue else None,
         patience_ms=queue.max_wait_ms if queue else None,
         caller=caller,
+        gateway=gateway,
     )
 
 

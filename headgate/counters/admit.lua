@@ -6,25 +6,35 @@
 --       9: how long a waiting one counts as there, ms   10: how long it would wait, ms; -1 for ever
 --       11: how many of the replicas it may go to, the first ones; 0: to all; -1: to none as yet, it keeps its place
 --       12: the call that asks, of those that were made for this request   13: 1 where it asks for the first time
---       14..: each replica that is there, and how many slots it has; those first that it had better go to
+--       14: which gateway asks   15..: each replica that it sees, and how many slots that has; those first that the
+--       request had better go to
 --
 -- Returns {verdict, how many are ahead, when its turn is expected in ms (-1: unknown), how long it has waited in ms, the
 -- replica whose slot it has}. Verdict: 1 it has a slot; 0 it waits; -1 it has ended already; -2 the line is full: of
 -- those who wait for this model one is out, this one or another; -3 its turn would come too late; -4 another call has come
--- for the request since, which it is whose now. Nothing is kept of one that is refused.
+-- for the request since, which it is whose now. Nothing is kept of one that is refused, which nobody is while some of what
+-- is over may have to be let go yet.
 
 local member, class, tenant, share, model = ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local length, lease, beat, patience = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local caller, is_new = ARGV[12], ARGV[13] == "1"
 
-local mine, only = know_replicas(14), false
-if tonumber(ARGV[11]) ~= 0 and #mine > 0 then
-  mine = { unpack(mine, 1, tonumber(ARGV[11])) }
-  only = mine
+local mine, some = know_replicas(ARGV[14], 15), tonumber(ARGV[11])
+local is_bound = some < 0 or some > 0 and #mine > 0 and mine[1] ~= ANYWHERE
+if is_bound then mine = { unpack(mine, 1, max(some, 0)) } end
+
+-- Where its ticket may go. A gateway that does not see all replicas sends nothing to the others.
+local function reach_now()
+  local count, names = 0, { unpack(mine) }
+  for _ in pairs(sizes) do count = count + 1 end
+  if not is_bound and (#names == count or names[1] == ANYWHERE) then return "" end
+  table.sort(names)
+  return #names > 0 and table.concat(names, " ") or NONE
 end
-prune()
-if call("ZSCORE", ended, member) then return { -1, 0, -1, 0, "" } end
-if call("ZSCORE", slots, member) then
+
+local has_more = prune()
+if lives(ended, member) then return { -1, 0, -1, 0, "" } end
+if lives(slots, member) then
   local replica, began, of = place_of(member)
   if replica and of ~= caller then
     if not is_new then return { -4, 0, -1, 0, "" } end
@@ -32,6 +42,7 @@ if call("ZSCORE", slots, member) then
   end
   return { 1, 0, 0, 0, replica or ANYWHERE }
 end
+if has_more then let_go(member) end
 count_slots()
 
 local function take_slot(replica, waited)
@@ -41,11 +52,25 @@ local function take_slot(replica, waited)
   return { 1, 0, 0, waited, replica }
 end
 
+local function serve(replica)
+  local passed, heads = passed_now(), {}
+  local joined, of = take_out(member, true)
+  for other = 1, CLASSES do heads[other] = call("ZCARD", line_of(other)) > 0 end
+  pass(of, heads, passed)
+  for other = 1, CLASSES do
+    if heads[other] then call("HSET", state, "p:" .. other, passed[other]) end
+  end
+  return take_slot(replica, max(0, now - joined))
+end
+
 local packed = call("HGET", tickets, member)
 if packed and not is_new and caller_of(packed) ~= caller then return { -4, 0, -1, 0, "" } end
-if length < 0 then return take_slot(chosen(mine, rooms, true), 0) end
+if length < 0 then
+  local replica = chosen(mine, rooms, true)
+  return packed and serve(replica) or take_slot(replica, 0)
+end
 -- There is a slot for all who wait, too, wherever that is.
-if not packed and call("ZCARD", beats) < free and number_of("few") == 0 then
+if not packed and call("ZCARD", beats) < free and confined() == 0 then
   local replica = chosen(mine, rooms)
   if replica then return take_slot(replica, 0) end
 end
@@ -70,17 +95,6 @@ local function expected(ahead)
   return mean and capacity > 0 and ceil((ahead + 1) * mean / capacity) or -1
 end
 
-local function serve(replica)
-  local passed, heads = passed_now(), {}
-  local joined, of = take_out(member, true)
-  for other = 1, CLASSES do heads[other] = call("ZCARD", line_of(other)) > 0 end
-  pass(of, heads, passed)
-  for other = 1, CLASSES do
-    if heads[other] then call("HSET", state, "p:" .. other, passed[other]) end
-  end
-  return take_slot(replica, max(0, now - joined))
-end
-
 -- Of those who wait for the model the one whose turn would come last, of the least urgent class that has more of them
 -- than it keeps whoever comes: an eighth of the line. There is one, who has just joined.
 local function last_one()
@@ -103,18 +117,22 @@ local function refused(verdict)
   return { verdict, ahead, expected(ahead), 0, "" }
 end
 
--- What it may go to may have changed, as adapters come and go.
+-- Where it may go may have changed, as adapters and replicas come and go.
 local function keep_ticket(ticket)
-  local before = packed and cmsgpack.unpack(packed)[8]
+  local before, start = ticket[8], ticket[6]
+  ticket[8], ticket[9] = reach_now(), caller
   call("HSET", tickets, member, cmsgpack.pack(ticket))
-  if not before ~= not only then call("HINCRBY", state, "few", only and 1 or -1) end
+  if before ~= ticket[8] then
+    if before then call("ZREM", reaches, among(before, class, start, place)) end
+    call("ZADD", reaches, 0, among(ticket[8], class, start, place))
+  end
   call("ZADD", beats, whole(now + beat), member)
 end
 
 local joined
 if packed then
   local ticket = cmsgpack.unpack(packed)
-  class, place, joined, ticket[8], ticket[9] = ticket[1], ticket[5], ticket[7], only, caller
+  class, place, joined = ticket[1], ticket[5], ticket[7]
   keep_ticket(ticket)
   local replica = turn()
   if replica then return serve(replica) end
@@ -122,15 +140,15 @@ else
   local finish, served, waiting = tags_of(class, tenant)
   local start = max(number_of("v:" .. class), waiting > 0 and finish or served)
   place, joined = string.format("%016.0f:%s", call("HINCRBY", state, "seq", 1), member), now
-  keep_ticket({ class, tenant, share, model, place, start, now, only, caller })
+  keep_ticket({ class, tenant, share, model, place, start, now })
   call("ZADD", line_of(class), exact(start), place)
-  call("ZADD", models, 0, among_models(model, class, start, place))
+  call("ZADD", models, 0, among(model, class, start, place))
   call("HINCRBY", state, "n:" .. model, 1)
   keep_tags(class, tenant, start + 1 / share, served, waiting + 1)
   local replica = turn()
   if replica then return serve(replica) end
-  if patience >= 0 and expected(ahead_of()) > patience then return refused(-3) end
-  if number_of("n:" .. model) > length then
+  if not has_more and patience >= 0 and expected(ahead_of()) > patience then return refused(-3) end
+  if not has_more and number_of("n:" .. model) > length then
     local out = last_one()
     if out == member then return refused(-2) end
     take_out(out, false)

@@ -31,7 +31,7 @@ class Verdict(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The replicas of an engine that are there, and how many slots each has.
+    """The replicas of an engine that a gateway sees, and how many slots each has.
 
     Those come first that a request had better go to. Where `only` is not 0 it goes to none but so many of these, with
     NOBODY to none as yet: it keeps its place in the line.
@@ -49,7 +49,7 @@ class Seat:
     """Who wants a slot of an engine. `length` None: it does not wait, and takes one whether there is one or not.
 
     `patience_ms` is how long it would wait, None for ever. `caller` is the call that asks: where another worker is
-    asked for a request, what that one has been given is not this one's to give back.
+    asked for a request, what that one has been given is not this one's to give back. `gateway` is who sees `places`.
     """
 
     pool: str
@@ -64,6 +64,7 @@ class Seat:
     length: int | None = None
     patience_ms: int | None = None
     caller: str = ""  # letters and digits
+    gateway: str = ""
 
     @property
     def member(self) -> str:
@@ -126,6 +127,7 @@ def admit_call(seat: Seat, now_ms: int | str = "", *, again: bool = False) -> Ca
         seat.places.only,
         seat.caller,
         0 if again else 1,
+        seat.gateway,
         *_in_a_row(seat.places.replicas),
     )
     return ADMIT, queue_keys(seat.pool), arguments
@@ -147,9 +149,9 @@ def release_call(
     return RELEASE, queue_keys(pool), (now_ms, remember_ms, caller, *members)
 
 
-def look_call(pool: str, replicas: Mapping[str, int], now_ms: int | str = "") -> Call:
-    """How an engine stands. `replicas`: how many slots each has of those that are there. Who listens is told."""
-    return LOOK, queue_keys(pool), (now_ms, *_in_a_row(replicas.items()))
+def look_call(pool: str, gateway: str, replicas: Mapping[str, int], now_ms: int | str = "") -> Call:
+    """How an engine stands. `replicas`: those that this gateway sees, with their slots. Who listens is told."""
+    return LOOK, queue_keys(pool), (now_ms, gateway, *_in_a_row(replicas.items()))
 
 
 def read_looked(reply: Sequence[int]) -> Looked:

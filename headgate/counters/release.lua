@@ -7,7 +7,7 @@
 --
 -- Returns how many slots were given back. Those whose turn it is are told.
 
-recall_replicas()
+join_views(known_views())
 prune()
 local remember, caller, freed = tonumber(ARGV[2]), ARGV[3], 0
 

@@ -103,8 +103,8 @@ def mark_key(tenant: str) -> str:
 
 def queue_keys(pool: str) -> tuple[str, ...]:
     """All keys of an engine's slots and of those who wait for one, as slots.lua has them; no tenant is called so."""
-    of_classes = [f"{part}:{number}" for part in ("line", "tenants") for number in (1, 2, 3)]
-    parts = ("slots", "places", "state", "tickets", "beats", "ended", *of_classes, "models")
+    lines, tenants, past = ([f"{part}:{number}" for number in (1, 2, 3)] for part in ("line", "tenants", "past"))
+    parts = ("slots", "places", "state", "tickets", "beats", "ended", *lines, *tenants, "models", "reaches", *past)
     return tuple(f"hg:{{engine/{pool}}}:{part}" for part in parts)
 
 

@@ -80,8 +80,8 @@ class Queue:
         """As somebody does who wants nothing."""
         return self.look_at(dict(of(capacity).replicas))
 
-    def look_at(self, replicas: dict[str, int]) -> Looked:
-        return read_looked(self.run(look_call(POOL, replicas, self.now)))
+    def look_at(self, replicas: dict[str, int], gateway: str = "") -> Looked:
+        return read_looked(self.run(look_call(POOL, gateway, replicas, self.now)))
 
     def holds(self, name: str) -> bool:
         return self.valkey.zscore(queue_keys(POOL)[0], self.seats[name].member) is not None

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from math import ceil
 
-from headgate.counters.queue import ANYWHERE, BEAT_MS, Admitted, Seat, Verdict
+from headgate.counters.queue import ANYWHERE, BEAT_MS, Admitted, Looked, Seat, Verdict
 from headgate.limits import PRIORITIES
 from headgate.spreading import ALWAYS, FACTOR
 
 PASSED = 8
+VIEW_MS = 3000
 
 
 @dataclass
@@ -17,7 +18,7 @@ class Ticket:
     number: int
     joined: int
     until: int
-    only: tuple[str, ...] = ()
+    reach: tuple[str, ...] | None = None  # None: anywhere
 
     @property
     def rank(self) -> int:
@@ -57,25 +58,30 @@ class QueueModel:
     tags: dict[tuple[int, str], Tags] = field(default_factory=dict)
     virtual: dict[int, float] = field(default_factory=dict)
     passed: dict[int, int] = field(default_factory=dict)
+    views: dict[str, tuple[int, dict[str, int]]] = field(default_factory=dict)  # by gateway: when it saw what
     sizes: dict[str, int] = field(default_factory=dict)  # of the replicas that are there
     number: int = 0
     mean: float | None = None
 
     def admit(self, seat: Seat, now: int) -> Admitted:
-        self.sizes = dict(seat.places.replicas)
+        self.see(seat.gateway, dict(seat.places.replicas), now)
         self.prune(now)
         member, waits = seat.member, seat.member in self.tickets
         if member in self.ended:
             return Admitted(Verdict.ENDED, 0, None, 0)
         if member in self.slots:
             return Admitted(Verdict.SLOT, 0, 0, 0, self.slots[member].replica)
-        only = tuple(name for name, _ in seat.places.replicas[: seat.places.only])
-        mine = list(only or self.sizes)
+        own = [name for name, _ in seat.places.replicas]
+        is_bound = bool(seat.places.only) and ANYWHERE not in own and bool(own)
+        mine = own[: seat.places.only] if is_bound else own
+        if seat.length is None and waits:
+            return self.serve(self.tickets[member], now, self.anyhow(mine))
         at_once = None if waits else self.at_once(seat, mine)
         if at_once is not None:
             return self.take(seat, now, at_once, 0)
         ticket = self.tickets[member] if waits else self.join(seat, now)
-        ticket.until, ticket.only = now + BEAT_MS, only
+        is_anywhere = ANYWHERE in own or (not is_bound and set(own) == set(self.sizes))
+        ticket.until, ticket.reach = now + BEAT_MS, None if is_anywhere else tuple(sorted(mine))
         turns = self.next_ones()
         if member in turns:
             replica = self.chosen(mine, turns[member])
@@ -87,13 +93,30 @@ class QueueModel:
         ahead = self.ahead_of(ticket)
         return Admitted(Verdict.WAITS, ahead, self.expected(ahead), max(0, now - ticket.joined))
 
+    def see(self, gateway: str, replicas: dict[str, int], now: int) -> None:
+        self.views = {name: view for name, view in self.views.items() if now - view[0] < VIEW_MS}
+        self.views[gateway] = now, replicas
+        said = [pair for _, view in self.views.values() for pair in view.items()]
+        named = [pair for pair in said if pair[0] != ANYWHERE] or said
+        self.sizes = {name: max(size for other, size in named if other == name) for name, _ in named}
+
+    def look(self, gateway: str, replicas: dict[str, int], now: int) -> Looked:
+        self.see(gateway, replicas, now)
+        self.prune(now)
+        is_known = bool(self.tickets) or self.capacity > 0
+        held = sum(self.taken.values()) + self.nowhere
+        return Looked(held, len(self.tickets), is_known and len(self.next_ones()) >= self.free)
+
     def at_once(self, seat: Seat, mine: list[str]) -> str | None:
-        found = self.chosen(mine, self.rooms)
         if seat.length is None:
-            found = self.least_busy(mine) if found is None else found
-            return ANYWHERE if found is None else found
-        picky = any(one.only for one in self.tickets.values())
-        return found if not picky and len(self.tickets) < self.free else None
+            return self.anyhow(mine)
+        picky = any(one.reach is not None for one in self.tickets.values())
+        return self.chosen(mine, self.rooms) if not picky and len(self.tickets) < self.free else None
+
+    def anyhow(self, mine: list[str]) -> str:
+        found = self.chosen(mine, self.rooms)
+        found = self.least_busy(mine) if found is None else found
+        return ANYWHERE if found is None else found
 
     def put_out(self, ticket: Ticket) -> Admitted | None:
         """One that has just joined, or another one in its place."""
@@ -164,6 +187,8 @@ class QueueModel:
 
     def chosen(self, names: list[str], rooms: dict[str, int]) -> str | None:
         taken = self.taken
+        if ANYWHERE in names and ANYWHERE not in self.sizes:
+            return ANYWHERE
         share = FACTOR * (sum(taken.values()) + self.nowhere + 1) / max(self.capacity, 1)
         for name in names:
             if rooms[name] > 0 and taken[name] < max(ceil(share * self.sizes[name]), ceil(ALWAYS * self.sizes[name])):
@@ -247,7 +272,7 @@ class QueueModel:
         found: dict[str, dict[str, int]] = {}
         while len(found) < self.free:
             for line in lines:
-                while line and line[0].only and not any(rooms.get(name, 0) for name in line[0].only):
+                while line and not self.has_room(line[0], rooms):
                     line.pop(0)
             waiting = [rank for rank, line in enumerate(lines) if line]
             if not waiting:
@@ -258,7 +283,10 @@ class QueueModel:
                 rank = waiting[0]
             ticket = lines[rank].pop(0)
             found[ticket.seat.member] = dict(rooms)
-            if ticket.only:
-                rooms[next(name for name in ticket.only if rooms.get(name, 0))] -= 1
+            if ticket.reach is not None:
+                rooms[next(name for name in ticket.reach if rooms.get(name, 0))] -= 1
             self.count_passed(rank, passed, {other for other in waiting if other != rank} | {rank})
         return found
+
+    def has_room(self, ticket: Ticket, rooms: dict[str, int]) -> bool:
+        return ticket.reach is None or any(rooms.get(name, 0) for name in ticket.reach)

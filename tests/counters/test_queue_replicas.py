@@ -58,3 +58,72 @@ def test_one_that_may_go_to_one_replica_only_waits_for_that_and_holds_up_nobody(
     queue.end("first")
     assert queue.ask("fourth").verdict is Verdict.WAITS, "the slot is for who came before"
     assert queue.ask("confined").replica == ONE
+
+
+def test_an_engine_is_not_full_while_a_replica_is_free_that_those_who_wait_may_not_go_to(queue: Queue) -> None:
+    queue.seat = replace(queue.seat, places=Places(((ONE, 1), (OTHER, 1))))
+    assert queue.ask("first").replica == ONE
+    for number in range(3):
+        assert queue.ask(f"confined{number}", places=Places(((ONE, 1), (OTHER, 1)), only=1)).verdict is Verdict.WAITS
+    assert queue.look_at({ONE: 1, OTHER: 1}) == Looked(held=1, waiting=3, is_full=False)
+    assert queue.ask("second").replica == OTHER
+    assert queue.look_at({ONE: 1, OTHER: 1}).is_full
+    assert queue.ask("third").verdict is Verdict.WAITS
+    queue.end("second")
+    assert queue.look_at({ONE: 1, OTHER: 1}).is_full, "what is free is for one that waits"
+
+
+def test_one_that_may_go_anywhere_is_served_however_many_before_it_may_not(raw: Redis) -> None:
+    queue = Queue(raw, length=1000)
+    queue.seat = replace(queue.seat, places=Places(((ONE, 1), (OTHER, 1))))
+    assert [queue.ask(name).replica for name in ("first", "second")] == [ONE, OTHER]
+    for number in range(600):
+        queue.ask(f"confined{number}", places=Places(((ONE, 1), (OTHER, 1)), only=1))
+    assert queue.ask("third").verdict is Verdict.WAITS
+    queue.end("second")
+    assert queue.ask("third").replica == OTHER
+    queue.end("first")
+    assert queue.ask("confined0").replica == ONE
+
+
+def test_a_gateway_that_sees_no_replica_hides_them_from_nobody_and_holds_up_nobody(queue: Queue) -> None:
+    queue.seat = replace(queue.seat, places=TWO, gateway="well")
+    assert queue.ask("first").replica == ONE
+    cut_off = {"places": Places(), "gateway": "cut off"}
+    assert queue.ask("waits", **cut_off).verdict is Verdict.WAITS
+    assert queue.look_at({}, "cut off") == Looked(held=1, waiting=1, is_full=False)
+    queue.end("first")
+    queue.now += 2999
+    assert queue.look_at({}, "cut off") == Looked(held=0, waiting=1, is_full=False), "it was there a moment ago"
+    assert queue.ask("second", places=Places(((ONE, 1),)), gateway="well").replica == ONE
+    assert queue.ask("third", places=Places(((ONE, 1),)), gateway="well").verdict is Verdict.WAITS
+    assert queue.look_at({}, "cut off").is_full
+    queue.end("second")
+    assert queue.ask("third").replica == ONE, "who can't go there is in nobody's way"
+    queue.seats["waits"] = replace(queue.seats["waits"], places=TWO)
+    assert queue.ask("waits").verdict is Verdict.SLOT, "its gateway sees them again"
+    queue.now += 3000
+    assert queue.look_at({}, "cut off").held == 0, "what the other one saw is too old"
+
+
+def test_what_each_gateway_sees_is_there_and_each_sends_where_it_sees_a_replica(queue: Queue) -> None:
+    one = {"places": Places(((ONE, 1),)), "gateway": "one"}
+    other = {"places": Places(((OTHER, 1),)), "gateway": "other"}
+    both = {"places": Places(((ONE, 1), (OTHER, 1))), "gateway": "both"}
+    assert queue.ask("first", **both).replica == ONE
+    assert queue.ask("second", **one).verdict is Verdict.WAITS
+    assert queue.look_at({ONE: 1}, "one") == Looked(held=1, waiting=1, is_full=False)
+    assert queue.ask("third", **other).replica == OTHER
+    assert queue.ask("fourth", **both).verdict is Verdict.WAITS
+    queue.end("third")
+    assert queue.ask("second").verdict is Verdict.WAITS
+    assert queue.ask("fourth").replica == OTHER
+    whole = {"places": Places((("", 9),)), "gateway": "knows nothing"}
+    assert queue.ask("fifth", **whole).verdict is Verdict.WAITS, "there is no slot, whatever it thinks"
+    queue.end("first")
+    assert queue.ask("second").replica == ONE
+    queue.end("second", "fourth")
+    assert queue.ask("fifth").replica == "", "at either of them"
+    assert queue.look_at({ONE: 1, OTHER: 1}, "both") == Looked(held=1, waiting=0, is_full=False)
+    assert queue.ask("sixth", **both).verdict is Verdict.SLOT
+    assert queue.ask("seventh", **both).verdict is Verdict.WAITS

@@ -200,6 +200,55 @@ def test_one_that_does_not_wait_counts_all_the_same(queue: Queue) -> None:
     assert queue.ask("third").verdict is Verdict.SLOT
 
 
+def test_one_that_waits_no_longer_takes_its_slot_and_leaves_the_line(queue: Queue) -> None:
+    """As when all replicas have been away for long: its gateway sends it on whether there is a slot or not."""
+    queue.ask("running")
+    queue.ask("goes on", priority="low")
+    fill(queue, 10, tenant="globex", priority="low")
+    queue.now += 300
+    queue.seats["goes on"] = replace(queue.seats["goes on"], length=None)
+    assert queue.ask("goes on") == replace(SLOT, waited_ms=300)
+    assert queue.look(1) == Looked(held=2, waiting=10, is_full=True)
+    assert queue.end("running", "goes on") == 2
+    assert queue.ask("globex/low0").verdict is Verdict.SLOT
+
+
+def test_of_many_slots_whose_leases_are_over_each_call_gives_back_some_and_nobody_is_kept_out(raw: Redis) -> None:
+    queue = Queue(raw, capacity=600, length=1)
+    fill(queue, 600)
+    queue.now += LEASE_MS
+    assert queue.look(600) == Looked(held=344, waiting=0, is_full=False)
+    assert queue.ask("next").verdict is Verdict.SLOT
+    assert queue.ask("acme/599").verdict is Verdict.SLOT, "as anew"
+    assert queue.look(600) == Looked(held=2, waiting=0, is_full=False)
+
+
+def test_nobody_is_refused_for_those_who_are_not_heard_of_any_more_however_many(raw: Redis) -> None:
+    queue = Queue(raw, length=600)
+    queue.ask("running")
+    fill(queue, 600)
+    queue.now += BEAT_MS
+    for name in ("first", "second"):
+        assert queue.ask(name, length=1).verdict is Verdict.WAITS
+    assert queue.ask("third", length=1).verdict is Verdict.FULL
+    assert queue.look(1).waiting == 2
+
+
+def test_what_is_kept_of_tenants_does_not_grow_while_some_wait(queue: Queue) -> None:
+    queue.ask("running")
+    fill(queue, 40, tenant="lasting")
+    running = "running"
+    for number in range(30):
+        waiting = [f"tenant{number}", f"lasting/{number}"]
+        queue.ask(waiting[0], tenant=waiting[0])
+        while waiting:
+            queue.end(running)
+            running = next(name for name in waiting if queue.ask(name).verdict is Verdict.SLOT)
+            waiting.remove(running)
+    keys = queue_keys(POOL)
+    assert queue.valkey.hlen(keys[10]) + queue.valkey.zcard(keys[15]) < 5
+
+
 def test_nothing_is_left_when_all_have_ended(queue: Queue) -> None:
     queue.ask("running")
     fill(queue, 4, tenant="acme")
@@ -274,11 +323,13 @@ class Scripts(RuleBasedStateMachine):
 
     valkey: Redis
 
-    @initialize(replicas=REPLICAS, length=st.integers(0, 30))
-    def configured(self, replicas: tuple[tuple[str, int], ...], length: int) -> None:
+    @initialize(replicas=REPLICAS, others=REPLICAS | st.none(), length=st.integers(0, 30))
+    def configured(
+        self, replicas: tuple[tuple[str, int], ...], others: tuple[tuple[str, int], ...] | None, length: int
+    ) -> None:
         self.valkey.flushall()
         self.queue, self.model, self.number = Queue(self.valkey, 1, length), QueueModel(), 0
-        self.queue.seat = replace(self.queue.seat, places=Places(replicas))
+        self.views = {"one": replicas, "other": replicas if others is None else others}
 
     @rule(
         tenant=st.sampled_from(["acme", "globex", "initech"]),
@@ -289,30 +340,44 @@ class Scripts(RuleBasedStateMachine):
         waits=st.integers(0, 9).map(bool),
         times=st.integers(1, 4) | st.integers(1, 12),
         only=st.sampled_from([0, 0, 0, 1, 2]),
+        gateway=st.sampled_from(["one", "one", "other"]),
     )
-    def comes(self, *, waits: bool, times: int, only: int, **differs: Any) -> None:
-        differs["places"] = replace(self.queue.seat.places, only=only)
+    def comes(self, *, waits: bool, times: int, only: int, gateway: str, **differs: Any) -> None:
+        differs.update(gateway=gateway, places=Places(self.views[gateway], only))
         length = {} if waits else {"length": None}
         for _ in range(times):
             self.number += 1
             self.asked(f"r{self.number}", **differs, **length)
 
     @precondition(lambda self: self.number)
-    @rule(data=st.data(), replicas=st.none() | REPLICAS, only=st.sampled_from([None, None, None, 0, 1]))
+    @rule(
+        data=st.data(),
+        replicas=st.none() | REPLICAS,
+        only=st.sampled_from([None, None, None, 0, 1]),
+        waits=st.integers(0, 9).map(bool),
+    )
     def looks_again(
-        self, data: st.DataObject, replicas: tuple[tuple[str, int], ...] | None, only: int | None
+        self, data: st.DataObject, replicas: tuple[tuple[str, int], ...] | None, only: int | None, waits: bool
     ) -> None:
         name = data.draw(st.sampled_from(sorted(self.queue.seats)))
         if replicas is not None:
-            self.queue.seats = {
-                one: replace(seat, places=Places(replicas, seat.places.only))
-                for one, seat in self.queue.seats.items()
-            }
-            self.queue.seat = replace(self.queue.seat, places=Places(replicas))
+            self.sees(self.queue.seats[name].gateway, replicas)
+        seat = self.queue.seats[name]
         if only is not None:
-            seat = self.queue.seats[name]
-            self.queue.seats[name] = replace(seat, places=replace(seat.places, only=only))
+            seat = replace(seat, places=replace(seat.places, only=only))
+        self.queue.seats[name] = seat if waits else replace(seat, length=None)
         self.asked(name)
+
+    def sees(self, gateway: str, replicas: tuple[tuple[str, int], ...]) -> None:
+        self.views[gateway] = replicas
+        for name, seat in self.queue.seats.items():
+            if seat.gateway == gateway:
+                self.queue.seats[name] = replace(seat, places=Places(replicas, seat.places.only))
+
+    @rule(gateway=st.sampled_from(["one", "other"]))
+    def a_gateway_looks(self, gateway: str) -> None:
+        view = dict(self.views[gateway])
+        assert self.queue.look_at(view, gateway) == self.model.look(gateway, view, self.queue.now)
 
     @precondition(lambda self: self.number)
     @rule(data=st.data(), remember_ms=st.sampled_from([REMEMBER_MS, 0]))

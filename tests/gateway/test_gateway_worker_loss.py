@@ -120,8 +120,10 @@ async def test_nobody_who_asks_on_and_on_is_refused_twice(
     clients = [asyncio.create_task(ask_on()) for _ in range(16)]
     os.kill(killed, signal.SIGKILL)
     async with asyncio.timeout(60):
-        while spare_gateway.pids("filters-0").get("filters-0", killed) == killed:
+        now = killed
+        while now == killed:
             await asyncio.sleep(0.1)
+            now = spare_gateway.pids("filters-0").get("filters-0", killed)
     await asyncio.sleep(2)  # the next one has to be served to, too
     is_over.set()
     statuses = await asyncio.gather(*clients)
