@@ -44,3 +44,5 @@ class Calls(Listener):
                 at[name] = now
             while at and (len(at) > MOST or at[next(iter(at))] < now - REMEMBER_S):
                 del at[next(iter(at))]
+        # An engine that was edited has another cluster: nobody says anything of the one before any more.
+        self._at = {name: at for name, at in self._at.items() if at and at[next(reversed(at))] >= now - REMEMBER_S}

@@ -1,11 +1,13 @@
 """Which engines are to have which versions, when a version may be live, and when what has failed is tried again."""
 
+import time
 from collections.abc import Collection
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from engines.loading.calls import Calls
 from engines.loading.keeping import Keeping, Seen
 from engines.loading.next_step import Rank
 from engines.loading.promotion import Fails, Fits, Outcome, verdict
@@ -13,6 +15,7 @@ from engines.loading.reasons import Reason
 from engines.loading.resting import LONGEST_S, Resting
 from engines.loading.seating import Seating, Seats
 from engines.loading.wishes import Wishes
+from headgate.counters.address import EMBEDDED
 from headgate.directory.directory import Directory
 from headgate.directory.rows import (
     AdapterEntry,
@@ -24,6 +27,7 @@ from headgate.directory.rows import (
     change_to,
 )
 from headgate.engine_rows import EngineRow
+from headgate.feed.messages import calls_alone
 from headgate.snapshot import Snapshot, TargetRow, TenantRow, ZonedTarget
 from headgate.tenants import Tenants
 from tests.tenants.still import Still
@@ -169,6 +173,19 @@ def test_what_fails_rests_ever_longer_until_it_goes_well_or_its_row_changes() ->
     assert resting.note("bot", 2, REFUSED)
     resting.end("bot")
     assert resting.names() == frozenset()
+
+
+def test_what_an_engine_was_called_for_before_it_was_edited_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cluster has another name since."""
+    monkeypatch.setattr("engines.loading.calls.REMEMBER_S", 0.0)
+    calls = Calls(EMBEDDED, "gw")
+    for cluster in ("provider/llama@1", "provider/llama@2"):
+        assert calls.hear(calls_alone("gw", {cluster: ["acme/bot@1-00000000"]}).encode())
+        assert calls.of(cluster).keys() == {"acme/bot@1-00000000"}
+        heard = time.monotonic()
+        while time.monotonic() == heard:
+            pass
+    assert calls.of("provider/llama@1") == {}
 
 
 def test_of_a_thousand_live_adapters_those_that_are_asked_for_have_the_places() -> None:
