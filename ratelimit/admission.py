@@ -1,5 +1,6 @@
-"""What a request for an engine waits for: a replica with its adapter, and a slot, or a place in the line for one:
-docs/engines.md, "When all replicas are full".
+"""A replica with its adapter for a request, and a slot of its engine, or a place in the line for one.
+
+docs/engines.md, "When all replicas are full"; docs/adapters.md, "More adapters than places".
 
 Who waits is in the counters. A worker only holds the call, says now and then that it is still there, and asks when it
 hears that it is somebody's turn. Where the counters are away, requests go on without a slot: engines queue, too.

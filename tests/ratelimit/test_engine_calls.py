@@ -74,3 +74,19 @@ def test_a_worker_that_hung_gives_back_nothing_of_a_request_that_another_one_has
     assert not last.done()
     ends(valkey, "asked-twice")
     assert Answer(last.result()).is_ok
+
+
+def test_a_worker_that_is_asked_again_for_a_request_answers_the_later_call(
+    workers: list[Worker], valkey: Redis
+) -> None:
+    """As where Envoy's connection to it was broken."""
+    worker, _ = workers
+    assert Answer(starts(worker, "running").result()).is_ok
+    first = starts(worker, "asked-twice")
+    until(lambda: members(valkey, 4) == {"asked-twice"})
+    again = starts(worker, "asked-twice")
+    with pytest.raises(grpc.RpcError):  # which nobody waits for any more
+        first.result()
+    ends(valkey, "running")
+    assert Answer(again.result()).is_ok
+    assert members(valkey, 0) == {"asked-twice"}
