@@ -102,10 +102,12 @@ class Engines:
         return dict(shown[engine])
 
     async def running(self, part: str) -> int:
-        """How many requests a replica works on, as `headgate engines list` says."""
-        shown = json.loads((await self.command("list", "--json"))[1])
-        replicas = [one for engine in shown for one in engine["replicas"] if one["part"] == part]
-        return replicas[0]["running"] or 0 if replicas else 0
+        """How many requests a replica works on, as it says itself."""
+        url = f"http://127.0.0.1:{self.records()[part]['port']}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url) as reply:
+            lines = (await reply.text()).splitlines()
+        (running,) = [line.split()[-1] for line in lines if line.startswith("vllm:num_requests_running{")]
+        return int(float(running))
 
 
 def command_of(pid: int) -> list[str]:

@@ -88,17 +88,18 @@ async def test_engines_come_and_go_with_edits(engines: Engines) -> None:
     before = engines.records()
     leaves = before["engine-llama-1"]["pid"]
     slow = {"simulate": {"tokens": 400, "token_s": 0.02, "ttft_s": 0.02}}
-    streams = [asyncio.create_task(engines.ask(stream=True, **slow)) for _ in range(8)]
-    async with asyncio.timeout(20):
-        while not await engines.running("engine-llama-1"):
-            pass
+    streams = []
+    async with asyncio.timeout(60):
+        while not await engines.running("engine-llama-1"):  # once Envoy has seen that it is well
+            streams.append(asyncio.create_task(engines.ask(stream=True, **slow)))
+            await asyncio.sleep(0.2)
     os.kill(leaves, signal.SIGSTOP)  # it is too busy to say that it is well
     engines.document["engines"]["llama"]["replicas"] = 1
     engines.document["engines"]["other"] = {"kind": "simulator"}
     engines.document["models"]["more"] = {"targets": [{"provider": "other", "model": "other"}]}
     engines.write()
     try:
-        await until(lambda: engines.records().get("engine-llama-1", {}).get("draining"), 15)
+        await until(lambda: engines.records().get("engine-llama-1", {}).get("draining"), 40)
     finally:
         os.kill(leaves, signal.SIGCONT)
     answers = await asyncio.gather(*streams)
