@@ -42,7 +42,7 @@ def end_of(line: Line, epoch: str, price_of: PriceOf, at: int = 0) -> End | None
     if line.type != "end" or not line.request_id or not line.tenant:
         return None
     charge = charge_of(line, price_of(line))
-    settles = line.reserved is not False and bool(line.model)
+    settles = line.may_have_reserved
     if not settles and not charge.requests:
         return None
     began = began_ms(line)

@@ -71,6 +71,13 @@ class Line(msgspec.Struct, frozen=True, gc=False):
         return self.base_model or self.model or ""
 
     @property
+    def may_have_reserved(self) -> bool:
+        """Whether it was planned; or was perhaps, and nobody waited for the plan, which says what it holds."""
+        if self.reserved is False:
+            return False
+        return bool(self.model) or (not self.surface and (not self.status or self.status >= 500))
+
+    @property
     def client_left(self) -> bool:
         """Whether the client went before it had its answer."""
         flags = self.flags

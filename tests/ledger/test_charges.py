@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from headgate.prices import PriceRow
 from ledger.pricing.pricing import Pricing
 from ledger.settling.charges import MOST_NANO, MOST_TOKENS, NO_CHARGE, Charge, charge_of
+from ledger.settling.ends import end_of
 from ledger.spool.line_times import began_ms
 from ledger.spool.lines import Line
 
@@ -141,6 +142,26 @@ def test_the_largest_numbers_stay_what_databases_and_scripts_can_hold() -> None:
     price = PriceRow(*[Decimal("999999999999.999999999999")] * 4)
     charge = charged(line(prompt_tokens=MOST_TOKENS, completion_tokens=MOST_TOKENS), price)
     assert charge == Charge(1, MOST_TOKENS, MOST_TOKENS, MOST_NANO)
+
+
+@pytest.mark.parametrize(
+    ("fields", "may"),
+    [
+        ({}, True),
+        ({"reserved": None}, True),
+        ({"reserved": False}, False),
+        ({"reserved": None, "model": None, "status": 404}, False),  # refused by its plan, which says so
+        ({"reserved": None, "model": None, "surface": None, "status": 0}, True),  # its client did not wait for that
+        ({"reserved": None, "model": None, "surface": None, "status": 503}, True),  # the worker died
+        ({"reserved": None, "model": None, "surface": None, "status": 404}, False),
+    ],
+)
+def test_what_nobody_knows_the_plan_of_may_hold_something(fields: dict[str, Any], may: bool) -> None:
+    found = line(attempts=0, **fields)
+    assert found.may_have_reserved is may
+    end = end_of(replace(found, tenant="acme"), "e", lambda _line: Pricing(PRICE))
+    assert (end is not None and end.settles) is may
+    assert charged(found, PRICE).requests == int(found.reserved is True)
 
 
 def test_a_request_began_when_its_body_was_there() -> None:
