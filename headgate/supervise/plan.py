@@ -89,7 +89,7 @@ async def make_plan(options: UpOptions, config: Path | None) -> Plan:
         edge = _edge(gateway, options, alive.get(parts.ENVOY), config.parent, generation.number)
         env = parts.usage_env(parts.database_env(withheld_env(gateway, os.environ), None), None, {})
         env |= metric_files.environment()
-        launcher = EnvoyLauncher(edge, parts.envoy_command(binaries.envoy(), cores()), env)
+        launcher = EnvoyLauncher(edge, parts.envoy_command(binaries.envoy(), cores()), parts.envoy_env(env))
         specs = _specs(gateway, env, workers_of(options, gateway), simulator_port, launcher)
         found = await adopt.sort_out(alive, specs)
         if parts.ENVOY in found.adopted:
