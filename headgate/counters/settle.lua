@@ -36,39 +36,40 @@ end
 
 local correct = {}
 
--- What the request held of its bucket is not held any more.
-local function give_back(key, cell, amount)
-  local name = "r" .. whole(cell)
-  local state = call("HMGET", key, name, "reserved")
-  local held = tonumber(state[1]) or 0
+-- What the request held of its bucket is not held any more: `held` are so many, of `reserved` in all of the window.
+local function give_back(fields, key, name, amount, held, reserved)
   local back = min(amount, held)
   if back == 0 then return end
-  if back == held then call("HDEL", key, name) else call("HINCRBY", key, name, whole(-back)) end
-  call("HSET", key, "reserved", whole(max(0, (tonumber(state[2]) or 0) - back)))
+  if back == held then call("HDEL", key, name) else append(fields, name, whole(held - back)) end
+  append(fields, "reserved", whole(max(0, reserved - back)))
 end
 
 function correct.window(real, reserved, key, dimension, amount, cell, credits, shape)
   local difference, held_too = real[dimension] - amount, dimension ~= "requests"
   if difference == 0 and not held_too then return end
   local unit, units, soft, cap, burst, rate = unpack(shape)
-  local limit = { key = key, dimension = dimension, unit = unit, units = units, soft = soft >= 0 and soft or nil }
-  if burst > 0 then limit.cap, limit.burst, limit.refill = cap, burst, burst / rate end
-  local state = call("HMGET", key, "at", whole(cell), "debt")
-  local at, held = tonumber(state[1]), tonumber(state[2]) or 0
+  local bucket, fields = whole(cell), {}
+  local state = call("HMGET", key, "at", bucket, "sum", "debt", "r" .. bucket, "reserved")
+  local at, taken = tonumber(state[1]), tonumber(state[2]) or 0
   local counts = at and cell <= at and at - cell <= units
-  if counts and held_too then give_back(key, cell, amount) end
-  if difference > 0 then
-    add(limit, cell, difference)
-  elseif counts and difference < 0 then
-    difference = max(difference, -held)
-    call("HINCRBY", key, whole(cell), whole(difference))
-    call("HINCRBY", key, "sum", whole(difference))
-    if credits > 0 and state[3] then
+  if counts and held_too then
+    give_back(fields, key, "r" .. bucket, amount, tonumber(state[5]) or 0, tonumber(state[6]) or 0)
+  end
+  if counts and difference < 0 then
+    difference = max(difference, -taken)
+    append(fields, bucket, whole(taken + difference))
+    append(fields, "sum", whole((tonumber(state[3]) or 0) + difference))
+    if credits > 0 and state[4] then
       -- What has refilled since it was taken is paid: what is owed now, others owe.
       credits = max(0, credits - max(0, now - reserved) * rate)
-      call("HSET", key, "debt", exact(max(0, state[3] - min(credits, -difference))))
+      append(fields, "debt", exact(max(0, state[4] - min(credits, -difference))))
     end
   end
+  if #fields > 0 then call("HSET", key, unpack(fields)) end
+  if difference <= 0 and soft < 0 then return end
+  local limit = { key = key, dimension = dimension, unit = unit, units = units, soft = soft >= 0 and soft or nil }
+  if burst > 0 then limit.cap, limit.burst, limit.refill = cap, burst, burst / rate end
+  if difference > 0 then add(limit, cell, difference) end
   warn(limit)
 end
 
@@ -106,27 +107,27 @@ end
 local function set(place, others, user, start, finish, value, sequence, soft, all, ends)
   local key, left = KEYS[place], life_of(finish)
   if left <= 0 or others ~= 0 and not has_own(KEYS[4], user, most) then return end
-  local state = call("HMGET", key, "at", "v:" .. gateway, "s:" .. gateway)
+  local state = call("HMGET", key, "at", "v:" .. gateway, "s:" .. gateway, "u", "r", "w")
   local at, old, last = tonumber(state[1]), tonumber(state[2]) or 0, tonumber(state[3])
+  local used, held, warned = tonumber(state[4]) or 0, tonumber(state[5]) or 0, state[6]
   if at and at > start then return end
   if at ~= start then
     call("DEL", key)
     call("HSET", key, "at", whole(start))
-    old, last = 0, nil
+    old, last, used, held, warned = 0, nil, 0, 0, nil
   end
   if at ~= start or finish == NO_END then call("PEXPIRE", key, whole(left)) end
   if others ~= 0 then keep_user(KEYS[4], user, finish + KEPT, most) end
   if last and last > sequence then return end
-  call("HSET", key, "v:" .. gateway, whole(value), "s:" .. gateway, whole(sequence))
-  call("HINCRBY", key, "u", whole(value - old))
+  used = used + value - old
+  call("HSET", key, "v:" .. gateway, whole(value), "s:" .. gateway, whole(sequence), "u", whole(used))
   if not soft then return end
   soft = soft - ended(ends)
-  state = call("HMGET", key, "u", "r", "w")
-  local used = state[1] + (all and state[2] or 0)
-  if used > soft and not state[3] then
+  used = used + (all and held or 0)
+  if used > soft and not warned then
     call("HSET", key, "w", 1)
     alert(KEYS[2], { key = key, soft = soft }, used, start)
-  elseif used <= soft and state[3] and finish == NO_END then -- credits have come: the next warning is another one
+  elseif used <= soft and warned and finish == NO_END then -- credits have come: the next warning is another one
     call("HDEL", key, "w")
   end
 end

@@ -108,20 +108,21 @@ end
 -- `reserved` the sum of these. `debt` credits were out at `since`; `warned` is the bucket in which the soft limit was passed.
 function look.window(limit)
   local cell = floor(now / limit.unit)
-  local state
+  local bucket, state = whole(cell), nil
   if limit.burst or limit.soft then
-    state = call("HMGET", limit.key, "at", "sum", whole(cell), "reserved", "debt", "since", "warned")
-    limit.warned = tonumber(state[7])
+    state = call("HMGET", limit.key, "at", "sum", bucket, "reserved", "r" .. bucket, "debt", "since", "warned")
+    limit.warned = tonumber(state[8])
   elseif limit.dimension ~= "requests" then
-    state = call("HMGET", limit.key, "at", "sum", whole(cell), "reserved")
+    state = call("HMGET", limit.key, "at", "sum", bucket, "reserved", "r" .. bucket)
   else
-    state = call("HMGET", limit.key, "at", "sum", whole(cell))
+    state = call("HMGET", limit.key, "at", "sum", bucket)
   end
   local at, used, here = tonumber(state[1]), tonumber(state[2]), tonumber(state[3]) or 0
-  local reserved = tonumber(state[4]) or 0
+  local reserved, open_here = tonumber(state[4]) or 0, tonumber(state[5]) or 0
   limit.at, limit.gone = at, nil
   if at and cell < at and at - cell <= limit.units then -- the clock went back a little
-    cell, here = at, tonumber(call("HGET", limit.key, whole(at))) or 0
+    local last = call("HMGET", limit.key, whole(at), "r" .. whole(at))
+    cell, here, open_here = at, tonumber(last[1]) or 0, tonumber(last[2]) or 0
   end
   if at ~= cell then
     used, here, reserved = 0, 0, 0
@@ -145,12 +146,13 @@ function look.window(limit)
     end
   end
   limit.cell, limit.used, limit.here, limit.open, limit.reserved = cell, used, here, reserved, min(reserved, used)
+  limit.open_here = open_here
   limit.reset = used > 0 and (at + limit.units + 1) * limit.unit - now or 0
   local burst = limit.burst
   if not limit.cap then return end
   if burst then
     local rate = limit.refill and burst / limit.refill or burst
-    local debt, since = tonumber(state[5]) or 0, tonumber(state[6]) or now
+    local debt, since = tonumber(state[6]) or 0, tonumber(state[7]) or now
     if since - now > (limit.refill or 0) then debt = 0 end -- the clock was set back
     debt = max(0, debt - max(0, now - since) * rate)
     limit.debt, limit.rate, limit.refills = debt, rate, max(since, now)
@@ -210,24 +212,34 @@ function look.slots(limit)
   if limit.cap then limit.room = limit.cap - limit.used end
 end
 
+local function append(fields, name, value)
+  local size = #fields
+  fields[size + 1], fields[size + 2] = name, value
+end
+
 -- Adds to a bucket of a window that was looked at. `credits` of its burst go with it, `held` of it is given back later.
+-- In one write: each is one more line of the append-only file, and costs more than all arithmetic here.
 local function put(limit, cell, amount, credits, held)
-  local key, rolled, sum = limit.key, limit.at ~= limit.cell, whole(limit.used + amount)
+  local key, rolled, bucket = limit.key, limit.at ~= limit.cell, whole(cell)
+  local fields = { "sum", whole(limit.used + amount) }
   if limit.gone and #limit.gone > 0 then call("HDEL", key, unpack(limit.gone)) end
-  if cell ~= limit.cell then
-    call("HSET", key, "at", whole(limit.cell), "sum", sum)
-    call("HINCRBY", key, whole(cell), whole(amount))
-  elseif rolled then
-    call("HSET", key, "at", whole(cell), "sum", sum, whole(cell), whole(amount))
+  if rolled then append(fields, "at", whole(limit.cell)) end
+  if cell == limit.cell then
+    append(fields, bucket, whole(limit.here + amount))
+    if held > 0 then append(fields, "r" .. bucket, whole(limit.open_here + held)) end
   else
-    call("HSET", key, "sum", sum, whole(cell), whole(limit.here + amount))
+    call("HINCRBY", key, bucket, whole(amount))
+    if held > 0 then call("HINCRBY", key, "r" .. bucket, whole(held)) end
   end
-  if held > 0 then call("HINCRBY", key, "r" .. whole(cell), whole(held)) end
   if limit.dimension ~= "requests" and (held > 0 or rolled) then
     limit.open = limit.open + held
-    call("HSET", key, "reserved", whole(limit.open))
+    append(fields, "reserved", whole(limit.open))
   end
-  if credits > 0 then call("HSET", key, "debt", exact(limit.debt + credits), "since", whole(now)) end
+  if credits > 0 then
+    append(fields, "debt", exact(limit.debt + credits))
+    append(fields, "since", whole(now))
+  end
+  call("HSET", key, unpack(fields))
   if rolled or credits > 0 then
     local life = (limit.units + 2) * limit.unit
     if credits > 0 then life = max(life, ceil((limit.debt + credits) / limit.rate)) end
