@@ -72,9 +72,9 @@ class Filters:
         self._connection.take()
         self._asked = itertools.count()
 
-    async def plan(self, tenant: str) -> list[bytes]:
-        """Takes a chat request of the tenant's through; the bytes that the worker answered, in turn."""
-        answers = [self._send(message) for message in self.messages(tenant)]
+    async def plan(self, messages: list[bytes]) -> list[bytes]:
+        """Takes a request through, the one whose turn it is; the bytes that the worker answered, in turn."""
+        answers = [self._send(message) for message in messages]
         if not answers[-1]:
             await self._woken.wait()
             self._woken.clear()
@@ -82,7 +82,7 @@ class Filters:
         return answers
 
     def messages(self, tenant: str) -> list[bytes]:
-        """What Envoy sends for a request, in turn."""
+        """What Envoy sends for one chat request of the tenant's."""
         request_id = f"b2c0cf86-6c4e-4c42-8f1c-{next(self._asked):012}"
         check, process = next(self._numbers), next(self._numbers)
         model, number = MODELS[tenant], request_id[-7:]
