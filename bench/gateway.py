@@ -58,6 +58,7 @@ class Gateway:
 
     state: Path
     port: int
+    upstream: int  # the port of what it is in front of
     keys: Mapping[str, str]  # of its tenants, by name: bench, limited, and spent, whose limit is used up
     process: subprocess.Popen[bytes]
     log: Path
@@ -103,7 +104,7 @@ def gateway(
     config = _config(port, free_port(), upstream, keys)
     grow(config)
     with up(folder, config, *options) as process:
-        yield Gateway(folder / "state", port, keys, process, folder / "up.log", began)
+        yield Gateway(folder / "state", port, upstream, keys, process, folder / "up.log", began)
 
 
 @contextmanager

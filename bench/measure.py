@@ -68,7 +68,7 @@ class Bench:
 
     def per_chunk(self, subject: Subject, streams: int, short: int, long: int) -> ChunkSample:
         """The slope between streams of `short` and of `long` chunks."""
-        costs = [self._streams(subject, streams, chunks) for chunks in (short, long)]
+        costs = [self.streams(subject, streams, chunks) for chunks in (short, long)]
         return ChunkSample(
             {
                 name: slope(short * streams, costs[0][name], long * streams, costs[1][name]) / 1000
@@ -97,7 +97,8 @@ class Bench:
         after = subject.cpu_ns()
         return {name: (after[name] - before[name]) / 1e6 / seconds for name in before}
 
-    def _streams(self, subject: Subject, streams: int, chunks: int) -> dict[str, int]:
+    def streams(self, subject: Subject, streams: int, chunks: int) -> dict[str, int]:
+        """So many at once, of so many chunks: nanoseconds of CPU by component."""
         body, within_s = subject.stream_body(chunks), 30 + 3 * chunks * self._interval_s
         batch = Batch(subject.port, [_ask(subject, body)], within_s, streams, streams)
         outcome, cpu_ns = self._measured(subject, batch)

@@ -18,7 +18,7 @@ _TYPES = "type.googleapis.com/envoy.extensions"
 def plain_envoy(folder: Path, port: int, upstream: int) -> Iterator[int]:
     """Run it on `port`; its pid."""
     path = folder / "plain-envoy.json"
-    path.write_text(json.dumps(_bootstrap(port, upstream)))
+    path.write_text(json.dumps(plain_bootstrap(port, upstream)))
     command = [binaries.envoy(), "-c", str(path), "--disable-hot-restart", "--log-level", "warning"]
     with (folder / "plain-envoy.log").open("wb") as log:
         process = subprocess.Popen(
@@ -39,7 +39,8 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _bootstrap(port: int, upstream: int) -> dict[str, Any]:
+def plain_bootstrap(port: int, upstream: int) -> dict[str, Any]:
+    """Its configuration."""
     router = {"name": "router", "typed_config": {"@type": f"{_TYPES}.filters.http.router.v3.Router"}}
     route = {"match": {"prefix": "/"}, "route": {"cluster": "upstream", "timeout": "0s"}}
     manager = {

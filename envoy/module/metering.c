@@ -1,9 +1,9 @@
 // The metering filter: what of a stream is metered, and where the counts go. It stands right behind the limiter, and so
 // puts what that grants into the request (grant.h).
 //
-// Runs for every response. The counts go into dynamic metadata with every frame, each number when it has changed, so
-// that an access log line has them however and whenever the stream ends, and into the request's record (recorder.h),
-// which outlives an Envoy that is killed. It never buffers a body and never fails on what a provider sends. Names that
+// Runs for every response. The counts go into the request's record (recorder.h) with every frame, which outlives an Envoy
+// that is killed. They are in dynamic metadata when the stream is over, however it ends, for its lines in access logs;
+// and once a second before, for those of long streams: each number there is an entry of a map of Envoy's. It never buffers a body and never fails on what a provider sends. Names that
 // other parts read are in headgate/contract.py.
 
 #include <math.h>
@@ -19,7 +19,7 @@
 
 static const struct bytes usage_metadata = {"hg.usage", 8};
 
-enum { FEW_CHUNKS = 16, NUMBERS = RECORDED_COUNTS };
+enum { FEW_CHUNKS = 16, NUMBERS = RECORDED_COUNTS, SHOWN_EVERY_MS = 1000 };
 
 struct settings {
   struct config config;
@@ -34,9 +34,12 @@ struct metered {
   struct record *record; // NULL: there is none
   struct grant grant;
   bool is_metered;
+  bool is_reported; // something was metered, though it may be no more
   struct meter meter;
   uint64_t unhidden;          // of the meter's, how many have been counted
+  int64_t recorded[NUMBERS];  // what the record has
   int64_t written[NUMBERS];   // what the metadata has
+  int64_t shown_ms;           // when that was last looked at
   int64_t began_ms;           // where the first event with generated text is timed and has not come; otherwise 0
 };
 
@@ -134,7 +137,7 @@ static bool start_meter(struct metered *stream, void *envoy) {
   };
   if (settings.api == MEDIA) settings.unit = unit_of(envoy);
   meter_start(&stream->meter, &settings);
-  for (size_t i = 0; i < NUMBERS; i++) stream->written[i] = SCAN_UNKNOWN;
+  for (size_t i = 0; i < NUMBERS; i++) stream->written[i] = stream->recorded[i] = SCAN_UNKNOWN;
   if (streams && (settings.hides_chunk || settings.hides_member)) { // its length may become another one
     set_response_header(envoy, TEXT("content-length"), (struct bytes){NULL, 0});
   }
@@ -147,32 +150,54 @@ static void count_up(void *envoy, size_t id, uint64_t by) {
   if (by > 0) (void)envoy_dynamic_module_callback_http_filter_increment_counter(envoy, id, NULL, 0, by);
 }
 
+// In the recorder's order.
+static const struct bytes number_names[NUMBERS] = {
+    TEXT("prompt"),    TEXT("completion"), TEXT("cached"), TEXT("cache_write"),
+    TEXT("reasoning"), TEXT("units"),      TEXT("events"), TEXT("bytes"),
+};
+
+static int64_t number_at(const struct meter_counts *counts, size_t i) {
+  switch (i) {
+  case 0: return counts->usage.prompt;
+  case 1: return counts->usage.completion;
+  case 2: return counts->usage.cached;
+  case 3: return counts->usage.cache_write;
+  case 4: return counts->usage.reasoning;
+  case 5: return counts->usage.units;
+  case 6: return (int64_t)counts->events;
+  default: return (int64_t)counts->bytes;
+  }
+}
+
+// What has changed since the last time, into metadata.
+static void show(struct metered *stream, void *envoy) {
+  for (size_t i = 0; i < NUMBERS; i++) {
+    int64_t number = number_at(&stream->meter.counts, i);
+    if (number == stream->written[i]) continue;
+    stream->written[i] = number;
+    // A number that a later report left out is unknown again: the access log writes NaN as null.
+    double value = number == SCAN_UNKNOWN ? NAN : (double)number;
+    envoy_dynamic_module_callback_http_set_dynamic_metadata_number(envoy, usage_metadata, number_names[i], value);
+  }
+}
+
 static void report(struct metered *stream, void *envoy) {
   const struct meter_counts *counts = &stream->meter.counts;
-  const struct {
-    struct bytes key;
-    int64_t value;
-  } numbers[NUMBERS] = { // in the recorder's order
-      {TEXT("prompt"), counts->usage.prompt},
-      {TEXT("completion"), counts->usage.completion},
-      {TEXT("cached"), counts->usage.cached},
-      {TEXT("cache_write"), counts->usage.cache_write},
-      {TEXT("reasoning"), counts->usage.reasoning},
-      {TEXT("units"), counts->usage.units},
-      {TEXT("events"), (int64_t)counts->events},
-      {TEXT("bytes"), (int64_t)counts->bytes},
-  };
-  for (size_t i = 0; i < NUMBERS; i++) {
-    if (numbers[i].value == stream->written[i]) continue;
-    stream->written[i] = numbers[i].value;
-    if (stream->record) recorder_set_count(stream->record, (enum recorder_count)i, numbers[i].value);
-    // A number that a later report left out is unknown again: the access log writes NaN as null.
-    double value = numbers[i].value == SCAN_UNKNOWN ? NAN : (double)numbers[i].value;
-    envoy_dynamic_module_callback_http_set_dynamic_metadata_number(envoy, usage_metadata, numbers[i].key, value);
+  for (size_t i = 0; stream->record && i < NUMBERS; i++) {
+    int64_t number = number_at(counts, i);
+    if (number != stream->recorded[i]) recorder_set_count(stream->record, (enum recorder_count)i, number);
+    stream->recorded[i] = number;
+  }
+  int64_t now_ms = timer_now_ms();
+  stream->is_reported = true;
+  if (stream->shown_ms == 0) stream->shown_ms = now_ms;
+  if (now_ms - stream->shown_ms >= SHOWN_EVERY_MS) {
+    stream->shown_ms = now_ms;
+    show(stream, envoy);
   }
   if (stream->began_ms > 0 && counts->events > 0) {
     envoy_dynamic_module_callback_http_set_dynamic_metadata_number(envoy, usage_metadata, TEXT("first_ms"),
-                                                                   (double)(timer_now_ms() - stream->began_ms));
+                                                                   (double)(now_ms - stream->began_ms));
     stream->began_ms = 0;
   }
   count_up(envoy, stream->settings->unhidden, stream->meter.unhidden - stream->unhidden);
@@ -423,7 +448,8 @@ static enum trailers_status response_trailers(struct stream *stream, void *envoy
 static void scheduled(struct stream *stream, void *envoy) { (void)stream, (void)envoy; }
 
 static void complete(struct stream *stream, void *envoy) {
-  (void)stream;
+  struct metered *metered = (struct metered *)stream;
+  if (metered->is_reported) show(metered, envoy);
   line_write(envoy);
 }
 

@@ -88,6 +88,11 @@ static void close_container(struct scan *scan, size_t end) {
   if (scan->depth == 0) scan->complete = true;
 }
 
+// What means something outside of strings.
+static const bool is_structure[256] = {
+    ['"'] = true, ['{'] = true, ['}'] = true, ['['] = true, [']'] = true, [','] = true,
+};
+
 static size_t between(struct scan *scan, const char *text, size_t at, size_t length, size_t offset) {
   if (scan->depth == 0) {
     at = skip_space(text, at, length);
@@ -97,6 +102,7 @@ static size_t between(struct scan *scan, const char *text, size_t at, size_t len
     return at + 1;
   }
   for (; at < length; at++) {
+    if (!is_structure[(unsigned char)text[at]]) continue;
     switch (text[at]) {
     case '"':
       if (scan->depth == 1) {
@@ -203,9 +209,27 @@ static size_t null_word(struct scan *scan, const char *text, size_t at, size_t o
 
 // Strings -------------------------------------------------------------------------------------------------------
 
+// The bytes of `word` that are `c` become such with their highest bit set; behind the first one, others may, too.
+static uint64_t with_byte(uint64_t word, char c) {
+  const uint64_t each = UINT64_C(0x0101010101010101);
+  uint64_t zero = word ^ (each * (unsigned char)c);
+  return (zero - each) & ~zero & (each << 7);
+}
+
+// Up to a quotation mark or a backslash, eight bytes at a time, of which the first one is the lowest.
+static size_t plain_until(const char *text, size_t at, size_t length) {
+  for (uint64_t word; length - at >= sizeof word; at += sizeof word) {
+    memcpy(&word, text + at, sizeof word);
+    uint64_t found = with_byte(word, '"') | with_byte(word, '\\');
+    if (found > 0) return at + (size_t)__builtin_ctzll(found) / 8;
+  }
+  while (at < length && text[at] != '"' && text[at] != '\\') at++;
+  return at;
+}
+
 static size_t string(struct scan *scan, const char *text, size_t at, size_t length) {
   size_t from = at;
-  while (at < length && text[at] != '"' && text[at] != '\\') at++;
+  at = plain_until(text, at, length);
   size_t run = at - from;
   if (scan->counts_text) scan->text_bytes += run;
   if (scan->takes_name) {

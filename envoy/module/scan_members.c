@@ -2,6 +2,7 @@
 
 #include "scan_members.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define NAME(text, key) {text, sizeof text - 1, key}
@@ -149,7 +150,18 @@ static bool has_place(const struct scan *scan, enum key key) {
   }
 }
 
+// Most names are known by their length to be none of these: bit n is for names of n bytes.
+static uint32_t lengths_of(enum scan_api api) {
+  static _Atomic uint32_t lengths[sizeof names / sizeof *names];
+  uint32_t found = atomic_load_explicit(&lengths[api], memory_order_relaxed);
+  if (found > 0) return found;
+  for (const struct name *name = names[api]; name->text; name++) found |= UINT32_C(1) << name->length;
+  atomic_store_explicit(&lengths[api], found, memory_order_relaxed); // every thread finds the same
+  return found;
+}
+
 enum key scan_member(const struct scan *scan) {
+  if (!(lengths_of(scan->api) >> scan->name_length & 1)) return OTHER;
   const struct name *name = names[scan->api];
   while (name->text && (name->length != scan->name_length || memcmp(name->text, scan->name, name->length) != 0)) name++;
   return has_place(scan, name->key) ? name->key : OTHER;
