@@ -8,9 +8,9 @@ from rich.table import Table
 from bench.report import Report, Row
 from bench.way_rows import Added, WayRow
 
-_COLUMNS = ("measure", "plain", "gateway", "compared", "spread", "at most", "")
+COLUMNS = ("measure", "plain", "gateway", "compared", "spread", "at most", "")
 
-_WAY_COLUMNS = (
+WAY_COLUMNS = (
     *("scenario", "way", "1/s", "p50 ms", "p99", "p99.9", "first p50", "jitter p99"),
     *("CPU ms", "to ours", "CPU µs/chunk", "MiB", "sockets", "errors"),
 )
@@ -28,10 +28,10 @@ def print_report(report: Report, console: Console) -> None:
 
 def _print_budgets(report: Report, console: Console) -> None:
     table = Table(box=None, pad_edge=False)
-    for column in _COLUMNS:
+    for column in COLUMNS:
         table.add_column(column, justify="left" if column in ("measure", "") else "right", no_wrap=True)
     for row in report.rows:
-        table.add_row(*_cells(row))
+        table.add_row(*budget_cells(row))
     console.print(table)
     console.print(
         f"{report.rounds} rounds on {report.cores} cores: {report.requests} requests, {report.streams} streams, "
@@ -41,7 +41,7 @@ def _print_budgets(report: Report, console: Console) -> None:
 
 def _ways(rows: Iterable[WayRow]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in _WAY_COLUMNS:
+    for column in WAY_COLUMNS:
         table.add_column(column, justify="left" if column in ("scenario", "way") else "right", no_wrap=True)
     before = ""
     for row in rows:
@@ -53,7 +53,7 @@ def _ways(rows: Iterable[WayRow]) -> Table:
 
 
 def way_cells(row: WayRow) -> tuple[str, ...]:
-    """What follows the scenario's name, as `_WAY_COLUMNS` has it."""
+    """What follows the scenario's name, as `WAY_COLUMNS` has it."""
     latency = row.latency if row.added is None else row.added
     first = row.first if row.first_added is None else row.first_added
     return (
@@ -75,7 +75,8 @@ def _signed(value: float, added: Added | None) -> str:
     return f"{value:+.2f}" if added else _number(value)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def budget_cells(row: Row) -> tuple[str, ...]:
+    """One row of the budgets, as `COLUMNS` has it."""
     return (
         row.measure,
         "" if row.plain is None else f"{_number(row.plain)} {row.unit}",

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ledger_process import Ledger, cpu_s, end_line, open_slots, reserve, wait_until
@@ -33,11 +34,13 @@ def test_only_what_may_hold_something_is_settled(ledger: Ledger, valkey: Redis) 
     """Told apart by what each line leaves behind: a closed request is remembered."""
     ledger.alive(E1)
     ledger.append(E1, end_line("unknown", reserved=None) + end_line("nothing", reserved=False))
-    ledger.append(E1, end_line("early", model=None, reserved=None) + end_line("refused", tenant=None))  # type: ignore[arg-type]
+    unplanned: dict[str, Any] = {"model": None, "reserved": None}
+    ledger.append(E1, end_line("early", **unplanned, status=404) + end_line("refused", tenant=None))
+    ledger.append(E1, end_line("asked", **unplanned, surface="models", status=200) + end_line("left", **unplanned))
     ledger.append(E1, end_line("last"))
     ledger.start()
     wait_until(lambda: valkey.exists("hg:{acme}:r:last"))
-    assert sorted(valkey.keys("hg:*:r:*")) == ["hg:{acme}:r:last", "hg:{acme}:r:unknown"]
+    assert sorted(valkey.keys("hg:*:r:*")) == ["hg:{acme}:r:last", "hg:{acme}:r:left", "hg:{acme}:r:unknown"]
 
 
 def test_a_line_in_pieces_counts_when_it_is_whole(ledger: Ledger, valkey: Redis) -> None:
