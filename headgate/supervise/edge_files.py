@@ -32,7 +32,8 @@ from headgate.store_url import password_variables
 from headgate.supervise import files, ports
 from headgate.supervise.refusal import Refusal
 
-_SECRET_FILE = re.compile(rf'"{contract.SECRETS}/([^"/\\]+)')
+# In Envoy's configuration a value of its own, in what a filter of the module is told the rest of a line.
+_SECRET_FILE = re.compile(rf'[" ]{contract.SECRETS}/([^"/\\ ]+)')
 
 
 def new_spool() -> str:
@@ -154,8 +155,7 @@ class EdgeFiles:
 
     def remove_secrets(self, besides: Collection[str]) -> None:
         """Remove the files of secrets that no cluster and no listener asks for, and that are not these `besides`."""
-        text = json.dumps([self._bootstrap, list(self._now.clusters.values())])
-        needed = {*_SECRET_FILE.findall(text), *besides}
+        needed = {*secret_names([self._bootstrap, list(self._now.clusters.values())]), *besides}
         kept = {name: content for name, content in self._now.secrets.items() if name in needed}
         self._now = dataclasses.replace(self._now, secrets=kept)
         for path in contract.SECRETS.iterdir():
@@ -195,6 +195,11 @@ class EdgeFiles:
 
     def _take(self, now: _Files) -> None:
         self._now, self.versions = now, _versions(now)
+
+
+def secret_names(configuration: Any) -> list[str]:
+    """The files of secrets that Envoy, or what runs inside it, reads by this configuration."""
+    return _SECRET_FILE.findall(json.dumps(configuration))
 
 
 def _both(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
