@@ -70,7 +70,9 @@ def _filters(addresses: Sequence[Address], looked_at_s: float) -> Cluster:
     return Cluster(
         name=FILTERS_CLUSTER,
         type=ClusterDiscoveryType.STATIC,
-        lb_policy=ClusterLbPolicy.ROUND_ROBIN,
+        # In turns, requests of an even number of calls would all be planned by the same worker; and one that hangs is
+        # left alone by most, which it holds up until it is killed.
+        lb_policy=ClusterLbPolicy.LEAST_REQUEST,
         connect_timeout=seconds(0.25),
         load_assignment=ClusterLoadAssignment(
             cluster_name=FILTERS_CLUSTER, endpoints=[LocalityLbEndpoints(lb_endpoints=endpoints)]

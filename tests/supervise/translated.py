@@ -72,10 +72,7 @@ class Translated:
         return await asyncio.gather(*(self.begin(model) for model in MODELS * each))
 
     async def begin_on_all(self) -> list[Answer]:
-        """So many that each worker has some.
-
-        Envoy calls the workers in turn. Between two such streams, of four calls each, stands a request of three.
-        """
+        """So many that each worker has some: of two that are as busy Envoy calls either."""
         streams = []
         for number in range(16):
             streams.append(await self.begin(MODELS[number % 2]))
