@@ -181,7 +181,8 @@ static void show(struct metered *stream, void *envoy) {
   }
 }
 
-static void report(struct metered *stream, void *envoy) {
+// `is_last`: nothing more is to come, and spans may end before the stream does.
+static void report(struct metered *stream, void *envoy, bool is_last) {
   const struct meter_counts *counts = &stream->meter.counts;
   for (size_t i = 0; stream->record && i < NUMBERS; i++) {
     int64_t number = number_at(counts, i);
@@ -191,7 +192,7 @@ static void report(struct metered *stream, void *envoy) {
   int64_t now_ms = timer_now_ms();
   stream->is_reported = true;
   if (stream->shown_ms == 0) stream->shown_ms = now_ms;
-  if (now_ms - stream->shown_ms >= SHOWN_EVERY_MS) {
+  if (is_last || now_ms - stream->shown_ms >= SHOWN_EVERY_MS) {
     stream->shown_ms = now_ms;
     show(stream, envoy);
   }
@@ -228,7 +229,7 @@ static enum body_status meter_chunks(struct metered *stream, void *envoy, const 
                                                      (struct bytes){meter->out.at, meter->out.length});
     }
   }
-  report(stream, envoy);
+  report(stream, envoy, end);
   return BODY_CONTINUE;
 }
 
@@ -441,7 +442,7 @@ static enum trailers_status response_trailers(struct stream *stream, void *envoy
     envoy_dynamic_module_callback_http_append_body(envoy, BUFFERED_RESPONSE_BODY,
                                                    (struct bytes){metered->meter.out.at, metered->meter.out.length});
   }
-  report(metered, envoy);
+  report(metered, envoy, true);
   return TRAILERS_CONTINUE;
 }
 

@@ -252,5 +252,8 @@ def test_metadata_keys_are_written_on_one_side_and_read_on_the_other() -> None:
     told = set(re.findall(noted + r', TEXT\("(\w+)"\)', MODULE))  # by one attempt to the next
     assert read <= set(re.findall(r'\("(\w+)", ', plan)) | set(re.findall(r'\bown\["(\w+)"\]', codec)) | told
     logged = set(re.findall(r"%DYNAMIC_METADATA\(hg\.usage:(\w+)\)%", str(manager_of(FILES)["access_log"])))
-    written = set(re.findall(r'(?:\{|usage_metadata, )TEXT\("(\w+)"\),', METERING))
+    numbers = re.search(r"number_names\[NUMBERS\] = \{(.*?)\};", METERING, re.DOTALL)
+    assert numbers
+    written = set(re.findall(r'TEXT\("(\w+)"\)', numbers[1]))
+    written |= set(re.findall(r'usage_metadata, TEXT\("(\w+)"\),', METERING))
     assert logged == written
