@@ -84,9 +84,7 @@ class Limiter:
         _known(ask)
         span = tracing.begin("admission", call)
         tables = self._holder.current
-        row = self._row_of(ask, tables) if ask.model else None
-        limits = _limits_of(ask, row, tables)
-        applying = limits.applying(ask.key_id, ask.model, ask.user) if limits else None
+        row, _, applying = self._applying(ask, tables)
         back = partial(self._give_back, ask, applying)
         answer = self._admission.admit(ask, tables.snapshot, row.limits if row else None, back)
         return _traced(span, ask, answer) if span else answer
@@ -96,10 +94,7 @@ class Limiter:
         _known(ask)
         span = tracing.begin("ratelimit", call)
         tables = self._holder.current
-        # Without a model there is no plan: it goes nowhere.
-        row = self._row_of(ask, tables) if ask.model else None
-        limits = _limits_of(ask, row, tables)
-        applying = limits.applying(ask.key_id, ask.model, ask.user) if limits else None
+        _, limits, applying = self._applying(ask, tables)
         if not (limits and applying and applying.limits):
             if ask.adapter:
                 self._adapters.note(ask)
@@ -112,6 +107,18 @@ class Limiter:
         if ask.adapter:
             answer = self._noted(ask, answer)
         return _traced(span, ask, answer) if span else answer
+
+    def _applying(
+        self, ask: Ask, tables: Generation
+    ) -> tuple[TenantRow | None, TenantLimits | None, Applying | None]:
+        """The tenant, its limits, and those of them that hold for this request. Without a model there is no plan: it
+        goes nowhere.
+        """
+        row = self._row_of(ask, tables) if ask.model else None
+        if not (row and row.limits):
+            return row, None, None
+        limits = tables.of(Rules).limits(ask.tenant, row.limits, row.credits)
+        return row, limits, limits.applying(ask.key_id, ask.model, ask.user)
 
     async def _noted(self, ask: Ask, answer: Awaitable[Decision]) -> Decision:
         """A request that is refused is no use of its adapter."""
@@ -230,10 +237,6 @@ def _amounts(limit: Limit, wish: Wish) -> tuple[int, int]:
 def _known(ask: Ask) -> None:
     if not (ask.tenant and ask.request_id and ask.epoch):
         raise CallFailed(Status.INTERNAL, "a request without tenant, id or epoch cannot be limited")
-
-
-def _limits_of(ask: Ask, row: TenantRow | None, tables: Generation) -> TenantLimits | None:
-    return tables.of(Rules).limits(ask.tenant, row.limits, row.credits) if row and row.limits else None
 
 
 async def _encoded(decision: Awaitable[Decision]) -> bytes:

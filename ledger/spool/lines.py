@@ -72,10 +72,8 @@ class Line(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def may_have_reserved(self) -> bool:
-        """Whether it was planned; or was perhaps, and nobody waited for the plan, which says what it holds."""
-        if self.reserved is False:
-            return False
-        return bool(self.model) or (not self.surface and (not self.status or self.status >= 500))
+        """Whether it was planned; or was perhaps, and nobody got the plan, which says what it holds."""
+        return self.reserved is not False and (bool(self.model) or not self.status or self.status >= 500)
 
     @property
     def client_left(self) -> bool:

@@ -153,6 +153,7 @@ def test_the_largest_numbers_stay_what_databases_and_scripts_can_hold() -> None:
         ({"reserved": None, "model": None, "status": 404}, False),  # refused by its plan, which says so
         ({"reserved": None, "model": None, "surface": None, "status": 0}, True),  # its client did not wait for that
         ({"reserved": None, "model": None, "surface": None, "status": 503}, True),  # the worker died
+        ({"reserved": None, "model": None, "status": 500}, True),  # the worker failed to write the plan
         ({"reserved": None, "model": None, "surface": None, "status": 404}, False),
     ],
 )
