@@ -6,9 +6,8 @@ to be translated (attempts.py).
 
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
-from itertools import islice
 
 import structlog
 
@@ -24,7 +23,7 @@ from extproc.surface import Surface
 from extproc.surfaces import CHAT_LIST, CHAT_UPDATE, OF_STORED
 from extproc.tokens.counter import Counter
 from extproc.tokens.ranks import RanksError
-from extproc.tokens.rules import rule_of
+from extproc.warming import warm
 from extproc.watch import WatchedAnswer
 from headgate import metrics, tracing
 from headgate.contract import ATTEMPT_ROLE, EPOCH, ROLE, WATCH_ROLE, WORKERS_ENV
@@ -43,16 +42,13 @@ from headgate.feed.states import TargetStates
 from headgate.grpc_server import Metadata, Method, Reply
 from headgate.limiting import Decision, Denied, Granted
 from headgate.refusals import EXTPROC_REASONS, Refusals
-from headgate.snapshot import Snapshot, TargetRow, TenantRow
+from headgate.snapshot import Snapshot
 from headgate.spool_room import SpoolRoom
 from headgate.tables import Generation, Holder
-from headgate.tenants import Tenants
 
 KeepWithin = Callable[[Exchange], Awaitable[None]]
 ReserveFor = Callable[[Exchange], Decision | Awaitable[Decision]]
 Write = Callable[[Exchange, Granted], bytes]
-
-MOST_LOOKED_AT = 1000  # tenants of the directory, at a start or a reload: 45 µs each
 
 log = structlog.get_logger()
 
@@ -318,38 +314,6 @@ def _known(param: str | None, surface: Surface) -> str | None:
     return param if param and re.split(r"[.\[]", param)[0] in surface.parameters else None
 
 
-def _counts_tokens(snapshot: Snapshot, target: TargetRow) -> bool:
-    return target.purse is not None and snapshot.budgets[target.purse.name].counts_tokens
-
-
-def _warm(counter: Counter, following: Following, snapshot: Snapshot) -> None:
-    """Loads what the tables' context windows and limits are counted in: a request should not wait for it.
-
-    For tenants of the directory too, as far as there are some by now that need it: 40 MB that others do without.
-    """
-    targets = {
-        target
-        for tenant in _tenants(snapshot, following)
-        for some in (*tenant.models.values(), *(alias.targets for alias in tenant.aliases.values()))
-        for target in some
-        if target.context_window is not None
-        or (tenant.limits and tenant.limits.counts_tokens)
-        or _counts_tokens(snapshot, target)
-    }
-    try:
-        counter.warm({rule_of(target.base_model, target.api).encoding for target in targets})
-    except RanksError as error:  # then windows are for the providers to judge, and limits go by a guess
-        log.error("tokens cannot be counted", problem=str(error))  # noqa: TRY400 - the installation's fault
-
-
-def _tenants(snapshot: Snapshot, following: Following) -> Iterator[TenantRow]:
-    """Gateway.yaml's, and of the directory's so many that hardly any other would add a thing."""
-    tenants = Tenants(snapshot, following)
-    for name in islice(tenants.names(), len(snapshot.tenants) + MOST_LOOKED_AT):
-        if row := tenants.known(name):
-            yield row
-
-
 def _listen(listener: QueueListener, snapshot: Snapshot) -> None:
     """From the first generation on in which some engine can be full."""
     if snapshot.slots:
@@ -373,7 +337,7 @@ def services(
     figures, budgets = figures or Figures(gateway_id(), workers), budgets or Budgets(workers)
     allowances, replicas = allowances or Allowances(workers), replicas or Replicas()
     targets = states or feed.start(factors, figures, allowances, replicas)
-    holder.add(partial(_warm, counter, holder.following))
+    holder.add(partial(warm, counter, holder.following))
     holder.add(Purses)
     holder.add(budgets.connect)
     full = FullEngines()
