@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from math import ceil
 
-from headgate.counters.queue import ANYWHERE, BEAT_MS, Admitted, Looked, Seat, Verdict
+from headgate.counters.queue import ANYWHERE, BEAT_MS, NOBODY, Admitted, Looked, Seat, Verdict
 from headgate.limits import PRIORITIES
 from headgate.spreading import ALWAYS, FACTOR
 
@@ -72,15 +72,16 @@ class QueueModel:
         if member in self.slots:
             return Admitted(Verdict.SLOT, 0, 0, 0, self.slots[member].replica)
         own = [name for name, _ in seat.places.replicas]
-        is_bound = bool(seat.places.only) and ANYWHERE not in own and bool(own)
-        mine = own[: seat.places.only] if is_bound else own
+        only = seat.places.only
+        is_bound = only == NOBODY or (only > 0 and ANYWHERE not in own and bool(own))
+        mine = own[: max(only, 0)] if is_bound else own
         if seat.length is None and waits:
             return self.serve(self.tickets[member], now, self.anyhow(mine))
         at_once = None if waits else self.at_once(seat, mine)
         if at_once is not None:
             return self.take(seat, now, at_once, 0)
         ticket = self.tickets[member] if waits else self.join(seat, now)
-        is_anywhere = ANYWHERE in own or (not is_bound and set(own) == set(self.sizes))
+        is_anywhere = not is_bound and (ANYWHERE in own or set(own) == set(self.sizes))
         ticket.until, ticket.reach = now + BEAT_MS, None if is_anywhere else tuple(sorted(mine))
         turns = self.next_ones()
         if member in turns:
