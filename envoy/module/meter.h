@@ -32,6 +32,13 @@ struct meter_buffer {
   size_t length, capacity;
 };
 
+// How the stream's last event with generated text began, up to that text: most events of a stream begin alike, and what
+// was read of one need not be read again.
+struct meter_beginning {
+  struct meter_buffer bytes; // empty: none is known
+  struct scan scan;          // behind them
+};
+
 struct meter_list {
   int64_t *at;            // SCAN_UNKNOWN where nothing was reported
   size_t length, known;
@@ -48,6 +55,7 @@ struct meter {
   size_t line_length;            // bytes of the line so far
   bool is_data, is_blank;        // the line begins like `data:`; it has held nothing but a carriage return
   size_t event_length;           // bytes of the event so far
+  struct meter_beginning known;
   bool passes;                   // the rest of this event goes out as it comes
   struct meter_buffer held;      // the event's beginning, while it has not gone out
   size_t frame_length, held_before;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "begin_record.h"
 #include "filter.h"
 #include "grant.h"
 #include "line.h"
@@ -233,74 +234,6 @@ static enum body_status meter_chunks(struct metered *stream, void *envoy, const 
   return BODY_CONTINUE;
 }
 
-// What is recorded -----------------------------------------------------------------------------------------------
-
-static int64_t number_of(void *envoy, struct bytes name_space, struct bytes key) {
-  double found;
-  bool is_there =
-      envoy_dynamic_module_callback_http_get_metadata_number(envoy, DYNAMIC_METADATA, name_space, key, &found);
-  return is_there && found >= 0 && found < 1e15 ? (int64_t)found : RECORDER_UNKNOWN;
-}
-
-static int64_t truth_of(void *envoy, struct bytes name_space, struct bytes key) {
-  bool found;
-  bool is_there =
-      envoy_dynamic_module_callback_http_get_metadata_bool(envoy, DYNAMIC_METADATA, name_space, key, &found);
-  return is_there ? found : RECORDER_UNKNOWN;
-}
-
-// The client's body, or what has become of it.
-static int64_t body_length(void *envoy) {
-  struct bytes value;
-  int64_t length = number_of(envoy, request_metadata, TEXT("bytes_in"));
-  if (length > 0) return length;
-  length = 0;
-  if (!header_of(envoy, REQUEST_HEADERS, TEXT("content-length"), &value, 0, NULL)) return RECORDER_UNKNOWN;
-  for (size_t i = 0; i < value.length; i++) {
-    if (value.at[i] < '0' || value.at[i] > '9' || length > INT32_MAX) return RECORDER_UNKNOWN;
-    length = length * 10 + (value.at[i] - '0');
-  }
-  return length;
-}
-
-// Of what may go to a provider now. Names are those of the spool's fields.
-static void begin_record(struct metered *stream, void *envoy) {
-  struct bytes id, tenant = text_of(envoy, authz_metadata, TEXT("tenant"));
-  if (stream->settings->records.length == 0 || tenant.length == 0 || !has_provider(envoy)) return;
-  if (!header_of(envoy, REQUEST_HEADERS, TEXT("x-request-id"), &id, 0, NULL)) return;
-  const struct recorded recorded = {
-      .texts =
-          {
-              [RECORDED_REQUEST_ID] = id,
-              [RECORDED_TENANT] = tenant,
-              [RECORDED_KEY_ID] = text_of(envoy, authz_metadata, TEXT("key_id")),
-              [RECORDED_SURFACE] = text_of(envoy, request_metadata, TEXT("surface")),
-              [RECORDED_MODEL] = text_of(envoy, request_metadata, TEXT("model")),
-              [RECORDED_BASE_MODEL] = text_of(envoy, request_metadata, TEXT("base_model")),
-              [RECORDED_UPSTREAM_MODEL] = text_of(envoy, request_metadata, TEXT("upstream_model")),
-              [RECORDED_UNIT] = text_of(envoy, request_metadata, TEXT("unit")),
-              [RECORDED_VARIANT] = text_of(envoy, request_metadata, TEXT("variant")),
-              [RECORDED_TRACE_ID] = text_of(envoy, request_metadata, TEXT("trace_id")),
-              [RECORDED_BUDGETS] = text_of(envoy, request_metadata, TEXT("budgets")),
-              [RECORDED_PRICE_FACTOR] = text_of(envoy, request_metadata, TEXT("price_factor")),
-              [RECORDED_USER] = text_of(envoy, request_metadata, TEXT("user")),
-          },
-      .numbers =
-          {
-              [RECORDED_BYTES_IN] = body_length(envoy),
-              [RECORDED_ESTIMATED] = number_of(envoy, request_metadata, TEXT("estimated")),
-              [RECORDED_ESTIMATED_COMPLETION] = number_of(envoy, request_metadata, TEXT("estimated_output")),
-              [RECORDED_COUNTED] = number_of(envoy, request_metadata, TEXT("counted")),
-              [RECORDED_ESTIMATED_UNITS] = number_of(envoy, request_metadata, TEXT("estimated_units")),
-              [RECORDED_GENERATION] = number_of(envoy, request_metadata, TEXT("generation")),
-              [RECORDED_STREAMED] = truth_of(envoy, request_metadata, TEXT("streamed")),
-              [RECORDED_RESERVED] = truth_of(envoy, limiter_metadata, TEXT("reserved")),
-          },
-  };
-  stream->record = recorder_begin(stream->settings->records, &recorded);
-  if (!stream->record) count_up(envoy, stream->settings->unrecorded, 1);
-}
-
 // What clients are told ------------------------------------------------------------------------------------------
 
 // Of an answer. A 404 that attempt_answer.c has marked is an engine's that has not loaded the adapter: 503 to clients.
@@ -390,7 +323,10 @@ static enum headers_status request_waits(struct stream *stream, void *envoy, boo
   if (metered == &unmetered_stream) return grant_take(NULL, envoy, is_end);
   if (is_set(envoy, TEXT("timed"))) metered->began_ms = timer_now_ms();
   enum headers_status status = grant_take(&metered->grant, envoy, is_end);
-  if (status == HEADERS_CONTINUE || metered->grant.is_given) begin_record(metered, envoy); // else it is refused
+  bool is_refused = status != HEADERS_CONTINUE && !metered->grant.is_given;
+  if (!is_refused && !begin_record(metered->settings->records, envoy, &metered->record)) {
+    count_up(envoy, metered->settings->unrecorded, 1);
+  }
   return status;
 }
 

@@ -319,7 +319,7 @@ static size_t number(struct scan *scan, const char *text, size_t at) {
   return at;
 }
 
-void scan_feed(struct scan *scan, const char *text, size_t length, size_t offset) {
+size_t scan_feed(struct scan *scan, const char *text, size_t length, size_t offset) {
   size_t at = 0;
   while (at < length && !scan->complete && !scan->foreign) {
     switch ((enum state)scan->state) {
@@ -328,11 +328,16 @@ void scan_feed(struct scan *scan, const char *text, size_t length, size_t offset
     case ESCAPE: at = escape(scan, text, at); break;
     case HEX: at = hex(scan, text, at); break;
     case NAMED: at = named(scan, text, at, length); break;
-    case VALUE: at = value(scan, text, at, length); break;
+    case VALUE:
+      at = value(scan, text, at, length);
+      if (!scan->stops || scan->state != STRING || !scan->counts_text) break;
+      scan->stops = false;
+      return at;
     case CHOICES: at = choices(scan, text, at, length); break;
     case NULL_WORD: at = null_word(scan, text, at, offset); break;
     case NUMBER:
     case FRACTION: at = number(scan, text, at); break;
     }
   }
+  return at;
 }

@@ -51,6 +51,7 @@ struct scan {
   struct usage pending;        // what it has said
   int64_t pending_items;
   bool has_top_usage;          // there was one at the top level
+  bool stops;                  // scan_feed is to stop where the first generated text begins, once
   bool counts_text;            // the string being read is generated text
   bool takes_name;             // the string being read may be a member's name
   char name[SCAN_NAME_SIZE];
@@ -65,7 +66,8 @@ struct scan {
 // Makes `scan` ready for a new document.
 void scan_start(struct scan *scan, enum scan_api api);
 
-// Reads the document's next bytes; `offset` is where they stand, in the caller's count.
-void scan_feed(struct scan *scan, const char *text, size_t length, size_t offset);
+// Reads the document's next bytes; `offset` is where they stand, in the caller's count. Returns how many of them were
+// read, which are fewer where the document has ended, or where `stops` has been taken back.
+size_t scan_feed(struct scan *scan, const char *text, size_t length, size_t offset);
 
 #endif
