@@ -1,7 +1,6 @@
 """The translation of streams, in front of the router: for answers that envoy/module has marked, no others."""
 
 from envoy_data_plane.envoy.extensions.common.matching.v3 import ExtensionWithMatcher
-from envoy_data_plane.envoy.extensions.filters.common.matcher.action.v3 import SkipFilter
 from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
     ExternalProcessor,
     ProcessingMode,
@@ -11,41 +10,26 @@ from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
 from envoy_data_plane.envoy.type.matcher.v3 import HttpResponseHeaderMatchInput
 from envoy_data_plane.xds.core.v3 import TypedExtensionConfig as XdsExtension
 from envoy_data_plane.xds.type.matcher.v3 import (
-    Matcher,
-    MatcherMatcherList,
-    MatcherMatcherListFieldMatcher,
     MatcherMatcherListPredicate,
     MatcherMatcherListPredicateSinglePredicate,
-    MatcherOnMatch,
 )
 from envoy_data_plane.xds.type.matcher.v3 import StringMatcher as XdsStringMatcher
 
 from headgate.contract import ANSWER_ROLE, ATTEMPT, REQUEST, TRANSLATE
 from headgate.edge.asking import processor
-from headgate.edge.messages import extension, pack
+from headgate.edge.messages import pack
+from headgate.edge.on_match import asked_if
 
 
 def translated_answers() -> ExtensionWithMatcher:
-    """Skips the call for heads without the mark."""
+    """Asked for heads with the mark."""
     mark = HttpResponseHeaderMatchInput(header_name=TRANSLATE)
     is_marked = MatcherMatcherListPredicate(
         single_predicate=MatcherMatcherListPredicateSinglePredicate(
             input=XdsExtension(name="mark", typed_config=pack(mark)), value_match=XdsStringMatcher(exact="1")
         )
     )
-    return ExtensionWithMatcher(
-        extension_config=extension("envoy.filters.http.ext_proc", _ext_proc()),
-        xds_matcher=Matcher(
-            matcher_list=MatcherMatcherList(
-                matchers=[
-                    MatcherMatcherListFieldMatcher(
-                        predicate=MatcherMatcherListPredicate(not_matcher=is_marked),
-                        on_match=MatcherOnMatch(action=XdsExtension(name="skip", typed_config=pack(SkipFilter()))),
-                    )
-                ]
-            )
-        ),
-    )
+    return asked_if(is_marked, _ext_proc())
 
 
 def _ext_proc() -> ExternalProcessor:

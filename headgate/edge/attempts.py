@@ -11,7 +11,6 @@ from envoy_data_plane.envoy.config.common.mutation_rules.v3 import (
     HeaderMutationRemoveOnMatch,
 )
 from envoy_data_plane.envoy.extensions.common.matching.v3 import ExtensionWithMatcher
-from envoy_data_plane.envoy.extensions.filters.common.matcher.action.v3 import SkipFilter
 from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
     ExternalProcessor,
     ProcessingMode,
@@ -34,13 +33,9 @@ from envoy_data_plane.envoy.type.matcher.v3 import (
 )
 from envoy_data_plane.xds.core.v3 import TypedExtensionConfig as XdsExtension
 from envoy_data_plane.xds.type.matcher.v3 import (
-    Matcher,
-    MatcherMatcherList,
-    MatcherMatcherListFieldMatcher,
     MatcherMatcherListPredicate,
     MatcherMatcherListPredicatePredicateList,
     MatcherMatcherListPredicateSinglePredicate,
-    MatcherOnMatch,
 )
 from envoy_data_plane.xds.type.matcher.v3 import StringMatcher as XdsStringMatcher
 
@@ -49,7 +44,8 @@ from headgate.contract import ATTEMPT, ATTEMPT_ROLE, DROPPED, INPUT_TOKENS, LEFT
 from headgate.edge.asking import processor
 from headgate.edge.attempt_config import attempt_config
 from headgate.edge.filters import module_filter
-from headgate.edge.messages import extension, pack, set_header
+from headgate.edge.messages import pack, set_header
+from headgate.edge.on_match import asked_unless
 from headgate.edge.signing import request_signing
 
 # Answers' headers that only the gateway may send, and those that are about its account and the provider's machines.
@@ -80,7 +76,7 @@ def attempt_filters(cluster: str, provider: Provider, key: str | None = None) ->
     """
     told = attempt_config(cluster, provider, key, counted=says_what_is_left(provider))
     return [
-        HttpFilter(name="headgate.translate", typed_config=pack(_unless_direct(_ext_proc()))),
+        HttpFilter(name="headgate.translate", typed_config=pack(_translation())),
         # An answer passes it behind `attempt`, which makes errors of what is none.
         HttpFilter(name="headgate.hold", typed_config=pack(module_filter("hold"))),
         HttpFilter(name="headgate.attempt", typed_config=pack(module_filter("attempt", told))),
@@ -96,22 +92,9 @@ def _signature(cluster: str, provider: Provider) -> list[HttpFilter]:
     return [HttpFilter(name="headgate.sign", typed_config=pack(request_signing(cluster, provider)))]
 
 
-def _unless_direct(filter_config: ExternalProcessor) -> ExtensionWithMatcher:
-    """Skips the call for attempts whose body is right as it is: the plan numbers them."""
-    return ExtensionWithMatcher(
-        extension_config=extension("envoy.filters.http.ext_proc", filter_config),
-        xds_matcher=Matcher(
-            matcher_list=MatcherMatcherList(
-                matchers=[
-                    MatcherMatcherListFieldMatcher(
-                        predicate=_is_direct(number),
-                        on_match=MatcherOnMatch(action=XdsExtension(name="skip", typed_config=pack(SkipFilter()))),
-                    )
-                    for number in range(1, MAX_ATTEMPTS + 1)
-                ]
-            )
-        ),
-    )
+def _translation() -> ExtensionWithMatcher:
+    """Asked unless the attempt's body is right as it is: the plan numbers those attempts."""
+    return asked_unless(map(_is_direct, range(1, MAX_ATTEMPTS + 1)), _ext_proc())
 
 
 def _is_direct(number: int) -> MatcherMatcherListPredicate:

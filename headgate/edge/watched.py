@@ -5,7 +5,6 @@ than that waits for anybody. If nobody answers, the answer goes on.
 """
 
 from envoy_data_plane.envoy.extensions.common.matching.v3 import ExtensionWithMatcher
-from envoy_data_plane.envoy.extensions.filters.common.matcher.action.v3 import SkipFilter
 from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
     ExternalProcessor,
     ProcessingMode,
@@ -20,41 +19,26 @@ from envoy_data_plane.envoy.extensions.matching.input_matchers.metadata.v3 impor
 from envoy_data_plane.envoy.type.matcher.v3 import HttpResponseHeaderMatchInput, StringMatcher, ValueMatcher
 from envoy_data_plane.xds.core.v3 import TypedExtensionConfig as XdsExtension
 from envoy_data_plane.xds.type.matcher.v3 import (
-    Matcher,
-    MatcherMatcherList,
-    MatcherMatcherListFieldMatcher,
     MatcherMatcherListPredicate,
     MatcherMatcherListPredicatePredicateList,
     MatcherMatcherListPredicateSinglePredicate,
-    MatcherOnMatch,
 )
 from envoy_data_plane.xds.type.matcher.v3 import StringMatcher as XdsStringMatcher
 
 from headgate.contract import AUTHZ, REQUEST, TARGET, UPSTREAM_ADDRESS, WATCH_ROLE
 from headgate.edge.asking import processor
-from headgate.edge.messages import extension, pack, seconds
+from headgate.edge.messages import pack, seconds
+from headgate.edge.on_match import asked_if
 
 TIMEOUT_S = 1.0  # of one message: the worker itself waits no longer than a quarter of that
 
 
 def watched_answers() -> ExtensionWithMatcher:
-    """Skips the call where the plan names nobody that keeps responses, and for errors."""
+    """Asked where the plan names somebody that keeps responses, and the answer is good."""
     is_watched = MatcherMatcherListPredicate(
         and_matcher=MatcherMatcherListPredicatePredicateList(predicate=[_is_kept(), _is_good()])
     )
-    return ExtensionWithMatcher(
-        extension_config=extension("envoy.filters.http.ext_proc", _ext_proc()),
-        xds_matcher=Matcher(
-            matcher_list=MatcherMatcherList(
-                matchers=[
-                    MatcherMatcherListFieldMatcher(
-                        predicate=MatcherMatcherListPredicate(not_matcher=is_watched),
-                        on_match=MatcherOnMatch(action=XdsExtension(name="skip", typed_config=pack(SkipFilter()))),
-                    )
-                ]
-            )
-        ),
-    )
+    return asked_if(is_watched, _ext_proc())
 
 
 def _is_kept() -> MatcherMatcherListPredicate:

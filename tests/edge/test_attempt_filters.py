@@ -35,8 +35,15 @@ def test_the_order_of_the_filters(api: str, key: str) -> None:
     assert list(attempt_filters(cluster(P + key, api))) == ORDER
 
 
+def call_for_an_attempt() -> dict[str, Any]:
+    """What is done with an attempt that no rule of the matcher lets through as it is."""
+    matcher = attempt_filters(cluster(P))["headgate.translate"]["xds_matcher"]
+    config: dict[str, Any] = matcher["on_no_match"]["action"]["typed_config"]["typed_config"]["typed_config"]
+    return config
+
+
 def test_a_dead_or_silent_worker_lets_nothing_pass() -> None:
-    config = attempt_filters(cluster(P))["headgate.translate"]["extension_config"]["typed_config"]
+    config = call_for_an_attempt()
     assert config["grpc_service"]["envoy_grpc"]["cluster_name"] == contract.FILTERS_CLUSTER
     assert config["grpc_service"]["initial_metadata"] == [{"key": contract.ROLE, "value": contract.ATTEMPT_ROLE}]
     assert "timeout" not in config["grpc_service"]  # an answer takes as long as the route lets it
@@ -46,7 +53,7 @@ def test_a_dead_or_silent_worker_lets_nothing_pass() -> None:
 
 
 def test_what_the_call_for_an_attempt_gets_to_see() -> None:
-    config = attempt_filters(cluster(P))["headgate.translate"]["extension_config"]["typed_config"]
+    config = call_for_an_attempt()
     assert config["processing_mode"] == {
         "request_header_mode": "SEND",
         "request_body_mode": "BUFFERED",
