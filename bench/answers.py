@@ -3,6 +3,7 @@
 Events look as vLLM writes them with `continuous_usage_stats`: every one ends in the usage so far.
 """
 
+import re
 from functools import lru_cache
 
 MODEL = "bench-upstream"
@@ -10,6 +11,7 @@ BOUNDED_MODEL = "bench-bounded"  # must be told how long its answer may get
 FAILING_MODEL = "bench-failing"  # answers 500
 EMBEDDING_MODEL = "bench-embedding"
 PROMPT_TOKENS = 12
+PIECE = re.compile(rb'" (\d{5})"')  # of a stream, as JSON has it anywhere: with its place
 LAST_CHUNK = b"0\r\n\r\n"
 
 _DIMENSIONS = 1536
@@ -23,6 +25,14 @@ def stream_writes(chunks: int) -> tuple[bytes, ...]:
     content[0] = stream_head("text/event-stream; charset=utf-8") + content[0]
     usage_chunk = _event("[]", _usage(chunks))
     return (*content, framed(usage_chunk) + framed(b"data: [DONE]\n\n") + LAST_CHUNK)
+
+
+def piece(number: int) -> str:
+    """What the content event of that number says: as long as the others, and like none of them.
+
+    So a client sees which one is missing, and nobody takes a stream for a model that says one thing for ever.
+    """
+    return f" {number:05d}"
 
 
 def json_answer() -> bytes:
@@ -68,7 +78,7 @@ def framed(data: bytes) -> bytes:
 def _content_event(number: int, *, last: bool) -> bytes:
     role = '"role":"assistant",' if number == 1 else ""
     finish = '"stop"' if last else "null"
-    delta = f'{{{role}"content":" token"}}'
+    delta = f'{{{role}"content":"{piece(number)}"}}'
     choice = f'{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":{finish}}}'
     return _event(f"[{choice}]", _usage(number))
 

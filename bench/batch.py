@@ -10,8 +10,8 @@ CHAT = "/v1/chat/completions"
 class Ask(msgspec.Struct, frozen=True):
     """One kind of request. `label` keeps its figures apart from those of other kinds in the same batch.
 
-    An answer is right when it has one of these statuses and `mark` stands in it `marks` times; an empty mark is not
-    looked for.
+    An answer is right when it has one of these statuses and says `says` once, if that is not empty, and the `pieces`
+    of a stream (answers.py), each once and in their order, if that is not 0.
     """
 
     body: dict[str, Any]
@@ -19,8 +19,8 @@ class Ask(msgspec.Struct, frozen=True):
     path: str = CHAT
     label: str = ""
     statuses: tuple[int, ...] = (200,)
-    mark: str = ""
-    marks: int = 0
+    says: str = ""
+    pieces: int = 0
 
 
 class Batch(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from bench.answers import LAST_CHUNK, MODEL, PROMPT_TOKENS, framed, stream_head
+from bench.answers import LAST_CHUNK, MODEL, PROMPT_TOKENS, framed, piece, stream_head
 
 _MESSAGE_ID = "msg_01XFDUDYJgAACzvnptvVoYEL"
 _FRAMES = stream_head("application/vnd.amazon.eventstream")
@@ -41,18 +41,21 @@ def anthropic_writes(chunks: int) -> tuple[bytes, ...]:
     )
     opening = _typed("message_start", f'"message":{message}')
     opening += _typed("content_block_start", '"index":0,"content_block":{"type":"text","text":""}')
-    delta = _typed("content_block_delta", '"index":0,"delta":{"type":"text_delta","text":" token"}')
+    deltas = [
+        _typed("content_block_delta", f'"index":0,"delta":{{"type":"text_delta","text":"{text}"}}')
+        for text in _pieces(chunks)
+    ]
     closing = _typed("content_block_stop", '"index":0')
     reason = '"delta":{"stop_reason":"end_turn","stop_sequence":null}'
     closing += _typed("message_delta", f'{reason},"usage":{{"output_tokens":{chunks}}}')
     closing += _typed("message_stop")
-    return _writes(_EVENTS, opening, [delta] * chunks, closing)
+    return _writes(_EVENTS, opening, deltas, closing)
 
 
 @lru_cache(maxsize=16)
 def gemini_writes(chunks: int) -> tuple[bytes, ...]:
     """Answers of streamGenerateContent, each with the usage so far; the last one has the reason to end."""
-    deltas = [_gemini_event(" token", number) for number in range(1, chunks + 1)]
+    deltas = [_gemini_event(text, number) for number, text in enumerate(_pieces(chunks), 1)]
     return _writes(_EVENTS, b"", deltas, _gemini_event("", chunks, '"finishReason":"STOP",'))
 
 
@@ -60,12 +63,15 @@ def gemini_writes(chunks: int) -> tuple[bytes, ...]:
 def bedrock_writes(chunks: int) -> tuple[bytes, ...]:
     """Frames of ConverseStream, with the padding (`p`) that Amazon adds to their payloads."""
     opening = _frame("messageStart", '{"p":"abcdefghijkl","role":"assistant"}')
-    delta = _frame("contentBlockDelta", '{"contentBlockIndex":0,"delta":{"text":" token"},"p":"abcdefghijklmno"}')
+    deltas = [
+        _frame("contentBlockDelta", f'{{"contentBlockIndex":0,"delta":{{"text":"{text}"}},"p":"abcdefghijklmno"}}')
+        for text in _pieces(chunks)
+    ]
     usage = f'"inputTokens":{PROMPT_TOKENS},"outputTokens":{chunks},"totalTokens":{PROMPT_TOKENS + chunks}'
     closing = _frame("contentBlockStop", '{"contentBlockIndex":0,"p":"abcdef"}')
     closing += _frame("messageStop", '{"p":"abcdefghij","stopReason":"end_turn"}')
     closing += _frame("metadata", f'{{"metrics":{{"latencyMs":551}},"p":"abcd","usage":{{{usage}}}}}')
-    return _writes(_FRAMES, opening, [delta] * chunks, closing)
+    return _writes(_FRAMES, opening, deltas, closing)
 
 
 @lru_cache(maxsize=16)
@@ -74,14 +80,17 @@ def cohere_writes(chunks: int) -> tuple[bytes, ...]:
     message = '{"role":"assistant","content":[],"tool_plan":"","tool_calls":[],"citations":[]}'
     opening = _typed("message-start", f'"id":"c14c80c3-18eb-4519-9460-6c92edd8cfb4","delta":{{"message":{message}}}')
     opening += _typed("content-start", '"index":0,"delta":{"message":{"content":{"type":"text","text":""}}}')
-    delta = _typed("content-delta", '"index":0,"delta":{"message":{"content":{"text":" token"}}}')
+    deltas = [
+        _typed("content-delta", f'"index":0,"delta":{{"message":{{"content":{{"text":"{text}"}}}}}}')
+        for text in _pieces(chunks)
+    ]
     tokens = f'{{"input_tokens":{PROMPT_TOKENS},"output_tokens":{chunks}}}'
     closing = _typed("content-end", '"index":0')
     closing += _typed(
         "message-end",
         f'"delta":{{"finish_reason":"COMPLETE","usage":{{"billed_units":{tokens},"tokens":{tokens}}}}}',
     )
-    return _writes(_EVENTS, opening, [delta] * chunks, closing)
+    return _writes(_EVENTS, opening, deltas, closing)
 
 
 _GEMINI_PATH = f"/v1beta/models/{MODEL}:streamGenerateContent?alt=sse"
@@ -98,6 +107,10 @@ FOREIGN = (
 def _writes(head: bytes, opening: bytes, deltas: list[bytes], closing: bytes) -> tuple[bytes, ...]:
     first, *others = deltas
     return (head + framed(opening + first), *map(framed, others), framed(closing) + LAST_CHUNK)
+
+
+def _pieces(chunks: int) -> list[str]:
+    return [piece(number) for number in range(1, chunks + 1)]
 
 
 def _typed(kind: str, members: str = "") -> bytes:

@@ -11,6 +11,7 @@ from typing import cast
 
 import msgspec
 
+from bench.answers import PIECE
 from bench.batch import Ask, Batch, Outcome, Seen
 from bench.connection import Connection, Sent
 from bench.http import Response, numbered, request_bytes
@@ -51,8 +52,10 @@ class _Load(ABC):
         ask, text = sent.ask, response.body
         if response.status not in ask.statuses:
             self._failed(f"status {response.status}: {text[:200].decode(errors='replace')}")
-        elif ask.mark and (found := text.count(ask.mark.encode())) != ask.marks:
-            self._failed(f"{ask.mark!r} was there {found} times where {ask.marks} were expected")
+        elif ask.says and (found := text.count(ask.says.encode())) != 1:
+            self._failed(f"{ask.says!r} was there {found} times where 1 was expected")
+        elif ask.pieces and (wrong := _wrong_pieces(text, ask.pieces)):
+            self._failed(wrong)
         else:
             self._count(self.outcome.seen[ask.label], sent, text, ended)
         if response.closes:
@@ -176,6 +179,15 @@ class Open(_Load):
 
     async def _send_on_another(self, due: float) -> None:
         self._send(await self._open(), due)
+
+
+def _wrong_pieces(text: bytes, expected: int) -> str:
+    """What is wrong with a stream's pieces; nothing, if they are 1 to `expected` in this order."""
+    found = PIECE.findall(text)
+    if len(found) != expected:
+        return f"{len(found)} pieces were there where {expected} were expected"
+    wrong = next((place for place, one in enumerate(found, 1) if int(one) != place), None)
+    return f"piece {int(found[wrong - 1])} was there where {wrong} was expected" if wrong else ""
 
 
 def load_of(batch: Batch) -> _Load:

@@ -100,7 +100,7 @@ class Bench:
     def streams(self, subject: Subject, streams: int, chunks: int) -> dict[str, int]:
         """So many at once, of so many chunks: nanoseconds of CPU by component."""
         body, within_s = subject.stream_body(chunks), 30 + 3 * chunks * self._interval_s
-        batch = Batch(subject.port, [_ask(subject, body)], within_s, streams, streams)
+        batch = Batch(subject.port, [_ask(subject, body, chunks)], within_s, streams, streams)
         outcome, cpu_ns = self._measured(subject, batch)
         counts = self.counts
         counts.streams += streams
@@ -135,5 +135,5 @@ class Bench:
         return msgspec.json.decode(self._client.ask(msgspec.json.encode(batch)), type=Outcome)
 
 
-def _ask(subject: Subject, body: dict[str, Any]) -> Ask:
-    return Ask(body, dict(subject.headers), subject.path)
+def _ask(subject: Subject, body: dict[str, Any], pieces: int = 0) -> Ask:
+    return Ask(body, dict(subject.headers), subject.path, pieces=pieces)

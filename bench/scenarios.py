@@ -23,7 +23,6 @@ _DRAWN = 200  # requests of the mixture, sent in turn
 
 _WORDS = "what does a head gate do, say it in eight words; "
 _REFUSED = '"error"'
-_CHUNK = '" token"'  # what each chunk says
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def big_and_short(subject: Subject) -> list[Ask]:
 def embedding(subject: Subject) -> list[Ask]:
     """A sentence, 1,536 numbers."""
     body = {"model": subject.models["embedding"], "input": _prompt()}
-    return [Ask(body, _headers(subject, "embedding"), "/v1/embeddings", mark='"embedding":', marks=1)]
+    return [Ask(body, _headers(subject, "embedding"), "/v1/embeddings", says='"embedding":')]
 
 
 def streamed(model: str, chunks: int = CHUNKS) -> Callable[[Subject], list[Ask]]:
@@ -84,7 +83,7 @@ def refused(why: str) -> Callable[[Subject], list[Ask]]:
 
     def asks(subject: Subject) -> list[Ask]:
         headers, statuses = subject.refused[why]
-        return [Ask(_body(subject, "chat", _prompt()), dict(headers), statuses=statuses, mark=_REFUSED, marks=1)]
+        return [Ask(_body(subject, "chat", _prompt()), dict(headers), statuses=statuses, says=_REFUSED)]
 
     return asks
 
@@ -141,9 +140,9 @@ def _body(subject: Subject, model: str, prompt: str) -> dict[str, Any]:
 
 def _chat(subject: Subject, model: str, prompt: str, *, label: str = "") -> Ask:
     body = _body(subject, model, prompt)
-    return Ask(body, _headers(subject, model), CHAT, label, mark="Eight words are enough", marks=1)
+    return Ask(body, _headers(subject, model), CHAT, label, says="Eight words are enough")
 
 
 def _stream(subject: Subject, model: str, prompt: str, chunks: int) -> Ask:
     body = {**_body(subject, model, prompt), "stream": True, "max_tokens": chunks, **subject.asks}
-    return Ask(body, _headers(subject, model), CHAT, mark=_CHUNK, marks=chunks)
+    return Ask(body, _headers(subject, model), CHAT, pieces=chunks)
