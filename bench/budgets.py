@@ -1,6 +1,7 @@
-"""The rounds behind the budgets: plain Envoy and the gateway in turns, so that what else runs meets both alike."""
+"""The rounds behind the budgets: plain Envoy, the gateway and others in turns: what else runs meets all alike."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bench import meter
@@ -13,9 +14,15 @@ from bench.subject import Subject, gateway_subject, limited_subject, responses_s
 
 
 def measure_budgets(
-    options: Options, progress: Progress, bench: Bench, samples: Samples, plain: Subject, started: Gateway
+    options: Options,
+    progress: Progress,
+    bench: Bench,
+    samples: Samples,
+    plain: Subject,
+    started: Gateway,
+    others: Sequence[Subject],
 ) -> None:
-    """Rounds of plain Envoy and the gateway in turn, into `samples`."""
+    """Rounds of plain Envoy, the gateway and the others in turn, into `samples`."""
     subject = gateway_subject(started.port, started.keys, started.parts())
     limited = limited_subject(subject, started.keys["limited"], LIMITED_MODEL)
     progress("idle", 0.1)
@@ -23,17 +30,20 @@ def measure_budgets(
     time.sleep(options.idle_s)  # what a start leaves to be done is no idling
     samples.idle = bench.idle(everything, options.idle_s)
     samples.memory_idle = _memory(subject)
-    for one in (plain, subject, limited):
+    for one in (plain, subject, limited, *others):
         bench.per_request(one, max(options.requests // 10, options.connections), options.connections)
     for number in range(options.rounds):
         progress(f"round {number + 1} of {options.rounds}", 0.15 + 0.85 * number / options.rounds)
-        _streams(bench, samples, options, plain, subject)
-        _requests(bench, samples, options, plain, subject, limited)
+        _streams(bench, samples, options, plain, subject, others)
+        _requests(bench, samples, options, plain, subject, limited, others)
     samples.memory_after = _memory(subject)
 
 
-def _streams(bench: Bench, samples: Samples, options: Options, plain: Subject, ours: Subject) -> None:
+def _streams(
+    bench: Bench, samples: Samples, options: Options, plain: Subject, ours: Subject, others: Sequence[Subject]
+) -> None:
     streamed = [(plain, samples.chunks_plain), (ours, samples.chunks_gateway)]
+    streamed += [(other, samples.chunks_others.setdefault(other.name, [])) for other in others]
     for name, translated in _translations(ours, options).items():
         streamed.append((translated, samples.chunks_translated.setdefault(name, [])))
     for one, chunks in streamed:
@@ -52,12 +62,19 @@ def _translations(ours: Subject, options: Options) -> dict[str, Subject]:
 
 
 def _requests(
-    bench: Bench, samples: Samples, options: Options, plain: Subject, ours: Subject, limited: Subject
+    bench: Bench,
+    samples: Samples,
+    options: Options,
+    plain: Subject,
+    ours: Subject,
+    limited: Subject,
+    others: Sequence[Subject],
 ) -> None:
     for one, requests in (
         (plain, samples.requests_plain),
         (ours, samples.requests_gateway),
         (limited, samples.requests_limited),
+        *((other, samples.requests_others.setdefault(other.name, [])) for other in others),
     ):
         requests.append(bench.per_request(one, options.requests, options.connections))
     for one, latencies in ((plain, samples.latency_plain), (ours, samples.latency_gateway)):

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from bench.report import Row
+from bench.report import CHUNK_MEASURE, Row
 from bench.table import COLUMNS, WAY_COLUMNS, budget_cells, way_cells
 from bench.way_rows import OURS, Added, WayRow
 
@@ -42,7 +42,7 @@ _FEW: tuple[tuple[str, str, Callable[[WayRow], str]], ...] = (
     ("CPU per request, 64 clients", "short", _ms),
     ("requests per second, 64 clients", "short", lambda row: f"{row.per_s:.0f}"),
     ("added latency, one client: p50, p99", "one", lambda row: _added(row.added)),
-    ("CPU per streamed chunk, 64 streams", "streams-64", _chunk),
+    ("CPU per chunk of 64 streams, their start and end included", "streams-64", _chunk),
     ("added time to first token, 64 streams: p50, p99", "streams-64", lambda row: _added(row.first_added)),
     ("CPU per request that falls back", "fallback", _ms),
     ("memory (PSS), 64 clients", "short", lambda row: f"{row.memory_mib:.0f} MiB"),
@@ -55,11 +55,27 @@ def readme_block(found: Found, source: str) -> str:
     ways = _ways(found)
     shown = [way for way in _NAMES if any(row.way == way for row in ways)]
     lines = [_line(("", *(_NAMES[way] for way in shown))), _line(["---"] * (len(shown) + 1))]
+    chunks = _chunks(found)
+    lines.append(
+        _line(("CPU per streamed chunk, 32 streams: what one more costs", *(chunks.get(way) or "-" for way in shown)))
+    )
     for says, scenario, figure in _FEW:
         of = {row.way: figure(row) for row in ways if row.scenario == scenario}
         lines.append(_line((says, *(of.get(way) or "-" for way in shown))))
     lines += ["", f"{_about(found)} All of it: [docs/benchmark.md](docs/benchmark.md), [the run's JSON]({source})."]
     return "\n".join(lines)
+
+
+def _chunks(found: Found) -> dict[str, str]:
+    """By way, of the budgets' streams."""
+    cells: dict[str, str] = {}
+    for row in _budgets(found):
+        what, _, other = row.measure.partition(", ")
+        if what == CHUNK_MEASURE and row.other is not None:
+            cells[other] = f"{row.other:.0f} {row.unit} ({row.figure:.1f} x ours)"
+        elif row.measure == CHUNK_MEASURE:
+            cells |= {PLAIN: f"{row.plain:.0f} {row.unit}", OURS: f"{row.gateway:.0f} {row.unit}"}
+    return cells
 
 
 def budgets_block(found: Found) -> str:

@@ -1,7 +1,7 @@
 """From samples to what is told: medians and spreads, each against its budget (DESIGN: Budgets). Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from typing import Any, Literal
 
@@ -10,14 +10,15 @@ from bench.compare import Comparison
 from bench.measure import ChunkSample, Counts, LatencySample, RequestSample
 from bench.way_rows import WayRow, way_rows
 
-Compared = Literal["ratio", "added", "gateway"]
+Compared = Literal["ratio", "added", "gateway", "times"]
 
+CHUNK_MEASURE = "CPU per streamed chunk"
 _MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The most that `figure` may be."""
+    """The most that `figure` may be; of `times`, how often another gateway's is ours, the least."""
 
     figure: Compared
     limit: float
@@ -30,11 +31,17 @@ LATENCY_P50 = Budget("added", 2.5)  # ms
 LATENCY_P99 = Budget("added", 10.0)  # ms
 MEMORY = Budget("gateway", 300.0)  # MB
 UP = Budget("gateway", 5.0)  # s
+# Of LiteLLM, which has a budget because the project was begun to be so much cheaper.
+OTHER_CHUNK = {"litellm": Budget("times", 25.0)}
+OTHER_REQUEST = {"litellm": Budget("times", 8.0)}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. `figure` is the one to look at: a ratio, what the gateway adds, or its own value."""
+    """One line of the table. `figure` is the one to look at: a ratio, what the gateway adds, or its own value.
+
+    Where another gateway is measured, `other` is its value, and the figure how often that is ours.
+    """
 
     measure: str
     unit: str
@@ -45,7 +52,8 @@ class Row:
     low: float
     high: float
     budget: float | None
-    verdict: Literal["within", "over"] | None
+    verdict: Literal["within", "over", "under"] | None
+    other: float | None = None
 
 
 @dataclass(slots=True)
@@ -55,6 +63,8 @@ class Samples:
     chunks_plain: list[ChunkSample] = field(default_factory=list)
     chunks_gateway: list[ChunkSample] = field(default_factory=list)
     chunks_translated: dict[str, list[ChunkSample]] = field(default_factory=dict)  # by what is translated
+    chunks_others: dict[str, list[ChunkSample]] = field(default_factory=dict)  # by the gateway's name
+    requests_others: dict[str, list[RequestSample]] = field(default_factory=dict)
     requests_plain: list[RequestSample] = field(default_factory=list)
     requests_gateway: list[RequestSample] = field(default_factory=list)
     requests_limited: list[RequestSample] = field(default_factory=list)
@@ -89,7 +99,9 @@ def report_of(
     samples: Samples, counts: Counts, cores: int, rounds: int, compared: Comparison | None = None
 ) -> Report:
     """The rows, ratios first; of what was not measured there are none."""
-    budgets = (*_costs(samples), *_latencies(samples), *_rest(samples)) if samples.requests_plain else ()
+    budgets = (
+        (*_costs(samples), *_others(samples), *_latencies(samples), *_rest(samples)) if samples.requests_plain else ()
+    )
     return Report(
         cores=cores,
         rounds=rounds,
@@ -106,7 +118,7 @@ def report_of(
 def _costs(samples: Samples) -> Iterable[Row]:
     plain = [s.total for s in samples.chunks_plain]
     for measure, ours, budget in (
-        ("CPU per streamed chunk", samples.chunks_gateway, CHUNK),
+        (CHUNK_MEASURE, samples.chunks_gateway, CHUNK),
         *(
             (f"CPU per translated chunk, {api}", found, TRANSLATED_CHUNK)
             for api, found in samples.chunks_translated.items()
@@ -124,6 +136,15 @@ def _costs(samples: Samples) -> Iterable[Row]:
             yield _alone(f"  of which {component}", "ms", [s.by_component[component] for s in requests])
     rates = [s.rps for s in samples.requests_plain], [s.rps for s in samples.requests_gateway]
     yield _compared("requests per second", "1/s", "ratio", *rates)
+
+
+def _others(samples: Samples) -> Iterable[Row]:
+    for name, chunks in samples.chunks_others.items():
+        ours, others = [s.total for s in samples.chunks_gateway], [s.total for s in chunks]
+        yield _times(f"{CHUNK_MEASURE}, {name}", "µs", ours, others, OTHER_CHUNK.get(name))
+    for name, requests in samples.requests_others.items():
+        ours, others = [s.total for s in samples.requests_gateway], [s.total for s in requests]
+        yield _times(f"CPU per request, {name}", "ms", ours, others, OTHER_REQUEST.get(name))
 
 
 def _latencies(samples: Samples) -> Iterable[Row]:
@@ -166,6 +187,12 @@ def _compared(
     return _row(measure, unit, median(plain), ours, compared, spread_of(figures), budget)
 
 
+def _times(measure: str, unit: str, ours: Sequence[float], others: Sequence[float], budget: Budget | None) -> Row:
+    figures = [other / our if our else float("nan") for our, other in zip(ours, others, strict=True)]
+    row = _row(measure, unit, None, ours, "times", spread_of(figures), budget)
+    return replace(row, other=median(others))
+
+
 def _row(
     measure: str,
     unit: str,
@@ -185,5 +212,11 @@ def _row(
         low=figure.low,
         high=figure.high,
         budget=budget.limit if budget else None,
-        verdict=("within" if figure.median <= budget.limit else "over") if budget else None,
+        verdict=_verdict(figure.median, budget) if budget else None,
     )
+
+
+def _verdict(figure: float, budget: Budget) -> Literal["within", "over", "under"]:
+    if budget.figure == "times":
+        return "within" if figure >= budget.limit else "under"
+    return "within" if figure <= budget.limit else "over"

@@ -68,11 +68,11 @@ def _run(options: Options, progress: Progress, there: _There) -> Report:
     subject = _subject(ours)
     compared = [SCENARIOS[name] for name in SCENARIOS if name in options.only]
     share = 0.25 if compared else 1.0  # of the bar
+    others = [stack.enter_context(PEERS[name](folder, upstream, there.client)) for name in options.against]
     if BUDGETS in options.only:
-        measure_budgets(options, lambda what, done: progress(what, share * done), bench, samples, plain, ours)
+        measure_budgets(options, lambda what, done: progress(what, share * done), bench, samples, plain, ours, others)
     comparison = None
     if compared:
-        others = [stack.enter_context(PEERS[name](folder, upstream, there.client)) for name in options.against]
         direct = plain_subject(upstream, {"upstream": (there.upstream_pid,)}, "direct")
         ways = [direct, plain, subject, *others]
         comparison = compare(

@@ -8,7 +8,7 @@ from rich.table import Table
 from bench.report import Report, Row
 from bench.way_rows import Added, WayRow
 
-COLUMNS = ("measure", "plain", "gateway", "compared", "spread", "at most", "")
+COLUMNS = ("measure", "plain", "gateway", "other", "compared", "spread", "budget", "")
 
 WAY_COLUMNS = (
     *("scenario", "way", "1/s", "p50 ms", "p99", "p99.9", "first p50", "jitter p99"),
@@ -81,9 +81,10 @@ def budget_cells(row: Row) -> tuple[str, ...]:
         row.measure,
         "" if row.plain is None else f"{_number(row.plain)} {row.unit}",
         f"{_number(row.gateway)} {row.unit}",
+        "" if row.other is None else f"{_number(row.other)} {row.unit}",
         _compared(row),
         "" if row.low == row.high else f"{_number(row.low)} to {_number(row.high)}",
-        "" if row.budget is None else _with_unit(row, row.budget),
+        "" if row.budget is None else _budget(row, row.budget),
         row.verdict or "",
     )
 
@@ -93,7 +94,15 @@ def _compared(row: Row) -> str:
         return f"{row.figure:+.2f} {row.unit}"
     if row.compared == "ratio":
         return f"{_number(row.figure)} x"
+    if row.compared == "times":
+        return f"{_number(row.figure)} x ours"
     return f"{_number(row.gateway / row.plain)} x" if row.plain else ""
+
+
+def _budget(row: Row, value: float) -> str:
+    if row.compared == "times":
+        return f"≥ {value:g} x"
+    return f"≤ {_with_unit(row, value)}"
 
 
 def _with_unit(row: Row, value: float) -> str:

@@ -47,8 +47,9 @@ def _subject(port: int) -> Subject:
         headers=bearer(_KEY),
         model="chat",
         asks=USAGE,
-        hides_usage=False,
-        frame_events=0,
+        hides_usage=True,  # but for an event of its own, beside the reason to end and the end
+        frame_events=3,
+        frame_usages=1,
         pids={},
         models={name: name for name in ("chat", "embedding", "fallback", "anthropic")},
         refused={"bad-key": (bearer("sk-bench-unknown-key"), (400,))},  # it misses its database

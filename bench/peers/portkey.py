@@ -1,4 +1,8 @@
-"""Portkey's open-source gateway on Node.js: one process, as it is; it knows no keys, limits or ledger of its own."""
+"""Portkey's open-source gateway on Node.js: one process, as it is; it knows no keys, limits or ledger of its own.
+
+Its HTTP server is the version that Portkey's own lock file has: its package allows later ones, with which a stream's
+head may not be changed any more, and Portkey, which does that, answers 500.
+"""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +31,7 @@ def running_portkey(folder: Path, upstream: int, client: Child) -> Iterator[Subj
             model=answers.MODEL,
             asks=USAGE,
             hides_usage=False,
-            frame_events=0,
+            frame_events=2,
             pids={},
             models={"chat": answers.MODEL, "embedding": answers.EMBEDDING_MODEL, "fallback": answers.MODEL},
             extra={"fallback": {"x-portkey-config": _chain(root)}},

@@ -77,6 +77,25 @@ def test_a_budget_that_is_just_met_is_met() -> None:
     assert verdicts == ["over", "within"]
 
 
+def test_another_gateway_is_to_need_at_least_so_many_times_ours() -> None:
+    rows = report(
+        chunks_others={"litellm": [ChunkSample({"litellm": cost}) for cost in (400.0, 960.0, 450.0)]},
+        requests_others={
+            "litellm": [RequestSample({"litellm": 7.1}, 200.0)] * 3,
+            "portkey": [RequestSample({"portkey": 0.9}, 900.0)] * 3,
+        },
+    ).rows
+    assert [
+        (row.measure, row.gateway, row.other, round(row.figure, 1), row.budget, row.verdict)
+        for row in rows
+        if row.other
+    ] == [
+        ("CPU per streamed chunk, litellm", 18.0, 450.0, 25.0, 25.0, "within"),
+        ("CPU per request, litellm", 0.9, 7.1, 7.9, 8.0, "under"),
+        ("CPU per request, portkey", 0.9, 0.9, 1.0, None, None),
+    ]
+
+
 def test_the_table_shows_errors_and_verdicts() -> None:
     counts = Counts(requests=7, streams=3, chunks=90, errors=Counter({"gateway: status 503": 2}))
     console = Console(file=io.StringIO(), width=120)
@@ -86,5 +105,5 @@ def test_the_table_shows_errors_and_verdicts() -> None:
     assert "2 x gateway: status 503" in text
     line = next(line for line in text.splitlines() if line.startswith("CPU per streamed chunk"))
     assert re.sub(" +", " ", line).strip() == (
-        "CPU per streamed chunk 10.0 µs 18.0 µs 1.60 x 1.60 to 1.80 1.7 x within"
+        "CPU per streamed chunk 10.0 µs 18.0 µs 1.60 x 1.60 to 1.80 ≤ 1.7 x within"
     )

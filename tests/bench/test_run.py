@@ -53,7 +53,7 @@ def descendants() -> set[int]:
 
 def test_a_run_counts_what_it_did_and_leaves_nothing(tiny: Path) -> None:
     before = descendants()
-    result = CliRunner().invoke(main, ["bench", "--only", "budgets", "--quick", "--json"])
+    result = CliRunner().invoke(main, ["bench", "--only", "budgets", "--alone", "--quick", "--json"])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     # Three ways, a warm-up of 4 each, then per round 20 requests; 5 for the latency of two ways.
@@ -91,7 +91,7 @@ def test_a_run_counts_what_it_did_and_leaves_nothing(tiny: Path) -> None:
 
 def test_translations_are_of_every_api_that_is_not_openais_and_of_responses(tiny: Path) -> None:
     result = CliRunner().invoke(
-        main, ["bench", "--only", "budgets", "--quick", "--rounds", "1", "--translations", "--json"]
+        main, ["bench", "--only", "budgets", "--alone", "--quick", "--rounds", "1", "--translations", "--json"]
     )
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
@@ -110,7 +110,7 @@ def test_answers_to_a_tenant_with_token_limits_are_bounded_or_it_is_an_error(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bench.gateway._TOKEN_LIMITS", {})
-    result = CliRunner().invoke(main, ["bench", "--only", "budgets", "--quick", "--rounds", "1"])
+    result = CliRunner().invoke(main, ["bench", "--only", "budgets", "--alone", "--quick", "--rounds", "1"])
     assert result.exit_code == 1
     assert (
         '24 x limited: status 400: {"error":{"message":"not what the bench sends"}}' in result.output
@@ -172,7 +172,7 @@ def test_names_that_nobody_knows_are_refused(wrong: list[str], said: str) -> Non
 
 def test_wrong_answers_are_named_and_the_exit_code_says_so(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.subject.USAGE", {})  # plain Envoy's client no longer asks for what the upstream wants
-    result = CliRunner().invoke(main, ["bench", "--only", "budgets", "--quick", "--rounds", "1"])
+    result = CliRunner().invoke(main, ["bench", "--only", "budgets", "--alone", "--quick", "--rounds", "1"])
     assert result.exit_code == 1
     assert 'plain: status 400: {"error":{"message":"usage not asked for"}}' in result.output
 
@@ -181,7 +181,7 @@ def test_a_gateway_that_does_not_start_ends_the_run_with_its_words(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bench.gateway.MODEL", "no name")
-    result = CliRunner().invoke(main, ["bench", "--only", "budgets", "--quick"])
+    result = CliRunner().invoke(main, ["bench", "--only", "budgets", "--alone", "--quick"])
     assert result.exit_code == 1
     assert result.stderr.startswith("headgate up ended with 1:\n")
     assert 'found "no name"' in result.stderr
