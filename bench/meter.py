@@ -37,3 +37,15 @@ def sockets(pid: int) -> int:
         with suppress(FileNotFoundError):  # closed meanwhile
             found += os.readlink(entry.path).startswith("socket:")  # noqa: PTH115 - no path, a description
     return found
+
+
+def descriptors(pid: int) -> int:
+    """Those that it has open, but for the files in which the kernel tells of its own threads.
+
+    ClickHouse keeps three of these open for each thread that asks what it used, for as long as the thread lives.
+    """
+    found = 0
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found += not os.readlink(entry.path).startswith(f"/proc/{pid}/task/")  # noqa: PTH115 - sockets are no path
+    return found

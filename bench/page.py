@@ -1,5 +1,8 @@
 """A kept run's tables in README.md and docs/benchmark.md, between marks: `python -m bench.page FILE`.
 
+`bench-<date>.json` is of `headgate bench` and in both pages, `growth-…` and `soak-…` of these modules and in the
+latter.
+
 A test holds the pages to the newest run that is committed. Nothing is chosen by how it looks: docs/benchmark.md has
 every row of the run, README.md the same few figures of every way.
 """
@@ -12,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from bench import growth, soak
 from bench.report import CHUNK_MEASURE, Row
 from bench.table import COLUMNS, WAY_COLUMNS, budget_cells, way_cells
 from bench.way_rows import OURS, Added, WayRow
@@ -54,7 +58,7 @@ def readme_block(found: Found, source: str) -> str:
     """The few figures that the README has."""
     ways = _ways(found)
     shown = [way for way in _NAMES if any(row.way == way for row in ways)]
-    lines = [_line(("", *(_NAMES[way] for way in shown))), _line(["---"] * (len(shown) + 1))]
+    lines = _head(("", *(_NAMES[way] for way in shown)))
     chunks = _chunks(found)
     lines.append(
         _line(("CPU per streamed chunk, 32 streams: what one more costs", *(chunks.get(way) or "-" for way in shown)))
@@ -81,13 +85,26 @@ def _chunks(found: Found) -> dict[str, str]:
 def budgets_block(found: Found) -> str:
     """Every row of the budgets."""
     rows = [_line(budget_cells(row)) for row in _budgets(found)]
-    return "\n".join([_line(COLUMNS), _line(["---"] * len(COLUMNS)), *rows])
+    return "\n".join([*_head(COLUMNS), *rows])
 
 
 def ways_block(found: Found) -> str:
     """Every row of the scenarios."""
     rows = [_line((row.scenario, *way_cells(row))) for row in _ways(found)]
-    return "\n".join([_about(found), "", _line(WAY_COLUMNS), _line(["---"] * len(WAY_COLUMNS)), *rows])
+    return "\n".join([_about(found), "", *_head(WAY_COLUMNS), *rows])
+
+
+def growth_block(found: Found) -> str:
+    """Every size of what grew."""
+    rows = [_line(growth.cells(point)) for point in msgspec.convert(found["points"], list[growth.Point])]
+    return "\n".join([_about(found), "", *_head(growth.COLUMNS), *rows])
+
+
+def soak_block(found: Found) -> str:
+    """A row for each tenth, and what was wrong in the end."""
+    rows = [_line(row) for row in soak.tenths(msgspec.convert(found["samples"], list[soak.Sample]))]
+    wrong = "; ".join(found["wrong"]) or "nothing"
+    return "\n".join([_about(found), "", *_head(soak.COLUMNS), *rows, "", f"Wrong in the end: {wrong}."])
 
 
 def with_block(page: str, name: str, block: str) -> str:
@@ -98,12 +115,16 @@ def with_block(page: str, name: str, block: str) -> str:
 
 
 def pages_of(kept: Path, root: Path) -> dict[Path, str]:
-    """The two pages with this run's tables."""
+    """The pages with this run's tables."""
     found = json.loads(kept.read_text())
     readme, page = root / "README.md", root / "docs" / "benchmark.md"
+    name = kept.name.partition("-")[0]
+    picture = f"\n\n![{_PICTURES[name]}](benchmarks/{kept.stem}.svg)"
+    if name in _MORE:
+        return {page: with_block(page.read_text(), name, _MORE[name](found) + picture)}
     shown = with_block(readme.read_text(), "ways", readme_block(found, kept.relative_to(root).as_posix()))
     text = with_block(page.read_text(), "budgets", budgets_block(found))
-    return {readme: shown, page: with_block(text, "ways", ways_block(found))}
+    return {readme: shown, page: with_block(text, "ways", ways_block(found) + picture)}
 
 
 def _ways(found: Found) -> list[WayRow]:
@@ -122,12 +143,25 @@ def _about(found: Found) -> str:
     )
 
 
+def _head(columns: Sequence[str]) -> list[str]:
+    return [_line(columns), _line(["---"] * len(columns))]
+
+
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+_PICTURES = {
+    "bench": "Added latency and CPU by scenario",
+    "growth": "CPU and latency as things grow",
+    "soak": "Memory, latency and descriptors over the requests",
+}
+
+_MORE: Mapping[str, Callable[[Found], str]] = {"growth": growth_block, "soak": soak_block}
+
+
 def main() -> None:
-    """Write both pages."""
+    """Write the pages."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("kept", type=Path)
     root = Path(__file__).parents[1]

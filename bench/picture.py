@@ -25,7 +25,7 @@ def draw(rows: Sequence[WayRow], path: Path) -> None:
         raise Failure("matplotlib draws the picture: pip install 'headgate[bench]'") from None
 
     shown = [row for row in rows if row.way != DIRECT and row.label != "400 kB" and not row.errors]
-    figure = Figure(figsize=(11, 13), layout="constrained")
+    figure = Figure(figsize=(15, 13), layout="constrained")
     for axes, (title, unit, value) in zip(figure.subplots(len(_PANELS), 1), _PANELS, strict=True):
         _bars(axes, [(row, found) for row in shown if (found := value(row)) is not None])
         axes.set_title(title, loc="left")
@@ -41,7 +41,13 @@ def _bars(axes: "Axes", found: Sequence[tuple[WayRow, float]]) -> None:
         values = {row.scenario: value for row, value in found if row.way == way}
         places = [place + number * width for place, name in enumerate(scenarios) if name in values]
         bars = axes.bar(places, [max(values[name], 0.01) for name in scenarios if name in values], width, label=way)
-        axes.bar_label(bars, fmt="%.3g", fontsize=6)
+        axes.bar_label(bars, fmt=_short, fontsize=7)
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.margins(x=0.02, y=0.12)  # room for the topmost labels
     axes.set_xticks([place + 0.4 - width / 2 for place in range(len(scenarios))], scenarios, rotation=20)
     axes.legend(fontsize=8)
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"

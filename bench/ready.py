@@ -13,6 +13,8 @@ from bench.subject import Subject
 _WITHIN_S = 180.0
 _POLL_S = 0.01
 
+_QUIET_MS, _LOOK_S, _QUIET_WITHIN_S = 25.0, 0.5, 20.0
+
 
 def until_answered(client: Child, subject: Subject, check: Callable[[], None]) -> float:
     """Ask until a small request is answered; when it was, on the monotonic clock.
@@ -30,3 +32,14 @@ def until_answered(client: Child, subject: Subject, check: Callable[[], None]) -
         if time.monotonic() > deadline:
             raise Failure(f"{subject.name} does not answer: {outcome.errors}")
         time.sleep(_POLL_S)
+
+
+def until_quiet(subject: Subject) -> None:
+    """Until no part is busy any more with what its start left to be done; 20 seconds at most."""
+    deadline = time.monotonic() + _QUIET_WITHIN_S
+    while time.monotonic() < deadline:
+        before = subject.cpu_ns()
+        time.sleep(_LOOK_S)
+        after = subject.cpu_ns()
+        if all(after[name] - before[name] < _QUIET_MS * 1e6 for name in before):
+            return

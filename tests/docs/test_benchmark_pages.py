@@ -3,15 +3,21 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from bench.page import pages_of
 
 ROOT = Path(__file__).parents[2]
-KEPT = sorted((ROOT / "docs" / "benchmarks").glob("bench-*.json"))
+FOLDER = ROOT / "docs" / "benchmarks"
+KEPT = sorted(FOLDER.glob("bench-*.json"))
+NEWEST = [kept[-1] for name in ("bench", "growth", "soak") if (kept := sorted(FOLDER.glob(f"{name}-*.json")))]
 
 
-def test_the_pages_have_the_newest_run() -> None:
-    for path, text in pages_of(KEPT[-1], ROOT).items():
-        assert path.read_text() == text, f"python -m bench.page {KEPT[-1].relative_to(ROOT)}"
+@pytest.mark.parametrize("kept", NEWEST, ids=[kept.stem for kept in NEWEST])
+def test_the_pages_have_the_newest_run_and_its_picture(kept: Path) -> None:
+    for path, text in pages_of(kept, ROOT).items():
+        assert path.read_text() == text, f"python -m bench.page {kept.relative_to(ROOT)}"
+    assert kept.with_suffix(".svg").exists()
 
 
 def test_the_run_was_a_whole_one_and_says_how_to_repeat_it() -> None:
