@@ -3,15 +3,14 @@
 One request per connection. Envoy leads nobody to these paths.
 """
 
-import asyncio
 from pathlib import Path
 
 import msgspec
 
 from headgate.standing import Standing
+from headgate.supervise.asking import asking
 
 HEALTH, FIRST_KEY = "/health", "/first-key"
-_MOST_BYTES = 65_536
 
 
 class Unreadable(Exception):  # noqa: N818 - what came instead of an answer
@@ -49,17 +48,10 @@ async def make_first_key(socket: Path) -> FirstKey | None:
 
 
 async def _ask(socket: Path, method: str, path: str) -> tuple[int, bytes]:
-    reader, writer = await asyncio.open_unix_connection(str(socket))
-    try:
-        writer.write(
-            f"{method} {path} HTTP/1.1\r\nhost: control\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode()
-        )
-        answer = await reader.read(_MOST_BYTES)
-        while piece := await reader.read(_MOST_BYTES):
-            answer += piece
-    finally:
-        writer.close()
-    head, separator, body = answer.partition(b"\r\n\r\n")
+    question = f"{method} {path} HTTP/1.1\r\nhost: control\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    async with asking(socket, question.encode()) as answer:
+        said = await answer.whole()
+    head, separator, body = said.partition(b"\r\n\r\n")
     status = head.split(b" ", 2)[1:2]
     if not separator or not status or not status[0].isdigit():
         raise Unreadable

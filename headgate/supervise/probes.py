@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
-import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from headgate.counters.unavailable import reason_of
 from headgate.engine_standing import EnginesStanding
 from headgate.spool_room import free_bytes
 from headgate.standing import ASK_STANDING, Standing
+from headgate.supervise.asking import asking
 from headgate.supervise.control_socket import Unreadable, control_standing
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from headgate.supervise.part import Probe
@@ -42,13 +42,8 @@ def worker_answers(path: Path) -> Probe:
     """A filter worker: it answers an HTTP/2 preface. Connecting alone, a stopped process would seem well."""
 
     async def probe() -> str | None:
-        loop = asyncio.get_running_loop()
-        with socket.socket(socket.AF_UNIX) as asked:  # of each worker twice a second: streams cost twice as much
-            asked.setblocking(False)
-            await loop.sock_connect(asked, str(path))
-            await loop.sock_sendall(asked, _HTTP2_PREFACE)
-            answer = await loop.sock_recv(asked, 4096)
-        return None if len(answer) >= _FRAME_HEAD_BYTES else "closes connections"
+        async with asking(path, _HTTP2_PREFACE) as answer:
+            return None if len(await answer.piece()) >= _FRAME_HEAD_BYTES else "closes connections"
 
     return _guarded(probe)
 
@@ -57,11 +52,8 @@ def says_a_line(path: Path) -> Probe:
     """The ledger: it says how far it is to whoever connects."""
 
     async def probe() -> str | None:
-        reader, writer = await asyncio.open_unix_connection(str(path))
-        try:
-            return None if await reader.readline() else "closes connections"
-        finally:
-            writer.close()
+        async with asking(path) as answer:
+            return None if await answer.piece() else "closes connections"
 
     return _guarded(probe)
 
@@ -70,11 +62,8 @@ def tells_events(path: Path) -> Probe:
     """What the part that tells usage events meets at its brokers: Kafka's name of it, never an address."""
 
     async def probe() -> str | None:
-        reader, writer = await asyncio.open_unix_connection(str(path))
-        try:
-            problem = json.loads(await reader.readline() or b"{}").get("problem")
-        finally:
-            writer.close()
+        async with asking(path) as answer:
+            problem = json.loads(await answer.line() or b"{}").get("problem")
         return f"events wait: {problem}" if problem else None
 
     return _guarded(probe)
@@ -84,12 +73,8 @@ def refuses_http(path: Path) -> Probe:
     """The bridge: it answers a request that is no WebSocket, whatever it answers."""
 
     async def probe() -> str | None:
-        reader, writer = await asyncio.open_unix_connection(str(path))
-        try:
-            writer.write(b"GET / HTTP/1.1\r\nhost: probe\r\n\r\n")
-            return None if (await reader.readline()).startswith(b"HTTP/1.1 ") else "closes connections"
-        finally:
-            writer.close()
+        async with asking(path, b"GET / HTTP/1.1\r\nhost: probe\r\n\r\n") as answer:
+            return None if (await answer.line()).startswith(b"HTTP/1.1 ") else "closes connections"
 
     return _guarded(probe)
 
@@ -188,14 +173,12 @@ def usage_store_up(path: Path) -> Probe:
 
 
 async def _store_standing(path: Path) -> Standing:
-    reader, writer = await asyncio.open_unix_connection(str(path))
+    async with asking(path, ASK_STANDING) as answer:
+        line = await answer.line()
     try:
-        writer.write(ASK_STANDING)
-        return msgspec.json.decode(await reader.readline(), type=Standing)
+        return msgspec.json.decode(line, type=Standing)
     except msgspec.DecodeError:
         raise Unreadable from None
-    finally:
-        writer.close()
 
 
 def _words(said: Standing) -> str | None:

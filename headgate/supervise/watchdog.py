@@ -34,13 +34,13 @@ class Patience:
 
 WORKERS = Patience(1.5, 30.0, every_s=0.5)  # killed within 2.5 s
 BY_NAME = {
-    parts.LEDGER: Patience(10.0, 60.0, every_s=1.0, silence_only=True),
-    parts.BRIDGE: Patience(10.0, 60.0, every_s=1.0, silence_only=True),
-    parts.ENGINES: Patience(10.0, 60.0, every_s=1.0, silence_only=True),
-    parts.EVENTS: Patience(10.0, 60.0, every_s=1.0, silence_only=True),
-    parts.CONTROL: Patience(10.0, 60.0, every_s=1.0, silence_only=True),
-    parts.USAGE: Patience(10.0, 60.0, every_s=1.0, silence_only=True),
-    parts.VALKEY: Patience(30.0, 60.0, every_s=1.0, silence_only=True),  # it may have to wait for the disk
+    parts.LEDGER: Patience(10.0, 60.0, every_s=2.0, silence_only=True),
+    parts.BRIDGE: Patience(10.0, 60.0, every_s=2.0, silence_only=True),
+    parts.ENGINES: Patience(10.0, 60.0, every_s=2.0, silence_only=True),
+    parts.EVENTS: Patience(10.0, 60.0, every_s=2.0, silence_only=True),
+    parts.CONTROL: Patience(10.0, 60.0, every_s=2.0, silence_only=True),
+    parts.USAGE: Patience(10.0, 60.0, every_s=2.0, silence_only=True),
+    parts.VALKEY: Patience(30.0, 60.0, every_s=2.0, silence_only=True),  # it may have to wait for the disk
 }
 
 
