@@ -17,6 +17,8 @@ from envoy_data_plane.envoy.config.bootstrap.v3 import (
     BootstrapApplicationLogConfigLogFormat,
     BootstrapDynamicResources,
     BootstrapStaticResources,
+    Watchdog,
+    Watchdogs,
 )
 from envoy_data_plane.envoy.config.core.v3 import ApiVersion, ConfigSource, Node, PathConfigSource
 from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
@@ -26,7 +28,7 @@ from headgate.config.model import Gateway
 from headgate.contract import CLUSTERS, ENVOY_ADMIN_SOCKET
 from headgate.edge.clusters import differs_inline, provider_accounts, provider_cluster, provider_clusters
 from headgate.edge.listener import edge_listeners
-from headgate.edge.messages import document, pack, unix
+from headgate.edge.messages import document, pack, seconds, unix
 from headgate.edge.overload import overload_manager
 from headgate.edge.routes import route_configuration
 from headgate.edge.secrets import placeholders, secret_files
@@ -34,6 +36,10 @@ from headgate.edge.tracing import collector_cluster
 from headgate.edge.workers import own_clusters
 
 _LOG_LINE = {"time": "%Y-%m-%dT%T.%eZ", "level": "%l", "part": "envoy", "logger": "%n", "event": "%j"}
+
+# Envoy counts threads that answer nobody for so long, and does nothing else about it. By its own 0.2 s and 1 s each
+# thread is woken ten times a second, and two more to look.
+_WATCHED = Watchdog(miss_timeout=seconds(2), megamiss_timeout=seconds(10))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +117,7 @@ def _bootstrap(gateway: Gateway, settings: EdgeSettings) -> Bootstrap:
         # How things stand is asked most when nothing else gets in any more.
         admin=Admin(address=unix(str(ENVOY_ADMIN_SOCKET)), ignore_global_conn_limit=True),
         overload_manager=overload_manager(gateway.listen),
+        watchdogs=Watchdogs(main_thread_watchdog=_WATCHED, worker_watchdog=_WATCHED),
         static_resources=BootstrapStaticResources(
             listeners=edge_listeners(gateway, settings.spool),
             clusters=[
