@@ -8,6 +8,7 @@ import structlog
 
 from control.holdings import host_id
 from control.store.adapters import wanted_versions
+from control.store.looks import Looks
 from control.store.store import Store
 from headgate import contract
 from headgate.declared import Declared
@@ -23,12 +24,17 @@ class AdapterWork:
         self._store, self._declared = store, declared
         self._made: Any = None
         self._promotions: Any = None
+        self._looks: Looks | None = None  # of the database that had none
 
     def settle_promotions(self) -> None:
         """From the first time on that there are some which wait for engines. Blocks; raises StoreError."""
         if self._promotions is None:
+            looks = self._store.looks()
+            if looks is not None and looks == self._looks:
+                return
             with self._store.read() as reader:
                 if not wanted_versions(reader):
+                    self._looks = looks
                     return
             self._promotions = importlib.import_module("control.adapters.promotions").Promotions(self._store)
         self._promotions.settle()

@@ -1,6 +1,7 @@
 """Tells this host's workers what the database says: keeps the directory's file at the database's version.
 
-It looks after each commit of this process, at each notice of another host's, and every half second: one statement.
+It looks after each commit of this process, at each notice of another host's, and every half second: one statement, or
+none while SQLite's files look as they did.
 Whatever fails, the file stays as it was and the next look tries again; `state` says so.
 """
 
@@ -17,6 +18,7 @@ from control.directory_rows import changes_of
 from control.notices import Notices
 from control.store.changes import changes_since, has_been, state_of, whole_directory
 from control.store.failures import Gap, StoreError
+from control.store.looks import Looks
 from control.store.store import Store
 from control.store.unit import Reader
 from control.tidying import Tidying
@@ -24,6 +26,7 @@ from headgate.directory.rows import Mark
 from headgate.directory.writer import Writer
 
 LOOK_EVERY_S = 0.5
+ASK_EVERY_S = 5.0  # whatever its files look like: whether it can be read at all
 VERIFY_EVERY_S = 60.0
 COMMIT_WAITS_S = 1.0  # for this host's own workers
 NO_DISK_PAUSE_S = 5.0
@@ -56,6 +59,8 @@ class Publisher:
         self._notices = Notices(counters_url, self._hear) if counters_url else None
         self._tidying = Tidying(store)
         self._seen: Mark | None = None  # how the database was when the file was last brought to it
+        self._looks: Looks | None = None  # likewise of its files
+        self._asks_at = 0.0
         self._verified_at = time.monotonic()
         self._news = threading.Event()
         self._told = threading.Condition()
@@ -127,6 +132,11 @@ class Publisher:
         if self._writer.is_whole() and time.monotonic() - self._verified_at > VERIFY_EVERY_S:
             self._verified_at = time.monotonic()
             self._writer.verify()
+        looks = self._store.looks()
+        if looks is not None and looks == self._looks and self._is_told_of(self._seen):
+            self._writer.merge()
+            return None
+        self._looks = None
         with self._store.read() as reader:
             version, head = state_of(reader)
             now = Mark(version, head.seq, head.hash)
@@ -134,9 +144,14 @@ class Publisher:
                 self._bring(reader, now)
                 for tell in self.followers:
                     tell()
-        self._seen = now
+        self._seen, self._looks, self._asks_at = now, looks, time.monotonic() + ASK_EVERY_S
         self._writer.merge()
         return None
+
+    def _is_told_of(self, seen: Mark | None) -> bool:
+        """Whether the file is still at what was seen last, which was not long ago."""
+        mark = self._writer.mark
+        return bool(mark and seen and mark.version == seen.version) and time.monotonic() < self._asks_at
 
     def _bring(self, reader: Reader, now: Mark) -> None:
         """The file to the state `now`, which the reader sees."""

@@ -33,6 +33,7 @@ from control.store.credits import find_account
 from control.store.engine import file_of, sqlite_url
 from control.store.erasure import unfinished_deletions
 from control.store.failures import StoreAway, StoreError
+from control.store.looks import Looks
 from control.store.store import Store
 from control.store.values import CreditAccount
 from headgate import contract, metrics
@@ -40,6 +41,7 @@ from headgate.auth_secrets import AuthSecrets
 from headgate.directory.following import Following
 from headgate.lifeline import until_end
 from headgate.snapshot import AuthRow
+from headgate.ticks import until_next
 
 USES_EVERY_S = 10.0
 HOST_EVERY_S = 60.0
@@ -79,6 +81,7 @@ class Control:
         self._secrets = AuthSecrets(AuthRow())
         self._file = file_of(database_url)
         self._inode: int | None = None  # of the file that is open
+        self._looks: Looks | None = None  # of the database that was looked at for work
 
     def gate(self) -> Gate:
         """What is served."""
@@ -138,12 +141,14 @@ class Control:
             # What is written into the old one is lost. A new process finds out what there is now.
             log.error("the database's file was removed or exchanged under us: control starts again")
             os.kill(os.getpid(), signal.SIGTERM)
-        if not self.app.is_made:
+        looks = self.store.looks()
+        if not self.app.is_made and (looks is None or looks != self._looks):
             deletions, credentials = await asyncio.to_thread(self._waiting)
             if deletions:
                 await self.app()
             elif credentials and self._credentials is None:
                 await asyncio.to_thread(self._follow_credentials)
+            self._looks = looks
 
     def _account(self, tenant: str) -> CreditAccount | None:
         """As the database has it now. Raises StoreError."""
@@ -220,7 +225,7 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
             log.warning("waits for the database", error=str(error))
         except Exception:  # a turn's boundary: the next one comes
             log.exception("work beside requests failed")
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(until_next(seconds))
 
 
 async def _serve(*, lifeline: bool) -> None:

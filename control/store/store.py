@@ -9,12 +9,14 @@ import importlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import Engine
 
 from control.audit_chain import Actor
-from control.store.engine import Waits, check_connection, open_engine, reading, writing
+from control.store.engine import Waits, check_connection, file_of, open_engine, reading, writing
 from control.store.failures import StoreBusy, named
+from control.store.looks import Looks, looks_of
 from control.store.migrations import is_current
 from control.store.unit import Reader, Unit, Writer
 
@@ -28,8 +30,14 @@ def _clock() -> dt.datetime:
 class Store:
     """An open database, with this version's tables."""
 
-    def __init__(self, engine: Engine, waits: Waits | None = None, clock: Callable[[], dt.datetime] = _clock) -> None:
-        self.engine = engine
+    def __init__(
+        self,
+        engine: Engine,
+        waits: Waits | None = None,
+        clock: Callable[[], dt.datetime] = _clock,
+        file: Path | None = None,
+    ) -> None:
+        self.engine, self._file = engine, file
         self.listeners: list[Listener] = []  # told of each version that was committed here; they must not raise
         self._reading, self._writing = reading(engine), writing(engine)
         self._waits, self._clock = waits or Waits(), clock
@@ -45,7 +53,7 @@ class Store:
     @classmethod
     def at(cls, url: str, waits: Waits | None = None) -> "Store":
         """A database that is still to be opened: before `prepare` it is not to be used."""
-        return cls(open_engine(url, waits), waits)
+        return cls(open_engine(url, waits), waits, file=file_of(url))
 
     def prepare(self) -> None:
         """Brings its tables up to date. May be called again after it has failed."""
@@ -62,6 +70,10 @@ class Store:
     def check(self) -> None:
         """Raises if the database does not answer now."""
         check_connection(self.engine)
+
+    def looks(self) -> Looks | None:
+        """The same again: whatever is in it is what was in it. None where only reading can tell."""
+        return looks_of(self._file)
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
