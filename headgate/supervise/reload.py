@@ -8,6 +8,7 @@ meanwhile. What cannot be taken over, for whatever reason, changes nothing and i
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ LONGEST_STAY_S = 900.0
 # From the tables that a worker planned with to the clock that starts with the plan: its time for a body, and some.
 STAY_SLACK_S = 10.0
 _SHOWN_LINES = 20
+_LOOKS_AFTER_S = 1.0  # what a restart has left to be done
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ class Reloader:
         self._turning = Turning(plan.edge, parts, handing)
         self._watch = Watch(plan.config, plan.content)
         self._watch.sources(secret_sources(plan.gateway, plan.config.parent))
-        self._asked = asyncio.Event()
+        self._asked = False
+        self._woken = threading.Event()  # ends a look at the files
         self._again: tuple[float, bytes] | None = None  # when to try what once more
         # Clusters and until when (monotonic) a request may need them; those of an earlier supervisor's tables too.
         left = set(self._edge.clusters) - self.loaded.clusters
@@ -118,29 +121,27 @@ class Reloader:
 
     def ask(self) -> None:
         """Read the file now, whether it looks edited or not (SIGHUP)."""
-        self._asked.set()
+        self._asked = True
+        self._woken.set()
 
     async def run(self) -> None:
         """Until it is cancelled; whatever came together in one round is one reload."""
-        while True:
-            try:
-                await self._round()
-            except Exception as error:  # a bug or a full disk costs this edit, not the supervisor
-                log.exception("reload failed")
-                self.outcomes["failed"] += 1
-                self.error = f"reload failed: {type(error).__name__}; see the log"
-            await self._pause()
-
-    async def _pause(self) -> None:
         try:
-            await asyncio.wait_for(self._asked.wait(), POLL_S)
-        except TimeoutError:
-            return
+            while True:
+                try:
+                    await self._round()
+                except Exception as error:  # a bug or a full disk costs this edit, not the supervisor
+                    log.exception("reload failed")
+                    self.outcomes["failed"] += 1
+                    self.error = f"reload failed: {type(error).__name__}; see the log"
+        finally:
+            self._woken.set()
 
     async def _round(self) -> None:
-        asked = self._asked.is_set()
-        self._asked.clear()
-        content, renewed = await asyncio.to_thread(self._watch.poll)
+        within_s = POLL_S if self._again or self._needed_until or self._dropping else _LOOKS_AFTER_S
+        content, renewed = await asyncio.to_thread(self._watch.until_edited, self._woken, within_s)
+        self._woken.clear()
+        asked, self._asked = self._asked, False
         if asked:
             content, renewed = await asyncio.to_thread(self._watch.read_now), True
         elif content is None and self._again and time.monotonic() >= self._again[0]:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import signal
 import stat
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -59,6 +60,17 @@ class Watch:
         content = self._edited(self._path, self._config, now)
         edited = [self._edited(path, seen, now) is not None for path, seen in self._sources.items()]
         return content, any(edited)
+
+    def until_edited(self, woken: threading.Event, within_s: float) -> tuple[bytes | None, bool]:
+        """Polls until there is something, for `within_s`, or until it is `woken`. Blocks: a thread of its own waits
+        for less than an event loop that is woken for each look.
+        """
+        over = time.monotonic() + within_s
+        while not woken.wait(POLL_S):
+            found = self.poll()
+            if found != (None, False) or time.monotonic() >= over:
+                return found
+        return None, False
 
     def read_now(self) -> bytes:
         """The configuration as it stands, edited or not."""

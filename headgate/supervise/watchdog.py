@@ -16,6 +16,7 @@ import structlog
 
 from headgate.supervise import parts, probes
 from headgate.supervise.part import Part
+from headgate.ticks import until_next
 
 log = structlog.get_logger()
 
@@ -60,7 +61,7 @@ async def watch_part(part: Part, patience: Patience, *, has_answered: bool = Tru
     well, allowed_s, misses = time.monotonic(), patience.running_s, 0
     detail: str | None = None
     while True:
-        await asyncio.sleep(0 if detail == probes.SILENCE else patience.every_s)
+        await asyncio.sleep(0 if detail == probes.SILENCE else until_next(patience.every_s))
         process, detail = part.process, None
         if process is None:
             continue
