@@ -18,6 +18,7 @@ from headgate.directory.following import Following
 from headgate.feed.identity import gateway_id, make_gateway_id
 from headgate.feed.publisher import Publisher
 from headgate.lifeline import until_end
+from headgate.ticks import until_next
 from ledger.alerting.alerts import Alerts
 from ledger.erasing.erased import Erased
 from ledger.erasing.erasure import Eraser
@@ -234,7 +235,7 @@ class Parts:
 
     async def _flush(self) -> None:
         while True:
-            await asyncio.sleep(FLUSH_EVERY_S)
+            await asyncio.sleep(until_next(FLUSH_EVERY_S))
             self.failed.flush()
             self.key_uses.flush()
             self.refused.look()

@@ -21,6 +21,7 @@ from headgate.directory.file import FILE, File
 from headgate.directory.frames import Damaged
 from headgate.directory.rows import Mark
 from headgate.inotify import IN_CREATE, IN_MODIFY, IN_MOVED_TO, Watch
+from headgate.ticks import until_next
 
 LOOK_EVERY_S = 1.0  # also where the kernel tells: it may have lost something
 LOOK_UNTOLD_S = 0.25
@@ -88,7 +89,7 @@ class Following:
                     self._catch_up_safely(goes_on=True)
                 wanted.clear()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_EVERY_S if watch.is_told else LOOK_UNTOLD_S):
+                    async with asyncio.timeout(until_next(LOOK_EVERY_S if watch.is_told else LOOK_UNTOLD_S)):
                         await wanted.wait()
         finally:
             self._wanted = None

@@ -19,9 +19,11 @@ from headgate.feed.allowances import Left
 from headgate.feed.factors import ByModel
 from headgate.feed.figures import Known, Mean, TimeOf
 from headgate.feed.states import EVERY_MODEL, Rest, State, is_endpoint
+from headgate.ticks import until_next
 
 HEARTBEAT_S = 1.0
 FIGURES_AGAIN_S = 2.0  # those that have not changed, load apart
+_FIGURES_DUE_S = FIGURES_AGAIN_S - HEARTBEAT_S / 2  # so with every second heartbeat
 LONGEST_REST_S = 600.0
 LEFT_EVERY_S = 0.1  # at most: what providers say is left, where it has changed
 
@@ -114,7 +116,7 @@ class Publisher:
             except Exception:  # a bug of ours must not leave the workers without the feed for good
                 log.exception("feed: failed to tell")
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(HEARTBEAT_S):
+                async with asyncio.timeout(until_next(HEARTBEAT_S)):
                     await news.wait()
 
     async def _tell(self) -> None:
@@ -144,7 +146,7 @@ class Publisher:
     async def _tell_figures(self) -> None:
         """To the workers of all gateways; nothing where no model's strategy needs any."""
         figures, now = self._figures, time.monotonic()
-        again = figures.load is not None or (figures != Known() and now - self._figures_at >= FIGURES_AGAIN_S)
+        again = figures.load is not None or (figures != Known() and now - self._figures_at >= _FIGURES_DUE_S)
         if figures == self._told_figures and not again:
             return
         if await self._publish(messages.FIGURES_CHANNEL, messages.figures_alone(self._gateway, figures)):

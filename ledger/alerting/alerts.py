@@ -22,6 +22,7 @@ from headgate import alert_metrics as metrics
 from headgate.limits import KINDS, LimitsRow
 from headgate.metric_names import TENANTS_CAP, Names
 from headgate.snapshot import AlertsRow
+from headgate.ticks import until_next
 from ledger.alerting import handed, webhook
 from ledger.alerting.alert_event import Crossed, balance_of, end_ms, event_of, id_of, kind_of, tenant_of
 from ledger.alerting.alert_queue import AlertQueue, Entry, Message
@@ -146,12 +147,12 @@ class Alerts:
             except Exception:  # a bug must not end the delivery for good
                 log.exception("alerts failed")
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
+                async with asyncio.timeout(until_next(LOOK_EVERY_S)):
                     await self._woken.wait()
 
     async def _take_over(self, *, has_receiver: bool) -> None:
         """What control has left. What the queue does not take now stays where it is."""
-        if self._tables.snapshot() is None:  # nobody knows yet whether there is a receiver
+        if self._tables.snapshot() is None or not has_receiver:  # nobody knows yet of one, or there is none
             return
         try:
             if await self._in_thread(lambda: handed.take_over(self._queue, has_receiver=has_receiver)):

@@ -17,6 +17,7 @@ from headgate.contract import ERASURES
 from headgate.counters.client import Counters, Unavailable
 from headgate.counters.scripts import keys_pattern
 from headgate.erasures import Erasure, Report, asked, report, reported
+from headgate.ticks import until_next
 from ledger.alerting.alerts import Alerts
 from ledger.erasing.erased import Erased
 from ledger.settling.books import Books
@@ -65,7 +66,7 @@ class Eraser:
             except (OSError, sqlite3.Error, Unavailable) as error:
                 log.warning("a tenant's data can't be erased yet", error=str(error) or type(error).__name__)
                 await asyncio.sleep(AGAIN_S)
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(until_next(LOOK_EVERY_S))
 
     def _open(self) -> list[Erasure]:
         if not self._folder.exists():

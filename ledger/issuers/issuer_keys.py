@@ -18,6 +18,7 @@ from headgate.contract import ISSUER_KEYS
 from headgate.issuers import REFETCH_S, IssuerKeys, IssuerRow, keys_file, read_keys, wanted_file
 from headgate.snapshot import Snapshot
 from headgate.supervise.files import write_atomic
+from headgate.ticks import until_next
 from ledger.issuers.issuer_answers import FRESH_S
 from ledger.issuers.issuer_fetch import Unfetched, fetch_keys
 
@@ -45,7 +46,7 @@ class KeyKeeper:
                 snapshot = self._snapshot()
                 if snapshot and snapshot.issuers != self._rows:
                     await self._turn_to(snapshot.issuers)
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(until_next(LOOK_EVERY_S))
         finally:
             await _end(self._tasks.values())
 

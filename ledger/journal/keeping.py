@@ -9,8 +9,10 @@ import contextlib
 import os
 import sqlite3
 import time
+from typing import NamedTuple
 
 from headgate import contract, usage_metrics
+from headgate.ticks import until_next
 from ledger.journal.progress import EVENTS, STORE, Progress, read_progress
 from ledger.settling.books import Books
 from ledger.settling.usage import FileId
@@ -43,21 +45,37 @@ class JournalKeeper:
         while True:
             with contextlib.suppress(sqlite3.Error):  # who settles says it
                 await self.look()
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(until_next(LOOK_EVERY_S))
 
     async def look(self) -> None:
         """Once. Raises sqlite3.Error."""
-        identity = await self._books.once(UsageStore.journal_identity)
-        done = {reader: (await asyncio.to_thread(read_progress, reader)).of(identity) for reader in readers()}
-        self._stored, done_by_all = done[STORE], min(done.values())
-        now = time.time()
-        self._journaled = await self._books.once(UsageStore.journaled)
-        self._looked = now
-        since_ms = await self._books.once(lambda store: store.waiting_since_ms(self._stored))
-        usage_metrics.JOURNAL_LAG.set(0.0 if since_ms is None else max(0.0, time.time() - since_ms / 1000))
-        while await self._books.once(lambda store: store.remove_entries(done_by_all)):
+        found = await self._books.once(_look)
+        self._stored, self._journaled, self._looked = found.stored, found.journaled, found.at
+        lag_s = 0.0 if found.since_ms is None else max(0.0, time.time() - found.since_ms / 1000)
+        usage_metrics.JOURNAL_LAG.set(lag_s)
+        while found.removed and await self._books.once(lambda store: store.remove_entries(found.done_by_all)):
             pass
 
     def are_stored(self, file: FileId, since: float) -> bool:
         """Whether the store has the rows of a file that is counted whole since then; False while nobody knows."""
         return since < self._looked and self._journaled.get(file, self._stored + 1) <= self._stored
+
+
+class _Found(NamedTuple):
+    """How the journal is, at a Unix time: up to which entry the store and all readers are done, and what waits."""
+
+    stored: int
+    done_by_all: int
+    at: float
+    journaled: dict[FileId, int]
+    since_ms: int | None
+    removed: int
+
+
+def _look(store: UsageStore) -> _Found:
+    """In one go of the database's thread: each costs more than what is asked. Removes some that all are done with."""
+    identity = store.journal_identity()
+    done = {reader: read_progress(reader).of(identity) for reader in readers()}
+    stored, done_by_all, at = done[STORE], min(done.values()), time.time()
+    journaled, since_ms = store.journaled(), store.waiting_since_ms(stored)
+    return _Found(stored, done_by_all, at, journaled, since_ms, store.remove_entries(done_by_all))

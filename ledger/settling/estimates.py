@@ -19,6 +19,7 @@ from headgate.counters.client import Counters, Failed, Unavailable
 from headgate.counters.node import Node
 from headgate.counters.scripts import OPEN_PATTERN, record_key, request_of, tenant_of
 from headgate.counters.settlement import Record, Settled, read_record
+from headgate.ticks import until_next
 from ledger.journal.making import estimate_of
 from ledger.journal.seen import key_of
 from ledger.pricing.pricing import PricesAway
@@ -85,7 +86,7 @@ class Estimates:
                     log.warning("leases can't be looked at", reason=failed.reason)
                 except (Unavailable, PricesAway):  # the next turn looks
                     pass
-            await asyncio.sleep(max(LEASES_EVERY_S, (time.monotonic() - began) / SCAN_SHARE))
+            await asyncio.sleep(max(until_next(LEASES_EVERY_S), (time.monotonic() - began) / SCAN_SHARE))
 
     async def charge_expired(self, node: Node, epochs: set[str]) -> int:
         """Charge this gateway's reservations whose lease is over; how many there were.

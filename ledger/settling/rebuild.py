@@ -18,6 +18,7 @@ from headgate.counters.client import Counters, Unavailable
 from headgate.counters.limits import TenantLimits
 from headgate.counters.scripts import open_key
 from headgate.counters.settlement import Sum
+from headgate.ticks import until_next
 from ledger.settling.books import Books, Window
 from ledger.settling.settlement import Settlement
 from ledger.settling.usage import NOT_KEPT_APART, Used, Where
@@ -76,7 +77,7 @@ class Rebuild:
         hour = time.monotonic() + EVERY_S
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
+                async with asyncio.timeout(until_next(LOOK_EVERY_S)):
                     await self._asked.wait()
             if time.monotonic() >= hour:
                 hour = time.monotonic() + EVERY_S

@@ -12,6 +12,7 @@ from headgate.counters.standing import StandingNow, read_standing, standing_call
 from headgate.limits import NANO
 from headgate.purses import provider_of
 from headgate.snapshot import Snapshot
+from headgate.ticks import until_next
 
 EVERY_S = 5.0
 MOST = 200  # limits of one provider and its keys
@@ -38,7 +39,7 @@ class BudgetGauges:
                 pass
             except Exception:  # a bug of ours must not end the ledger
                 log.exception("providers' budgets can't be shown")
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(until_next(EVERY_S))
 
     async def _look(self) -> None:
         snapshot = self._snapshot()

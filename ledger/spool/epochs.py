@@ -4,13 +4,15 @@ An epoch counts as dead only with proof: parts.json knows no such living process
 neither can be known (no parts.json: the Envoy may be in another container) it counts as alive.
 """
 
+import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from headgate.contract import ENVOY_ADMIN_SOCKET, PARTS, epoch_of
 from headgate.supervise import parts_file
+from headgate.supervise.parts_file import PartRecord
 from headgate.supervise.process import start_ticks_of
 
 
@@ -25,14 +27,22 @@ class LivingEnvoy:
 
 def living() -> dict[str, LivingEnvoy] | None:
     """The Envoys of parts.json that run, by epoch; None when there is no such file to ask."""
-    if not PARTS.exists():
+    try:
+        looks = PARTS.stat()
+    except OSError:
         return None
     found = {}
-    for record in parts_file.load().values():
+    for record in _records((looks.st_dev, looks.st_ino, looks.st_size, looks.st_mtime_ns)).values():
         if record.spool and start_ticks_of(record.pid) == record.start_ticks:
             epoch = epoch_of(record.spool)
             found[epoch] = LivingEnvoy(epoch, record.pid, Path(record.admin or ENVOY_ADMIN_SOCKET))
     return found
+
+
+@functools.lru_cache(maxsize=1)
+def _records(_looks: tuple[int, ...]) -> Mapping[str, PartRecord]:
+    """Of a file that looks like that; one that is replaced while it is read looks otherwise by the next time."""
+    return parts_file.load()
 
 
 def is_open_somewhere(paths: Iterable[Path]) -> bool:

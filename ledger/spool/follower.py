@@ -17,6 +17,7 @@ from headgate import metrics
 from headgate.contract import DIRECTORY, SPOOL
 from headgate.counters.client import Failed
 from headgate.inotify import IN_CREATE, IN_MODIFY, IN_MOVED_TO, Watch
+from headgate.ticks import until_next
 from ledger.settling.books import Books
 from ledger.settling.estimates import Estimates
 from ledger.settling.settlement import Settlement
@@ -87,7 +88,7 @@ class Follower:
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._recovery = Recovery(self._look_soon)
         self._rotation = Rotation()
-        self._last_look = 0.0
+        self._next_look = 0.0  # on the monotonic clock
         self._watch: Watch | None = None  # until the directory is watched, too
 
     def state(self) -> dict[str, int]:
@@ -173,7 +174,7 @@ class Follower:
 
     async def _wait(self, stop: asyncio.Event) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(TICK_S):
+            async with asyncio.timeout(until_next(TICK_S)):
                 await self._woken.wait()
         self._woken.clear()
         if not stop.is_set():
@@ -181,7 +182,7 @@ class Follower:
 
     async def _turn(self) -> None:
         self._look_at_tables()  # before all: until new limits have sums, they are unknown
-        looks = self._rescan or self._held_up or time.monotonic() - self._last_look >= TICK_S
+        looks = self._rescan or self._held_up or time.monotonic() >= self._next_look
         if looks:
             self._rescan = self._held_up = False
             self._watch_directory()
@@ -192,7 +193,7 @@ class Follower:
             self._woken.set()
         self._read_all()
         if looks:
-            self._last_look = time.monotonic()
+            self._next_look = time.monotonic() + until_next(TICK_S) - TICK_S / 8  # no later than that tick
             await self._look_around()
 
     def _watch_directory(self) -> None:
@@ -231,7 +232,7 @@ class Follower:
     async def _free_slots(self) -> None:
         """While nothing can be counted: what has ended is not to be in others' way."""
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(until_next(TICK_S))
             if self._books.waits:
                 await self._queue.free_slots()
 

@@ -53,7 +53,8 @@ def recover(epoch: str) -> int:
 
 def epochs() -> set[str]:
     """The Envoys whose records are here."""
-    return {epoch_of(path.name) for path in _files_of("*")}
+    with os.scandir(SPOOL) as found:  # once a second
+        return {epoch_of(one.name) for one in found if one.name.endswith(RECORDS_ENDING) and one.is_file()}
 
 
 def _known(paths: list[Path]) -> list[Path]:
