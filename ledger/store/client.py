@@ -30,13 +30,18 @@ CONNECT_TIMEOUT_S = 5
 ANSWER_TIMEOUT_S = 60  # of a ClickHouse: one that takes longer is away
 AT_ONCE = 3  # clients that are lent; who asks for another one waits
 
-# Its defaults are a server's: caches of 5 GB each, and nine tenths of the machine's memory.
+# Its defaults are a server's: caches of 5 GB each, nine tenths of the machine's memory, and a look at every table for
+# something to do ten times a second. A merge begins when a part has come; writing parts anew waits for the next look.
 _OF_CHDB = {
     "max_server_memory_usage": str(1536 * 2**20),
     "mark_cache_size": str(64 * 2**20),
     "index_mark_cache_size": str(16 * 2**20),
     "primary_index_cache_size": str(64 * 2**20),
     "query_condition_cache_size": str(16 * 2**20),
+    "memory_worker_period_ms": "2000",
+    "background_processing_pool_thread_sleep_seconds_if_nothing_to_do": "1",  # with 5, erasing takes four times as long
+    "background_streaming_processing_pool_thread_sleep_seconds": "60",  # no table here is a stream's
+    "background_streaming_processing_pool_thread_sleep_seconds_if_nothing_to_do": "60",
 }
 
 # ClickHouse's codes for values that are none of their column's type or range; all else may be taken another time.

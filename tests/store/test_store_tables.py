@@ -2,6 +2,7 @@
 
 import shutil
 import time
+import zlib
 from decimal import Decimal
 from typing import Any
 
@@ -297,9 +298,10 @@ def _never(*_: Any, **__: Any) -> None:
     raise OSError
 
 
-def test_ids_of_nothing_but_quotes(place: Place) -> None:
+def test_ids_and_tenants_of_nothing_but_quotes(place: Place) -> None:
     rows = [
-        make_row(Chance(number), NOVEMBER_MS, tenant="acme", request_id=f"{number:'>36}") for number in range(2_500)
+        make_row(Chance(number), NOVEMBER_MS, tenant=f"{number:'>60}", request_id=f"{number:'>36}")
+        for number in range(2_500)
     ]
     asked: list[int] = []
 
@@ -313,6 +315,18 @@ def test_ids_of_nothing_but_quotes(place: Place) -> None:
     with place.store.client() as client:
         assert len(batches.known_keys(Watching(), rows)) == 2_500  # type: ignore[arg-type]
     assert max(asked) < 128 * 1024
+
+
+def test_two_ids_of_one_check_sum_are_two_requests(place: Place) -> None:
+    rows = [
+        make_row(Chance(1), NOVEMBER_MS, tenant="acme", request_id=request_id)
+        for request_id in ("plumless", "buckeroo")
+    ]
+    assert len({zlib.crc32(row.request_id.encode()) for row in rows}) == 1
+    for row in rows:
+        place.journal.append([row])
+        place.write_all()
+    assert place.sums() == in_all(rows)
 
 
 def test_doubt_is_cleared_for_nobody_before_the_fence(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
