@@ -3,6 +3,7 @@
 No Envoy: the bench writes the spool.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -23,6 +24,8 @@ from headgate.snapshot import ModelRow, Snapshot, SpoolRow, TenantRow, write_sna
 from headgate.supervise import binaries
 from headgate.supervise.parts_file import boot_id
 from headgate.supervise.process import start_ticks_of
+from headgate.usage_client import UsageClient
+from headgate.usage_questions import Sums
 from ledger.journal.backlog import Backlog
 from ledger.journal.progress import Progress, read_progress
 from ledger.journal.reader import JournalReader
@@ -105,6 +108,12 @@ class LedgerParts:
     def waiting(self) -> int:
         """Rows of the journal that the store has not got."""
         return self._backlog.rows(self._stored().seq)
+
+    def ask(self) -> None:
+        """Ask the store something, so that it gathers no longer. Raises UsageError."""
+        now_s = int(time.time())
+        question = Sums(tenant=None, since_s=now_s - 1, until_s=now_s, limit=1)
+        asyncio.run(UsageClient(self.state / contract.USAGE_SOCKET).ask(question))
 
     def is_stored(self) -> bool:
         """Whether the store has all rows of the journal."""

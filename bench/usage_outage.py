@@ -29,6 +29,7 @@ from headgate.contract import USAGE_SOCKET, USAGE_URL_ENV
 from headgate.supervise.ports import free_port
 from headgate.usage_client import UsageClient
 from headgate.usage_questions import Sums
+from ledger.store.writer import BLOCK_ROWS
 
 FLUSH_S = 0.02
 FILE_BYTES = 64 * 2**20  # where Envoy's would be rotated
@@ -136,7 +137,7 @@ class Outage:
             self._store.find()
             self._parts.wait(lambda: self._parts.waiting() < missed, 300)
             first_s = time.monotonic() - began
-            self._parts.wait(lambda: self._parts.waiting() <= 10 * self._rate, 3_600)
+            self._parts.wait(lambda: self._parts.waiting() <= max(BLOCK_ROWS, 10 * self._rate), 3_600)
             took_s, came = time.monotonic() - began, self._lines.count - missed
             stored = self._lines.count - self._parts.waiting()
             cpu = {name: (cpu_ns(pid) - before.get(name, 0)) / 1e9 for name, pid in self._parts.pids.items()}

@@ -44,6 +44,16 @@ class StoredUntil:
         self._next_look = time.monotonic() + LOOK_EVERY_S
         self.note()
 
+    def renew(self) -> None:
+        """Ahead of storing all that is in the journal: what is settled by now is what the next look is about. Raises
+        JournalAway.
+        """
+        before, self._mark = self._mark, None
+        self.note()
+        if self._mark is None and before is not None and before[0] > self.ms:
+            self._mark = before  # the ledger says nothing
+        self._next_look = 0.0
+
     def note(self) -> None:
         """Now. Raises JournalAway."""
         identity, now_ms = self._journal.identity(), self._clock() * 1000

@@ -71,6 +71,7 @@ class StoreEraser:
         if erasure.id not in self._waits_for or self._waits_for[erasure.id][1] != identity:
             self._waits_for[erasure.id] = (self._journal.newest(), identity)
         if not self._writer.is_done_with(*self._waits_for[erasure.id]):
+            self._writer.rounds.ask()
             return
         left = dict.fromkeys(_TABLES, 0)
         if self._store.exists:

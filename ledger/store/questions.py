@@ -53,6 +53,7 @@ _BOUNDS = frozenset({158, 159, 160, 241, 307, 396})  # ClickHouse's codes: rows,
 _TOO_MUCH = "too much for one question: ask for less time, or for fewer groups"
 
 T = TypeVar("T")
+R = TypeVar("R")
 log = structlog.get_logger()
 
 _decoder: msgspec.json.Decoder[Asked] = msgspec.json.Decoder(Asked)
@@ -68,7 +69,9 @@ class Refused(Exception):  # noqa: N818 - what became of the question
 
 
 class Questions:
-    """`stored_until_ms` says what is in the store by now, `own` who writes here and how far; `clock` is Unix time."""
+    """`stored_until_ms` says what is in the store by now, `own` who writes here and how far; `clock` is Unix time.
+    `freshen` has what waits stored, and waits for that; in a thread, ahead of a question's first page.
+    """
 
     def __init__(
         self,
@@ -76,11 +79,13 @@ class Questions:
         stored_until_ms: Callable[[], int] = lambda: 0,
         clock: Callable[[], float] = time.time,
         own: Callable[[], tuple[str, Mark | None]] = lambda: ("", None),
+        freshen: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._own = own
         self._stored_until_ms = stored_until_ms
         self._clock = clock
+        self._freshen = freshen
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="question")
         self._waiting = 0
 
@@ -96,6 +101,8 @@ class Questions:
                 yield _line(await self._marks(question))
                 return
             place = read_place(question)
+            if place is None:
+                await self._in_thread(self._freshen)
             if isinstance(question, Sums):
                 yield _line(await self._sums(question, place))
             else:
@@ -152,21 +159,27 @@ class Questions:
 
     async def _asked(self, read: Callable[["Client"], Sequence[T]]) -> Sequence[T]:
         """Raises Refused."""
-        if self._waiting >= MOST_WAITING:
-            raise Refused(Failure(kind="away", error="the usage store has too many questions at once"))
-        self._waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(self._threads, self._run, read)
+            found = await self._in_thread(lambda: self._run(read))
+        except Refused:
+            raise
         except Exception as error:  # StoreError's text quotes nothing; of others, the kind alone may be told
             reason = str(error) if isinstance(error, StoreError) else type(error).__name__
             log.warning("the usage store did not answer a question", reason=reason)
             raise Refused(Failure(kind="away", error="the usage store does not answer now")) from error
-        finally:
-            self._waiting -= 1
         if found is None:
             raise Refused(Failure(kind="too_much", error=_TOO_MUCH))
         return found
+
+    async def _in_thread(self, work: Callable[[], R]) -> R:
+        """Raises Refused where too many wait, and what it raises."""
+        if self._waiting >= MOST_WAITING:
+            raise Refused(Failure(kind="away", error="the usage store has too many questions at once"))
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1
 
     def _run(self, read: Callable[["Client"], Sequence[T]]) -> Sequence[T] | None:
         """None where it was too much. Raises StoreError."""

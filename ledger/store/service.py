@@ -9,7 +9,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
@@ -53,18 +53,17 @@ async def _serve(*, lifeline: bool) -> bool:
     store = Store(parse(url) if url else None, USAGE_STORE, lambda client: bring_up(client, steps))
     writer = Writer(store, JournalReader(JOURNAL), gateway_id() or make_gateway_id())
     eraser = StoreEraser(store, writer, JournalReader(JOURNAL))
-    stop, loop = threading.Event(), asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
     writing = loop.create_future()
     until = StoredUntil(JournalReader(JOURNAL), writer.is_done_with)
-    beside = (eraser.look, until.look)
-    thread = threading.Thread(target=_write, args=(writer, beside, stop, loop, writing), daemon=True)
+    thread = threading.Thread(target=_write, args=(writer, eraser, until, loop, writing), daemon=True)
     thread.start()
-    questions = Questions(store, lambda: until.ms, own=lambda: (writer.gateway, writer.mark))
+    questions = Questions(store, lambda: until.ms, own=lambda: (writer.gateway, writer.mark), freshen=writer.freshen)
     listener = await _listen(store, questions)
     log.info("usage store's part started", pid=os.getpid())
     ends = asyncio.create_task(until_end(lifeline=lifeline))
     await asyncio.wait({ends, writing}, return_when=asyncio.FIRST_COMPLETED)
-    stop.set()
+    writer.rounds.stop()
     listener.close()
     questions.close()
     with contextlib.suppress(TimeoutError):
@@ -77,19 +76,19 @@ async def _serve(*, lifeline: bool) -> bool:
 
 def _write(
     writer: Writer,
-    beside: Sequence[Callable[[], None]],
-    stop: threading.Event,
+    eraser: StoreEraser,
+    until: StoredUntil,
     loop: asyncio.AbstractEventLoop,
     writing: "asyncio.Future[None]",
 ) -> None:
     """A thread's whole work; `writing` has what became of it."""
 
     def look() -> None:
-        for one in beside:
-            one()
+        eraser.look()
+        until.look()
 
     try:
-        writer.run(stop, look)
+        writer.run(look, before=until.renew)
     except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
         found: Exception | None = error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
     else:

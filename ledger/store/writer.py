@@ -3,10 +3,12 @@
 The journal may forget what `write_progress` says is kept, so that is written last. Whatever has not been answered is
 in doubt, a new process's first batch as well: nothing new is begun before it is known to be done, or never to come.
 Store away: the journal grows, nothing else. Memory is bounded by a block, whatever the backlog. One thread.
+
+A block costs nearly the same with one row as with hundreds. Nobody else can see what is in chdb, so that rows are
+gathered for it until somebody asks; a ClickHouse may be asked past us, and gets them every few seconds.
 """
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -33,6 +35,7 @@ from ledger.rows import Row
 from ledger.store import batches, marks
 from ledger.store.batches import FENCE_S
 from ledger.store.client import Store, StoreAway, StoreError, StoreRefused, StoreTooNew, is_of_values
+from ledger.store.rounds import Rounds
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -40,16 +43,18 @@ if TYPE_CHECKING:
 CONSUMER = "store"
 BLOCK_ROWS = 20_000  # 25,000 rows a second and core; with 100,000 half as many again, and 300 MB more
 ENTRIES_AT_ONCE = 10  # of 2,000 rows at most: what a block may be larger
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S = 1.0
 SHOW_EVERY_S = 2.0  # what waits
-LINGER_S = 3.0  # between blocks that are not full: each costs 50 ms, and is merged with others later
+LINGER_S = 3.0  # between blocks that are not full: each costs 80 ms, and is merged with others later
+GATHER_S = 30.0  # likewise, where nobody asks chdb
+FRESH_WITHIN_S = 2.0  # that a question waits for what it could have in its answer; a full block takes half a second
 AGAIN_S = 5.0  # after something that was away
 
 log = structlog.get_logger()
 
 
 class Writer:
-    """`step` by `step`, or `run`. What it holds up is itself alone."""
+    """`step` by `step`, or `run`, until `rounds` are stopped. What it holds up is itself alone."""
 
     def __init__(
         self, store: Store, journal: JournalReader, gateway: str, folder: Path = LEDGER, erasures: Path = ERASURES
@@ -67,6 +72,9 @@ class Writer:
         self._in_doubt = True
         self._not_before = 0.0 if store.is_embedded else time.monotonic() + FENCE_S
         self._lingers_until = 0.0
+        self._gathers_until = 0.0
+        self._before: Callable[[], None] = lambda: None
+        self.rounds = Rounds()
         self._has_begun_anew = False
         self._shown = 0.0
         for kind in (StoreAway, StoreTooNew, StoreRefused, JournalAway):
@@ -79,27 +87,44 @@ class Writer:
         """What had ended by then is in the store; 0 where that is not known."""
         return self._last.ended_ms
 
-    def run(self, stop: threading.Event, beside: Callable[[], None] = lambda: None) -> None:
-        """Until it is told to stop; the block that it is at comes to its end. `beside` is called between blocks."""
-        wait_s = 0.0
-        while not stop.wait(wait_s):
+    def run(self, beside: Callable[[], None] = lambda: None, before: Callable[[], None] = lambda: None) -> None:
+        """Until it is stopped; the block that it is at comes to its end. `beside` is called between blocks, `before`
+        ahead of one that has all that waits: before it is read.
+        """
+        self._before = before
+        while not self.rounds.is_stopped:
+            is_asked, fails, wait_s = self.rounds.begin(), False, LOOK_EVERY_S
             try:
-                wait_s = 0.0 if self.step() else LOOK_EVERY_S
+                if self.step(is_asked=is_asked):
+                    wait_s = 0.0
                 beside()
             except (StoreError, JournalAway, OSError) as error:
                 self._on_error(error)
-                wait_s = AGAIN_S
+                fails, wait_s = True, AGAIN_S
+            self.rounds.end(fails=fails)
+            self.rounds.pause(wait_s)
 
-    def step(self) -> bool:
-        """Store a block, if there is one; whether another may be waiting. Raises StoreError, JournalAway, OSError."""
+    def freshen(self) -> None:
+        """For another thread, about to ask the store: what has been in the journal for LINGER_S is there then, unless
+        that fails or takes too long.
+        """
+        if self._store.is_embedded and time.monotonic() >= self._lingers_until:
+            self.rounds.wait_for_one(FRESH_WITHIN_S)
+
+    def step(self, *, is_asked: bool = True) -> bool:
+        """Store a block, if there is one; whether another may be waiting. Raises StoreError, JournalAway, OSError.
+
+        `is_asked`: somebody waits for it, so that nothing is gathered.
+        """
         progress = self._where()
-        self._show(progress)
-        if time.monotonic() < self._not_before:
+        waiting = self._backlog.rows(progress.seq)
+        self._show(progress, waiting)
+        if not self._is_due(waiting, is_asked=is_asked):
             return False
+        if waiting < BLOCK_ROWS:
+            self._before()
         rows, seq = self._block(progress)
         is_full = len(rows) >= BLOCK_ROWS
-        if not rows or (not is_full and time.monotonic() < self._lingers_until):
-            return False
         began = time.monotonic()
         with self._store.client() as client:
             if self._is_behind(progress):
@@ -112,10 +137,19 @@ class Writer:
                 self._in_doubt = False
         self._progress = Progress(progress.identity, seq, self._progress.anew_ms)
         write_progress(CONSUMER, self._progress, self._folder)
-        USAGE_INSERT.observe(time.monotonic() - began)
-        self._lingers_until = time.monotonic() + LINGER_S
-        self._show(self._progress, at_once=not is_full)
+        now = time.monotonic()
+        USAGE_INSERT.observe(now - began)
+        self._lingers_until, self._gathers_until = now + LINGER_S, now + GATHER_S
+        if not is_full:
+            self._show(self._progress, self._backlog.rows(seq), at_once=True)
         return is_full
+
+    def _is_due(self, waiting: int, *, is_asked: bool) -> bool:
+        now = time.monotonic()
+        if not waiting or now < self._not_before:
+            return False
+        gathers = self._store.is_embedded and not is_asked
+        return waiting >= BLOCK_ROWS or now >= (self._gathers_until if gathers else self._lingers_until)
 
     @property
     def gateway(self) -> str:
@@ -247,13 +281,12 @@ class Writer:
         self._run = self._run or batch
         self._note_mark(client, Mark(gateway=self._gateway, run=self._run, month=100 * year + month, batch=batch))
 
-    def _show(self, progress: Progress, *, at_once: bool = False) -> None:
+    def _show(self, progress: Progress, waiting: int, *, at_once: bool = False) -> None:
         if not at_once and time.monotonic() < self._shown + SHOW_EVERY_S:
             return
         self._shown = time.monotonic()
-        rows = self._backlog.rows(progress.seq)
-        oldest_ms = self._journal.oldest_ms(progress.seq) if rows else None
-        USAGE_BACKLOG.set(rows)
+        oldest_ms = self._journal.oldest_ms(progress.seq) if waiting else None
+        USAGE_BACKLOG.set(waiting)
         USAGE_LAG.set(max(0.0, time.time() - oldest_ms / 1000) if oldest_ms else 0.0)
 
     def _on_error(self, error: Exception) -> None:

@@ -106,6 +106,25 @@ def test_stored_is_what_was_settled_before_the_journals_end_that_is_stored() -> 
     assert until.ms == 300, "it does not go back"
 
 
+def test_who_stores_all_that_waits_says_so_of_all_that_is_settled() -> None:
+    journal, done, settled = Journal(), [0], [100]
+    until = StoredUntil(journal, lambda seq, _: done[0] >= seq, lambda: settled[0])
+    journal.end = 5
+    until.look()
+    settled[0], journal.end = 200, 9
+    until.renew()
+    done[0] = 9
+    until.look()
+    assert until.ms == 200
+    settled[0], journal.end = 300, 12
+    until.note()
+    settled[0] = 0
+    until.renew()
+    done[0] = 12
+    until.look()
+    assert until.ms == 300, "a ledger that does not answer takes nothing back"
+
+
 def test_what_is_stored_is_not_known_where_the_clock_was_ahead_or_there_is_no_journal() -> None:
     journal, settled, now = Journal(), [5_000], [10.0]
     until = StoredUntil(journal, lambda _, __: True, lambda: settled[0], lambda: now[0])
