@@ -125,7 +125,8 @@ def known_keys(client: "Client", rows: Sequence[Row], names: Mapping[str, str] =
         answer = client.query(
             "SELECT tenant, request_id, sign, reason != '', toUnixTimestamp64Milli(ended),"
             f" toUnixTimestamp64Milli(began), status, bytes_in, bytes_out FROM {REQUESTS}"
-            f" WHERE tenant IN {{tenants:Array(String)}} AND {_BETWEEN} AND CRC32(request_id) IN {{sums:Array(UInt32)}}",
+            f" WHERE tenant IN {{tenants:Array(String)}} AND {_BETWEEN}"
+            " AND CRC32(request_id) IN {sums:Array(UInt32)}",
             parameters={
                 "tenants": sorted(tenants | {names[tenant] for tenant in tenants & names.keys()}),
                 "first": some[0].began_ms,

@@ -39,7 +39,7 @@ _OF_CHDB = {
     "primary_index_cache_size": str(64 * 2**20),
     "query_condition_cache_size": str(16 * 2**20),
     "memory_worker_period_ms": "2000",
-    "background_processing_pool_thread_sleep_seconds_if_nothing_to_do": "1",  # with 5, erasing takes four times as long
+    "background_processing_pool_thread_sleep_seconds_if_nothing_to_do": "1",  # with 5, erasing takes 4 times as long
     "background_streaming_processing_pool_thread_sleep_seconds": "60",  # no table here is a stream's
     "background_streaming_processing_pool_thread_sleep_seconds_if_nothing_to_do": "60",
 }
