@@ -103,8 +103,11 @@ class Tables:
 
     def purse_of(self, line: Line) -> Purse | None:
         """Whose budget a request counts against, by who answered it."""
+        budgets = self._budgets
+        if not budgets:
+            return None
         purse = Purse(line.target or "", line.provider_key or "")
-        row = self._budgets.get(purse.name)
+        row = budgets.get(purse.name)
         return purse if row and (row.limits or purse.key in row.keys) else None
 
     @property

@@ -3,6 +3,7 @@ and a test compares them.
 """
 
 import datetime as dt
+import functools
 
 from headgate.limits import Shape
 
@@ -20,7 +21,13 @@ def window_of(shape: Shape, day: int, at_ms: int) -> tuple[int, int]:
     if shape == "day":
         start = at_ms // DAY_MS * DAY_MS
         return start, start + DAY_MS
-    today = dt.datetime.fromtimestamp(at_ms // 1000, dt.UTC).date()
+    return _month_of(at_ms // DAY_MS, day)
+
+
+@functools.lru_cache(maxsize=1024)  # asked for with each limit of each request, of today nearly always
+def _month_of(at_day: int, day: int) -> tuple[int, int]:
+    """The month that begins on a `day` and has that day since 1970."""
+    today = dt.date(1970, 1, 1) + dt.timedelta(days=at_day)
     month = 12 * today.year + today.month - 1
     if today < _beginning(month, day):
         month -= 1

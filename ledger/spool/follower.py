@@ -36,6 +36,8 @@ from ledger.tables import Tables
 
 TICK_S = 1.0
 GATHER_S = 0.01  # Envoy writes what it flushes in pieces
+# While lines keep coming: a turn has a cost of its own, whatever it finds. The first lines after a pause don't wait.
+TURN_EVERY_S = 0.04
 WAITS_FOR_BOOKS_S = 2.0
 SECOND_CLOSE_S = 5.0  # a reservation may have been under way when its Envoy died
 
@@ -88,6 +90,7 @@ class Follower:
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._recovery = Recovery(self._look_soon)
         self._rotation = Rotation()
+        self._turned_at = 0.0
         self._next_look = 0.0  # on the monotonic clock
         self._watch: Watch | None = None  # until the directory is watched, too
 
@@ -178,9 +181,10 @@ class Follower:
                 await self._woken.wait()
         self._woken.clear()
         if not stop.is_set():
-            await asyncio.sleep(GATHER_S)
+            await asyncio.sleep(max(GATHER_S, self._turned_at + TURN_EVERY_S - time.monotonic()))
 
     async def _turn(self) -> None:
+        self._turned_at = time.monotonic()
         self._look_at_tables()  # before all: until new limits have sums, they are unknown
         looks = self._rescan or self._held_up or time.monotonic() >= self._next_look
         if looks:
