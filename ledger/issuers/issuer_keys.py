@@ -23,6 +23,7 @@ from ledger.issuers.issuer_answers import FRESH_S
 from ledger.issuers.issuer_fetch import Unfetched, fetch_keys
 
 LOOK_EVERY_S = 0.25
+FIRST_WITHIN_S = 1.0  # while there is no issuer
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 300.0
 
@@ -46,7 +47,7 @@ class KeyKeeper:
                 snapshot = self._snapshot()
                 if snapshot and snapshot.issuers != self._rows:
                     await self._turn_to(snapshot.issuers)
-                await asyncio.sleep(until_next(LOOK_EVERY_S))
+                await asyncio.sleep(until_next(LOOK_EVERY_S if self._rows else FIRST_WITHIN_S))
         finally:
             await _end(self._tasks.values())
 
