@@ -18,7 +18,10 @@ _PANELS: tuple[tuple[str, str, Callable[[WayRow], float | None]], ...] = (
 
 
 def draw(rows: Sequence[WayRow], path: Path) -> None:
-    """Bars by scenario on a logarithmic scale, one colour per way. Raises OSError, and Failure without matplotlib."""
+    """Bars by scenario on a logarithmic scale, one colour per way; none where nothing was added.
+
+    Raises OSError, and Failure without matplotlib.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -27,7 +30,7 @@ def draw(rows: Sequence[WayRow], path: Path) -> None:
     shown = [row for row in rows if row.way != DIRECT and row.label != "400 kB" and not row.errors]
     figure = Figure(figsize=(15, 13), layout="constrained")
     for axes, (title, unit, value) in zip(figure.subplots(len(_PANELS), 1), _PANELS, strict=True):
-        _bars(axes, [(row, found) for row in shown if (found := value(row)) is not None])
+        _bars(axes, [(row, found) for row in shown if (found := value(row)) is not None and found > 0])
         axes.set_title(title, loc="left")
         axes.set_ylabel(unit)
     figure.savefig(path, format="svg", metadata={"Date": None})
@@ -40,7 +43,7 @@ def _bars(axes: "Axes", found: Sequence[tuple[WayRow, float]]) -> None:
     for number, way in enumerate(ways):
         values = {row.scenario: value for row, value in found if row.way == way}
         places = [place + number * width for place, name in enumerate(scenarios) if name in values]
-        bars = axes.bar(places, [max(values[name], 0.01) for name in scenarios if name in values], width, label=way)
+        bars = axes.bar(places, [values[name] for name in scenarios if name in values], width, label=way)
         axes.bar_label(bars, fmt=_short, fontsize=7)
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:g}")
