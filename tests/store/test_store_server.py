@@ -45,9 +45,8 @@ def test_a_server_that_comes_and_goes(tmp_path: Path, monkeypatch: pytest.Monkey
     newest = journal.append(rows, at_once=300)
     with running_server(tmp_path / "server") as server:
         store = Store(server.url, tmp_path / "nothing", lambda client: bring_up(client, steps()))
-        stop = threading.Event()
         tested = writer.Writer(store, JournalReader(folder / "usage.db"), "gateway-1", folder)
-        thread = threading.Thread(target=tested.run, args=(stop,))
+        thread = threading.Thread(target=tested.run)
         thread.start()
         try:
             deadline = time.monotonic() + 480 + 30 * KILLS
@@ -67,7 +66,7 @@ def test_a_server_that_comes_and_goes(tmp_path: Path, monkeypatch: pytest.Monkey
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
         finally:
-            stop.set()
+            tested.rounds.stop()
             thread.join()
         with store.client() as client:
             assert twice(client) == 0
