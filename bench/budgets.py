@@ -10,6 +10,7 @@ from bench.gateway import CHAT_ONLY_MODEL, LIMITED_MODEL, Gateway, translated_mo
 from bench.measure import Bench
 from bench.options import Options, Progress
 from bench.report import Samples
+from bench.stored import Stored
 from bench.subject import Subject, gateway_subject, limited_subject, responses_subject, translated_subject
 
 
@@ -23,7 +24,7 @@ def measure_budgets(
     others: Sequence[Subject],
 ) -> None:
     """Rounds of plain Envoy, the gateway and the others in turn, into `samples`."""
-    subject = gateway_subject(started.port, started.keys, started.parts())
+    subject = gateway_subject(started.port, started.keys, started.parts(), Stored(started.state))
     limited = limited_subject(subject, started.keys["limited"], LIMITED_MODEL)
     progress("idle", 0.1)
     everything = replace(subject, pids={**subject.pids, "supervisor": (started.process.pid,)})

@@ -1,6 +1,5 @@
 """All scenarios by all ways to the upstream, in turns: round by round, scenario by scenario, way after way."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from bench.subject import Subject
 
 _LONGEST_S = 300.0  # that an answer may take beyond the time given: 256 streams take LiteLLM more than one minute
 _WATCHED_EVERY_S = 0.5
-_SETTLE_S = 0.15  # access logs are flushed every 50 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +76,8 @@ def measured(client: Child, way: Subject, scenario: Scenario, seconds: float) ->
     """Load it for so many seconds."""
     batch = _batch(scenario, way, seconds)
     with _watched(way) as most:
-        before = way.cpu_ns()
-        outcome = _load(client, batch)
-        time.sleep(_SETTLE_S)
-        after = way.cpu_ns()
-    return figures_of(outcome, {name: after[name] - before[name] for name in before}, most.memory, most.sockets)
+        outcome, spent = way.spent(lambda: _load(client, batch))
+    return figures_of(outcome, spent, most.memory, most.sockets)
 
 
 def _load(client: Child, batch: Batch) -> Outcome:

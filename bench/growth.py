@@ -30,6 +30,7 @@ from bench.gateway import MODEL, Gateway, gateway, new_key
 from bench.ready import until_answered, until_quiet
 from bench.saved import keep
 from bench.scenarios import Scenario, prompts, short
+from bench.stored import Stored
 from bench.subject import Subject, bearer, gateway_subject
 
 CONNECTIONS = 16
@@ -158,7 +159,7 @@ def _grown(folder: Path, upstream: int, client: Child, name: str, size: int) -> 
 def _point(client: Child, started: Gateway, scenario: Scenario, size: int) -> Point:
     up_s = until_answered(client, gateway_subject(started.port, started.keys, {}), started.check) - started.began
     started.wait_for_the_rest()
-    subject = gateway_subject(started.port, started.keys, started.parts())
+    subject = gateway_subject(started.port, started.keys, started.parts(), Stored(started.state))
     until_quiet(subject)
     idle = _memory(subject)
     warmed(client, subject, scenario, WARM_S)

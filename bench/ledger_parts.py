@@ -3,7 +3,6 @@
 No Envoy: the bench writes the spool.
 """
 
-import asyncio
 import contextlib
 import json
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 from bench.child import end
 from bench.failure import Failure
 from bench.spool_lines import TENANTS
+from bench.stored import Stored
 from headgate import contract
 from headgate.limits import LimitRow, LimitsRow
 from headgate.prices import PriceList, PriceRow, write_prices
@@ -24,11 +24,6 @@ from headgate.snapshot import ModelRow, Snapshot, SpoolRow, TenantRow, write_sna
 from headgate.supervise import binaries
 from headgate.supervise.parts_file import boot_id
 from headgate.supervise.process import start_ticks_of
-from headgate.usage_client import UsageClient
-from headgate.usage_questions import Sums
-from ledger.journal.backlog import Backlog
-from ledger.journal.progress import Progress, read_progress
-from ledger.journal.reader import JournalReader
 
 EPOCH = "20260101T000000-bench"
 LIMITS = LimitsRow(
@@ -53,8 +48,7 @@ class LedgerParts:
         self.spool = state / contract.SPOOL
         self.pids: dict[str, int] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._journal = JournalReader(state / contract.LEDGER / "usage.db")
-        self._backlog = Backlog(self._journal)
+        self.stored = Stored(state)
         self.spool.mkdir(parents=True)
         (state / "run").mkdir()
         self._write_tables()
@@ -92,7 +86,7 @@ class LedgerParts:
         """End all of them, the last one first."""
         for name in reversed([*self._processes]):
             self.end(name)
-        self._journal.close()
+        self.stored.close()
 
     def ledger(self) -> dict[str, int]:
         """What the ledger says on its socket; nothing when it does not answer."""
@@ -105,20 +99,6 @@ class LedgerParts:
         except OSError:
             return {}
 
-    def waiting(self) -> int:
-        """Rows of the journal that the store has not got."""
-        return self._backlog.rows(self._stored().seq)
-
-    def ask(self) -> None:
-        """Ask the store something, so that it gathers no longer. Raises UsageError."""
-        now_s = int(time.time())
-        question = Sums(tenant=None, since_s=now_s - 1, until_s=now_s, limit=1)
-        asyncio.run(UsageClient(self.state / contract.USAGE_SOCKET).ask(question))
-
-    def is_stored(self) -> bool:
-        """Whether the store has all rows of the journal."""
-        return self._stored().seq >= self._journal.newest()
-
     def wait(self, done: Callable[[], object], within_s: float = _STARTS_WITHIN_S) -> None:
         """Raises Failure when it takes too long, or a process has ended."""
         deadline = time.monotonic() + within_s
@@ -129,9 +109,6 @@ class LedgerParts:
                 log = (self.state / f"{name}.log").read_text()[-2_000:]
                 raise Failure(f"{name} {'has ended' if ended else 'takes too long'}:\n{log}")
             time.sleep(0.05)
-
-    def _stored(self) -> Progress:
-        return read_progress("store", self.state / contract.LEDGER)
 
     def _write_tables(self) -> None:
         """An accepted configuration, its prices, and that Envoy lives: this process stands for it."""

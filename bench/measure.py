@@ -12,8 +12,6 @@ from bench.batch import Ask, Batch, Outcome
 from bench.child import Child
 from bench.subject import Subject
 
-_SETTLE_S = 0.15  # access logs are flushed every 50 ms
-
 
 @dataclass(frozen=True, slots=True)
 class ChunkSample:
@@ -78,7 +76,8 @@ class Bench:
 
     def per_request(self, subject: Subject, count: int, connections: int) -> RequestSample:
         """Non-streamed requests in a closed loop."""
-        outcome, cpu_ns = self._measured(subject, self._requests(subject, count, connections))
+        batch = self._requests(subject, count, connections)
+        outcome, cpu_ns = subject.spent(lambda: self._load(batch))
         self._count_requests(subject, outcome)
         rps = outcome.answered / outcome.wall_s
         return RequestSample({name: ns / 1e6 / count for name, ns in cpu_ns.items()}, rps)
@@ -101,7 +100,7 @@ class Bench:
         """So many at once, of so many chunks: nanoseconds of CPU by component."""
         body, within_s = subject.stream_body(chunks), 30 + 3 * chunks * self._interval_s
         batch = Batch(subject.port, [_ask(subject, body, chunks)], within_s, streams, streams)
-        outcome, cpu_ns = self._measured(subject, batch)
+        outcome, cpu_ns = subject.spent(lambda: self._load(batch), later_too=False)  # it is the same for all lengths
         counts = self.counts
         counts.streams += streams
         counts.chunks += streams * chunks
@@ -123,13 +122,6 @@ class Bench:
     def _expect(self, subject: Subject, what: str, found: int, expected: int) -> None:
         if found != expected:
             self.counts.errors[f"{subject.name}: {found} {what} where {expected} were expected"] += 1
-
-    def _measured(self, subject: Subject, batch: Batch) -> tuple[Outcome, dict[str, int]]:
-        before = subject.cpu_ns()
-        outcome = self._load(batch)
-        time.sleep(_SETTLE_S)
-        after = subject.cpu_ns()
-        return outcome, {name: after[name] - before[name] for name in before}
 
     def _load(self, batch: Batch) -> Outcome:
         return msgspec.json.decode(self._client.ask(msgspec.json.encode(batch)), type=Outcome)

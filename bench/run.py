@@ -22,6 +22,7 @@ from bench.plain import cores, plain_envoy
 from bench.ready import until_answered
 from bench.report import Report, Samples, report_of
 from bench.scenarios import SCENARIOS
+from bench.stored import Stored
 from bench.subject import Subject, gateway_subject, plain_subject
 from headgate.supervise.ports import free_port
 
@@ -92,7 +93,7 @@ def _up_s(client: Child, started: Gateway) -> float:
 
 
 def _subject(started: Gateway) -> Subject:
-    return gateway_subject(started.port, started.keys, started.parts())
+    return gateway_subject(started.port, started.keys, started.parts(), Stored(started.state))
 
 
 @contextmanager

@@ -25,7 +25,6 @@ from headgate.counters.address import CountersAddress
 from headgate.counters.client import Counters
 from headgate.counters.limits import TenantLimits
 from headgate.counters.reservation import Wish, read_verdict, reserve_call
-from ledger.store.writer import LINGER_S
 
 FLUSH_S = 0.02
 _AT_ONCE = 64
@@ -109,9 +108,7 @@ def _settle(parts: LedgerParts, requests: list[Request], lines: Lines, rate: int
             due += each / rate
             time.sleep(max(due - time.monotonic(), 0))
     parts.wait(lambda: not parts.ledger().get("behind_bytes", 1), 600)
-    time.sleep(LINGER_S)  # a question asked earlier would have the last block, which is young, and go on
-    parts.ask()
-    parts.wait(parts.is_stored, 600)
+    parts.stored.until_all()
 
 
 def _append(parts: LedgerParts, data: bytes) -> None:

@@ -1,13 +1,19 @@
 """What is measured: a way to the upstream, with the processes whose CPU time is its price."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from bench import answers
 from bench.gateway import MODEL, MODELS, new_key
 from bench.http import NUMBER
 from bench.meter import cpu_ns
+from bench.stored import Stored
+
+T = TypeVar("T")
+
+_SETTLE_S = 0.15  # access logs are flushed every 50 ms
 
 # Numbered, so that no worker has counted the tokens of this text before.
 _MESSAGES = [{"role": "user", "content": f"{NUMBER}: say in eight words what a head gate does."}]
@@ -22,7 +28,7 @@ class Subject:
     `frame_usages`, how often it reads of usage there where none of the others has any. `models` are its names for
     what scenarios ask for, by a word of theirs (`chat`, …), `extra` the headers that it needs beside for some of
     them, and `refused` the headers of clients that it refuses, with the statuses, by the reason. What is in none it
-    cannot do.
+    cannot do. `finish` waits until it has done what requests leave to be done later, by the component `later`.
     """
 
     name: str
@@ -40,6 +46,8 @@ class Subject:
     models: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, tuple[Mapping[str, str], tuple[int, ...]]] = field(default_factory=dict)
     extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    finish: Callable[[], None] | None = None
+    later: str = ""
 
     def body(self) -> dict[str, Any]:
         """A small request."""
@@ -53,6 +61,19 @@ class Subject:
         """CPU time so far, by component."""
         return {name: sum(map(cpu_ns, pids)) for name, pids in self.pids.items()}
 
+    def spent(self, work: Callable[[], T], *, later_too: bool = True) -> tuple[T, dict[str, int]]:
+        """What comes of the work, and nanoseconds of CPU by component; of `later`, until that is done."""
+        if self.finish:
+            self.finish()
+        before = self.cpu_ns()
+        result = work()
+        time.sleep(_SETTLE_S)
+        after = self.cpu_ns()
+        if self.finish and later_too:
+            self.finish()
+            after[self.later] = self.cpu_ns()[self.later]
+        return result, {name: after[name] - before[name] for name in before}
+
 
 def plain_subject(port: int, pids: Mapping[str, tuple[int, ...]], name: str = "plain") -> Subject:
     """Nothing between, or what only passes bytes on: the client asks for usage itself, or the upstream sends none."""
@@ -60,8 +81,10 @@ def plain_subject(port: int, pids: Mapping[str, tuple[int, ...]], name: str = "p
     return Subject(name, port, {}, answers.MODEL, USAGE, hides_usage=False, frame_events=2, pids=pids, models=models)
 
 
-def gateway_subject(port: int, keys: Mapping[str, str], pids: Mapping[str, tuple[int, ...]]) -> Subject:
-    """The gateway: the client asks for nothing, usage is metered and hidden."""
+def gateway_subject(
+    port: int, keys: Mapping[str, str], pids: Mapping[str, tuple[int, ...]], stored: Stored | None = None
+) -> Subject:
+    """The gateway: the client asks for nothing, usage is metered and hidden. `stored`: its usage store counts too."""
     return Subject(
         "gateway",
         port,
@@ -74,6 +97,8 @@ def gateway_subject(port: int, keys: Mapping[str, str], pids: Mapping[str, tuple
         models=MODELS,
         # Many unknown keys from one address are told to come later.
         refused={"bad-key": (bearer(new_key()), (401, 429)), "over-limit": (bearer(keys["spent"]), (429,))},
+        finish=stored.until_all if stored else None,
+        later="usage",
     )
 
 

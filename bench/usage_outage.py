@@ -118,7 +118,7 @@ class Outage:
             self._spool.write(b"".join([self._lines.of(at_s) for _ in range(flush)]))
             due += flush / self._rate / faster
             time.sleep(max(due - time.monotonic(), 0))
-        self._parts.wait(lambda: self._is_settled() and self._parts.waiting() == count, 3_600)
+        self._parts.wait(lambda: self._is_settled() and self._parts.stored.waiting() == count, 3_600)
         took_s = time.monotonic() - began
         self._print(f"away: {count:,} requests in {took_s:.0f} s, all settled; load {os.getloadavg()[0]:.1f}")
         self._print_memory()
@@ -135,11 +135,11 @@ class Outage:
         began = time.monotonic()
         with self._traffic():
             self._store.find()
-            self._parts.wait(lambda: self._parts.waiting() < missed, 300)
+            self._parts.wait(lambda: self._parts.stored.waiting() < missed, 300)
             first_s = time.monotonic() - began
-            self._parts.wait(lambda: self._parts.waiting() <= max(BLOCK_ROWS, 10 * self._rate), 3_600)
+            self._parts.wait(lambda: self._parts.stored.waiting() <= max(BLOCK_ROWS, 10 * self._rate), 3_600)
             took_s, came = time.monotonic() - began, self._lines.count - missed
-            stored = self._lines.count - self._parts.waiting()
+            stored = self._lines.count - self._parts.stored.waiting()
             cpu = {name: (cpu_ns(pid) - before.get(name, 0)) / 1e9 for name, pid in self._parts.pids.items()}
             rate = stored / took_s
             self._print(
@@ -154,7 +154,7 @@ class Outage:
     def after(self) -> None:
         """Everything is stored once, and no spool file stays. Raises Failure."""
         self._spool.rotate()
-        self._parts.wait(lambda: self._is_settled() and self._parts.is_stored(), 60)
+        self._parts.wait(lambda: self._is_settled() and self._parts.stored.is_all(), 60)
         for question in self._questions():
             answer = asyncio.run(UsageClient(self._parts.state / USAGE_SOCKET).ask(question))
             row = answer.rows[0]
