@@ -18,13 +18,14 @@ from headgate.feed.states import FORGET_S, State
 from headgate.supervise.envoy_admin import EnvoyAdmin
 from ledger.spool import epochs
 from ledger.telling import cluster_health, cluster_load
-from ledger.telling.admin_connection import AdminConnection
 
 LOOK_EVERY_S = 0.4
 ENVOYS_EVERY_S = 1.0
 DETAILS_EVERY_S = 1.0
 ALL_EVERY_S = 5.0
 CLUSTERS_A_SECOND = 40  # that may be looked at in detail without need: 1.4 ms of Envoy's time
+
+_TIMEOUT = aiohttp.ClientTimeout(total=1)
 
 log = structlog.get_logger()
 
@@ -34,7 +35,7 @@ class _Eye:
 
     def __init__(self, admin: Path) -> None:
         self.admin = admin
-        self._connection = AdminConnection(admin)
+        self._session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(admin)), timeout=_TIMEOUT)
         self._troubled: frozenset[str] = frozenset()
         self._bad: dict[str, State] = {}
         self._next_details = self._next_all = 0.0
@@ -48,7 +49,7 @@ class _Eye:
             self._next_all = now + min(max(pause_s, DETAILS_EVERY_S), ALL_EVERY_S)
             self._take(states, {}, now)
             return self._bad
-        troubled = cluster_health.troubled(await self._connection.get("/stats", cluster_health.GAUGES))
+        troubled = cluster_health.troubled(await self._get("/stats", cluster_health.GAUGES))
         if troubled != self._troubled or (troubled and now >= self._next_details):
             changed = troubled | self._troubled
             others = {name: bad for name, bad in self._bad.items() if cluster_health.provider_of(name) not in changed}
@@ -58,11 +59,11 @@ class _Eye:
 
     async def load(self, clusters: Mapping[str, str]) -> dict[str, int]:
         """Attempts under way at these providers, by cluster."""
-        return cluster_load.load_of(await self._connection.get("/stats", cluster_load.QUERY), clusters)
+        return cluster_load.load_of(await self._get("/stats", cluster_load.QUERY), clusters)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let go of the connection."""
-        self._connection.close()
+        await self._session.close()
 
     def _take(self, states: Mapping[str, State], others: Mapping[str, State], now: float) -> None:
         self._bad = {**{name: state for name, state in states.items() if state is not State.OK}, **others}
@@ -70,7 +71,12 @@ class _Eye:
 
     async def _states_of(self, providers: frozenset[str]) -> dict[str, State]:
         query = {"filter": cluster_health.clusters_filter(providers), "format": "json"}
-        return cluster_health.states_of(await self._connection.get("/clusters", query))
+        return cluster_health.states_of(await self._get("/clusters", query))
+
+    async def _get(self, path: str, query: Mapping[str, str]) -> bytes:
+        async with self._session.get(f"http://envoy{path}", params=query) as response:
+            response.raise_for_status()
+            return await response.read()
 
 
 class HealthWatcher:
@@ -99,7 +105,7 @@ class HealthWatcher:
                 await self._turn()
                 await asyncio.sleep(LOOK_EVERY_S)
         finally:
-            self._turn_to(None)
+            await self._turn_to(None)
 
     async def _turn(self) -> None:
         now = time.monotonic()
@@ -112,8 +118,8 @@ class HealthWatcher:
                 self._known = now
                 clusters = self._clusters()
                 self._told_load(await self._eye.load(clusters) if clusters else None)
-        except (OSError, TimeoutError, msgspec.DecodeError):
-            self._turn_to(None)
+        except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError):
+            await self._turn_to(None)
         except Exception:  # a bug of ours must not leave the plans without health for good
             log.exception("health of targets can't be read")
         if now - self._known >= FORGET_S:
@@ -128,14 +134,14 @@ class HealthWatcher:
             if self._eye and admin == self._eye.admin:
                 return
             if await _serves(admin):
-                self._turn_to(admin)
+                await self._turn_to(admin)
                 return
         if living is not None and self._eye and self._eye.admin not in admins:
-            self._turn_to(None)
+            await self._turn_to(None)
 
-    def _turn_to(self, admin: Path | None) -> None:
+    async def _turn_to(self, admin: Path | None) -> None:
         if self._eye:
-            self._eye.close()
+            await self._eye.close()
         self._eye = _Eye(admin) if admin else None
 
 
