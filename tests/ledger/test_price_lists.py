@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import signal
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -16,6 +17,7 @@ from redis import Redis
 
 from headgate.prices import PriceList, PriceRow, priced_generations, read_prices, write_prices
 from tests.counters.valkey_server import ValkeyServer
+from tests.stopped import stop
 
 E1, E2 = "20260101T000000-aaaaaa", "20260101T000001-bbbbbb"
 DAY_S = 86_400.0
@@ -146,8 +148,11 @@ def test_prices_that_can_not_be_read_are_waited_for(priced: Priced) -> None:
     wait_until(lambda: priced.logged("prices can't be read: settling waits"))
     time.sleep(1.5)  # more than one turn
     assert (priced.usd(), priced.unpriced(), priced.ends()) == (2, 0, 1)
+    assert priced.process
+    stop(priced.process.pid)  # in between there is no file, and nothing to wait for
     (priced.state / "prices/2.json").rmdir()
     priced.prices(2, "10")
+    priced.process.send_signal(signal.SIGCONT)
     wait_until(lambda: priced.usd() == 22)
     assert (priced.unpriced(), priced.ends()) == (0, 2)
     wait_until(lambda: len(priced.journal()) == 2)
