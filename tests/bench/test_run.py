@@ -38,6 +38,12 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for what the usage store gathers: seconds for each batch, in tests that are not about figures."""
+    monkeypatch.setattr("bench.stored.Stored.until_all", lambda _: None)
+
+
 def descendants() -> set[int]:
     """Processes that this one started and that still run."""
     found = set()
@@ -89,6 +95,7 @@ def test_a_run_counts_what_it_did_and_leaves_nothing(tiny: Path) -> None:
     assert descendants() == before
 
 
+@pytest.mark.usefixtures("hasty")
 def test_translations_are_of_every_api_that_is_not_openais_and_of_responses(tiny: Path) -> None:
     result = CliRunner().invoke(
         main, ["bench", "--only", "budgets", "--alone", "--quick", "--rounds", "1", "--translations", "--json"]
@@ -106,6 +113,7 @@ def test_translations_are_of_every_api_that_is_not_openais_and_of_responses(tiny
     assert rows == ["CPU per streamed chunk", *(f"CPU per translated chunk, {api}" for api in apis)]
 
 
+@pytest.mark.usefixtures("hasty")
 def test_answers_to_a_tenant_with_token_limits_are_bounded_or_it_is_an_error(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +125,7 @@ def test_answers_to_a_tenant_with_token_limits_are_bounded_or_it_is_an_error(
     )  # warm-up too
 
 
+@pytest.mark.usefixtures("hasty")
 def test_scenarios_are_asked_of_all_ways_and_the_run_is_kept(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -170,6 +179,7 @@ def test_names_that_nobody_knows_are_refused(wrong: list[str], said: str) -> Non
     assert said in result.output
 
 
+@pytest.mark.usefixtures("hasty")
 def test_wrong_answers_are_named_and_the_exit_code_says_so(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.subject.USAGE", {})  # plain Envoy's client no longer asks for what the upstream wants
     result = CliRunner().invoke(main, ["bench", "--only", "budgets", "--alone", "--quick", "--rounds", "1"])
