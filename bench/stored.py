@@ -18,7 +18,7 @@ from ledger.journal.progress import Progress, read_progress
 from ledger.journal.reader import JournalReader
 from ledger.store.writer import CONSUMER, LINGER_S
 
-_WITHIN_S = 120.0
+_WITHIN_S, _POLL_S = 120.0, 0.05
 
 
 class Stored:
@@ -53,11 +53,18 @@ class Stored:
         while not self.is_all():
             if time.monotonic() > deadline:
                 raise Failure(f"the usage store has not got {self.waiting()} rows")
-            time.sleep(LINGER_S)  # who asks earlier gets no block that is as young
-            try:
-                self.ask()
-            except UsageError as error:
-                raise Failure(f"the usage store does not answer: {error}") from error
+            asks_at = time.monotonic() + LINGER_S  # who asks earlier gets no block that is as young
+            while time.monotonic() < asks_at and not self.is_all():
+                time.sleep(_POLL_S)
+            self._ask_for_the_rest()
+
+    def _ask_for_the_rest(self) -> None:
+        if self.is_all():
+            return
+        try:
+            self.ask()
+        except UsageError as error:
+            raise Failure(f"the usage store does not answer: {error}") from error
 
     def close(self) -> None:
         """Let go of the journal."""
